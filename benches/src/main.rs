@@ -1,0 +1,2 @@
+//! Seeded workloads, load generator, comparisons.
+fn main() {}

@@ -1,0 +1,1 @@
+//! Bytes arrive somewhere: decode, sample, make durable.

@@ -1,0 +1,23 @@
+//! What is a span, a trace, a deployment?
+//!
+//! Pure values and rules: no I/O, no clock, no async, no serde on domain types. Every other package
+//! of the workspace may depend on this one; it depends on nothing.
+//!
+//! Spans on the way in are borrowed: a reader fills a [`SpanBatch`], a sink reads [`SpanRef`]s.
+//! Spans on the way out are owned: [`Span`].
+
+mod batch;
+mod endpoint;
+mod id;
+mod span;
+
+pub use batch::{AnnotationRef, EndpointDraft, EndpointRef, SpanBatch, SpanDraft, SpanError, SpanRef, Text};
+pub use endpoint::{Endpoint, InvalidPort, IpAddresses};
+pub use id::{IdError, SpanId, TraceId};
+pub use span::{Annotation, Kind, Span, UnknownKind};
+
+mod dependency;
+mod trace;
+
+pub use dependency::{DependencyLink, DependencyLinker};
+pub use trace::trace_timestamp;

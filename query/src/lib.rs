@@ -1,0 +1,1 @@
+//! Here is a question, give me traces: Zipkin's API.

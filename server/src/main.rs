@@ -1,0 +1,2 @@
+//! The Tracehound server.
+fn main() {}

@@ -1,0 +1,1 @@
+//! An append-only, checksummed, group-committed log of byte records.

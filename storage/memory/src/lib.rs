@@ -1,0 +1,1 @@
+//! Zipkin's mem storage without its global lock.

@@ -1,0 +1,1 @@
+//! The embedded default storage: journal, head, sealed segments.

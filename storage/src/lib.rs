@@ -1,0 +1,93 @@
+//! The contract every storage keeps: keep these spans, find those traces.
+//!
+//! Two traits, split by caller: [`SpanSink`] for the collector, [`SpanSource`] for queries. Their docs are
+//! the specification, with MUST and MAY; `contract.rs` holds every backend to it. Decorators and backends
+//! are composed in `server/src/wiring.rs`, nowhere else.
+
+use std::future::Future;
+use std::pin::Pin;
+
+use model::{Span, SpanBatch, TraceId};
+
+mod capabilities;
+mod error;
+mod options;
+mod query;
+
+pub use capabilities::{Capabilities, Completeness};
+pub use error::StorageError;
+pub use options::StoreOptions;
+pub use query::{AnnotationQuery, DependencyQuery, Order, QueryError, TraceQuery, TraceQueryBuilder};
+
+/// A boxed future: object safety at the seam is worth one allocation a call.
+pub type BoxFuture<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
+
+/// What a store answers.
+pub type Result<T> = std::result::Result<T, StorageError>;
+
+/// Where the collector puts spans.
+pub trait SpanSink: Send + Sync {
+    /// Stores a batch, whole or not at all.
+    ///
+    /// - When the future is `Ok`, the spans MUST be as durable as the store promises (the segment store: in its
+    ///   journal, synced as `JOURNAL_SYNC` says; memory: in memory), and MUST be visible to every query that
+    ///   starts afterwards.
+    /// - When it is an error, the sender will send the batch again: storing a span twice MUST be harmless.
+    /// - A full queue or disk MUST be [`StorageError::Overloaded`], never an unbounded wait.
+    /// - Dropping the future does not undo what was stored.
+    fn accept<'a>(&'a self, batch: &'a SpanBatch) -> BoxFuture<'a, Result<()>>;
+}
+
+/// What queries are asked of.
+///
+/// Reads MUST NOT merge, clean or correct spans: what was reported is what is answered (`zipkin.md` 4.3).
+/// Exact duplicates MUST be answered once. Spans of a trace come in no particular order.
+/// With [`StoreOptions::strict_trace_id`] false, traces are grouped and looked up by the low 64 bits of their
+/// identifiers and spans keep the identifier they arrived with; with true, traces that differ in any bit are
+/// different. Names are lower case in questions and answers.
+pub trait SpanSource: Send + Sync {
+    /// All spans of a trace; empty when there is none. MUST NOT depend on `search_enabled`.
+    fn trace(&self, trace_id: TraceId) -> BoxFuture<'_, Result<Vec<Span>>>;
+
+    /// The traces found of those asked for, in no particular order. Callers pass distinct identifiers.
+    fn traces<'a>(&'a self, trace_ids: &'a [TraceId]) -> BoxFuture<'a, Result<Vec<Vec<Span>>>>;
+
+    /// The first `limit` traces in the query's order for which [`TraceQuery::matches`] is true.
+    ///
+    /// For [`Order::Newest`] the key is the newest span timestamp inside the window (`zipkin.md` 5.3), ties in
+    /// any order. Nothing when search is disabled.
+    fn search<'a>(&'a self, query: &'a TraceQuery) -> BoxFuture<'a, Result<Found>>;
+
+    /// Local service names, sorted and distinct. Nothing when search is disabled; so are the next two.
+    fn service_names(&self) -> BoxFuture<'_, Result<Vec<String>>>;
+
+    /// Names of spans local to a service, sorted and distinct.
+    fn span_names<'a>(&'a self, service_name: &'a str) -> BoxFuture<'a, Result<Vec<String>>>;
+
+    /// Remote service names on spans local to a service, sorted and distinct.
+    fn remote_service_names<'a>(&'a self, service_name: &'a str) -> BoxFuture<'a, Result<Vec<String>>>;
+
+    /// Values seen of a tag key listed in [`StoreOptions::autocomplete_keys`], sorted and distinct; nothing for
+    /// another key. Nothing when search is disabled.
+    fn autocomplete_values<'a>(&'a self, key: &'a str) -> BoxFuture<'a, Result<Vec<String>>>;
+
+    /// Links of the traces whose timestamp ([`model::trace_timestamp`]) lies in the window, by
+    /// [`model::DependencyLinker`] on spans grouped by the low 64 bits of their trace identifier. MUST count a
+    /// span once however often it was stored. MUST NOT depend on `search_enabled`.
+    fn dependencies(&self, query: DependencyQuery) -> BoxFuture<'_, Result<Vec<model::DependencyLink>>>;
+
+    /// What this store can do; see [`Capabilities`].
+    fn capabilities(&self) -> Capabilities;
+
+    /// Whether it can answer now; the error says why not. Cheap: asked by every health check.
+    fn health(&self) -> BoxFuture<'_, Result<()>>;
+}
+
+/// What a search found.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Found {
+    /// In the query's order, at most its limit.
+    pub traces: Vec<Vec<Span>>,
+    /// Whether everything stored in the window was considered.
+    pub completeness: Completeness,
+}

@@ -1,0 +1,18 @@
+//! What every store is configured with.
+
+/// Options that change what a store keeps and answers (`zipkin.md` 3).
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct StoreOptions {
+    /// `STRICT_TRACE_ID`: compare trace identifiers in full.
+    pub strict_trace_id: bool,
+    /// `SEARCH_ENABLED`: false means no index is written and no search answers.
+    pub search_enabled: bool,
+    /// `AUTOCOMPLETE_KEYS`: tag keys whose values are kept for completion.
+    pub autocomplete_keys: Vec<String>,
+}
+
+impl Default for StoreOptions {
+    fn default() -> Self {
+        Self { strict_trace_id: true, search_enabled: true, autocomplete_keys: Vec::new() }
+    }
+}

@@ -1,0 +1,329 @@
+//! A search, parsed once and always valid, and the rule that decides whether a trace matches it.
+//!
+//! `zipkin.md` 5.1 and 5.2 are the rule; backends may find candidates as they like, but
+//! [`TraceQuery::matches`] decides.
+
+use std::fmt;
+
+use model::Span;
+
+/// Which traces come first, and so which stay when there are more than `limit`.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Order {
+    /// By the newest span timestamp in the window, as Zipkin.
+    #[default]
+    Newest,
+    /// By duration: the end of the last span minus the begin of the first. Ties: newest.
+    Slowest,
+    /// By the number of spans with the tag key `error`. Ties: newest. Traces without one come last.
+    Errors,
+}
+
+/// What a search asks for. Built by [`TraceQuery::builder`]; its fields are valid together.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct TraceQuery {
+    service_name: Option<String>,
+    remote_service_name: Option<String>,
+    span_name: Option<String>,
+    annotation_query: AnnotationQuery,
+    min_duration: Option<u64>,
+    max_duration: Option<u64>,
+    end_ts: u64,
+    lookback: u64,
+    limit: usize,
+    order: Order,
+}
+
+/// The raw parts of a search, as they come.
+#[derive(Clone, Debug, Default)]
+pub struct TraceQueryBuilder {
+    /// Any case; empty means any.
+    pub service_name: Option<String>,
+    /// Any case; empty means any.
+    pub remote_service_name: Option<String>,
+    /// Any case; empty or `all` means any.
+    pub span_name: Option<String>,
+    /// Zipkin's grammar (`zipkin.md` 5.2).
+    pub annotation_query: Option<String>,
+    /// Microseconds.
+    pub min_duration: Option<i64>,
+    /// Microseconds; only with a minimum.
+    pub max_duration: Option<i64>,
+    /// Epoch milliseconds.
+    pub end_ts: i64,
+    /// Milliseconds.
+    pub lookback: i64,
+    /// The most traces to answer.
+    pub limit: i64,
+    /// Which come first.
+    pub order: Order,
+}
+
+/// What is wrong with a search. `Display` is Zipkin's wording (`zipkin.md` 2.3).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum QueryError {
+    /// Zero or less; the parameter's name.
+    NotPositive(&'static str),
+    /// The maximum is below the minimum.
+    MaxBelowMin,
+    /// A maximum alone.
+    MaxWithoutMin,
+}
+
+impl fmt::Display for QueryError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::NotPositive(name) => write!(f, "{name} <= 0"),
+            Self::MaxBelowMin => f.write_str("maxDuration < minDuration"),
+            Self::MaxWithoutMin => f.write_str("maxDuration is only valid with minDuration"),
+        }
+    }
+}
+
+impl std::error::Error for QueryError {}
+
+/// The conditions of an `annotationQuery`, all of which must be met: key to value, where an empty value means
+/// "a tag key or an annotation value".
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct AnnotationQuery {
+    conditions: Vec<(String, String)>,
+}
+
+impl AnnotationQuery {
+    /// Reads Zipkin's grammar: conditions joined by the literal ` and ` (at most 100 parts), each split at its
+    /// first `=`, both sides trimmed. A later equal key wins, but a bare key never overrides `key=value`.
+    pub fn parse(text: &str) -> Self {
+        let mut conditions: Vec<(String, String)> = Vec::new();
+        for part in text.splitn(100, " and ") {
+            let (key, value) = part.split_once('=').unwrap_or((part, ""));
+            let (key, value) = (key.trim(), value.trim());
+            if key.is_empty() && value.is_empty() {
+                continue;
+            }
+            match conditions.iter_mut().find(|known| known.0 == key) {
+                Some(known) if part.contains('=') => value.clone_into(&mut known.1),
+                Some(_) => {}
+                None => conditions.push((key.to_owned(), value.to_owned())),
+            }
+        }
+        Self { conditions }
+    }
+
+    /// Key and value; an empty value means "a tag key or an annotation value".
+    pub fn conditions(&self) -> &[(String, String)] {
+        &self.conditions
+    }
+
+    fn is_met(condition: &(String, String), span: &Span) -> bool {
+        let (key, value) = condition;
+        if value.is_empty() {
+            span.tag(key).is_some() || span.annotations.iter().any(|annotation| annotation.value == *key)
+        } else {
+            span.tag(key) == Some(value)
+        }
+    }
+}
+
+impl TraceQueryBuilder {
+    /// Checks the parts and normalises names.
+    ///
+    /// # Errors
+    /// [`QueryError`] in Zipkin's words and order.
+    pub fn build(self) -> Result<TraceQuery, QueryError> {
+        let positive = |name, value: i64| if value > 0 { Ok(value as u64) } else { Err(QueryError::NotPositive(name)) };
+        let (min_duration, max_duration) = match (self.min_duration, self.max_duration) {
+            (None, None) => (None, None),
+            (None, Some(_)) => return Err(QueryError::MaxWithoutMin),
+            (Some(min), max) => {
+                let min = positive("minDuration", min)?;
+                if max.is_some_and(|max| max < min as i64) {
+                    return Err(QueryError::MaxBelowMin);
+                }
+                (Some(min), max.map(|max| max as u64))
+            }
+        };
+        Ok(TraceQuery {
+            service_name: lower_case(self.service_name),
+            remote_service_name: lower_case(self.remote_service_name),
+            span_name: lower_case(self.span_name).filter(|name| name != "all"),
+            annotation_query: self.annotation_query.as_deref().map(AnnotationQuery::parse).unwrap_or_default(),
+            min_duration,
+            max_duration,
+            end_ts: positive("endTs", self.end_ts)?,
+            lookback: positive("lookback", self.lookback)?,
+            limit: positive("limit", self.limit)? as usize,
+            order: self.order,
+        })
+    }
+}
+
+fn lower_case(name: Option<String>) -> Option<String> {
+    name.filter(|name| !name.is_empty()).map(|name| name.to_lowercase())
+}
+
+impl TraceQuery {
+    /// Starts from nothing: every field must be given but conditions.
+    pub fn builder() -> TraceQueryBuilder {
+        TraceQueryBuilder::default()
+    }
+
+    /// Only spans local to this service may meet the other conditions.
+    pub fn service_name(&self) -> Option<&str> {
+        self.service_name.as_deref()
+    }
+
+    /// The other side of such a span.
+    pub fn remote_service_name(&self) -> Option<&str> {
+        self.remote_service_name.as_deref()
+    }
+
+    /// The name of such a span.
+    pub fn span_name(&self) -> Option<&str> {
+        self.span_name.as_deref()
+    }
+
+    /// What such spans bear.
+    pub fn annotation_query(&self) -> &AnnotationQuery {
+        &self.annotation_query
+    }
+
+    /// The least duration of such a span, microseconds.
+    pub fn min_duration(&self) -> Option<u64> {
+        self.min_duration
+    }
+
+    /// The greatest duration of such a span, microseconds; only with a minimum.
+    pub fn max_duration(&self) -> Option<u64> {
+        self.max_duration
+    }
+
+    /// The window, inclusive, in microseconds since the epoch.
+    pub fn window(&self) -> (u64, u64) {
+        window_micros(self.end_ts, self.lookback)
+    }
+
+    /// The most traces to answer; at least 1.
+    pub fn limit(&self) -> usize {
+        self.limit
+    }
+
+    /// Which come first.
+    pub fn order(&self) -> Order {
+        self.order
+    }
+
+    /// The definition of a match (`zipkin.md` 5.1).
+    pub fn matches(&self, trace: &[Span]) -> bool {
+        let (start, end) = self.window();
+        match model::trace_timestamp(trace) {
+            Some(timestamp) if (start..=end).contains(&timestamp) => {}
+            _ => return false,
+        }
+        let candidates = || {
+            trace.iter().filter(|span| {
+                self.service_name.is_none() || span.local_service_name() == self.service_name.as_deref()
+            })
+        };
+        if self.service_name.is_some() && candidates().next().is_none() {
+            return false;
+        }
+        let met = |condition: &dyn Fn(&Span) -> bool| candidates().any(condition);
+        self.remote_service_name
+            .as_deref()
+            .is_none_or(|name| met(&|span| span.remote_service_name() == Some(name)))
+            && self.span_name.as_deref().is_none_or(|name| met(&|span| span.name.as_deref() == Some(name)))
+            && self
+                .annotation_query
+                .conditions
+                .iter()
+                .all(|condition| met(&|span| AnnotationQuery::is_met(condition, span)))
+            && self.min_duration.is_none_or(|min| {
+                let max = self.max_duration.unwrap_or(u64::MAX);
+                met(&|span| span.duration.is_some_and(|duration| (min..=max).contains(&duration)))
+            })
+    }
+}
+
+/// Which traces' links are asked for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct DependencyQuery {
+    end_ts: u64,
+    lookback: u64,
+}
+
+impl DependencyQuery {
+    /// Both in milliseconds, `end_ts` since the epoch.
+    ///
+    /// # Errors
+    /// [`QueryError::NotPositive`] where one is zero or less.
+    pub fn new(end_ts: i64, lookback: i64) -> Result<Self, QueryError> {
+        if end_ts <= 0 {
+            return Err(QueryError::NotPositive("endTs"));
+        }
+        if lookback <= 0 {
+            return Err(QueryError::NotPositive("lookback"));
+        }
+        Ok(Self { end_ts: end_ts as u64, lookback: lookback as u64 })
+    }
+
+    /// The window, inclusive, in microseconds since the epoch.
+    pub fn window(self) -> (u64, u64) {
+        window_micros(self.end_ts, self.lookback)
+    }
+}
+
+fn window_micros(end_ts: u64, lookback: u64) -> (u64, u64) {
+    (end_ts.saturating_sub(lookback).saturating_mul(1000), end_ts.saturating_mul(1000))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn conditions(text: &str) -> Vec<(String, String)> {
+        AnnotationQuery::parse(text).conditions
+    }
+
+    fn pair(key: &str, value: &str) -> (String, String) {
+        (key.to_owned(), value.to_owned())
+    }
+
+    #[test]
+    fn reads_the_annotation_query_grammar() {
+        assert_eq!(conditions("error and a=b=c and x=").as_slice(), [pair("error", ""), pair("a", "b=c"), pair("x", "")]);
+        assert_eq!(conditions(" a = b  and  c "), [pair("a", "b"), pair("c", "")]);
+        assert_eq!(conditions("a=1 and a=2"), [pair("a", "2")]);
+        assert_eq!(conditions("a=1 and a"), [pair("a", "1")]);
+        assert_eq!(conditions("a AND b"), [pair("a AND b", "")]);
+    }
+
+    fn builder() -> TraceQueryBuilder {
+        TraceQueryBuilder { end_ts: 1, lookback: 1, limit: 1, ..TraceQuery::builder() }
+    }
+
+    #[test]
+    fn refuses_in_zipkins_words() {
+        let error = |builder: TraceQueryBuilder| builder.build().unwrap_err().to_string();
+        assert_eq!(error(TraceQueryBuilder { end_ts: 0, ..builder() }), "endTs <= 0");
+        assert_eq!(error(TraceQueryBuilder { lookback: -1, ..builder() }), "lookback <= 0");
+        assert_eq!(error(TraceQueryBuilder { limit: 0, ..builder() }), "limit <= 0");
+        assert_eq!(error(TraceQueryBuilder { min_duration: Some(0), ..builder() }), "minDuration <= 0");
+        let below = TraceQueryBuilder { min_duration: Some(2), max_duration: Some(1), ..builder() };
+        assert_eq!(error(below), "maxDuration < minDuration");
+        let alone = TraceQueryBuilder { max_duration: Some(1), ..builder() };
+        assert_eq!(error(alone), "maxDuration is only valid with minDuration");
+        assert_eq!(DependencyQuery::new(0, 1).unwrap_err().to_string(), "endTs <= 0");
+    }
+
+    #[test]
+    fn names_are_lower_cased_and_all_means_any() {
+        let query = TraceQueryBuilder {
+            service_name: Some("Web".into()),
+            span_name: Some("ALL".into()),
+            remote_service_name: Some(String::new()),
+            ..builder()
+        };
+        let query = query.build().unwrap();
+        assert_eq!((query.service_name(), query.span_name(), query.remote_service_name()), (Some("web"), None, None));
+    }
+}

@@ -8,6 +8,10 @@ use model::{Span, SpanBatch};
 
 mod detect;
 mod error;
+mod json_v1;
+mod json_v2;
+mod proto3;
+mod thrift_v1;
 
 pub use detect::detect;
 pub use error::DecodeError;
@@ -42,12 +46,24 @@ impl Format {
 /// # Errors
 /// [`DecodeError`] in Zipkin's words; `batch` is then cleared: a body is taken whole or refused whole.
 pub fn decode(format: Format, body: &[u8], batch: &mut SpanBatch) -> Result<(), DecodeError> {
-    let _ = (format, body, batch);
-    Err(DecodeError::new("Malformed reading List<Span> from json"))
+    let outcome = match format {
+        Format::JsonV2 => json_v2::decode(body, batch),
+        Format::JsonV1 => json_v1::decode(body, batch),
+        Format::Thrift => thrift_v1::decode(body, batch),
+        Format::Proto3 => proto3::decode(body, batch),
+    };
+    if outcome.is_err() {
+        batch.clear();
+    }
+    outcome
 }
 
 /// Writes a list of spans.
 pub fn encode(format: Format, spans: &[Span]) -> Vec<u8> {
-    let _ = (format, spans);
-    Vec::new()
+    match format {
+        Format::JsonV2 => json_v2::encode(spans),
+        Format::JsonV1 => json_v1::encode(spans),
+        Format::Thrift => thrift_v1::encode(spans),
+        Format::Proto3 => proto3::encode(spans),
+    }
 }

@@ -91,13 +91,14 @@ pub struct AnnotationQuery {
 
 impl AnnotationQuery {
     /// Reads Zipkin's grammar: conditions joined by the literal ` and ` (at most 100 parts), each split at its
-    /// first `=`, both sides trimmed. A later equal key wins, but a bare key never overrides `key=value`.
+    /// first `=`, both sides trimmed of blanks and control characters. A later equal key wins, but a bare key
+    /// never overrides `key=value`. A part without a key says nothing, even if it has a value.
     pub fn parse(text: &str) -> Self {
         let mut conditions: Vec<(String, String)> = Vec::new();
         for part in text.splitn(100, " and ") {
             let (key, value) = part.split_once('=').unwrap_or((part, ""));
-            let (key, value) = (key.trim(), value.trim());
-            if key.is_empty() && value.is_empty() {
+            let (key, value) = (trim(key), trim(value));
+            if key.is_empty() {
                 continue;
             }
             match conditions.iter_mut().find(|known| known.0 == key) {
@@ -124,6 +125,11 @@ impl AnnotationQuery {
     }
 }
 
+/// What Java's `String.trim` takes away, and no more: a no-break space is part of a key.
+fn trim(text: &str) -> &str {
+    text.trim_matches(|character| character <= ' ')
+}
+
 impl TraceQueryBuilder {
     /// Checks the parts and normalises names.
     ///
@@ -131,6 +137,9 @@ impl TraceQueryBuilder {
     /// [`QueryError`] in Zipkin's words and order.
     pub fn build(self) -> Result<TraceQuery, QueryError> {
         let positive = |name, value: i64| if value > 0 { Ok(value as u64) } else { Err(QueryError::NotPositive(name)) };
+        let end_ts = positive("endTs", self.end_ts)?;
+        let limit = positive("limit", self.limit)? as usize;
+        let lookback = positive("lookback", self.lookback)?;
         let (min_duration, max_duration) = match (self.min_duration, self.max_duration) {
             (None, None) => (None, None),
             (None, Some(_)) => return Err(QueryError::MaxWithoutMin),
@@ -149,9 +158,9 @@ impl TraceQueryBuilder {
             annotation_query: self.annotation_query.as_deref().map(AnnotationQuery::parse).unwrap_or_default(),
             min_duration,
             max_duration,
-            end_ts: positive("endTs", self.end_ts)?,
-            lookback: positive("lookback", self.lookback)?,
-            limit: positive("limit", self.limit)? as usize,
+            end_ts,
+            lookback,
+            limit,
             order: self.order,
         })
     }
@@ -210,6 +219,23 @@ impl TraceQuery {
     /// Which come first.
     pub fn order(&self) -> Order {
         self.order
+    }
+
+    /// Where a matching trace stands in this query's order: greater comes first. The second part, the newest
+    /// span timestamp in the window in microseconds, decides ties.
+    pub fn rank(&self, trace: &[Span]) -> (u64, u64) {
+        let (start, end) = self.window();
+        let timestamps = || trace.iter().filter_map(|span| span.timestamp);
+        let newest = timestamps().filter(|timestamp| (start..=end).contains(timestamp)).max().unwrap_or(0);
+        let first = match self.order {
+            Order::Newest => newest,
+            Order::Slowest => {
+                let ends = trace.iter().filter_map(|span| Some(span.timestamp? + span.duration.unwrap_or(0)));
+                ends.max().unwrap_or(0) - timestamps().min().unwrap_or(0)
+            }
+            Order::Errors => trace.iter().filter(|span| span.is_error()).count() as u64,
+        };
+        (first, newest)
     }
 
     /// The definition of a match (`zipkin.md` 5.1).
@@ -297,6 +323,27 @@ mod tests {
         assert_eq!(conditions("a AND b"), [pair("a AND b", "")]);
     }
 
+    #[test]
+    fn a_part_without_a_key_is_no_condition() {
+        assert_eq!(conditions(""), []);
+        assert_eq!(conditions(" and "), []);
+        assert_eq!(conditions("=v and  = and a"), [pair("a", "")]);
+    }
+
+    #[test]
+    fn trims_what_java_trims() {
+        assert_eq!(conditions("\ta\0=\u{1}b\r\n"), [pair("a", "b")]);
+        assert_eq!(conditions("\u{a0}a"), [pair("\u{a0}a", "")]);
+    }
+
+    #[test]
+    fn the_hundredth_part_takes_the_rest() {
+        let parts: Vec<_> = (1..=101).map(|number| format!("k{number}")).collect();
+        let conditions = conditions(&parts.join(" and "));
+        assert_eq!(conditions.len(), 100);
+        assert_eq!(conditions[99], pair("k100 and k101", ""));
+    }
+
     fn builder() -> TraceQueryBuilder {
         TraceQueryBuilder { end_ts: 1, lookback: 1, limit: 1, ..TraceQuery::builder() }
     }
@@ -313,6 +360,15 @@ mod tests {
         let alone = TraceQueryBuilder { max_duration: Some(1), ..builder() };
         assert_eq!(error(alone), "maxDuration is only valid with minDuration");
         assert_eq!(DependencyQuery::new(0, 1).unwrap_err().to_string(), "endTs <= 0");
+    }
+
+    #[test]
+    fn the_first_mistake_is_the_one_zipkin_names() {
+        let error = |builder: TraceQueryBuilder| builder.build().unwrap_err().to_string();
+        let all = TraceQueryBuilder { max_duration: Some(1), ..TraceQuery::builder() };
+        assert_eq!(error(all.clone()), "endTs <= 0");
+        assert_eq!(error(TraceQueryBuilder { end_ts: 1, ..all.clone() }), "limit <= 0");
+        assert_eq!(error(TraceQueryBuilder { end_ts: 1, limit: 1, ..all }), "lookback <= 0");
     }
 
     #[test]

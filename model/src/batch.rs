@@ -30,8 +30,14 @@ impl Text {
 
     /// `length` bytes from `start`; both must lie on character boundaries of the batch's text.
     pub fn new(start: usize, length: usize) -> Self {
-        debug_assert!(start + length <= u32::MAX as usize, "a batch holds less than 4 GiB of text");
-        Self { start: start as u32, length: length as u32 }
+        debug_assert!(
+            start + length <= u32::MAX as usize,
+            "a batch holds less than 4 GiB of text"
+        );
+        Self {
+            start: start as u32,
+            length: length as u32,
+        }
     }
 
     /// True if it has no characters.
@@ -89,14 +95,20 @@ pub enum SpanError {
     MissingTraceId,
     /// No span identifier.
     MissingId,
+    /// Neither.
+    MissingIds,
+    /// The batch holds as many spans as it may; how many that is.
+    TooMany(usize),
 }
 
 impl fmt::Display for SpanError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::MissingTraceId => "Missing : traceId",
-            Self::MissingId => "Missing : id",
-        })
+        match self {
+            Self::MissingTraceId => f.write_str("Missing : traceId"),
+            Self::MissingId => f.write_str("Missing : id"),
+            Self::MissingIds => f.write_str("Missing : traceId id"),
+            Self::TooMany(most) => write!(f, "more than {most} spans"),
+        }
     }
 }
 
@@ -129,6 +141,8 @@ pub struct SpanBatch {
     // Where the tags and annotations of the span being read begin.
     open_tags: usize,
     open_annotations: usize,
+    spans_max: Option<usize>,
+    overflowed: bool,
 }
 
 impl SpanBatch {
@@ -145,6 +159,19 @@ impl SpanBatch {
         self.annotations.clear();
         self.open_tags = 0;
         self.open_annotations = 0;
+    }
+
+    /// Bounds the spans it takes, whatever is read into it next: a span of 24 bytes of JSON takes some 200 here.
+    /// Without this there is no bound.
+    pub fn set_spans_max(&mut self, spans_max: usize) {
+        self.spans_max = Some(spans_max);
+        self.overflowed = false;
+    }
+
+    /// True if a span was refused because of the bound since it was set. Survives [`SpanBatch::clear`], so that
+    /// it can be asked after a reader gave up.
+    pub fn overflowed(&self) -> bool {
+        self.overflowed
     }
 
     /// How many spans it holds.
@@ -167,7 +194,10 @@ impl SpanBatch {
     /// # Panics
     /// If there is no such span.
     pub fn get(&self, index: usize) -> SpanRef<'_> {
-        SpanRef { batch: self, record: &self.spans[index] }
+        SpanRef {
+            batch: self,
+            record: &self.spans[index],
+        }
     }
 
     /// All spans in the order they were read.
@@ -213,18 +243,29 @@ impl SpanBatch {
     /// Normalises a draft and the tags and annotations pushed for it, and adds the span.
     ///
     /// # Errors
-    /// [`SpanError`] where an identifier is missing; nothing of the span is kept then.
+    /// [`SpanError`] where an identifier is missing or the batch is full; nothing of the span is kept then.
     pub fn finish(&mut self, draft: &SpanDraft) -> Result<(), SpanError> {
         let (trace_id, id) = match (draft.trace_id, draft.id) {
             (Some(trace_id), Some(id)) => (trace_id, id),
-            (trace_id, _) => {
+            (trace_id, id) => {
                 self.abandon();
-                return Err(if trace_id.is_none() { SpanError::MissingTraceId } else { SpanError::MissingId });
+                return Err(match (trace_id, id) {
+                    (None, None) => SpanError::MissingIds,
+                    (None, Some(_)) => SpanError::MissingTraceId,
+                    (Some(_), _) => SpanError::MissingId,
+                });
             }
         };
+        if let Some(most) = self.spans_max.filter(|&most| self.spans.len() >= most) {
+            self.abandon();
+            self.overflowed = true;
+            return Err(SpanError::TooMany(most));
+        }
         let record = SpanRecord {
             trace_id,
-            parent_id: draft.parent_id.filter(|parent| parent.value() != 0 && *parent != id),
+            parent_id: draft
+                .parent_id
+                .filter(|parent| parent.value() != 0 && *parent != id),
             id,
             kind: draft.kind,
             name: self.lower_case(draft.name),
@@ -277,16 +318,26 @@ impl SpanBatch {
     }
 
     fn normalise_endpoint(&mut self, draft: EndpointDraft) -> EndpointDraft {
-        EndpointDraft { service_name: self.lower_case(draft.service_name), ..draft }
+        EndpointDraft {
+            service_name: self.lower_case(draft.service_name),
+            ..draft
+        }
     }
 
     fn lower_case(&mut self, text: Text) -> Text {
         let original = self.text(text);
-        if original.bytes().all(|byte| byte.is_ascii() && !byte.is_ascii_uppercase()) {
+        if original
+            .bytes()
+            .all(|byte| byte.is_ascii() && !byte.is_ascii_uppercase())
+        {
             return text;
         }
         let lower = original.to_lowercase();
-        if lower == original { text } else { self.add_text(&lower) }
+        if lower == original {
+            text
+        } else {
+            self.add_text(&lower)
+        }
     }
 
     /// Sorts the open tags by key; of equal keys the one pushed last stays.
@@ -313,7 +364,9 @@ impl SpanBatch {
     /// Sorts the open annotations by timestamp, then value, and drops repetitions.
     fn close_annotations(&mut self) -> (u32, u32) {
         let start = self.open_annotations;
-        let Self { text, annotations, .. } = self;
+        let Self {
+            text, annotations, ..
+        } = self;
         let order = |annotation: &(u64, Text)| (annotation.0, &text[annotation.1.range()]);
         if !annotations[start..].is_sorted_by(|a, b| order(a) < order(b)) {
             annotations[start..].sort_by(|a, b| order(a).cmp(&order(b)));
@@ -353,7 +406,11 @@ pub struct EndpointRef<'a> {
 impl EndpointRef<'_> {
     /// A copy that owns its text.
     pub fn to_endpoint(self) -> Endpoint {
-        Endpoint { service_name: self.service_name.map(str::to_owned), ip: self.ip, port: self.port }
+        Endpoint {
+            service_name: self.service_name.map(str::to_owned),
+            ip: self.ip,
+            port: self.port,
+        }
     }
 }
 
@@ -416,7 +473,9 @@ impl<'a> SpanRef<'a> {
     pub fn tags(self) -> impl ExactSizeIterator<Item = (&'a str, &'a str)> + Clone {
         let (start, end) = self.record.tags;
         let batch = self.batch;
-        batch.tags[start as usize..end as usize].iter().map(move |tag| (batch.text(tag.0), batch.text(tag.1)))
+        batch.tags[start as usize..end as usize]
+            .iter()
+            .map(move |tag| (batch.text(tag.0), batch.text(tag.1)))
     }
 
     /// What happened when, sorted by (timestamp, value).
@@ -425,7 +484,10 @@ impl<'a> SpanRef<'a> {
         let batch = self.batch;
         batch.annotations[start as usize..end as usize]
             .iter()
-            .map(move |&(timestamp, value)| AnnotationRef { timestamp, value: batch.text(value) })
+            .map(move |&(timestamp, value)| AnnotationRef {
+                timestamp,
+                value: batch.text(value),
+            })
     }
 
     /// Sampled whatever the sampler says.
@@ -452,21 +514,34 @@ impl<'a> SpanRef<'a> {
             remote_endpoint: self.remote_endpoint().map(EndpointRef::to_endpoint),
             annotations: self
                 .annotations()
-                .map(|annotation| Annotation { timestamp: annotation.timestamp, value: annotation.value.to_owned() })
+                .map(|annotation| Annotation {
+                    timestamp: annotation.timestamp,
+                    value: annotation.value.to_owned(),
+                })
                 .collect(),
-            tags: self.tags().map(|(key, value)| (key.to_owned(), value.to_owned())).collect(),
+            tags: self
+                .tags()
+                .map(|(key, value)| (key.to_owned(), value.to_owned()))
+                .collect(),
             debug: self.debug(),
             shared: self.shared(),
         }
     }
 
     fn present(self, text: Text) -> Option<&'a str> {
-        if text.is_empty() { None } else { Some(self.batch.text(text)) }
+        if text.is_empty() {
+            None
+        } else {
+            Some(self.batch.text(text))
+        }
     }
 
     fn endpoint(self, draft: &EndpointDraft) -> Option<EndpointRef<'a>> {
-        let endpoint =
-            EndpointRef { service_name: self.present(draft.service_name), ip: draft.ip, port: draft.port };
+        let endpoint = EndpointRef {
+            service_name: self.present(draft.service_name),
+            ip: draft.ip,
+            port: draft.port,
+        };
         let empty = endpoint.service_name.is_none() && endpoint.ip.is_empty() && endpoint.port == 0;
         if empty { None } else { Some(endpoint) }
     }
@@ -483,7 +558,11 @@ mod tests {
     use super::*;
 
     fn draft() -> SpanDraft {
-        SpanDraft { trace_id: TraceId::new(0, 1), id: Some(SpanId::new(2)), ..SpanDraft::default() }
+        SpanDraft {
+            trace_id: TraceId::new(0, 1),
+            id: Some(SpanId::new(2)),
+            ..SpanDraft::default()
+        }
     }
 
     #[test]
@@ -502,7 +581,10 @@ mod tests {
         batch.finish(&draft).unwrap();
         let span = batch.get(0);
         assert_eq!(span.name(), Some("get /über"));
-        assert_eq!((span.parent_id(), span.timestamp(), span.duration()), (None, None, None));
+        assert_eq!(
+            (span.parent_id(), span.timestamp(), span.duration()),
+            (None, None, None)
+        );
         assert!(!span.shared());
         assert_eq!(span.local_endpoint(), None);
     }
@@ -515,7 +597,10 @@ mod tests {
             batch.push_tag(tag.0, tag.1);
         }
         batch.finish(&draft()).unwrap();
-        assert_eq!(batch.get(0).tags().collect::<Vec<_>>(), [("", ""), ("a", "1"), ("b", "3")]);
+        assert_eq!(
+            batch.get(0).tags().collect::<Vec<_>>(),
+            [("", ""), ("a", "1"), ("b", "3")]
+        );
     }
 
     #[test]
@@ -526,7 +611,11 @@ mod tests {
             batch.push_annotation(timestamp, value);
         }
         batch.finish(&draft()).unwrap();
-        let read: Vec<_> = batch.get(0).annotations().map(|a| (a.timestamp, a.value)).collect();
+        let read: Vec<_> = batch
+            .get(0)
+            .annotations()
+            .map(|a| (a.timestamp, a.value))
+            .collect();
         assert_eq!(read, [(1, "z"), (2, "a"), (2, "b")]);
     }
 
@@ -537,10 +626,35 @@ mod tests {
         batch.push_tag(key, key);
         let missing = SpanDraft { id: None, ..draft() };
         assert_eq!(batch.finish(&missing), Err(SpanError::MissingId));
-        assert_eq!(batch.finish(&SpanDraft::default()), Err(SpanError::MissingTraceId));
+        assert_eq!(
+            batch.finish(&SpanDraft {
+                trace_id: None,
+                ..draft()
+            }),
+            Err(SpanError::MissingTraceId)
+        );
+        assert_eq!(batch.finish(&SpanDraft::default()), Err(SpanError::MissingIds));
         batch.finish(&draft()).unwrap();
         assert_eq!(batch.len(), 1);
         assert_eq!(batch.get(0).tags().len(), 0);
+    }
+
+    #[test]
+    fn a_full_batch_takes_no_span_and_says_so() {
+        let mut batch = SpanBatch::new();
+        batch.set_spans_max(1);
+        batch.finish(&draft()).unwrap();
+        assert!(!batch.overflowed());
+        let key = batch.add_text("lost");
+        batch.push_tag(key, key);
+        assert_eq!(batch.finish(&draft()), Err(SpanError::TooMany(1)));
+        assert_eq!((batch.len(), batch.overflowed()), (1, true));
+        batch.clear();
+        assert!(batch.overflowed());
+        batch.set_spans_max(2);
+        batch.finish(&draft()).unwrap();
+        batch.finish(&draft()).unwrap();
+        assert_eq!((batch.overflowed(), batch.get(1).tags().len()), (false, 0));
     }
 
     #[test]
@@ -548,8 +662,18 @@ mod tests {
         let mut batch = SpanBatch::new();
         let tag = (batch.add_text("k"), batch.add_text("v"));
         batch.push_tag(tag.0, tag.1);
-        let local_endpoint = EndpointDraft { service_name: batch.add_text("Web"), port: 80, ..Default::default() };
-        batch.finish(&SpanDraft { local_endpoint, timestamp: 5, ..draft() }).unwrap();
+        let local_endpoint = EndpointDraft {
+            service_name: batch.add_text("Web"),
+            port: 80,
+            ..Default::default()
+        };
+        batch
+            .finish(&SpanDraft {
+                local_endpoint,
+                timestamp: 5,
+                ..draft()
+            })
+            .unwrap();
         let span = batch.get(0).to_span();
         assert_eq!(span.local_service_name(), Some("web"));
         let mut again = SpanBatch::new();

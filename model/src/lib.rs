@@ -17,7 +17,11 @@ pub use id::{IdError, SpanId, TraceId};
 pub use span::{Annotation, Kind, Span, UnknownKind};
 
 mod dependency;
+mod merge;
 mod trace;
+mod tree;
 
-pub use dependency::{DependencyLink, DependencyLinker};
+pub use dependency::{DependencyLink, DependencyLinker, LinkCount, LinkCounts, merge_links};
+pub use merge::merge;
 pub use trace::trace_timestamp;
+pub use tree::SpanTree;

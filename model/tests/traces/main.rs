@@ -1,0 +1,4 @@
+//! What becomes of a whole trace: merged, arranged as a tree, linked, and cut into pieces of time.
+
+mod linker;
+mod spans;

@@ -82,7 +82,11 @@ impl IpAddresses {
 
 /// `::` and `::1` are themselves, not `0.0.0.0` and `0.0.0.1`.
 fn embedded_v4(v6: Ipv6Addr) -> Option<Ipv4Addr> {
-    if v6.is_unspecified() || v6.is_loopback() { None } else { v6.to_ipv4() }
+    if v6.is_unspecified() || v6.is_loopback() {
+        None
+    } else {
+        v6.to_ipv4()
+    }
 }
 
 /// A port beyond 65535. `Display` is Zipkin's wording.
@@ -112,7 +116,10 @@ mod tests {
         assert_eq!(read("1.2.3.4").v4, Some(Ipv4Addr::new(1, 2, 3, 4)));
         assert_eq!(read("::ffff:1.2.3.4"), read("1.2.3.4"));
         assert_eq!(read("::1.2.3.4"), read("1.2.3.4"));
-        assert_eq!(read("2001:DB8:0:0:0:0:0:1").v6.unwrap().to_string(), "2001:db8::1");
+        assert_eq!(
+            read("2001:DB8:0:0:0:0:0:1").v6.unwrap().to_string(),
+            "2001:db8::1"
+        );
         assert_eq!(read("::1").v6, Some(Ipv6Addr::LOCALHOST));
         assert!(read("localhost").is_empty());
     }
@@ -129,6 +136,13 @@ mod tests {
     #[test]
     fn an_endpoint_without_fields_is_none() {
         assert_eq!(Endpoint::default().into_option(), None);
-        assert!(Endpoint { port: 80, ..Endpoint::default() }.into_option().is_some());
+        assert!(
+            Endpoint {
+                port: 80,
+                ..Endpoint::default()
+            }
+            .into_option()
+            .is_some()
+        );
     }
 }

@@ -41,7 +41,11 @@ impl std::error::Error for IdError {}
 impl TraceId {
     /// From the two halves; `high` is zero for a 64-bit identifier. `None` when both are zero.
     pub const fn new(high: u64, low: u64) -> Option<Self> {
-        if high == 0 && low == 0 { None } else { Some(Self((high as u128) << 64 | low as u128)) }
+        if high == 0 && low == 0 {
+            None
+        } else {
+            Some(Self((high as u128) << 64 | low as u128))
+        }
     }
 
     /// Reads 1 to 32 lower-case hexadecimal characters.
@@ -50,7 +54,11 @@ impl TraceId {
     /// [`IdError`] in Zipkin's words, naming `traceId`.
     pub fn parse(text: &str) -> Result<Self, IdError> {
         let value = parse_hex(text, "traceId", 32)?;
-        if value == 0 { Err(IdError::AllZeros("traceId")) } else { Ok(Self(value)) }
+        if value == 0 {
+            Err(IdError::AllZeros("traceId"))
+        } else {
+            Ok(Self(value))
+        }
     }
 
     /// The upper 64 bits, zero for a 64-bit identifier.
@@ -106,7 +114,11 @@ fn parse_hex(text: &str, field: &'static str, most: usize) -> Result<u128, IdErr
 /// 16 characters, or 32 when the high half is not zero.
 impl fmt::Display for TraceId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        if self.high() == 0 { write!(f, "{:016x}", self.low()) } else { write!(f, "{:032x}", self.0) }
+        if self.high() == 0 {
+            write!(f, "{:016x}", self.low())
+        } else {
+            write!(f, "{:032x}", self.0)
+        }
     }
 }
 
@@ -136,9 +148,15 @@ mod tests {
     #[test]
     fn pads_and_drops_a_zero_high_half() {
         assert_eq!(TraceId::parse("a").unwrap().to_string(), "000000000000000a");
-        assert_eq!(TraceId::parse("12345678901234567").unwrap().to_string(), "00000000000000012345678901234567");
+        assert_eq!(
+            TraceId::parse("12345678901234567").unwrap().to_string(),
+            "00000000000000012345678901234567"
+        );
         let long = "0000000000000000463ac35c9f6413ad";
-        assert_eq!(TraceId::parse(long).unwrap(), TraceId::parse(&long[16..]).unwrap());
+        assert_eq!(
+            TraceId::parse(long).unwrap(),
+            TraceId::parse(&long[16..]).unwrap()
+        );
     }
 
     #[test]
@@ -148,8 +166,14 @@ mod tests {
         assert_eq!(error(""), "traceId is empty");
         assert_eq!(error(&"1".repeat(33)), "traceId.length > 32");
         assert_eq!(error("0000"), "traceId is all zeros");
-        assert_eq!(SpanId::parse("", "parentId").unwrap_err().to_string(), "parentId is empty");
-        assert_eq!(SpanId::parse(&"1".repeat(17), "id").unwrap_err().to_string(), "id.length > 16");
+        assert_eq!(
+            SpanId::parse("", "parentId").unwrap_err().to_string(),
+            "parentId is empty"
+        );
+        assert_eq!(
+            SpanId::parse(&"1".repeat(17), "id").unwrap_err().to_string(),
+            "id.length > 16"
+        );
     }
 
     #[test]

@@ -114,7 +114,10 @@ impl std::error::Error for UnknownKind {}
 impl Span {
     /// The value of a tag.
     pub fn tag(&self, key: &str) -> Option<&str> {
-        let found = self.tags.binary_search_by(|(name, _)| name.as_str().cmp(key)).ok()?;
+        let found = self
+            .tags
+            .binary_search_by(|(name, _)| name.as_str().cmp(key))
+            .ok()?;
         Some(&self.tags[found].1)
     }
 

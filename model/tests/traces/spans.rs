@@ -111,13 +111,6 @@ impl Describe for Span {
         Span { shared: true, ..self }
     }
 
-    fn named(self, name: &str) -> Self {
-        Span {
-            name: Some(name.to_owned()),
-            ..self
-        }
-    }
-
     fn tagged(mut self, key: &str, value: &str) -> Self {
         self.tags.push((key.to_owned(), value.to_owned()));
         self.tags.sort();

@@ -1,0 +1,204 @@
+//! From a query to its traces: candidates from the newest on, until no later one could be among the first.
+//!
+//! 1. Every shard and reach of the time index (of the service, if one is asked for) is read by a cursor, newest
+//!    first, a few entries at a time.
+//! 2. [`Candidates`] merges the cursors: each trace once, in descending order of a bound that none of its
+//!    timestamps in the window exceeds.
+//! 3. [`Search`] decides by [`TraceQuery::matches`], keeps the best `limit` by [`TraceQuery::rank`], and for
+//!    [`Order::Newest`] is decided as soon as the next bound is not above the worst of them. Other orders
+//!    look at every candidate.
+
+use std::cmp::Reverse;
+use std::collections::{BTreeMap, BinaryHeap, HashSet, VecDeque};
+use std::sync::Arc;
+
+use model::{Span, TraceId};
+use parking_lot::RwLock;
+use storage::{Completeness, Found, Order, TraceQuery};
+
+use crate::shard::Shard;
+use crate::shard_index;
+use crate::time_index::Cursor;
+
+/// Entries read from an index under one lock: enough for most searches, and copied in a microsecond.
+const ENTRIES_A_READ: usize = 32;
+
+/// Traces that may have a span in a window, each once, by descending bound: no span of the trace in the window
+/// is newer. Spans that arrive while it is read may be missed or break the order, earlier ones may not.
+pub(crate) struct Candidates<'a> {
+    shards: &'a [RwLock<Shard>],
+    service_name: Option<&'a str>,
+    end: u64,
+    runs: Vec<Run>,
+    frontier: BinaryHeap<(u64, Next)>,
+    seen: HashSet<u64>,
+}
+
+/// What is read of one reach of one shard.
+struct Run {
+    shard: usize,
+    cursor: Cursor,
+    entries: VecDeque<(u64, u64)>,
+}
+
+#[derive(PartialEq, Eq, PartialOrd, Ord)]
+enum Next {
+    /// The index of a run whose next entry has this bound.
+    Run(usize),
+    /// A trace with this bound.
+    Trace(u64),
+}
+
+impl<'a> Candidates<'a> {
+    pub(crate) fn new(
+        shards: &'a [RwLock<Shard>],
+        service_name: Option<&'a str>,
+        window: (u64, u64),
+    ) -> Self {
+        let mut runs = Vec::new();
+        for (shard, locked) in shards.iter().enumerate() {
+            let locked = locked.read();
+            let reaches = locked
+                .by_time(service_name)
+                .into_iter()
+                .flat_map(|index| index.reaches());
+            runs.extend(reaches.map(|reach_bits| Run {
+                shard,
+                cursor: Cursor::new(reach_bits, window),
+                entries: VecDeque::new(),
+            }));
+        }
+        let frontier = BinaryHeap::with_capacity(runs.len() + 1);
+        let mut candidates = Self {
+            shards,
+            service_name,
+            end: window.1,
+            runs,
+            frontier,
+            seen: HashSet::new(),
+        };
+        for run in 0..candidates.runs.len() {
+            candidates.advance(run);
+        }
+        candidates
+    }
+
+    /// Puts a run back into the frontier, at its next entry.
+    fn advance(&mut self, index: usize) {
+        let run = &mut self.runs[index];
+        if run.entries.is_empty() {
+            let shard = self.shards[run.shard].read();
+            let Some(by_time) = shard.by_time(self.service_name) else {
+                return;
+            };
+            run.entries = run.cursor.read(by_time, ENTRIES_A_READ).into();
+        }
+        if let Some((bound, _)) = run.entries.front() {
+            self.frontier.push(((*bound).min(self.end), Next::Run(index)));
+        }
+    }
+
+    /// The bound of a trace met at a place: what it really reaches, which is often much less than the place.
+    fn sharpen(&self, low: u64) -> Option<u64> {
+        let shard = self.shards[shard_index(low)].read();
+        let (_, last) = shard.trace(low)?.extent()?;
+        Some(last.min(self.end))
+    }
+}
+
+impl Iterator for Candidates<'_> {
+    type Item = (u64, u64);
+
+    fn next(&mut self) -> Option<(u64, u64)> {
+        loop {
+            match self.frontier.pop()? {
+                (bound, Next::Trace(low)) => return Some((bound, low)),
+                (_, Next::Run(index)) => {
+                    if let Some((_, low)) = self.runs[index].entries.pop_front()
+                        && self.seen.insert(low)
+                        && let Some(bound) = self.sharpen(low)
+                    {
+                        self.frontier.push((bound, Next::Trace(low)));
+                    }
+                    self.advance(index);
+                }
+            }
+        }
+    }
+}
+
+/// The best matches so far, at most as many as the query's limit.
+pub(crate) struct Search<'a> {
+    query: &'a TraceQuery,
+    strict: bool,
+    // By rank, the worst on top; traces of equal rank by number of arrival, which stays out of the answer.
+    best: BinaryHeap<Reverse<((u64, u64), usize)>>,
+    matches: BTreeMap<usize, Arc<Vec<Span>>>,
+    arrived: usize,
+}
+
+impl<'a> Search<'a> {
+    pub(crate) fn new(query: &'a TraceQuery, strict: bool) -> Self {
+        Self {
+            query,
+            strict,
+            best: BinaryHeap::new(),
+            matches: BTreeMap::new(),
+            arrived: 0,
+        }
+    }
+
+    /// Whether no trace whose timestamps in the window are at most `bound` can be in the answer.
+    pub(crate) fn is_decided(&self, bound: u64) -> bool {
+        self.query.order() == Order::Newest
+            && self.best.len() >= self.query.limit()
+            && self
+                .best
+                .peek()
+                .is_some_and(|Reverse(((newest, _), _))| *newest >= bound)
+    }
+
+    /// Takes the traces among spans of the same low 64 bits that match: one, or with strict identifiers one
+    /// for each of them.
+    pub(crate) fn consider(&mut self, spans: Arc<Vec<Span>>) {
+        let one = spans.windows(2).all(|pair| pair[0].trace_id == pair[1].trace_id);
+        if one || !self.strict {
+            self.consider_trace(spans);
+            return;
+        }
+        let mut by_id: BTreeMap<TraceId, Vec<Span>> = BTreeMap::new();
+        for span in spans.iter() {
+            by_id.entry(span.trace_id).or_default().push(span.clone());
+        }
+        for trace in by_id.into_values() {
+            self.consider_trace(Arc::new(trace));
+        }
+    }
+
+    fn consider_trace(&mut self, trace: Arc<Vec<Span>>) {
+        if !self.query.matches(&trace) {
+            return;
+        }
+        self.best.push(Reverse((self.query.rank(&trace), self.arrived)));
+        self.matches.insert(self.arrived, trace);
+        self.arrived += 1;
+        if self.best.len() > self.query.limit()
+            && let Some(Reverse((_, worst))) = self.best.pop()
+        {
+            self.matches.remove(&worst);
+        }
+    }
+
+    /// The matches in the query's order.
+    pub(crate) fn into_found(mut self) -> Found {
+        // Ascending order of `Reverse` is descending order of ranks.
+        let order = self.best.into_sorted_vec();
+        let traces = order
+            .into_iter()
+            .filter_map(|Reverse((_, arrived))| self.matches.remove(&arrived));
+        Found {
+            traces: traces.map(Arc::unwrap_or_clone).collect(),
+            completeness: Completeness::Complete,
+        }
+    }
+}

@@ -1,0 +1,81 @@
+//! Holds our readers and writers to what Zipkin's own did with the same input.
+//!
+//! `testdata/zipkin_*.json` are arrays of observations of `SpanBytesDecoder` and `SpanBytesEncoder` of
+//! `io.zipkin.zipkin2:zipkin:3.6.0`. A reading has an input, `hex` or `text`, and either `spans`, as Zipkin
+//! wrote them in v2 JSON, or the message of its `error`. Where we differ on purpose, `ours` has our outcome in
+//! the same form and `because` the reason. A writing has `spans` and the bytes `written`.
+
+use model::SpanBatch;
+use proto::Format;
+use serde_json::{Value, json};
+
+use crate::spans;
+
+/// What a case expects of us; `input` is what it feeds the reader.
+fn expectation(case: &Value) -> &Value {
+    assert_eq!(
+        case.get("ours").is_some(),
+        case.get("because").is_some(),
+        "a difference has a reason: {case}"
+    );
+    case.get("ours").unwrap_or(case)
+}
+
+fn input(case: &Value) -> Vec<u8> {
+    match (&case["hex"], &case["text"]) {
+        (Value::String(hex), _) => from_hex(hex),
+        (_, Value::String(text)) => text.as_bytes().to_vec(),
+        _ => panic!("no input: {case}"),
+    }
+}
+
+fn from_hex(hex: &str) -> Vec<u8> {
+    let digit = |byte: u8| char::from(byte).to_digit(16).expect("hexadecimal") as u8;
+    hex.as_bytes()
+        .chunks(2)
+        .map(|pair| digit(pair[0]) << 4 | digit(pair[1]))
+        .collect()
+}
+
+fn outcome(format: Format, body: &[u8]) -> Value {
+    let mut batch = SpanBatch::new();
+    match proto::decode(format, body, &mut batch) {
+        Ok(()) => {
+            let spans: Vec<Value> = batch.iter().map(|span| spans::to_json(&span.to_span())).collect();
+            json!({ "spans": spans })
+        }
+        Err(error) => {
+            assert!(batch.is_empty(), "a body is refused whole");
+            json!({ "error": error.to_string() })
+        }
+    }
+}
+
+/// Reports every mismatch, not only the first, so that one run tells the whole story.
+fn check_readings(format: Format, cases: &str, at_least: usize) {
+    let cases: Vec<Value> = serde_json::from_str(cases).expect("an array of cases");
+    assert!(cases.len() >= at_least, "only {} cases", cases.len());
+    let mut mismatches = Vec::new();
+    for case in &cases {
+        let got = outcome(format, &input(case));
+        let expected = expectation(case);
+        if got["spans"] != expected["spans"] || got["error"] != expected["error"] {
+            mismatches.push(json!({ "name": case["name"], "got": got, "expected": expected }).to_string());
+        }
+    }
+    assert!(
+        mismatches.is_empty(),
+        "{} mismatches\n{}",
+        mismatches.len(),
+        mismatches.join("\n")
+    );
+}
+
+#[test]
+fn reads_proto3_as_zipkin_does() {
+    check_readings(
+        Format::Proto3,
+        include_str!("../../testdata/zipkin_proto3.json"),
+        100,
+    );
+}

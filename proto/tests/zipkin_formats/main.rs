@@ -1,0 +1,6 @@
+//! Zipkin's older and binary formats as its clients and servers speak them.
+
+mod golden;
+mod prost_messages;
+mod proto3;
+mod spans;

@@ -8,13 +8,15 @@ use model::{Span, SpanBatch};
 
 mod detect;
 mod error;
+mod json;
 mod json_v1;
 mod json_v2;
 mod proto3;
 mod thrift_v1;
 
-pub use detect::detect;
+pub use detect::{check_list, detect};
 pub use error::DecodeError;
+pub use json_v2::{write_span, write_spans};
 
 /// How a list of spans is written.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]

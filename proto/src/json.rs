@@ -1,0 +1,17 @@
+//! JSON as Zipkin reads and writes it, for both of its JSON formats.
+//!
+//! Zipkin reads through Gson's `JsonReader`, so its leniency and its messages are what senders know:
+//! numbers where strings are expected and the reverse, any case of `true`, control characters inside strings,
+//! anything after the end of the list. [`Cursor`] reads tokens so; a [`Fault`] knows where it happened and
+//! works out line, column and path only when it is told to somebody.
+
+mod cursor;
+mod escape;
+mod fault;
+mod scan;
+mod write;
+
+pub(crate) use cursor::{Cursor, Raw, read_body};
+pub(crate) use fault::{Fault, Result};
+pub(crate) use scan::hex_u64;
+pub(crate) use write::{write_ipv4, write_ipv6, write_number, write_span_id, write_string, write_trace_id};

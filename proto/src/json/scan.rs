@@ -1,0 +1,146 @@
+//! Eight bytes at a time: what the readers of text look for and read most.
+//!
+//! Every function has a slow twin in its tests that it must agree with.
+
+const LOW_BITS: u64 = 0x0101_0101_0101_0101;
+const HIGH_BITS: u64 = 0x8080_8080_8080_8080;
+
+/// Where the next `"` or `\` is, at or after `from`; the length of `bytes` if there is none.
+#[inline]
+pub(crate) fn find_quote_or_backslash(bytes: &[u8], from: usize) -> usize {
+    const QUOTES: u64 = LOW_BITS * b'"' as u64;
+    const BACKSLASHES: u64 = LOW_BITS * b'\\' as u64;
+    let mut at = from;
+    while let Some(word) = word(bytes, at) {
+        let found = zero_bytes(word ^ QUOTES) | zero_bytes(word ^ BACKSLASHES);
+        if found != 0 {
+            return at + (found.trailing_zeros() / 8) as usize;
+        }
+        at += 8;
+    }
+    while at < bytes.len() && bytes[at] != b'"' && bytes[at] != b'\\' {
+        at += 1;
+    }
+    at
+}
+
+/// The number that 16 lower-case hexadecimal characters mean; `None` where they are not that.
+#[inline]
+pub(crate) fn hex_u64(text: &[u8]) -> Option<u64> {
+    if text.len() != 16 {
+        return None;
+    }
+    let high = hex_u32(word(text, 0)?)?;
+    let low = hex_u32(word(text, 8)?)?;
+    Some(high << 32 | low)
+}
+
+/// Eight characters, the first in the lowest byte. All additions below stay within their byte, because
+/// every addend is below 0x80.
+#[inline]
+fn hex_u32(word: u64) -> Option<u64> {
+    if word & HIGH_BITS != 0 {
+        return None;
+    }
+    let at_least = |bound: u8| word + LOW_BITS * u64::from(0x80 - bound);
+    let digit = at_least(b'0') & !at_least(b'9' + 1);
+    let letter = at_least(b'a') & !at_least(b'f' + 1);
+    if (digit | letter) & HIGH_BITS != HIGH_BITS {
+        return None;
+    }
+    // '0' is 0x30 and 'a' is 0x61: the low half counts, and a letter (bit 6 set) has 9 more.
+    let nibbles = (word & (LOW_BITS * 0x0f)) + ((word >> 6) & LOW_BITS) * 9;
+    let nibbles = nibbles.swap_bytes();
+    let bytes = (nibbles | nibbles >> 4) & 0x00ff_00ff_00ff_00ff;
+    let halves = (bytes | bytes >> 8) & 0x0000_ffff_0000_ffff;
+    Some((halves | halves >> 16) & 0xffff_ffff)
+}
+
+/// Reads decimal digits from `from` on while they fit into 18, and tells where they end.
+#[inline]
+pub(crate) fn decimal(bytes: &[u8], from: usize) -> (u64, usize) {
+    let mut value = 0;
+    let mut at = from;
+    while let Some(digit) = bytes
+        .get(at)
+        .map(|byte| byte.wrapping_sub(b'0'))
+        .filter(|&digit| digit < 10)
+    {
+        if at - from == 18 {
+            break;
+        }
+        value = value * 10 + u64::from(digit);
+        at += 1;
+    }
+    (value, at)
+}
+
+#[inline]
+fn word(bytes: &[u8], at: usize) -> Option<u64> {
+    bytes
+        .get(at..)?
+        .first_chunk()
+        .map(|chunk| u64::from_le_bytes(*chunk))
+}
+
+/// The high bit of each byte that is zero. A byte above a zero one may be marked by mistake, so only the
+/// lowest mark counts.
+#[inline]
+fn zero_bytes(word: u64) -> u64 {
+    word.wrapping_sub(LOW_BITS) & !word & HIGH_BITS
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    proptest! {
+        #[test]
+        fn a_quote_is_found_where_a_plain_search_finds_it(
+            bytes in prop::collection::vec(prop_oneof![3 => any::<u8>(), 1 => b'!'..=b'#', 1 => b'['..=b']'], 0..80),
+            from in 0usize..80,
+        ) {
+            let from = from.min(bytes.len());
+            let plain = bytes[from..].iter().position(|&byte| byte == b'"' || byte == b'\\');
+            prop_assert_eq!(find_quote_or_backslash(&bytes, from), plain.map_or(bytes.len(), |found| from + found));
+        }
+
+        #[test]
+        fn hexadecimal_reads_as_the_standard_library_reads_it(value: u64, place in 0usize..16, other: u8) {
+            let mut text = format!("{value:016x}").into_bytes();
+            prop_assert_eq!(hex_u64(&text), Some(value));
+            text[place] = other;
+            let plain = std::str::from_utf8(&text).ok().filter(|text| {
+                text.bytes().all(|byte| byte.is_ascii_digit() || (b'a'..=b'f').contains(&byte))
+            });
+            prop_assert_eq!(hex_u64(&text), plain.and_then(|text| u64::from_str_radix(text, 16).ok()));
+        }
+    }
+
+    #[test]
+    fn every_byte_is_a_hexadecimal_digit_or_none() {
+        for byte in 0..=255u8 {
+            let expected = match byte {
+                b'0'..=b'9' => Some(u64::from(byte - b'0')),
+                b'a'..=b'f' => Some(u64::from(byte - b'a' + 10)),
+                _ => None,
+            };
+            assert_eq!(
+                hex_u64(&[byte; 16]),
+                expected.map(|digit| digit * 0x1111_1111_1111_1111),
+                "{byte}"
+            );
+        }
+        assert_eq!(hex_u64(b"123"), None);
+    }
+
+    #[test]
+    fn digits_end_where_they_end_or_after_18() {
+        assert_eq!(decimal(b"x120,", 1), (120, 4));
+        assert_eq!(decimal(b"-", 0), (0, 0));
+        assert_eq!(decimal(b"", 0), (0, 0));
+        assert_eq!(decimal(b"12345678901234567890", 0), (123_456_789_012_345_678, 18));
+    }
+}

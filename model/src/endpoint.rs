@@ -33,7 +33,7 @@ impl Endpoint {
 pub struct IpAddresses {
     /// The IPv4 address.
     pub v4: Option<Ipv4Addr>,
-    /// The IPv6 address; never an embedded IPv4 one.
+    /// The IPv6 address; never an IPv4 one mapped into it (`::ffff:1.2.3.4`).
     pub v6: Option<Ipv6Addr>,
 }
 
@@ -56,9 +56,13 @@ impl IpAddresses {
     }
 
     /// Reads an address from text; returns whether it was one. Text that is not an address is ignored,
-    /// as Zipkin does.
+    /// as Zipkin does. `::2` is itself: only what is written with dots means `0.0.0.2`.
     pub fn insert_text(&mut self, text: &str) -> bool {
         match text.parse() {
+            Ok(IpAddr::V6(v6)) if !text.contains('.') && v6.to_ipv4_mapped().is_none() => {
+                self.v6 = Some(v6);
+                true
+            }
             Ok(address) => {
                 self.insert(address);
                 true
@@ -121,6 +125,7 @@ mod tests {
             "2001:db8::1"
         );
         assert_eq!(read("::1").v6, Some(Ipv6Addr::LOCALHOST));
+        assert_eq!(read("::1:2").v6.unwrap().to_string(), "::1:2");
         assert!(read("localhost").is_empty());
     }
 

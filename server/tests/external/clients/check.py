@@ -1,0 +1,167 @@
+"""Runs each real client's two services against a server and checks what the server then answers.
+
+Usage: check.py PRODUCT STORAGE [CLIENT...], for example `check.py tracehound segment brave-json`.
+Exits 1 if any client's spans are not whole, named, linked and findable.
+"""
+
+import json
+import subprocess
+import sys
+import time
+import urllib.parse
+import urllib.request
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+
+import servers
+from expectations import CLIENTS
+
+CLIENT_MAX_S = 60
+DAY_MS = 86_400_000
+OWN_FIELDS = ("traceId", "id", "parentId", "timestamp", "duration")
+
+
+class Wrong(Exception):
+    """The server's answer is not what the client reported."""
+
+
+def require(condition, message):
+    if not condition:
+        raise Wrong(message)
+
+
+def get(base, path, **parameters):
+    url = f"{base}/api/v2/{path}"
+    if parameters:
+        url += "?" + urllib.parse.urlencode(parameters)
+    with urllib.request.urlopen(url, timeout=15) as response:
+        return json.load(response)
+
+
+def check_client(server, name, client):
+    started_us = time.time_ns() // 1000
+    command = [*client.command, server.base, *client.arguments, name]
+    finished = subprocess.run(command, capture_output=True, text=True, timeout=CLIENT_MAX_S)
+    require(finished.returncode == 0, f"the client failed:\n{finished.stdout}{finished.stderr}")
+    reported = json.loads(finished.stdout.splitlines()[-1])
+    time.sleep(server.settle_s)
+
+    trace_id = reported["traceId"]
+    require(len(trace_id) == client.trace_id_length, f"trace id {trace_id}")
+    trace = get(server.base, f"trace/{trace_id}")
+    roles = match_roles(trace, client.spans(name, reported["backendPort"]))
+    check_ids(roles, trace_id, client.shares_ids)
+    check_times(roles, started_us)
+    check_found(server.base, name, trace, roles)
+
+
+def match_roles(trace, expected):
+    """The received span of each expected role; every span is expected, whole and there once."""
+    require(len(trace) == len(expected), f"{len(trace)} spans, not {len(expected)}: {trace}")
+    roles = {}
+    for role, fields in expected.items():
+        matches = [span for span in trace if content(span) == fields]
+        require(
+            len(matches) == 1,
+            f"{len(matches)} spans are the {role} span {fields}; the trace is\n"
+            + "\n".join(json.dumps(span) for span in trace),
+        )
+        roles[role] = matches[0]
+    return roles
+
+
+def content(span):
+    """A span without its ids and times."""
+    fields = {field: value for field, value in span.items() if field not in OWN_FIELDS}
+    if "annotations" in fields:
+        fields["annotations"] = [{"value": a["value"]} for a in fields["annotations"]]
+    return fields
+
+
+def check_ids(roles, trace_id, shares_ids):
+    def parent(role, of):
+        received = roles[role].get("parentId")
+        require(received == of, f"the {role} span has parent {received}, not {of}")
+
+    for role, span in roles.items():
+        require(span["traceId"] == trace_id, f"the {role} span has trace id {span['traceId']}")
+    root = roles["orders"]["id"]
+    parent("orders", None)
+    parent("load-user", roles["users server"]["id"])
+    for call in ("users", "quota"):
+        client, server = roles[f"{call} client"], roles[f"{call} server"]
+        parent(f"{call} client", root)
+        if shares_ids:
+            require(server["id"] == client["id"], f"the {call} spans do not share an id")
+            parent(f"{call} server", root)
+        else:
+            parent(f"{call} server", client["id"])
+    distinct = len({span["id"] for span in roles.values()})
+    require(distinct == (4 if shares_ids else 6), f"{distinct} distinct span ids")
+
+
+def check_times(roles, started_us):
+    now_us = time.time_ns() // 1000
+    for role, span in roles.items():
+        start, duration = span["timestamp"], span["duration"]
+        # zipkin-js and OpenTelemetry start from clocks of whole milliseconds.
+        require(started_us - 1000 <= start <= now_us, f"the {role} span starts at {start}")
+        require(0 < duration <= now_us - started_us, f"the {role} span lasts {duration} µs")
+        for annotation in span.get("annotations", []):
+            within = start <= annotation["timestamp"] <= start + duration
+            require(within, f"an annotation of the {role} span is outside it: {span}")
+
+
+def check_found(base, name, trace, roles):
+    """The trace can be found by every way that leads to it, and each gives the same spans."""
+    front, back = f"{name}-frontend", f"{name}-backend"
+    services = get(base, "services")
+    require({front, back} <= set(services), f"services are {services}")
+    names = sorted({roles[role]["name"] for role in roles if "server" in role} | {"load-user"})
+    require(get(base, "spans", serviceName=back) == names, f"span names of {back}: not {names}")
+    remote = sorted({s["remoteEndpoint"]["serviceName"] for s in trace if is_remote_named(s)})
+    require(get(base, "remoteServices", serviceName=front) == remote, f"remote names: not {remote}")
+
+    for conditions in (
+        {"serviceName": front},
+        {"serviceName": back, "spanName": "load-user"},
+        {"serviceName": back, "annotationQuery": "cache.miss and error"},
+        {"serviceName": back, "annotationQuery": "user.name=" + roles["load-user"]["tags"]["user.name"]},
+        {"serviceName": front, "minDuration": roles["orders"]["duration"]},
+    ):
+        found = get(base, "traces", **conditions)
+        require(len(found) == 1, f"{len(found)} traces found by {conditions}")
+        require(canonical(found[0]) == canonical(trace), f"another trace found by {conditions}")
+
+    end_ms = time.time_ns() // 1_000_000 + 1000
+    links = get(base, "dependencies", endTs=end_ms, lookback=DAY_MS)
+    expected = {"parent": front, "child": back, "callCount": 2, "errorCount": 1}
+    own = [link for link in links if front in link.values()]
+    require(own == [expected], f"the dependency links of {front} are {own}, not [{expected}]")
+
+
+def is_remote_named(span):
+    return "serviceName" in span.get("remoteEndpoint", {})
+
+
+def canonical(trace):
+    return sorted(json.dumps(span, sort_keys=True) for span in trace)
+
+
+def main(product, storage, *names):
+    failed = []
+    with servers.running(product, storage) as server:
+        for name in names or CLIENTS:
+            try:
+                check_client(server, name, CLIENTS[name])
+                print(f"  {name}: six spans, as reported")
+            except Wrong as wrong:
+                failed.append(name)
+                print(f"  {name}: WRONG: {wrong}")
+    if failed:
+        sys.exit(f"not whole: {', '.join(failed)}")
+
+
+if __name__ == "__main__":
+    main(*sys.argv[1:])

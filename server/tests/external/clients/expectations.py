@@ -1,0 +1,182 @@
+"""What each client must have left behind: the six spans of one order, field by field.
+
+Every client's program does the same: `GET /orders` at the frontend calls `GET /users/7` at the
+backend, where a local span loads the user, and then `GET /quota`, which answers 503. How much of
+that a client records differs, so each has a table of its own. Ids, parents and times are not in the
+tables: `check.py` holds them for all clients alike.
+"""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+HERE = Path(__file__).resolve().parent
+BUILT = HERE.parents[3] / "target" / "external"
+
+
+class Matching:
+    """Equal to every value for which `test` holds."""
+
+    def __init__(self, name, test):
+        self.name = name
+        self.test = test
+
+    def __eq__(self, other):
+        return self.test(other)
+
+    def __repr__(self):
+        return f"<{self.name}>"
+
+
+PORT = Matching("a port", lambda value: type(value) is int and 0 < value < 65536)
+IPV4 = Matching("an IPv4 address", lambda value: type(value) is str and value.count(".") == 3)
+
+USER_NAME = "Zoë \"Z\" O'Neil\n✓"
+
+
+@dataclass(frozen=True)
+class Client:
+    """How to run a client's two services, and the spans they must report.
+
+    `arguments` follow the command; the base URL goes before them and the service prefix after.
+    `spans(prefix, backend_port)` gives the expected spans by role.
+    """
+
+    command: list
+    arguments: list
+    spans: callable
+    shares_ids: bool
+    trace_id_length: int = 16
+
+
+def endpoint(service, **address):
+    return {"serviceName": service, **address}
+
+
+def load_user(local, **tags):
+    return {
+        "name": "load-user",
+        "localEndpoint": local,
+        "annotations": [{"value": "cache.miss"}],
+        "tags": {"user.name": USER_NAME, **tags},
+    }
+
+
+def brave(prefix, backend_port):
+    front = endpoint(f"{prefix}-frontend", ipv4="127.0.0.1", port=PORT)
+    back = endpoint(f"{prefix}-backend", ipv4="127.0.0.1", port=backend_port)
+    peer = {"ipv4": "127.0.0.1", "port": PORT}
+
+    def call(path, **tags):
+        return {"name": "get", "tags": {"http.method": "GET", "http.path": path, **tags}}
+
+    failed = {"error": "503", "http.status_code": "503"}
+    server = {"kind": "SERVER", "localEndpoint": back, "remoteEndpoint": peer, "shared": True}
+    client = {"kind": "CLIENT", "localEndpoint": front, "remoteEndpoint": back}
+    orders = {"kind": "SERVER", "localEndpoint": front, "remoteEndpoint": peer}
+    return {
+        "orders": {**call("/orders"), **orders},
+        "users client": {**call("/users/7"), **client},
+        "users server": {**call("/users/7"), **server},
+        "load-user": load_user(back),
+        "quota client": {**call("/quota", **failed), **client},
+        "quota server": {**call("/quota", **failed), **server},
+    }
+
+
+def zipkin_js(prefix, _backend_port):
+    # express is not told its address, so zipkin-js takes one of the machine's, and no port.
+    front, back = f"{prefix}-frontend", f"{prefix}-backend"
+
+    def call(name, path, status="200"):
+        error = {"error": status} if status == "503" else {}
+        return {"name": name, "tags": {"http.path": path, "http.status_code": status, **error}}
+
+    server = {"kind": "SERVER", "localEndpoint": endpoint(back, ipv4=IPV4), "shared": True}
+    client = {
+        "kind": "CLIENT",
+        "localEndpoint": endpoint(front),
+        "remoteEndpoint": endpoint(back),
+    }
+    orders = {"kind": "SERVER", "localEndpoint": endpoint(front, ipv4=IPV4)}
+    return {
+        "orders": {**call("get /orders", "/orders"), **orders},
+        "users client": {**call("get", "/users/7"), **client},
+        "users server": {**call("get /users/:id", "/users/7"), **server},
+        "load-user": load_user(endpoint(back)),
+        "quota client": {**call("get", "/quota", "503"), **client},
+        "quota server": {**call("get /quota", "/quota", "503"), **server},
+    }
+
+
+def py_zipkin(prefix, backend_port):
+    front = endpoint(f"{prefix}-frontend", ipv4="127.0.0.1", port=PORT)
+    back = endpoint(f"{prefix}-backend", ipv4="127.0.0.1", port=backend_port)
+
+    def call(name, path, status="200"):
+        error = {"error": status} if status == "503" else {}
+        return {"name": name, "tags": {"http.path": path, "http.status_code": status, **error}}
+
+    server = {"kind": "SERVER", "localEndpoint": back, "shared": True}
+    client = {"kind": "CLIENT", "localEndpoint": front, "remoteEndpoint": back}
+    return {
+        "orders": {**call("get /orders", "/orders"), "kind": "SERVER", "localEndpoint": front},
+        "users client": {**call("get", "/users/7"), **client},
+        "users server": {**call("get /users/7", "/users/7"), **server},
+        "load-user": load_user(back),
+        "quota client": {**call("get", "/quota", "503"), **client},
+        "quota server": {**call("get /quota", "/quota", "503"), **server},
+    }
+
+
+def opentelemetry(prefix, _backend_port):
+    # Its exporter repeats the resource's service name as a tag and names no remote endpoint.
+    front, back = f"{prefix}-frontend", f"{prefix}-backend"
+
+    def call(kind, service, name, path, status="200", **tags):
+        if status == "503":
+            tags |= {"error": "status 503", "otel.status_code": "ERROR"}
+        tags |= {
+            "http.request.method": "GET",
+            "http.response.status_code": status,
+            "service.name": service,
+            "url.path": path,
+        }
+        return {"kind": kind, "name": name, "localEndpoint": endpoint(service), "tags": tags}
+
+    called = {"peer.service": back}
+    return {
+        "orders": call("SERVER", front, "get /orders", "/orders"),
+        "users client": call("CLIENT", front, "get", "/users/7", **called),
+        "users server": call("SERVER", back, "get /users/7", "/users/7"),
+        "load-user": load_user(endpoint(back), **{"service.name": back}),
+        "quota client": call("CLIENT", front, "get", "/quota", "503", **called),
+        "quota server": call("SERVER", back, "get /quota", "/quota", "503"),
+    }
+
+
+def java(project, main):
+    return ["java", "-cp", f"{BUILT / project}/classes:{BUILT / project}/lib/*", main]
+
+
+BRAVE = java("brave", "tracehound.clients.BraveServices")
+ZIPKIN_JS = ["node", str(HERE / "node" / "zipkin_js.js")]
+OPENTELEMETRY = ["node", str(HERE / "node" / "opentelemetry.js")]
+PY_ZIPKIN = [
+    str(BUILT / "venv" / "bin" / "python"),
+    "-B",
+    str(HERE / "python" / "py_zipkin_services.py"),
+]
+
+CLIENTS = {
+    "brave-json": Client(BRAVE, ["JSON"], brave, shares_ids=True),
+    "brave-proto3": Client(BRAVE, ["PROTO3"], brave, shares_ids=True),
+    "brave-thrift": Client(BRAVE, ["THRIFT"], brave, shares_ids=True),
+    "zipkin-js-v2": Client(ZIPKIN_JS, ["JSON_V2"], zipkin_js, shares_ids=True),
+    "zipkin-js-v1": Client(ZIPKIN_JS, ["JSON_V1"], zipkin_js, shares_ids=True),
+    "py-zipkin-v2": Client(PY_ZIPKIN, ["V2_JSON"], py_zipkin, shares_ids=True),
+    "py-zipkin-proto3": Client(PY_ZIPKIN, ["V2_PROTO3"], py_zipkin, shares_ids=True),
+    "py-zipkin-v1": Client(PY_ZIPKIN, ["V1_JSON"], py_zipkin, shares_ids=True),
+    "opentelemetry": Client(
+        OPENTELEMETRY, [], opentelemetry, shares_ids=False, trace_id_length=32
+    ),
+}

@@ -356,24 +356,33 @@ impl<'a> Cursor<'a> {
     /// the type: past a bracket, a quote, a keyword or a whole number, in front of any other number.
     #[cold]
     fn unexpected(&mut self, expected: &str) -> Box<Fault> {
-        let (found, at) = match self.text.as_bytes()[self.at] {
-            b'{' => ("BEGIN_OBJECT", self.at + 1),
-            b'[' => ("BEGIN_ARRAY", self.at + 1),
-            b'"' => ("STRING", self.at + 1),
-            b'-' | b'0'..=b'9' => {
-                let start = self.at;
-                match self.number() {
-                    Ok(raw) if self.text[raw.start..raw.end].parse::<i64>().is_ok() => ("NUMBER", raw.end),
-                    Ok(_) => ("NUMBER", start),
-                    Err(fault) => return fault,
-                }
-            }
-            _ if self.keyword("null") => ("NULL", self.at),
-            _ if self.keyword("true") || self.keyword("false") => ("BOOLEAN", self.at),
+        let start = self.at;
+        let (found, peeked) = match self.text.as_bytes()[start] {
+            b'{' => ("BEGIN_OBJECT", 1),
+            b'[' => ("BEGIN_ARRAY", 1),
+            b'"' => ("STRING", 1),
+            b'-' | b'0'..=b'9' => match self.number() {
+                Ok(raw) => (
+                    "NUMBER",
+                    if is_java_long(&self.text[raw.start..raw.end]) {
+                        raw.end - start
+                    } else {
+                        0
+                    },
+                ),
+                Err(fault) => return fault,
+            },
+            _ if self.keyword("null") => ("NULL", self.at - start),
+            _ if self.keyword("true") || self.keyword("false") => ("BOOLEAN", self.at - start),
             _ => return Fault::malformed(),
         };
-        Fault::located(format!("Expected {expected} but was {found}"), at)
+        Fault::located(format!("Expected {expected} but was {found}"), start).peeked(peeked)
     }
+}
+
+/// What Gson reads as a `long` at once; minus zero is a `double` to it.
+fn is_java_long(number: &str) -> bool {
+    number != "-0" && number.parse::<i64>().is_ok()
 }
 
 /// The integer that Java makes of a text: a `long`, or else a `double` without fraction. `None` where the

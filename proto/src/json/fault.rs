@@ -12,7 +12,10 @@ pub(crate) type Result<T> = std::result::Result<T, Box<Fault>>;
 #[derive(Debug)]
 pub(crate) struct Fault {
     cause: Cause,
+    /// The byte to which the path leads.
     at: usize,
+    /// How many more bytes Gson had looked at: they count in line and column.
+    peeked: usize,
     /// Where a value begins that nobody asked for: Gson does not follow names and indexes inside.
     skipped_from: Option<usize>,
 }
@@ -50,8 +53,15 @@ impl Fault {
         Box::new(Self {
             cause,
             at,
+            peeked: 0,
             skipped_from: None,
         })
+    }
+
+    /// The reader was this many bytes further on when it happened.
+    pub(crate) fn peeked(mut self: Box<Self>, bytes: usize) -> Box<Self> {
+        self.peeked = bytes;
+        self
     }
 
     /// The fault lies in a value that is passed over and begins at `from`.
@@ -66,7 +76,7 @@ impl Fault {
             Cause::Malformed => "Malformed".to_owned(),
             Cause::Plain(message) => message,
             Cause::Located(message) => {
-                let (line, column) = line_and_column(text, self.at);
+                let (line, column) = line_and_column(text, self.at + self.peeked);
                 let path = path(text, self.at, self.skipped_from.unwrap_or(usize::MAX));
                 format!("{message} at line {line} column {column} path {path}")
             }

@@ -12,7 +12,7 @@ use serde_json::{Value, json};
 use crate::spans;
 
 /// What a case expects of us; `input` is what it feeds the reader.
-fn expectation(case: &Value) -> &Value {
+pub(crate) fn expectation(case: &Value) -> &Value {
     assert_eq!(
         case.get("ours").is_some(),
         case.get("because").is_some(),
@@ -21,7 +21,7 @@ fn expectation(case: &Value) -> &Value {
     case.get("ours").unwrap_or(case)
 }
 
-fn input(case: &Value) -> Vec<u8> {
+pub(crate) fn input(case: &Value) -> Vec<u8> {
     match (&case["hex"], &case["text"]) {
         (Value::String(hex), _) => from_hex(hex),
         (_, Value::String(text)) => text.as_bytes().to_vec(),

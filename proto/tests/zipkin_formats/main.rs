@@ -1,6 +1,7 @@
 //! Zipkin's older and binary formats as its clients and servers speak them.
 
 mod golden;
+mod json_v2;
 mod prost_messages;
 mod proto3;
 mod spans;

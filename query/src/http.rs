@@ -1,0 +1,274 @@
+//! The routes, and how answers and failures become HTTP. The only file here that knows axum.
+//!
+//! Left to the server, because they concern every route: compression, CORS, and that an unknown path or a wrong
+//! method is 404.
+
+use std::convert::Infallible;
+use std::future::Future;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll};
+
+use axum::Router;
+use axum::body::Body;
+use axum::extract::{RawQuery, State};
+use axum::http::header::{CACHE_CONTROL, CONTENT_TYPE, HeaderName, HeaderValue, RETRY_AFTER};
+use axum::http::{StatusCode, Uri};
+use axum::response::{IntoResponse, Response};
+use axum::routing::get;
+use bytes::Bytes;
+use hyper::body::Frame;
+use storage::{Completeness, SpanSource, StorageError};
+
+use crate::answer::{self, Answer, Failure};
+use crate::params::Params;
+use crate::span_json::SpanJson;
+use crate::{Query, QueryConfig};
+
+/// Zipkin answers at both: the second is what its UI calls.
+const PREFIXES: [&str; 2] = ["/api/v2", "/zipkin/api/v2"];
+
+/// Whether everything stored in the window was considered: `complete`, or `partial; reason="…"`.
+pub const COMPLETENESS: HeaderName = HeaderName::from_static("tracehound-completeness");
+
+/// A reason is cut to this many characters: headers are short.
+const REASON_CHARS_MAX: usize = 256;
+
+/// When a client that met a full queue should come back, in seconds.
+const RETRY_AFTER_S: HeaderValue = HeaderValue::from_static("1");
+
+/// Zipkin's query API, at `/api/v2/*` and `/zipkin/api/v2/*`. `GET /api/v2/spans` is meant to be merged with the
+/// collector's `POST` of the same path.
+pub fn router(config: QueryConfig, source: Arc<dyn SpanSource>) -> Router {
+    let query = Arc::new(Query::new(config, source));
+    let routes = PREFIXES.into_iter().fold(Router::new(), |router, prefix| {
+        router
+            .route(&format!("{prefix}/services"), get(services))
+            .route(&format!("{prefix}/spans"), get(span_names))
+            .route(&format!("{prefix}/remoteServices"), get(remote_services))
+            .route(&format!("{prefix}/traces"), get(traces))
+            .route(&format!("{prefix}/trace/{{id}}"), get(trace))
+            .route(&format!("{prefix}/traceMany"), get(trace_many))
+            .route(&format!("{prefix}/traceSummaries"), get(trace_summaries))
+            .route(&format!("{prefix}/dependencies"), get(dependencies))
+            .route(&format!("{prefix}/autocompleteKeys"), get(autocomplete_keys))
+            .route(&format!("{prefix}/autocompleteValues"), get(autocomplete_values))
+    });
+    routes.with_state(query)
+}
+
+type SharedQuery = State<Arc<Query>>;
+
+async fn services(State(query): SharedQuery) -> Response {
+    respond(&query, query.services()).await
+}
+
+async fn span_names(State(query): SharedQuery, RawQuery(text): RawQuery) -> Response {
+    respond(&query, query.span_names(&Params::parse(text.as_deref()))).await
+}
+
+async fn remote_services(State(query): SharedQuery, RawQuery(text): RawQuery) -> Response {
+    respond(&query, query.remote_services(&Params::parse(text.as_deref()))).await
+}
+
+async fn traces(State(query): SharedQuery, RawQuery(text): RawQuery) -> Response {
+    respond(&query, query.traces(&Params::parse(text.as_deref()))).await
+}
+
+/// Takes the identifier from the path as it was sent: one that is not UTF-8 gets Zipkin's answer, not axum's.
+async fn trace(State(query): SharedQuery, uri: Uri) -> Response {
+    let escaped_id = uri.path().rsplit('/').next().unwrap_or_default();
+    respond(&query, query.trace(escaped_id)).await
+}
+
+async fn trace_many(State(query): SharedQuery, RawQuery(text): RawQuery) -> Response {
+    respond(&query, query.trace_many(&Params::parse(text.as_deref()))).await
+}
+
+async fn trace_summaries(State(query): SharedQuery, RawQuery(text): RawQuery) -> Response {
+    respond(&query, query.trace_summaries(&Params::parse(text.as_deref()))).await
+}
+
+async fn dependencies(State(query): SharedQuery, RawQuery(text): RawQuery) -> Response {
+    respond(&query, query.dependencies(&Params::parse(text.as_deref()))).await
+}
+
+async fn autocomplete_keys(State(query): SharedQuery) -> Response {
+    answer_response(&query.config, query.autocomplete_keys())
+}
+
+async fn autocomplete_values(State(query): SharedQuery, RawQuery(text): RawQuery) -> Response {
+    respond(&query, query.autocomplete_values(&Params::parse(text.as_deref()))).await
+}
+
+async fn respond(query: &Query, asked: impl Future<Output = Result<Answer, Failure>>) -> Response {
+    let timeout = query.config.timeout;
+    let outcome = tokio::time::timeout(timeout, asked)
+        .await
+        .unwrap_or(Err(Failure::TimedOut(timeout)));
+    match outcome {
+        Ok(answer) => answer_response(&query.config, answer),
+        Err(failure) => failure_response(&failure),
+    }
+}
+
+fn answer_response(config: &QueryConfig, answer: Answer) -> Response {
+    let body = match answer.body {
+        answer::Body::Whole(json) => Body::from(json),
+        answer::Body::Spans(spans) => spans_body(spans),
+    };
+    let mut response = (
+        [(CONTENT_TYPE, HeaderValue::from_static("application/json"))],
+        body,
+    )
+        .into_response();
+    let headers = response.headers_mut();
+    headers.insert(COMPLETENESS, completeness_value(&answer.completeness));
+    if answer.cacheable {
+        let value = format!("max-age={}, must-revalidate", config.names_max_age_s);
+        headers.insert(CACHE_CONTROL, header_value(&value));
+    }
+    response
+}
+
+/// An answer that fits one piece is sent with its length, a longer one piece by piece.
+fn spans_body(mut spans: SpanJson) -> Body {
+    let first = spans.next().unwrap_or_default();
+    if spans.is_finished() {
+        return Body::from(first);
+    }
+    Body::new(Pieces {
+        first: Some(first),
+        rest: spans,
+    })
+}
+
+/// Writes each piece when the connection asks for it.
+struct Pieces {
+    first: Option<Vec<u8>>,
+    rest: SpanJson,
+}
+
+impl hyper::body::Body for Pieces {
+    type Data = Bytes;
+    type Error = Infallible;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        _context: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, Infallible>>> {
+        let piece = self.first.take().or_else(|| self.rest.next());
+        Poll::Ready(piece.map(|piece| Ok(Frame::data(Bytes::from(piece)))))
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.first.is_none() && self.rest.is_finished()
+    }
+}
+
+fn failure_response(failure: &Failure) -> Response {
+    let status = status(failure);
+    if status.is_server_error() {
+        tracing::warn!(status = status.as_u16(), error = %failure, "a query failed");
+    }
+    let content_type = HeaderValue::from_static("text/plain; charset=utf-8");
+    let mut response = (status, [(CONTENT_TYPE, content_type)], failure.to_string()).into_response();
+    match failure {
+        Failure::Storage(StorageError::Overloaded(_)) => {
+            response.headers_mut().insert(RETRY_AFTER, RETRY_AFTER_S);
+        }
+        Failure::NotFound(_) => {
+            response
+                .headers_mut()
+                .insert(COMPLETENESS, completeness_value(&Completeness::Complete));
+        }
+        _ => {}
+    }
+    response
+}
+
+/// `zipkin.md` 2.3: what the client got wrong is 400, anything else 500. Beyond Zipkin, a full queue is 503.
+fn status(failure: &Failure) -> StatusCode {
+    match failure {
+        Failure::Invalid(_) => StatusCode::BAD_REQUEST,
+        Failure::NotFound(_) => StatusCode::NOT_FOUND,
+        Failure::TimedOut(_) => StatusCode::INTERNAL_SERVER_ERROR,
+        Failure::Storage(StorageError::Invalid(_) | StorageError::Unsupported(_)) => StatusCode::BAD_REQUEST,
+        Failure::Storage(StorageError::Overloaded(_)) => StatusCode::SERVICE_UNAVAILABLE,
+        Failure::Storage(_) => StatusCode::INTERNAL_SERVER_ERROR,
+    }
+}
+
+fn completeness_value(completeness: &Completeness) -> HeaderValue {
+    match completeness {
+        Completeness::Complete => HeaderValue::from_static("complete"),
+        Completeness::Partial(reason) => header_value(&format!("partial; reason=\"{}\"", quotable(reason))),
+    }
+}
+
+/// A reason as the inside of a quoted string: what cannot stand there, or in a header at all, becomes `?`.
+fn quotable(reason: &str) -> String {
+    let quotable = |character| match character {
+        '"' => '\'',
+        '\\' => '/',
+        ' '..='~' => character,
+        _ => '?',
+    };
+    reason.chars().take(REASON_CHARS_MAX).map(quotable).collect()
+}
+
+fn header_value(text: &str) -> HeaderValue {
+    HeaderValue::from_str(text).expect("printable ASCII is a header value")
+}
+
+#[cfg(test)]
+mod tests {
+    use axum::http::{Method, Request};
+    use axum::routing::post;
+    use http_body_util::BodyExt;
+    use storage_memory::{MemoryConfig, MemoryStore};
+    use tower::ServiceExt;
+
+    use super::*;
+
+    async fn call(router: &Router, method: Method, uri: &str) -> (StatusCode, Vec<u8>) {
+        let request = Request::builder()
+            .method(method)
+            .uri(uri)
+            .body(Body::empty())
+            .unwrap();
+        let response = router.clone().oneshot(request).await.unwrap();
+        let (parts, body) = response.into_parts();
+        (parts.status, body.collect().await.unwrap().to_bytes().to_vec())
+    }
+
+    /// As the server does: the collector's route, then one answer to everything else.
+    #[tokio::test]
+    async fn merges_with_the_collectors_post_of_the_same_path() {
+        let collector = Router::new().route("/api/v2/spans", post(async || StatusCode::ACCEPTED));
+        let config = QueryConfig::new(Arc::new(|| 1));
+        let store = Arc::new(MemoryStore::new(MemoryConfig::default()));
+        let not_found = async || StatusCode::NOT_FOUND;
+        let server = router(config, store)
+            .merge(collector)
+            .fallback(not_found)
+            .method_not_allowed_fallback(not_found);
+
+        assert_eq!(
+            call(&server, Method::POST, "/api/v2/spans").await.0,
+            StatusCode::ACCEPTED
+        );
+        let names = call(&server, Method::GET, "/api/v2/spans?serviceName=a").await;
+        assert_eq!(names, (StatusCode::OK, b"[]".to_vec()));
+        for (method, uri) in [
+            (Method::POST, "/zipkin/api/v2/spans"),
+            (Method::POST, "/api/v2/traces"),
+            (Method::DELETE, "/api/v2/spans"),
+            (Method::GET, "/api/v1/traces"),
+            (Method::GET, "/api/v2/trace/"),
+            (Method::GET, "/api/v2/services/"),
+        ] {
+            assert_eq!(call(&server, method, uri).await.0, StatusCode::NOT_FOUND, "{uri}");
+        }
+    }
+}

@@ -1,0 +1,251 @@
+//! The journal as its owner sees it: open, append, checkpoint, close.
+
+use std::io;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::thread::JoinHandle;
+use std::time::Duration;
+
+use parking_lot::{Condvar, Mutex};
+
+use crate::checkpoint::CheckpointFile;
+use crate::commit::{self, Queue, Shared};
+use crate::config::JournalConfig;
+use crate::disk::Disk;
+use crate::error::JournalError;
+use crate::format::{CheckpointSlot, Position, frame_bytes};
+use crate::pending::Pending;
+use crate::recover::{self, Recovery};
+use crate::write::{Counters, Log, Queued};
+
+/// An open journal. Shared by reference; see the crate's head for what it promises.
+#[derive(Debug)]
+pub struct Journal {
+    shared: Arc<Shared>,
+    config: JournalConfig,
+    /// Locked across I/O, but only by those who set checkpoints.
+    checkpoint: Mutex<CheckpointFile>,
+    writer: Option<JoinHandle<()>>,
+}
+
+/// What a journal did since it was opened, and what it holds.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct JournalStats {
+    /// Bytes of records from the checkpoint to the end, headers included; bounded by [`JournalConfig::bytes_max`].
+    pub bytes: u64,
+    /// Log files, those that wait to be recycled included.
+    pub files: u64,
+    /// Records acknowledged.
+    pub records: u64,
+    /// Appends refused for any reason.
+    pub refused: u64,
+    /// Syncs of log files.
+    pub syncs: u64,
+    /// Time spent in them.
+    pub sync_time: Duration,
+}
+
+impl Journal {
+    /// Opens a journal, or makes a new one, and hands every record from the checkpoint on to `replay`, in order.
+    ///
+    /// A torn tail, which a crash leaves where nothing was acknowledged, is left out and told in [`Recovery`].
+    /// Reading takes bounded memory: a chunk of a file and the largest record. Nothing is changed on disk
+    /// before the first append.
+    ///
+    /// # Errors
+    /// [`JournalError::Corrupt`] names what is damaged beyond a torn tail; [`JournalError::Unavailable`] if the
+    /// disk fails or `replay` does.
+    pub fn open(
+        disk: Arc<dyn Disk>,
+        config: JournalConfig,
+        replay: &mut dyn FnMut(Position, Vec<u8>) -> io::Result<()>,
+    ) -> Result<(Self, Recovery), JournalError> {
+        let (checkpoint, recovered) = recover::recover(&*disk, &config.directory, replay)?;
+        let slot = checkpoint.current();
+        let written = recovered.found.end;
+        let end = Position::next_run(written.max(slot.position));
+        let mut gaps = recovered.gaps;
+        gaps.add(written.max(slot.position), end);
+
+        let counters = Arc::new(Counters::default());
+        counters.checkpoint.store(slot.position, Ordering::Release);
+        let shared = Arc::new(Shared {
+            queue: Mutex::new(Queue::new(end, written, slot.position, gaps)),
+            wake: Condvar::new(),
+            counters: Arc::clone(&counters),
+        });
+        let log = Log::new(
+            disk,
+            config.directory.clone(),
+            config.file_bytes,
+            recovered.found,
+            counters,
+        );
+        let (of_thread, policy) = (Arc::clone(&shared), config.sync);
+        let writer = std::thread::Builder::new()
+            .name("journal".to_owned())
+            .spawn(move || commit::run(&of_thread, log, policy))
+            .map_err(|error| {
+                JournalError::Unavailable(format!("the writer thread cannot be started: {error}"))
+            })?;
+        let journal = Self {
+            shared,
+            config,
+            checkpoint: Mutex::new(checkpoint),
+            writer: Some(writer),
+        };
+        Ok((journal, recovered.recovery))
+    }
+
+    /// Queues a record. Its position is decided here, in the order of calls. Never waits for I/O.
+    ///
+    /// # Errors
+    /// [`JournalError::TooLarge`], [`JournalError::Full`], [`JournalError::Poisoned`]: nothing was queued.
+    pub fn append(&self, record: Vec<u8>) -> Result<Pending, JournalError> {
+        let pending = self.enqueue(record);
+        if pending.is_err() {
+            self.shared.counters.refused.fetch_add(1, Ordering::Relaxed);
+        }
+        pending
+    }
+
+    fn enqueue(&self, payload: Vec<u8>) -> Result<Pending, JournalError> {
+        if payload.len() as u64 > u64::from(self.config.record_bytes_max) {
+            let (bytes, bytes_max) = (payload.len() as u64, self.config.record_bytes_max);
+            return Err(JournalError::TooLarge { bytes, bytes_max });
+        }
+        let frame = frame_bytes(payload.len());
+        let checksum = crc32c::crc32c(&payload);
+        let full = |what, bytes, bytes_max| match bytes > bytes_max {
+            true => Err(JournalError::Full {
+                what,
+                bytes,
+                bytes_max,
+            }),
+            false => Ok(()),
+        };
+
+        let mut queue = self.shared.queue.lock();
+        queue.check_open()?;
+        full("journal", queue.live_bytes() + frame, self.config.bytes_max)?;
+        full("journal queue", queue.bytes + frame, self.config.queue_bytes_max)?;
+        let position = queue.end;
+        queue.end += frame;
+        queue.bytes += frame;
+        queue.records.push(Queued {
+            position,
+            checksum,
+            payload,
+        });
+        let group = Arc::clone(&queue.group);
+        drop(queue);
+        self.shared.wake.notify_one();
+        Ok(Pending { position, group })
+    }
+
+    /// Position the next record will get.
+    pub fn end(&self) -> Position {
+        Position(self.shared.queue.lock().end)
+    }
+
+    /// Says that everything before a position is no longer needed: durable when this returns. The files that
+    /// lie wholly before it will be recycled. A position before the current checkpoint changes nothing.
+    ///
+    /// Blocks on I/O: syncs what was appended before the position, if it is not, and the checkpoint itself.
+    ///
+    /// # Errors
+    /// [`JournalError::Unavailable`]: the checkpoint is where it was, or (if the disk did not say so) already at
+    /// the position; [`JournalError::Poisoned`], [`JournalError::BeyondEnd`].
+    pub fn set_checkpoint(&self, position: Position) -> Result<(), JournalError> {
+        let mut file = self.checkpoint.lock();
+        if position.0 <= file.current().position {
+            return Ok(());
+        }
+        let durable = self.sync_before(position)?;
+        file.set(CheckpointSlot {
+            position: position.0,
+            durable,
+        })
+        .map_err(|error| {
+            JournalError::Unavailable(format!("{}/checkpoint: {error}", self.config.directory))
+        })?;
+        let mut queue = self.shared.queue.lock();
+        queue.checkpoint = position.0;
+        queue.gaps.forget_before(position.0);
+        drop(queue);
+        self.shared
+            .counters
+            .checkpoint
+            .store(position.0, Ordering::Release);
+        Ok(())
+    }
+
+    /// Makes every record before a position durable or refused; returns the end of the last durable one.
+    fn sync_before(&self, position: Position) -> Result<u64, JournalError> {
+        let mut queue = self.shared.queue.lock();
+        if position.0 > queue.end {
+            return Err(JournalError::BeyondEnd {
+                position,
+                end: Position(queue.end),
+            });
+        }
+        queue.check_open()?;
+        if position.0 <= queue.synced {
+            return Ok(queue.synced);
+        }
+        queue.sync_wanted = true;
+        let group = Arc::clone(&queue.group);
+        drop(queue);
+        self.shared.wake.notify_one();
+        // A record that the disk refuses is no concern of the checkpoint's.
+        group.wait();
+        let queue = self.shared.queue.lock();
+        queue.check_open()?;
+        Ok(queue.synced)
+    }
+
+    /// Everything before is no longer needed, durably.
+    pub fn checkpoint(&self) -> Position {
+        Position(self.shared.counters.checkpoint.load(Ordering::Acquire))
+    }
+
+    /// What it did and holds.
+    pub fn stats(&self) -> JournalStats {
+        let counters = &self.shared.counters;
+        JournalStats {
+            bytes: self.shared.queue.lock().live_bytes(),
+            files: counters.files.load(Ordering::Relaxed),
+            records: counters.records.load(Ordering::Relaxed),
+            refused: counters.refused.load(Ordering::Relaxed),
+            syncs: counters.syncs.load(Ordering::Relaxed),
+            sync_time: Duration::from_nanos(counters.sync_nanoseconds.load(Ordering::Relaxed)),
+        }
+    }
+
+    /// Writes and syncs what is queued, and ends the writer thread. Dropping does the same and tells nobody.
+    ///
+    /// # Errors
+    /// [`JournalError::Poisoned`] if it is unknown what is on disk.
+    pub fn close(mut self) -> Result<(), JournalError> {
+        self.shut_down();
+        match self.shared.queue.lock().poisoned.take() {
+            Some(why) => Err(JournalError::Poisoned(why)),
+            None => Ok(()),
+        }
+    }
+
+    fn shut_down(&mut self) {
+        self.shared.queue.lock().closing = true;
+        self.shared.wake.notify_one();
+        if let Some(writer) = self.writer.take() {
+            // A writer that panicked has poisoned the journal on its way out.
+            let _ = writer.join();
+        }
+    }
+}
+
+impl Drop for Journal {
+    fn drop(&mut self) {
+        self.shut_down();
+    }
+}

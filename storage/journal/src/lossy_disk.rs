@@ -1,0 +1,421 @@
+//! A disk in memory that loses what was not synced, fails, tears writes and fills up: for tests of crashes.
+
+use std::collections::BTreeMap;
+use std::io;
+use std::sync::Arc;
+
+use parking_lot::Mutex;
+
+use crate::disk::{Disk, DiskFile};
+
+/// What a disk writes whole or not at all.
+const SECTOR_BYTES: usize = 512;
+
+/// A [`Disk`] in memory with two images: what programs see, and what would survive the loss of power.
+///
+/// Clones share it. Operations that change something (`create`, `rename`, `remove`, `create_directory`, writes
+/// and syncs) are counted, so that a test can stop the machine at each of them in turn:
+///
+/// ```
+/// use storage_journal::{Disk, LossyDisk};
+///
+/// let disk = LossyDisk::new();
+/// let file = disk.create("log").unwrap();
+/// file.write_all_at(b"kept", 0).unwrap();
+/// file.sync().unwrap();
+/// disk.sync_directory("").unwrap();
+/// disk.fail_after(1);
+/// file.write_all_at(b"lost", 4).unwrap();
+/// assert!(file.sync().is_err());
+/// assert_eq!(disk.crash(0).list("").unwrap(), [("log".to_owned(), 4)]);
+/// ```
+#[derive(Clone, Debug, Default)]
+pub struct LossyDisk {
+    machine: Arc<Mutex<Machine>>,
+}
+
+#[derive(Debug, Default)]
+struct Machine {
+    /// By inode number.
+    files: Vec<Contents>,
+    names: BTreeMap<String, usize>,
+    durable_names: BTreeMap<String, usize>,
+    unsynced_names: Vec<NameChange>,
+    directories: Vec<String>,
+    operations: u64,
+    operations_left: Option<u64>,
+    capacity_bytes: Option<u64>,
+    failing_syncs: bool,
+    torn_write: Option<usize>,
+}
+
+#[derive(Debug, Default)]
+struct Contents {
+    live: Vec<u8>,
+    durable: Vec<u8>,
+    unsynced: Vec<(usize, Vec<u8>)>,
+}
+
+#[derive(Clone, Debug)]
+enum NameChange {
+    Linked(String, usize),
+    Unlinked(String),
+    Renamed(String, String),
+}
+
+impl LossyDisk {
+    /// An empty disk without faults.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Operations so far that changed, or should have changed, something.
+    pub fn operations(&self) -> u64 {
+        self.machine.lock().operations
+    }
+
+    /// Lets this many more operations succeed, and none after them.
+    pub fn fail_after(&self, operations: u64) {
+        self.machine.lock().operations_left = Some(operations);
+    }
+
+    /// Bounds the sum of all file lengths: a write beyond it is done in part and fails with
+    /// [`io::ErrorKind::StorageFull`].
+    pub fn fill_up(&self, capacity_bytes: u64) {
+        self.machine.lock().capacity_bytes = Some(capacity_bytes);
+    }
+
+    /// Fails every sync from now on. What the failed ones should have synced is not durable.
+    pub fn fail_syncs(&self) {
+        self.machine.lock().failing_syncs = true;
+    }
+
+    /// Fails the next write after this many of its bytes.
+    pub fn tear_next_write(&self, bytes: usize) {
+        self.machine.lock().torn_write = Some(bytes);
+    }
+
+    /// Takes all faults back.
+    pub fn heal(&self) {
+        let mut machine = self.machine.lock();
+        machine.operations_left = None;
+        machine.capacity_bytes = None;
+        machine.failing_syncs = false;
+        machine.torn_write = None;
+    }
+
+    /// The disk after the loss of power, without faults; this one goes on as it is.
+    ///
+    /// What was synced is there. Of what was not, each seed keeps another choice: of each write all, nothing, a
+    /// beginning, or some of its sectors; of the changes to names the first so many, as a file system with a
+    /// journal does. Seed 0 keeps nothing of it.
+    pub fn crash(&self, seed: u64) -> Self {
+        let machine = self.machine.lock();
+        let mut choice = Choice(seed);
+        let survivors = if seed == 0 {
+            0
+        } else {
+            choice.below(machine.unsynced_names.len() + 1)
+        };
+        let mut names = machine.durable_names.clone();
+        for change in &machine.unsynced_names[..survivors] {
+            change.apply(&mut names);
+        }
+        let files = machine
+            .files
+            .iter()
+            .map(|contents| contents.survive(seed, &mut choice))
+            .collect();
+        let after = Machine {
+            files,
+            durable_names: names.clone(),
+            names,
+            directories: machine.directories.clone(),
+            ..Machine::default()
+        };
+        Self {
+            machine: Arc::new(Mutex::new(after)),
+        }
+    }
+
+    fn open_inode(&self, name: &str, inode: usize) -> Box<dyn DiskFile> {
+        Box::new(LossyFile {
+            machine: Arc::clone(&self.machine),
+            name: name.to_owned(),
+            inode,
+        })
+    }
+}
+
+impl Machine {
+    fn operation(&mut self) -> io::Result<()> {
+        self.operations += 1;
+        match &mut self.operations_left {
+            Some(0) => Err(io::Error::other("the disk stopped")),
+            Some(left) => {
+                *left -= 1;
+                Ok(())
+            }
+            None => Ok(()),
+        }
+    }
+
+    fn change_names(&mut self, change: NameChange) {
+        change.apply(&mut self.names);
+        self.unsynced_names.push(change);
+    }
+
+    fn inode(&self, name: &str) -> io::Result<usize> {
+        self.names.get(name).copied().ok_or_else(|| not_found(name))
+    }
+
+    fn check_directory(&self, directory: &str) -> io::Result<()> {
+        let exists = directory.is_empty() || self.directories.iter().any(|known| known == directory);
+        if exists { Ok(()) } else { Err(not_found(directory)) }
+    }
+
+    /// Bytes that files may still grow by.
+    fn free_bytes(&self) -> usize {
+        let Some(capacity_bytes) = self.capacity_bytes else {
+            return usize::MAX;
+        };
+        let used: usize = self
+            .names
+            .values()
+            .map(|&inode| self.files[inode].live.len())
+            .sum();
+        (capacity_bytes as usize).saturating_sub(used)
+    }
+
+    fn write(&mut self, inode: usize, bytes: &[u8], offset: usize) -> io::Result<()> {
+        self.operation()?;
+        let room = self.files[inode]
+            .live
+            .len()
+            .saturating_add(self.free_bytes())
+            .saturating_sub(offset);
+        let (kept, result) = match self.torn_write.take() {
+            Some(kept) if kept < bytes.len() => (kept, Err(io::Error::other("the disk failed in a write"))),
+            _ if room < bytes.len() => (room, Err(io::ErrorKind::StorageFull.into())),
+            _ => (bytes.len(), Ok(())),
+        };
+        let contents = &mut self.files[inode];
+        overwrite(&mut contents.live, offset, &bytes[..kept]);
+        contents.unsynced.push((offset, bytes[..kept].to_vec()));
+        result
+    }
+
+    fn sync(&mut self, inode: usize) -> io::Result<()> {
+        self.operation()?;
+        if self.failing_syncs {
+            return Err(io::Error::other("the disk failed in a sync"));
+        }
+        let contents = &mut self.files[inode];
+        for (offset, bytes) in contents.unsynced.drain(..) {
+            overwrite(&mut contents.durable, offset, &bytes);
+        }
+        Ok(())
+    }
+}
+
+impl Contents {
+    fn survive(&self, seed: u64, choice: &mut Choice) -> Self {
+        let mut durable = self.durable.clone();
+        let unsynced: &[(usize, Vec<u8>)] = if seed == 0 { &[] } else { &self.unsynced };
+        for (offset, bytes) in unsynced {
+            match choice.below(4) {
+                0 => {}
+                1 => overwrite(&mut durable, *offset, bytes),
+                2 => overwrite(&mut durable, *offset, &bytes[..choice.below(bytes.len() + 1)]),
+                _ => keep_sectors(&mut durable, *offset, bytes, choice),
+            }
+        }
+        Self {
+            live: durable.clone(),
+            durable,
+            unsynced: Vec::new(),
+        }
+    }
+}
+
+/// Overwrites with some of the sectors that the bytes touch.
+fn keep_sectors(durable: &mut Vec<u8>, offset: usize, bytes: &[u8], choice: &mut Choice) {
+    let mut start = 0;
+    while start < bytes.len() {
+        let end = ((offset + start) / SECTOR_BYTES + 1) * SECTOR_BYTES - offset;
+        let end = end.min(bytes.len());
+        if choice.below(2) == 1 {
+            overwrite(durable, offset + start, &bytes[start..end]);
+        }
+        start = end;
+    }
+}
+
+fn overwrite(contents: &mut Vec<u8>, offset: usize, bytes: &[u8]) {
+    if bytes.is_empty() {
+        return;
+    }
+    let end = offset + bytes.len();
+    if contents.len() < end {
+        contents.resize(end, 0);
+    }
+    contents[offset..end].copy_from_slice(bytes);
+}
+
+impl NameChange {
+    fn apply(&self, names: &mut BTreeMap<String, usize>) {
+        match self {
+            Self::Linked(name, inode) => {
+                names.insert(name.clone(), *inode);
+            }
+            Self::Unlinked(name) => {
+                names.remove(name);
+            }
+            Self::Renamed(from, to) => {
+                if let Some(inode) = names.remove(from) {
+                    names.insert(to.clone(), inode);
+                }
+            }
+        }
+    }
+
+    fn name(&self) -> &str {
+        match self {
+            Self::Linked(name, _) | Self::Unlinked(name) | Self::Renamed(name, _) => name,
+        }
+    }
+}
+
+/// Directory of a name; the root is empty.
+fn directory_of(name: &str) -> &str {
+    name.rsplit_once('/').map_or("", |(directory, _)| directory)
+}
+
+fn not_found(name: &str) -> io::Error {
+    io::Error::new(io::ErrorKind::NotFound, format!("{name} does not exist"))
+}
+
+/// Repeatable choices (SplitMix64).
+struct Choice(u64);
+
+impl Choice {
+    fn below(&mut self, bound: usize) -> usize {
+        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
+        let mut mixed = self.0;
+        mixed = (mixed ^ (mixed >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+        mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+        ((mixed ^ (mixed >> 31)) % bound as u64) as usize
+    }
+}
+
+impl Disk for LossyDisk {
+    fn create(&self, name: &str) -> io::Result<Box<dyn DiskFile>> {
+        let mut machine = self.machine.lock();
+        machine.operation()?;
+        machine.check_directory(directory_of(name))?;
+        let inode = machine.files.len();
+        machine.files.push(Contents::default());
+        machine.change_names(NameChange::Linked(name.to_owned(), inode));
+        drop(machine);
+        Ok(self.open_inode(name, inode))
+    }
+
+    fn open(&self, name: &str) -> io::Result<Box<dyn DiskFile>> {
+        let inode = self.machine.lock().inode(name)?;
+        Ok(self.open_inode(name, inode))
+    }
+
+    fn rename(&self, from: &str, to: &str) -> io::Result<()> {
+        let mut machine = self.machine.lock();
+        machine.operation()?;
+        machine.inode(from)?;
+        machine.check_directory(directory_of(to))?;
+        machine.change_names(NameChange::Renamed(from.to_owned(), to.to_owned()));
+        Ok(())
+    }
+
+    fn remove(&self, name: &str) -> io::Result<()> {
+        let mut machine = self.machine.lock();
+        machine.operation()?;
+        machine.inode(name)?;
+        machine.change_names(NameChange::Unlinked(name.to_owned()));
+        Ok(())
+    }
+
+    fn list(&self, directory: &str) -> io::Result<Vec<(String, u64)>> {
+        let machine = self.machine.lock();
+        let within = machine
+            .names
+            .iter()
+            .filter(|(name, _)| directory_of(name) == directory);
+        let file = |(name, inode): (&String, &usize)| {
+            let name = name.rsplit('/').next().unwrap_or(name);
+            (name.to_owned(), machine.files[*inode].live.len() as u64)
+        };
+        Ok(within.map(file).collect())
+    }
+
+    fn sync_directory(&self, directory: &str) -> io::Result<()> {
+        let mut machine = self.machine.lock();
+        machine.operation()?;
+        machine.check_directory(directory)?;
+        if machine.failing_syncs {
+            return Err(io::Error::other("the disk failed in a sync"));
+        }
+        let changes = std::mem::take(&mut machine.unsynced_names);
+        let (synced, unsynced): (Vec<_>, Vec<_>) = changes
+            .into_iter()
+            .partition(|change| directory_of(change.name()) == directory);
+        for change in synced {
+            change.apply(&mut machine.durable_names);
+        }
+        machine.unsynced_names = unsynced;
+        Ok(())
+    }
+
+    /// Durable at once: which directories exist is not what this disk is for.
+    fn create_directory(&self, directory: &str) -> io::Result<()> {
+        let mut machine = self.machine.lock();
+        machine.operation()?;
+        if machine.check_directory(directory).is_err() {
+            machine.directories.push(directory.to_owned());
+        }
+        Ok(())
+    }
+}
+
+/// A file of a [`LossyDisk`].
+#[derive(Debug)]
+struct LossyFile {
+    machine: Arc<Mutex<Machine>>,
+    name: String,
+    inode: usize,
+}
+
+impl DiskFile for LossyFile {
+    fn read_exact_at(&self, buffer: &mut [u8], offset: u64) -> io::Result<()> {
+        let machine = self.machine.lock();
+        let live = &machine.files[self.inode].live;
+        let range = offset as usize..(offset as usize).saturating_add(buffer.len());
+        let bytes = live.get(range).ok_or_else(|| {
+            io::Error::new(
+                io::ErrorKind::UnexpectedEof,
+                format!("{} ends at {}", self.name, live.len()),
+            )
+        })?;
+        buffer.copy_from_slice(bytes);
+        Ok(())
+    }
+
+    fn write_all_at(&self, bytes: &[u8], offset: u64) -> io::Result<()> {
+        self.machine.lock().write(self.inode, bytes, offset as usize)
+    }
+
+    fn sync(&self) -> io::Result<()> {
+        self.machine.lock().sync(self.inode)
+    }
+
+    fn len(&self) -> io::Result<u64> {
+        Ok(self.machine.lock().files[self.inode].live.len() as u64)
+    }
+}

@@ -1,0 +1,378 @@
+//! What an opening finds: which files count, their records, and whether an end is torn or damaged.
+//!
+//! 1. Read the checkpoint, then every file's header. Sequence numbers and bases follow each other.
+//! 2. Walk the records of each file from the one that holds the checkpoint. All but the last must end at the
+//!    next one's base.
+//! 3. Where the last one's records end, look for a witness that something after it had been durable. There is
+//!    none in a torn tail.
+//!
+//! Memory is bounded by [`CHUNK_BYTES`] and the largest record.
+
+use std::io;
+
+use crate::checkpoint::CheckpointFile;
+use crate::disk::{Disk, DiskFile};
+use crate::error::JournalError;
+use crate::format::{
+    ALIGNMENT, FILE_HEADER_BYTES, FileHeader, FileStart, Position, RECORD_HEADER_BYTES, RecordHeader,
+    file_name, parse_file_name,
+};
+use crate::gaps::Gaps;
+use crate::write::{Found, SealedFile};
+
+/// Read at once.
+pub(crate) const CHUNK_BYTES: u64 = 1 << 20;
+/// Positions in one file lie closer together than this, but for its first: two runs' worth.
+const POSITION_REACH: u64 = 1 << 41;
+/// No journal lives to see it, and sums below it do not overflow.
+const POSITION_MAX: u64 = 1 << 62;
+
+/// What [`crate::Journal::open`] found.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Recovery {
+    /// Records replayed.
+    pub records: u64,
+    /// Their bytes, headers included.
+    pub bytes: u64,
+    /// Log files read.
+    pub files: usize,
+    /// Where and why the last record was cut, if it was. It had not been acknowledged, or only under a policy
+    /// that allows the loss of it.
+    pub torn_tail: Option<String>,
+}
+
+/// What the journal goes on with.
+#[derive(Debug, Default)]
+pub(crate) struct Recovered {
+    pub(crate) found: Found,
+    pub(crate) gaps: Gaps,
+    pub(crate) recovery: Recovery,
+}
+
+/// The caller's function for records.
+type Replay<'a> = &'a mut dyn FnMut(Position, Vec<u8>) -> io::Result<()>;
+
+/// Reads a journal's directory, which is created unless it exists.
+pub(crate) fn recover(
+    disk: &dyn Disk,
+    directory: &str,
+    replay: Replay<'_>,
+) -> Result<(CheckpointFile, Recovered), JournalError> {
+    let unavailable = |error: io::Error| JournalError::Unavailable(format!("{directory}: {error}"));
+    disk.create_directory(directory).map_err(unavailable)?;
+    disk.sync_directory("").map_err(unavailable)?;
+    let names = disk.list(directory).map_err(unavailable)?;
+    let mut sequences: Vec<u64> = names
+        .iter()
+        .filter_map(|(name, _)| parse_file_name(name))
+        .collect();
+    sequences.sort_unstable();
+
+    let checkpoint_file = CheckpointFile::open(disk, directory, !sequences.is_empty())?;
+    let slot = checkpoint_file.current();
+    let (mut files, blank) = read_headers(disk, directory, &sequences)?;
+    let first = first_needed(&files, slot.position)?;
+
+    let mut recovered = Recovered::default();
+    recovered.found.blank = blank;
+    recovered.found.files = files.iter().map(LogFile::sealed).collect();
+    let bases: Vec<u64> = files.iter().map(|file| file.header.base).collect();
+    let mut end = LogEnd::default();
+    for (index, file) in files.iter_mut().enumerate().skip(first) {
+        end = file.walk(
+            bases.get(index + 1).copied(),
+            slot.position,
+            &mut recovered,
+            replay,
+        )?;
+    }
+    let Some(last) = files.last_mut() else {
+        return match slot.durable {
+            0 => Ok((checkpoint_file, recovered)),
+            _ => Err(damage(
+                &format!("{directory}/{}", file_name(1)),
+                0,
+                "all log files are missing",
+            )),
+        };
+    };
+    recovered.recovery.torn_tail = last.examine_end(&end, slot.durable)?;
+    // A run that did not sync may have left it so, and this run's records will call it durable.
+    last.file.sync().map_err(|error| last.unavailable(&error))?;
+    if end.offset == FILE_HEADER_BYTES && recovered.found.blank.is_none() {
+        recovered.found.files.pop_back();
+        recovered.found.blank = Some(last.header.sequence);
+    }
+    recovered.found.end = end.position;
+    Ok((checkpoint_file, recovered))
+}
+
+fn damage(file: &str, offset: u64, reason: &str) -> JournalError {
+    JournalError::Corrupt {
+        file: file.to_owned(),
+        offset,
+        reason: reason.to_owned(),
+    }
+}
+
+/// Opens all files; also says which was never begun, if one was not.
+fn read_headers(
+    disk: &dyn Disk,
+    directory: &str,
+    sequences: &[u64],
+) -> Result<(Vec<LogFile>, Option<u64>), JournalError> {
+    let mut files: Vec<LogFile> = Vec::with_capacity(sequences.len());
+    for (index, &sequence) in sequences.iter().enumerate() {
+        let name = format!("{directory}/{}", file_name(sequence));
+        if index > 0 && sequences[index - 1] + 1 != sequence {
+            return Err(damage(&name, 0, "the log file before it is missing"));
+        }
+        let unavailable = |error: io::Error| JournalError::Unavailable(format!("{name}: {error}"));
+        let file = disk.open(&name).map_err(unavailable)?;
+        let length = file.len().map_err(unavailable)?;
+        let mut start = vec![0; length.min(FILE_HEADER_BYTES) as usize];
+        file.read_exact_at(&mut start, 0).map_err(unavailable)?;
+        match FileHeader::decode(&start, sequence) {
+            FileStart::Begun(header) => {
+                let previous = files.last().map_or(0, |file| file.header.base);
+                if header.base < previous || header.base > POSITION_MAX {
+                    return Err(damage(&name, 0, "its base is before that of the file before it"));
+                }
+                files.push(LogFile {
+                    name,
+                    header,
+                    file,
+                    length,
+                    chunk: Vec::new(),
+                    chunk_start: 0,
+                });
+            }
+            FileStart::NotBegun if index + 1 == sequences.len() => return Ok((files, Some(sequence))),
+            FileStart::NotBegun => return Err(damage(&name, 0, "neither copy of its header is whole")),
+            FileStart::UnknownVersion(version) => {
+                return Err(damage(
+                    &name,
+                    8,
+                    &format!("its format version {version} is not known"),
+                ));
+            }
+        }
+    }
+    Ok((files, None))
+}
+
+/// Index of the file that holds the checkpoint.
+fn first_needed(files: &[LogFile], checkpoint: u64) -> Result<usize, JournalError> {
+    let before = files.partition_point(|file| file.header.base <= checkpoint);
+    match files.first() {
+        Some(first) if before == 0 => {
+            let base = first.header.base;
+            let reason = format!(
+                "it begins at {base}, after the checkpoint {checkpoint}: files before it are missing"
+            );
+            Err(damage(&first.name, 0, &reason))
+        }
+        _ => Ok(before.saturating_sub(1)),
+    }
+}
+
+/// A log file that was begun, read through one chunk.
+#[derive(Debug)]
+struct LogFile {
+    name: String,
+    header: FileHeader,
+    file: Box<dyn DiskFile>,
+    length: u64,
+    chunk: Vec<u8>,
+    chunk_start: u64,
+}
+
+/// Where the records of a file end, and what is there instead of one.
+#[derive(Debug, Default)]
+struct LogEnd {
+    offset: u64,
+    position: u64,
+    /// Nothing if it is an end as it should be.
+    reason: Option<&'static str>,
+}
+
+impl LogFile {
+    fn sealed(&self) -> SealedFile {
+        SealedFile {
+            sequence: self.header.sequence,
+            base: self.header.base,
+        }
+    }
+
+    fn unavailable(&self, error: &io::Error) -> JournalError {
+        JournalError::Unavailable(format!("{}: {error}", self.name))
+    }
+
+    /// Replays the records from the checkpoint on, up to the base of the next file or to what is no record.
+    fn walk(
+        &mut self,
+        next_base: Option<u64>,
+        checkpoint: u64,
+        recovered: &mut Recovered,
+        replay: Replay<'_>,
+    ) -> Result<LogEnd, JournalError> {
+        recovered.recovery.files += 1;
+        let mut end = LogEnd {
+            offset: FILE_HEADER_BYTES,
+            position: self.header.base,
+            reason: None,
+        };
+        while next_base != Some(end.position) {
+            let (header, payload) = match self.record(&end)? {
+                Ok(record) => record,
+                Err(reason) => {
+                    end.reason = reason;
+                    break;
+                }
+            };
+            if header.position >= checkpoint {
+                recovered.gaps.add(end.position.max(checkpoint), header.position);
+                recovered.recovery.records += 1;
+                recovered.recovery.bytes += header.frame_bytes();
+                replay(Position(header.position), payload).map_err(|error| {
+                    JournalError::Unavailable(format!("replay of the record at {}: {error}", header.position))
+                })?;
+            }
+            end.offset += header.frame_bytes();
+            end.position = header.position + header.frame_bytes();
+        }
+        self.chunk = Vec::new();
+        match next_base {
+            Some(base) if base != end.position => {
+                let reason = end.reason.unwrap_or("the records end");
+                Err(self.damaged(
+                    &end,
+                    &format!("{reason}, but the next file says they go on to {base}"),
+                ))
+            }
+            _ => Ok(end),
+        }
+    }
+
+    fn damaged(&self, end: &LogEnd, reason: &str) -> JournalError {
+        damage(
+            &self.name,
+            end.offset,
+            &format!("record at position {} is not whole: {reason}", end.position),
+        )
+    }
+
+    /// The record at an end, or why there is none.
+    #[expect(
+        clippy::type_complexity,
+        reason = "the inner result is taken apart at the only call"
+    )]
+    fn record(
+        &mut self,
+        end: &LogEnd,
+    ) -> Result<Result<(RecordHeader, Vec<u8>), Option<&'static str>>, JournalError> {
+        let salt = self.header.salt;
+        let Some(bytes) = self.bytes(end.offset, RECORD_HEADER_BYTES)? else {
+            return Ok(Err(None));
+        };
+        if bytes.iter().all(|&byte| byte == 0) {
+            return Ok(Err(None));
+        }
+        let Some(header) = RecordHeader::decode(bytes, salt) else {
+            return Ok(Err(Some("its header does not check")));
+        };
+        if header.position < end.position || header.position > POSITION_MAX {
+            return Ok(Err(Some("its position is out of order")));
+        }
+        if end.offset + header.frame_bytes() > self.length {
+            return Ok(Err(Some("it reaches beyond the file")));
+        }
+        let payload = self.payload(end.offset + RECORD_HEADER_BYTES as u64, header.length as usize)?;
+        if crc32c::crc32c(&payload) != header.payload_checksum {
+            return Ok(Err(Some("its payload does not check")));
+        }
+        Ok(Ok((header, payload)))
+    }
+
+    /// Looks at the end of the last file: nothing if it is clean, a text if it is torn.
+    fn examine_end(
+        &mut self,
+        end: &LogEnd,
+        durable_at_checkpoint: u64,
+    ) -> Result<Option<String>, JournalError> {
+        let reason = end.reason.unwrap_or("the records end");
+        if durable_at_checkpoint > end.position {
+            let reason =
+                format!("{reason}, but records up to {durable_at_checkpoint} were durable at the checkpoint");
+            return Err(self.damaged(end, &reason));
+        }
+        let salt = self.header.salt;
+        let mut torn = end.reason.is_some();
+        let mut offset = end.offset;
+        while let Some(bytes) = self.bytes(offset, RECORD_HEADER_BYTES)? {
+            let least = end.position + (offset - end.offset);
+            if let Some(later) = later_record(bytes, salt, least) {
+                if later.durable > end.position {
+                    let (position, durable) = (later.position, later.durable);
+                    let reason = format!(
+                        "{reason}, but the record at {position} says records up to {durable} were durable"
+                    );
+                    return Err(self.damaged(end, &reason));
+                }
+                torn |= offset > end.offset;
+            }
+            offset += ALIGNMENT as u64;
+        }
+        self.chunk = Vec::new();
+        let text = || {
+            format!(
+                "{}: cut at offset {} (position {}): {reason}",
+                self.name, end.offset, end.position
+            )
+        };
+        Ok(torn.then(text))
+    }
+
+    /// Some bytes at an offset; nothing if the file ends before.
+    fn bytes(&mut self, offset: u64, count: usize) -> Result<Option<&[u8]>, JournalError> {
+        if offset + count as u64 > self.length {
+            return Ok(None);
+        }
+        let held = self.chunk_start..self.chunk_start + self.chunk.len() as u64;
+        if offset < held.start || offset + count as u64 > held.end {
+            self.chunk
+                .resize((self.length - offset).min(CHUNK_BYTES) as usize, 0);
+            self.chunk_start = offset;
+            if let Err(error) = self.file.read_exact_at(&mut self.chunk, offset) {
+                self.chunk.clear();
+                return Err(self.unavailable(&error));
+            }
+        }
+        let start = (offset - self.chunk_start) as usize;
+        Ok(Some(&self.chunk[start..start + count]))
+    }
+
+    /// The payload at an offset, which lies within the file.
+    fn payload(&mut self, offset: u64, length: usize) -> Result<Vec<u8>, JournalError> {
+        if length as u64 <= CHUNK_BYTES
+            && let Some(bytes) = self.bytes(offset, length)?
+        {
+            return Ok(bytes.to_vec());
+        }
+        let mut payload = vec![0; length];
+        self.file
+            .read_exact_at(&mut payload, offset)
+            .map_err(|error| self.unavailable(&error))?;
+        Ok(payload)
+    }
+}
+
+/// A header of this use of the file, at or after a position. The cheap test comes first: a recycled file is
+/// full of bytes that are none.
+fn later_record(bytes: &[u8], salt: u64, least: u64) -> Option<RecordHeader> {
+    let position = RecordHeader::position(bytes);
+    if position.wrapping_sub(least) >= POSITION_REACH {
+        return None;
+    }
+    RecordHeader::decode(bytes, salt)
+}

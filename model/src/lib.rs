@@ -16,12 +16,18 @@ pub use endpoint::{Endpoint, InvalidPort, IpAddresses};
 pub use id::{IdError, SpanId, TraceId};
 pub use span::{Annotation, Kind, Span, UnknownKind};
 
+mod critical_path;
 mod dependency;
 mod merge;
+mod sketch;
+mod timeline;
 mod trace;
 mod tree;
 
+pub use critical_path::{CriticalPath, Piece};
 pub use dependency::{DependencyLink, DependencyLinker, LinkCount, LinkCounts, merge_links};
 pub use merge::merge;
+pub use sketch::{Bucket, Sketch, SketchError};
+pub use timeline::{Interval, TimeCut, Timeline};
 pub use trace::trace_timestamp;
 pub use tree::SpanTree;

@@ -1,4 +1,6 @@
 //! What becomes of a whole trace: merged, arranged as a tree, linked, and cut into pieces of time.
 
 mod linker;
+mod merge;
 mod spans;
+mod tree;

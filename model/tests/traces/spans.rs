@@ -1,6 +1,7 @@
 //! Spans in few words, well formed and broken ones.
 
 use model::{Annotation, Endpoint, Kind, Span, SpanId, TraceId};
+use proptest::prelude::*;
 
 /// A span of trace 1 with nothing but its id.
 pub(crate) fn span(id: u64) -> Span {
@@ -125,4 +126,49 @@ impl Describe for Span {
         self.annotations.sort();
         self
     }
+}
+
+/// Traces of up to `most` spans that are broken in every way: few ids, services and moments, so that spans
+/// collide, contradict, lack parents and times, and form cycles.
+pub(crate) fn any_trace(most: usize) -> impl Strategy<Value = Vec<Span>> {
+    prop::collection::vec(any_span(), 0..=most)
+}
+
+fn any_span() -> impl Strategy<Value = Span> {
+    let ids = (1..12u64, prop::option::of(1..12u64), any::<bool>(), any::<bool>());
+    let times = (prop::option::of(1..100u64), prop::option::of(1..60u64));
+    let endpoint = prop::option::of((prop::option::of(0..4u8), prop::option::of(1..3u8), 0..2u16));
+    let rest = (
+        prop::option::of(1..5u64),
+        prop::collection::vec((0..3u8, 0..3u8), 0..3),
+    );
+    (ids, times, endpoint, rest).prop_map(
+        |((id, parent, shared, long), (timestamp, duration), endpoint, rest)| {
+            let kind = rest.0.and_then(Kind::from_number);
+            let endpoint = endpoint.map(|(name, ip, port)| {
+                let mut endpoint =
+                    ip.map_or_else(Endpoint::default, |last| address(&format!("10.0.0.{last}")));
+                endpoint.service_name = name.map(|name| format!("service-{name}"));
+                Endpoint { port, ..endpoint }
+            });
+            let mut tags: Vec<_> = rest
+                .1
+                .iter()
+                .map(|(key, value)| (format!("k{key}"), value.to_string()))
+                .collect();
+            tags.sort();
+            tags.dedup_by(|a, b| a.0 == b.0);
+            Span {
+                trace_id: TraceId::new(long.into(), 1).expect("the low half is not zero"),
+                parent_id: parent.filter(|&parent| parent != id).map(SpanId::new),
+                kind,
+                timestamp,
+                duration,
+                local_endpoint: endpoint.and_then(Endpoint::into_option),
+                tags,
+                shared: shared && kind != Some(Kind::Client),
+                ..span(id)
+            }
+        },
+    )
 }

@@ -14,6 +14,7 @@ from pathlib import Path
 
 START_MAX_S = 60
 STOP_MAX_S = 10
+LINES_SHOWN_MAX = 20
 
 # How long after its 202 a server's spans are visible. Tracehound's are at once, which the tests
 # thereby hold it to; Zipkin stores after it has answered.
@@ -58,8 +59,9 @@ def running(product, storage, **options):
         await_healthy(process, base)
         yield Server(base, SETTLE_S[product])
     except BaseException:
-        print(f"--- output of {product} ---")
-        print((directory / "output").read_text(errors="replace")[-8000:])
+        print(f"--- the last lines of {product} ---")
+        lines = (directory / "output").read_text(errors="replace").splitlines()
+        print("\n".join(lines[-LINES_SHOWN_MAX:]))
         raise
     finally:
         stop(process)

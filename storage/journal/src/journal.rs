@@ -25,7 +25,7 @@ pub struct Journal {
     config: JournalConfig,
     /// Locked across I/O, but only by those who set checkpoints.
     checkpoint: Mutex<CheckpointFile>,
-    writer: Option<JoinHandle<()>>,
+    writer: Mutex<Option<JoinHandle<()>>>,
 }
 
 /// What a journal did since it was opened, and what it holds.
@@ -92,7 +92,7 @@ impl Journal {
             shared,
             config,
             checkpoint: Mutex::new(checkpoint),
-            writer: Some(writer),
+            writer: Mutex::new(Some(writer)),
         };
         Ok((journal, recovered.recovery))
     }
@@ -222,24 +222,54 @@ impl Journal {
         }
     }
 
-    /// Writes and syncs what is queued, and ends the writer thread. Dropping does the same and tells nobody.
+    /// Whether it takes records.
+    ///
+    /// # Errors
+    /// [`JournalError::Poisoned`] or [`JournalError::Closed`] if it never will again.
+    pub fn health(&self) -> Result<(), JournalError> {
+        self.shared.queue.lock().check_open()
+    }
+
+    /// Writes and syncs what is queued, and ends the writer thread; later appends are refused. Dropping does the
+    /// same and tells nobody.
     ///
     /// # Errors
     /// [`JournalError::Poisoned`] if it is unknown what is on disk.
-    pub fn close(mut self) -> Result<(), JournalError> {
+    pub fn close(&self) -> Result<(), JournalError> {
         self.shut_down();
-        match self.shared.queue.lock().poisoned.take() {
-            Some(why) => Err(JournalError::Poisoned(why)),
+        match &self.shared.queue.lock().poisoned {
+            Some(why) => Err(JournalError::Poisoned(why.clone())),
             None => Ok(()),
         }
     }
 
-    fn shut_down(&mut self) {
+    fn shut_down(&self) {
         self.shared.queue.lock().closing = true;
         self.shared.wake.notify_one();
-        if let Some(writer) = self.writer.take() {
+        if let Some(writer) = self.writer.lock().take() {
             // A writer that panicked has poisoned the journal on its way out.
             let _ = writer.join();
+            self.leave_witness();
+        }
+    }
+
+    /// Notes in the checkpoint file where the records end: until a later record is there to say so, damage to
+    /// the last ones would pass for a torn tail.
+    fn leave_witness(&self) {
+        let (durable, poisoned) = {
+            let queue = self.shared.queue.lock();
+            (queue.synced, queue.poisoned.is_some())
+        };
+        let mut file = self.checkpoint.lock();
+        let slot = CheckpointSlot {
+            durable,
+            ..file.current()
+        };
+        if poisoned || slot == file.current() {
+            return;
+        }
+        if let Err(error) = file.set(slot) {
+            tracing::warn!(%error, "the journal closed without noting its end; nothing is lost");
         }
     }
 }

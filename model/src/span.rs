@@ -10,7 +10,7 @@ use crate::{Endpoint, SpanId, TraceId};
 /// duration are never zero and fit a signed 64-bit integer; `parent_id` differs from `id` and is not zero;
 /// annotations are sorted and distinct; tags are sorted by key and their keys distinct; a CLIENT span is never
 /// `shared`; endpoints are never empty.
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Span {
     /// The trace it belongs to.
     pub trace_id: TraceId,

@@ -1,6 +1,8 @@
 //! Zipkin's older and binary formats as its clients and servers speak them.
 
 mod golden;
+mod json_any;
+mod json_twin;
 mod json_v2;
 mod prost_messages;
 mod proto3;

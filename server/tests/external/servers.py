@@ -45,6 +45,7 @@ def running(product, storage, **options):
     port = free_port()
     environment = {
         **os.environ,
+        "LISTEN": "127.0.0.1",
         "QUERY_PORT": str(port),
         "STORAGE_TYPE": storage,
         "STORAGE_PATH": str(directory / "store"),

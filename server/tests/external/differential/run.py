@@ -167,7 +167,7 @@ def main():
             Peer("Tracehound", ours.base, reads_own_writes=product == "tracehound"),
             excuses,
         )
-        now_us = time.time_ns() // 1000
+        now_us = time.time_ns() // 10**9 * 10**6  # whole seconds: the rest is the seed's alone
         generator = Generator(arguments.seed, now_us)
         send_spans(comparison, generator, arguments.spans)
         queries = Queries(arguments.seed, now_us, generator.trace_ids, generator.durations)

@@ -47,6 +47,7 @@ final class ServerProcess implements AutoCloseable {
         .redirectErrorStream(true)
         .redirectOutput(directory.resolve("output").toFile());
     Map<String, String> environment = builder.environment();
+    environment.put("LISTEN", "127.0.0.1");
     environment.put("QUERY_PORT", Integer.toString(port));
     environment.put("STORAGE_TYPE", STORAGE_TYPE);
     environment.put("STORAGE_PATH", directory.resolve("store").toString());

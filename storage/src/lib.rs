@@ -10,6 +10,8 @@ use std::pin::Pin;
 use model::{Span, SpanBatch, TraceId};
 
 mod capabilities;
+#[cfg(feature = "contract")]
+pub mod contract;
 mod error;
 mod options;
 mod query;

@@ -1,0 +1,28 @@
+//! The memory store keeps the contract, without an excuse.
+
+use std::sync::Arc;
+
+use storage::contract::Stores;
+use storage_memory::{MemoryConfig, MemoryStore};
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn keeps_the_contract() {
+    let report = storage::contract::run(
+        |options| {
+            let store = Arc::new(MemoryStore::new(MemoryConfig {
+                options,
+                ..MemoryConfig::default()
+            }));
+            Box::pin(async { Stores { store, reopen: None } })
+        },
+        &[],
+    )
+    .await;
+    // What is in memory is gone with the process: the only capability it does not have.
+    assert!(
+        report.not_offered.iter().all(|case| case.starts_with("restart/")),
+        "{:?}",
+        report.not_offered
+    );
+    assert!(report.passed.len() > 100, "{} cases", report.passed.len());
+}

@@ -13,6 +13,10 @@ pub struct StoreOptions {
 
 impl Default for StoreOptions {
     fn default() -> Self {
-        Self { strict_trace_id: true, search_enabled: true, autocomplete_keys: Vec::new() }
+        Self {
+            strict_trace_id: true,
+            search_enabled: true,
+            autocomplete_keys: Vec::new(),
+        }
     }
 }

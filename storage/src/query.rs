@@ -136,7 +136,13 @@ impl TraceQueryBuilder {
     /// # Errors
     /// [`QueryError`] in Zipkin's words and order.
     pub fn build(self) -> Result<TraceQuery, QueryError> {
-        let positive = |name, value: i64| if value > 0 { Ok(value as u64) } else { Err(QueryError::NotPositive(name)) };
+        let positive = |name, value: i64| {
+            if value > 0 {
+                Ok(value as u64)
+            } else {
+                Err(QueryError::NotPositive(name))
+            }
+        };
         let end_ts = positive("endTs", self.end_ts)?;
         let limit = positive("limit", self.limit)? as usize;
         let lookback = positive("lookback", self.lookback)?;
@@ -155,7 +161,11 @@ impl TraceQueryBuilder {
             service_name: lower_case(self.service_name),
             remote_service_name: lower_case(self.remote_service_name),
             span_name: lower_case(self.span_name).filter(|name| name != "all"),
-            annotation_query: self.annotation_query.as_deref().map(AnnotationQuery::parse).unwrap_or_default(),
+            annotation_query: self
+                .annotation_query
+                .as_deref()
+                .map(AnnotationQuery::parse)
+                .unwrap_or_default(),
             min_duration,
             max_duration,
             end_ts,
@@ -167,7 +177,8 @@ impl TraceQueryBuilder {
 }
 
 fn lower_case(name: Option<String>) -> Option<String> {
-    name.filter(|name| !name.is_empty()).map(|name| name.to_lowercase())
+    name.filter(|name| !name.is_empty())
+        .map(|name| name.to_lowercase())
 }
 
 impl TraceQuery {
@@ -226,11 +237,16 @@ impl TraceQuery {
     pub fn rank(&self, trace: &[Span]) -> (u64, u64) {
         let (start, end) = self.window();
         let timestamps = || trace.iter().filter_map(|span| span.timestamp);
-        let newest = timestamps().filter(|timestamp| (start..=end).contains(timestamp)).max().unwrap_or(0);
+        let newest = timestamps()
+            .filter(|timestamp| (start..=end).contains(timestamp))
+            .max()
+            .unwrap_or(0);
         let first = match self.order {
             Order::Newest => newest,
             Order::Slowest => {
-                let ends = trace.iter().filter_map(|span| Some(span.timestamp? + span.duration.unwrap_or(0)));
+                let ends = trace
+                    .iter()
+                    .filter_map(|span| Some(span.timestamp? + span.duration.unwrap_or(0)));
                 ends.max().unwrap_or(0) - timestamps().min().unwrap_or(0)
             }
             Order::Errors => trace.iter().filter(|span| span.is_error()).count() as u64,
@@ -257,7 +273,10 @@ impl TraceQuery {
         self.remote_service_name
             .as_deref()
             .is_none_or(|name| met(&|span| span.remote_service_name() == Some(name)))
-            && self.span_name.as_deref().is_none_or(|name| met(&|span| span.name.as_deref() == Some(name)))
+            && self
+                .span_name
+                .as_deref()
+                .is_none_or(|name| met(&|span| span.name.as_deref() == Some(name)))
             && self
                 .annotation_query
                 .conditions
@@ -265,7 +284,10 @@ impl TraceQuery {
                 .all(|condition| met(&|span| AnnotationQuery::is_met(condition, span)))
             && self.min_duration.is_none_or(|min| {
                 let max = self.max_duration.unwrap_or(u64::MAX);
-                met(&|span| span.duration.is_some_and(|duration| (min..=max).contains(&duration)))
+                met(&|span| {
+                    span.duration
+                        .is_some_and(|duration| (min..=max).contains(&duration))
+                })
             })
     }
 }
@@ -289,7 +311,10 @@ impl DependencyQuery {
         if lookback <= 0 {
             return Err(QueryError::NotPositive("lookback"));
         }
-        Ok(Self { end_ts: end_ts as u64, lookback: lookback as u64 })
+        Ok(Self {
+            end_ts: end_ts as u64,
+            lookback: lookback as u64,
+        })
     }
 
     /// The window, inclusive, in microseconds since the epoch.
@@ -299,7 +324,10 @@ impl DependencyQuery {
 }
 
 fn window_micros(end_ts: u64, lookback: u64) -> (u64, u64) {
-    (end_ts.saturating_sub(lookback).saturating_mul(1000), end_ts.saturating_mul(1000))
+    (
+        end_ts.saturating_sub(lookback).saturating_mul(1000),
+        end_ts.saturating_mul(1000),
+    )
 }
 
 #[cfg(test)]
@@ -316,7 +344,10 @@ mod tests {
 
     #[test]
     fn reads_the_annotation_query_grammar() {
-        assert_eq!(conditions("error and a=b=c and x=").as_slice(), [pair("error", ""), pair("a", "b=c"), pair("x", "")]);
+        assert_eq!(
+            conditions("error and a=b=c and x=").as_slice(),
+            [pair("error", ""), pair("a", "b=c"), pair("x", "")]
+        );
         assert_eq!(conditions(" a = b  and  c "), [pair("a", "b"), pair("c", "")]);
         assert_eq!(conditions("a=1 and a=2"), [pair("a", "2")]);
         assert_eq!(conditions("a=1 and a"), [pair("a", "1")]);
@@ -345,19 +376,55 @@ mod tests {
     }
 
     fn builder() -> TraceQueryBuilder {
-        TraceQueryBuilder { end_ts: 1, lookback: 1, limit: 1, ..TraceQuery::builder() }
+        TraceQueryBuilder {
+            end_ts: 1,
+            lookback: 1,
+            limit: 1,
+            ..TraceQuery::builder()
+        }
     }
 
     #[test]
     fn refuses_in_zipkins_words() {
         let error = |builder: TraceQueryBuilder| builder.build().unwrap_err().to_string();
-        assert_eq!(error(TraceQueryBuilder { end_ts: 0, ..builder() }), "endTs <= 0");
-        assert_eq!(error(TraceQueryBuilder { lookback: -1, ..builder() }), "lookback <= 0");
-        assert_eq!(error(TraceQueryBuilder { limit: 0, ..builder() }), "limit <= 0");
-        assert_eq!(error(TraceQueryBuilder { min_duration: Some(0), ..builder() }), "minDuration <= 0");
-        let below = TraceQueryBuilder { min_duration: Some(2), max_duration: Some(1), ..builder() };
+        assert_eq!(
+            error(TraceQueryBuilder {
+                end_ts: 0,
+                ..builder()
+            }),
+            "endTs <= 0"
+        );
+        assert_eq!(
+            error(TraceQueryBuilder {
+                lookback: -1,
+                ..builder()
+            }),
+            "lookback <= 0"
+        );
+        assert_eq!(
+            error(TraceQueryBuilder {
+                limit: 0,
+                ..builder()
+            }),
+            "limit <= 0"
+        );
+        assert_eq!(
+            error(TraceQueryBuilder {
+                min_duration: Some(0),
+                ..builder()
+            }),
+            "minDuration <= 0"
+        );
+        let below = TraceQueryBuilder {
+            min_duration: Some(2),
+            max_duration: Some(1),
+            ..builder()
+        };
         assert_eq!(error(below), "maxDuration < minDuration");
-        let alone = TraceQueryBuilder { max_duration: Some(1), ..builder() };
+        let alone = TraceQueryBuilder {
+            max_duration: Some(1),
+            ..builder()
+        };
         assert_eq!(error(alone), "maxDuration is only valid with minDuration");
         assert_eq!(DependencyQuery::new(0, 1).unwrap_err().to_string(), "endTs <= 0");
     }
@@ -365,10 +432,26 @@ mod tests {
     #[test]
     fn the_first_mistake_is_the_one_zipkin_names() {
         let error = |builder: TraceQueryBuilder| builder.build().unwrap_err().to_string();
-        let all = TraceQueryBuilder { max_duration: Some(1), ..TraceQuery::builder() };
+        let all = TraceQueryBuilder {
+            max_duration: Some(1),
+            ..TraceQuery::builder()
+        };
         assert_eq!(error(all.clone()), "endTs <= 0");
-        assert_eq!(error(TraceQueryBuilder { end_ts: 1, ..all.clone() }), "limit <= 0");
-        assert_eq!(error(TraceQueryBuilder { end_ts: 1, limit: 1, ..all }), "lookback <= 0");
+        assert_eq!(
+            error(TraceQueryBuilder {
+                end_ts: 1,
+                ..all.clone()
+            }),
+            "limit <= 0"
+        );
+        assert_eq!(
+            error(TraceQueryBuilder {
+                end_ts: 1,
+                limit: 1,
+                ..all
+            }),
+            "lookback <= 0"
+        );
     }
 
     #[test]
@@ -380,6 +463,13 @@ mod tests {
             ..builder()
         };
         let query = query.build().unwrap();
-        assert_eq!((query.service_name(), query.span_name(), query.remote_service_name()), (Some("web"), None, None));
+        assert_eq!(
+            (
+                query.service_name(),
+                query.span_name(),
+                query.remote_service_name()
+            ),
+            (Some("web"), None, None)
+        );
     }
 }

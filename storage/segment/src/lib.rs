@@ -1,1 +1,49 @@
 //! The embedded default storage: journal, head, sealed segments.
+//!
+//! A batch is written to the journal and synced (`record.rs`, `store.rs`), goes into the head (`head.rs`), where
+//! it is searchable at once, and is sealed into an immutable segment with its neighbours (`seal.rs`,
+//! `writer.rs`). Segments are read by pages through bounded caches (`reader.rs`), joined (`compact.rs`) and
+//! dropped (`retention.rs`) in the background. `FORMAT.md` describes every byte of a segment.
+//!
+//! It is not: a database, a full-text index, or shared between processes.
+
+mod api;
+mod config;
+mod store;
+mod view;
+
+mod bytes;
+mod fields;
+mod record;
+mod row;
+mod shape;
+mod term;
+
+mod head;
+mod recover;
+
+mod format;
+mod manifest;
+mod names;
+mod page;
+mod postings;
+mod reader;
+mod rollup;
+mod trace_table;
+mod writer;
+
+mod compact;
+mod maintenance;
+mod retention;
+mod seal;
+
+mod conditions;
+mod dependencies;
+mod search;
+
+#[cfg(test)]
+mod testing;
+
+pub use api::{SegmentStore, StoreStats};
+pub use config::{Clock, Retention, SegmentConfig};
+pub use store::Opened;

@@ -1,0 +1,89 @@
+//! What a segment store is opened with, and its bounds.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use storage::StoreOptions;
+use storage_journal::SyncPolicy;
+
+/// Tells the time, epoch milliseconds.
+pub type Clock = Arc<dyn Fn() -> u64 + Send + Sync>;
+
+/// What a segment store is opened with.
+#[derive(Clone)]
+pub struct SegmentConfig {
+    /// Where the store is; created if it isn't there. Nobody else may use it meanwhile.
+    pub directory: PathBuf,
+    /// What it keeps and answers.
+    pub options: StoreOptions,
+    /// When an acknowledged span is on disk.
+    pub sync: SyncPolicy,
+    /// Bytes the journal may have between its checkpoint and its end before spans are refused.
+    pub journal_bytes_max: u64,
+    /// Bytes of memory the head may take before spans are refused. It is sealed from half of it on.
+    pub head_bytes_max: u64,
+    /// What is dropped.
+    pub retention: Retention,
+    /// Tags that tell the version of a service; the first that a span bears counts.
+    pub version_tags: Vec<String>,
+    /// The clock.
+    pub now: Clock,
+}
+
+impl std::fmt::Debug for SegmentConfig {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("SegmentConfig")
+            .field("directory", &self.directory)
+            .field("options", &self.options)
+            .field("sync", &self.sync)
+            .field("journal_bytes_max", &self.journal_bytes_max)
+            .field("head_bytes_max", &self.head_bytes_max)
+            .field("retention", &self.retention)
+            .field("version_tags", &self.version_tags)
+            .finish_non_exhaustive()
+    }
+}
+
+/// Which segments are dropped, whole, oldest first.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Retention {
+    /// Those whose newest span is older than this.
+    pub age_max: Option<Duration>,
+    /// Those beyond so many bytes of segments.
+    pub bytes_max: Option<u64>,
+}
+
+/// Bounds that are not configured, with their reasons.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Limits {
+    /// A trace without a new span for so long is taken to be whole.
+    pub(crate) quiet_ms: u64,
+    /// A trace is sealed after so long, quiet or not, so that one that never ends does not hold the journal.
+    pub(crate) trace_age_max_ms: u64,
+    /// The head is sealed after so long even if it is small: what is sealed is counted for dependencies and
+    /// makes the next start faster.
+    pub(crate) generation_age_max_ms: u64,
+    /// Pages kept in memory.
+    pub(crate) page_cache_bytes_max: u64,
+    /// Shapes of segments kept in memory.
+    pub(crate) shape_cache_bytes_max: u64,
+    /// Segments are joined up to this many spans.
+    pub(crate) segment_spans_max: u64,
+    /// So many small segments of an hour are joined at once.
+    pub(crate) compaction_segments_min: usize,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self {
+            quiet_ms: 30_000,
+            trace_age_max_ms: 300_000,
+            generation_age_max_ms: 600_000,
+            page_cache_bytes_max: 64 << 20,
+            shape_cache_bytes_max: 64 << 20,
+            segment_spans_max: 2_000_000,
+            compaction_segments_min: 4,
+        }
+    }
+}

@@ -1,0 +1,113 @@
+//! One view of a span for the row coder, whether it is arriving in a batch or being sealed from the head.
+
+use model::{EndpointRef, Kind, Span, SpanId, SpanRef, TraceId};
+
+/// A span's fields, borrowed. Reused from span to span, so that its lists keep their memory.
+#[derive(Debug)]
+pub(crate) struct Fields<'a> {
+    pub(crate) trace_id: TraceId,
+    pub(crate) parent_id: Option<SpanId>,
+    pub(crate) id: SpanId,
+    pub(crate) kind: Option<Kind>,
+    pub(crate) debug: bool,
+    pub(crate) shared: bool,
+    pub(crate) name: Option<&'a str>,
+    pub(crate) timestamp: Option<u64>,
+    pub(crate) duration: Option<u64>,
+    pub(crate) local: Option<EndpointRef<'a>>,
+    pub(crate) remote: Option<EndpointRef<'a>>,
+    pub(crate) tags: Vec<(&'a str, &'a str)>,
+    pub(crate) annotations: Vec<(u64, &'a str)>,
+}
+
+impl<'a> Fields<'a> {
+    pub(crate) fn of_ref(span: SpanRef<'a>) -> Self {
+        let mut fields = Self::scalars_of_ref(span, Vec::new(), Vec::new());
+        fields.fill_lists(span);
+        fields
+    }
+
+    /// The next span of the same batch, in the memory of this one.
+    pub(crate) fn next_ref(self, span: SpanRef<'a>) -> Self {
+        let Self {
+            mut tags,
+            mut annotations,
+            ..
+        } = self;
+        tags.clear();
+        annotations.clear();
+        let mut fields = Self::scalars_of_ref(span, tags, annotations);
+        fields.fill_lists(span);
+        fields
+    }
+
+    pub(crate) fn of_span(span: &'a Span) -> Self {
+        Self {
+            trace_id: span.trace_id,
+            parent_id: span.parent_id,
+            id: span.id,
+            kind: span.kind,
+            debug: span.debug,
+            shared: span.shared,
+            name: span.name.as_deref(),
+            timestamp: span.timestamp,
+            duration: span.duration,
+            local: span.local_endpoint.as_ref().map(borrow_endpoint),
+            remote: span.remote_endpoint.as_ref().map(borrow_endpoint),
+            tags: span
+                .tags
+                .iter()
+                .map(|(key, value)| (key.as_str(), value.as_str()))
+                .collect(),
+            annotations: span
+                .annotations
+                .iter()
+                .map(|a| (a.timestamp, a.value.as_str()))
+                .collect(),
+        }
+    }
+
+    pub(crate) fn local_service(&self) -> Option<&'a str> {
+        self.local.and_then(|local| local.service_name)
+    }
+
+    pub(crate) fn remote_service(&self) -> Option<&'a str> {
+        self.remote.and_then(|remote| remote.service_name)
+    }
+
+    fn scalars_of_ref(
+        span: SpanRef<'a>,
+        tags: Vec<(&'a str, &'a str)>,
+        annotations: Vec<(u64, &'a str)>,
+    ) -> Self {
+        Self {
+            trace_id: span.trace_id(),
+            parent_id: span.parent_id(),
+            id: span.id(),
+            kind: span.kind(),
+            debug: span.debug(),
+            shared: span.shared(),
+            name: span.name(),
+            timestamp: span.timestamp(),
+            duration: span.duration(),
+            local: span.local_endpoint(),
+            remote: span.remote_endpoint(),
+            tags,
+            annotations,
+        }
+    }
+
+    fn fill_lists(&mut self, span: SpanRef<'a>) {
+        self.tags.extend(span.tags());
+        self.annotations
+            .extend(span.annotations().map(|a| (a.timestamp, a.value)));
+    }
+}
+
+fn borrow_endpoint(endpoint: &model::Endpoint) -> EndpointRef<'_> {
+    EndpointRef {
+        service_name: endpoint.service_name.as_deref(),
+        ip: endpoint.ip,
+        port: endpoint.port,
+    }
+}

@@ -1,0 +1,216 @@
+//! The frame of a segment file: header, sections, footer. `FORMAT.md` describes every byte.
+//!
+//! ```text
+//! file   = magic, page*, footer, footer length u32, footer CRC32C u32, magic
+//! footer = version u8, flags u8 (indexed 0), summary, pages, sections, first ids, first terms
+//! ```
+
+use storage::StorageError;
+use storage_journal::DiskFile;
+
+use crate::bytes::{Cursor, Malformed, Put};
+use crate::page::{PageEntry, PageNumber};
+use crate::term::Term;
+
+/// The first and the last bytes of every segment.
+pub(crate) const MAGIC: &[u8; 8] = b"TRACEHND";
+/// Written into every footer. A reader refuses a greater one, and reads every lesser one.
+pub(crate) const VERSION: u8 = 1;
+
+const TAIL_BYTES: u64 = 16;
+/// A footer holds a few bytes a page; this is one of four million pages.
+const FOOTER_BYTES_MAX: u32 = 64 << 20;
+
+/// The runs of pages of a segment after its span pages, in the order they are written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Section {
+    /// Dictionary, shapes, and where each shape's list of traces is.
+    Shapes,
+    /// The trace table.
+    Traces,
+    /// (low identifier, ordinal), sorted.
+    Ids,
+    /// For each shape its traces.
+    ShapeLists,
+    /// For each service its traces and the longest span of each.
+    ServiceLists,
+    /// (term, traces), sorted by term.
+    Terms,
+    /// Services, span names, remote services, autocomplete values.
+    Names,
+    /// Dependency links by minute.
+    Links,
+    /// Latency sketches by operation, version and minute.
+    Sketches,
+    /// Traces that were in another segment already when this one was written.
+    Stragglers,
+}
+
+const SECTIONS: usize = 10;
+
+/// A run of pages.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Run {
+    pub(crate) first: PageNumber,
+    pub(crate) count: u32,
+}
+
+/// What a segment holds, in figures. Times are microseconds since the epoch, 0 when there is none.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Summary {
+    pub(crate) traces: u32,
+    pub(crate) spans: u64,
+    /// The least and greatest timestamp of a span.
+    pub(crate) first: u64,
+    pub(crate) last: u64,
+    /// The longest trace, microseconds.
+    pub(crate) duration_max: u64,
+    /// The most errors of a trace.
+    pub(crate) errors_max: u32,
+}
+
+/// What is needed to read anything else.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Footer {
+    /// False for a segment written with search disabled: it has no lists and no names.
+    pub(crate) indexed: bool,
+    pub(crate) summary: Summary,
+    pub(crate) pages: Vec<PageEntry>,
+    sections: [Run; SECTIONS],
+    /// The first identifier of every page of [`Section::Ids`].
+    pub(crate) first_ids: Vec<u64>,
+    /// The first term of every page of [`Section::Terms`].
+    pub(crate) first_terms: Vec<Term>,
+}
+
+impl Footer {
+    pub(crate) fn new(indexed: bool, summary: Summary) -> Self {
+        Self {
+            indexed,
+            summary,
+            pages: Vec::new(),
+            sections: [Run::default(); SECTIONS],
+            first_ids: Vec::new(),
+            first_terms: Vec::new(),
+        }
+    }
+
+    pub(crate) fn section(&self, section: Section) -> Run {
+        self.sections[section as usize]
+    }
+
+    pub(crate) fn set_section(&mut self, section: Section, run: Run) {
+        self.sections[section as usize] = run;
+    }
+
+    /// Footer, its length, its checksum and the magic.
+    pub(crate) fn to_bytes(&self) -> Vec<u8> {
+        let mut out = vec![VERSION, u8::from(self.indexed)];
+        let summary = &self.summary;
+        for number in [
+            u64::from(summary.traces),
+            summary.spans,
+            summary.first,
+            summary.last,
+            summary.duration_max,
+            u64::from(summary.errors_max),
+        ] {
+            out.put_varint(number);
+        }
+        out.put_varint(self.pages.len() as u64);
+        self.pages.iter().for_each(|page| page.put(&mut out));
+        for run in self.sections {
+            out.put_varint(u64::from(run.first));
+            out.put_varint(u64::from(run.count));
+        }
+        for firsts in [&self.first_ids, &self.first_terms] {
+            out.put_varint(firsts.len() as u64);
+            firsts.iter().for_each(|&first| out.put_u64(first));
+        }
+        let (length, checksum) = (out.len() as u32, crc32c::crc32c(&out));
+        out.put_u32(length);
+        out.put_u32(checksum);
+        out.extend_from_slice(MAGIC);
+        out
+    }
+
+    /// Reads and checks the footer of a file; `name` is the file's, for errors.
+    pub(crate) fn read(file: &dyn DiskFile, name: &str) -> Result<Self, StorageError> {
+        let io = |error: std::io::Error| StorageError::Unavailable(format!("{name} cannot be read: {error}"));
+        let corrupt = |what: &dyn std::fmt::Display| StorageError::Corrupt(format!("{name}: {what}"));
+        let length = file.len().map_err(io)?;
+        let header_bytes = MAGIC.len() as u64;
+        if length < header_bytes + TAIL_BYTES {
+            return Err(corrupt(&"shorter than the shortest segment"));
+        }
+        let mut header = [0; 8];
+        file.read_exact_at(&mut header, 0).map_err(io)?;
+        let mut tail = [0; TAIL_BYTES as usize];
+        file.read_exact_at(&mut tail, length - TAIL_BYTES).map_err(io)?;
+        let mut cursor = Cursor::new(&tail);
+        let read = |cursor: &mut Cursor<'_>| {
+            Ok::<_, Malformed>((cursor.u32()?, cursor.u32()?, cursor.array::<8>()?))
+        };
+        let (footer_bytes, checksum, magic) = read(&mut cursor).map_err(|error| corrupt(&error))?;
+        if header != *MAGIC || magic != *MAGIC {
+            return Err(corrupt(&"not a segment: its magic bytes are missing"));
+        }
+        if footer_bytes > FOOTER_BYTES_MAX || u64::from(footer_bytes) > length - header_bytes - TAIL_BYTES {
+            return Err(corrupt(&"the length of its footer is wrong"));
+        }
+        let start = length - TAIL_BYTES - u64::from(footer_bytes);
+        let mut footer = vec![0; footer_bytes as usize];
+        file.read_exact_at(&mut footer, start).map_err(io)?;
+        if crc32c::crc32c(&footer) != checksum {
+            return Err(corrupt(&"the checksum of its footer is wrong"));
+        }
+        if footer.first().is_some_and(|&version| version > VERSION) {
+            return Err(corrupt(&format_args!(
+                "format version {}; this server reads up to {VERSION}",
+                footer[0]
+            )));
+        }
+        let footer = Self::parse(&footer, header_bytes).map_err(|error| corrupt(&error))?;
+        let end = footer.pages.last().map_or(header_bytes, PageEntry::end);
+        if end == start {
+            Ok(footer)
+        } else {
+            Err(corrupt(&"its pages do not end where its footer begins"))
+        }
+    }
+
+    fn parse(bytes: &[u8], mut offset: u64) -> Result<Self, Malformed> {
+        let mut cursor = Cursor::new(bytes);
+        let _version = cursor.u8()?;
+        let mut footer = Self::new(cursor.u8()? & 1 != 0, Summary::default());
+        footer.summary = Summary {
+            traces: cursor.varint()? as u32,
+            spans: cursor.varint()?,
+            first: cursor.varint()?,
+            last: cursor.varint()?,
+            duration_max: cursor.varint()?,
+            errors_max: cursor.varint()? as u32,
+        };
+        for _ in 0..cursor.count(6)? {
+            let page = PageEntry::read(&mut cursor, offset)?;
+            offset = page.end();
+            footer.pages.push(page);
+        }
+        for run in &mut footer.sections {
+            *run = Run {
+                first: cursor.varint()? as PageNumber,
+                count: cursor.varint()? as u32,
+            };
+        }
+        for firsts in [&mut footer.first_ids, &mut footer.first_terms] {
+            for _ in 0..cursor.count(8)? {
+                firsts.push(cursor.u64()?);
+            }
+        }
+        if cursor.is_empty() {
+            Ok(footer)
+        } else {
+            Err(Malformed("bytes after the end of the footer"))
+        }
+    }
+}

@@ -1,0 +1,254 @@
+//! Postings: which traces of a segment have what, one list of ordinals a shape, a service and a term.
+//!
+//! Lists are ascending ordinals, written as differences. They are made in memory while a segment is written,
+//! and read one list at a time afterwards.
+
+use std::collections::BTreeMap;
+use std::io;
+
+use crate::bytes::{Cursor, Malformed, Put};
+use crate::format::Run;
+use crate::page::{ListRef, PAGE_BYTES, Packer, PageWriter};
+use crate::shape::ShapeNumber;
+use crate::term::Term;
+use crate::trace_table::Ordinal;
+
+/// A duration as one of four classes an octave: 0 for none, ascending. What a service's list keeps of the
+/// longest span of a trace, so that `minDuration` need not read traces that are too fast.
+pub(crate) fn duration_class(duration: Option<u64>) -> u8 {
+    let Some(duration) = duration.filter(|&duration| duration > 0) else {
+        return 0;
+    };
+    let octave = 63 - duration.leading_zeros();
+    let quarter = if octave >= 2 {
+        duration >> (octave - 2) & 3
+    } else {
+        duration << (2 - octave) & 3
+    };
+    (1 + octave * 4 + quarter as u32).min(255) as u8
+}
+
+/// Collects what the traces of a segment have.
+#[derive(Debug, Default)]
+pub(crate) struct PostingsBuilder {
+    shapes: Vec<(ShapeNumber, Ordinal)>,
+    terms: Vec<(Term, Ordinal)>,
+    /// Per service its traces in order, each with the class of its longest span.
+    services: BTreeMap<String, Vec<(Ordinal, u8)>>,
+}
+
+impl PostingsBuilder {
+    pub(crate) fn note_shape(&mut self, number: ShapeNumber, trace: Ordinal) {
+        if self.shapes.last() != Some(&(number, trace)) {
+            self.shapes.push((number, trace));
+        }
+    }
+
+    pub(crate) fn note_term(&mut self, term: Term, trace: Ordinal) {
+        self.terms.push((term, trace));
+    }
+
+    pub(crate) fn note_service(&mut self, service: &str, trace: Ordinal, duration: Option<u64>) {
+        let class = duration_class(duration);
+        if !self.services.contains_key(service) {
+            self.services.insert(service.to_owned(), Vec::new());
+        }
+        let Some(list) = self.services.get_mut(service) else {
+            return;
+        };
+        match list.last_mut() {
+            Some(last) if last.0 == trace => last.1 = last.1.max(class),
+            _ => list.push((trace, class)),
+        }
+    }
+
+    /// Writes the lists of shapes; gives where each shape's list is (`None` where it has no trace).
+    pub(crate) fn write_shapes(
+        &mut self,
+        shapes: usize,
+        pages: &mut PageWriter,
+    ) -> io::Result<Vec<Option<ListRef>>> {
+        self.shapes.sort_unstable();
+        self.shapes.dedup();
+        let mut places = vec![None; shapes];
+        let mut packer = Packer::default();
+        for list in self.shapes.chunk_by(|a, b| a.0 == b.0) {
+            let ordinals = list.iter().map(|pair| pair.1);
+            let place = packer.add(pages, |out| put_ordinals(list.len(), ordinals, out))?;
+            places[list[0].0 as usize] = Some(place);
+        }
+        packer.flush(pages)?;
+        Ok(places)
+    }
+
+    /// Writes the lists of services; gives where each service's list is.
+    pub(crate) fn write_services(&mut self, pages: &mut PageWriter) -> io::Result<Vec<(String, ListRef)>> {
+        let mut packer = Packer::default();
+        let mut places = Vec::with_capacity(self.services.len());
+        for (service, list) in std::mem::take(&mut self.services) {
+            let place = packer.add(pages, |out| {
+                put_ordinals(list.len(), list.iter().map(|entry| entry.0), out);
+                out.extend(list.iter().map(|entry| entry.1));
+            })?;
+            places.push((service, place));
+        }
+        packer.flush(pages)?;
+        Ok(places)
+    }
+
+    /// Writes the terms, sorted; gives the first term of every page.
+    pub(crate) fn write_terms(&mut self, pages: &mut PageWriter) -> io::Result<Vec<Term>> {
+        self.terms.sort_unstable();
+        self.terms.dedup();
+        let mut firsts = Vec::new();
+        let mut page = Vec::new();
+        let mut previous = 0;
+        for list in self.terms.chunk_by(|a, b| a.0 == b.0) {
+            let term = list[0].0;
+            if page.is_empty() {
+                firsts.push(term);
+                previous = 0;
+            }
+            page.put_varint(term - previous);
+            previous = term;
+            put_ordinals(list.len(), list.iter().map(|pair| pair.1), &mut page);
+            if page.len() >= PAGE_BYTES {
+                pages.write(&page)?;
+                page.clear();
+            }
+        }
+        if !page.is_empty() {
+            pages.write(&page)?;
+        }
+        Ok(firsts)
+    }
+}
+
+fn put_ordinals(count: usize, ordinals: impl Iterator<Item = Ordinal>, out: &mut Vec<u8>) {
+    out.put_varint(count as u64);
+    let mut previous = 0;
+    for ordinal in ordinals {
+        out.put_varint(u64::from(ordinal - previous));
+        previous = ordinal;
+    }
+}
+
+/// Reads a list of ascending ordinals.
+pub(crate) fn read_ordinals(cursor: &mut Cursor<'_>) -> Result<Vec<Ordinal>, Malformed> {
+    let count = cursor.count(1)?;
+    let mut ordinals = Vec::with_capacity(count);
+    let mut previous = 0u64;
+    for _ in 0..count {
+        previous = previous.saturating_add(cursor.varint()?);
+        ordinals.push(Ordinal::try_from(previous).map_err(|_| Malformed("an ordinal beyond 32 bits"))?);
+    }
+    Ok(ordinals)
+}
+
+/// Reads a service's list: its traces whose longest span is of class `least` or more.
+pub(crate) fn read_service(cursor: &mut Cursor<'_>, least: u8) -> Result<Vec<Ordinal>, Malformed> {
+    let ordinals = read_ordinals(cursor)?;
+    let classes = cursor.take(ordinals.len())?;
+    Ok(ordinals
+        .into_iter()
+        .zip(classes)
+        .filter(|(_, class)| **class >= least)
+        .map(|(ordinal, _)| ordinal)
+        .collect())
+}
+
+/// The traces of `term` in a page of terms.
+pub(crate) fn find_term(page: &[u8], term: Term) -> Result<Vec<Ordinal>, Malformed> {
+    let mut cursor = Cursor::new(page);
+    let mut current = 0u64;
+    while !cursor.is_empty() {
+        current = current.saturating_add(cursor.varint()?);
+        if current > term {
+            break;
+        }
+        let ordinals = read_ordinals(&mut cursor)?;
+        if current == term {
+            return Ok(ordinals);
+        }
+    }
+    Ok(Vec::new())
+}
+
+/// Which page of a run may hold `key`, given the first key of every page.
+pub(crate) fn page_of(firsts: &[u64], run: Run, key: u64) -> Option<u32> {
+    let after = firsts.partition_point(|&first| first <= key);
+    let index = after.checked_sub(1)?;
+    if (index as u32) < run.count {
+        Some(run.first + index as u32)
+    } else {
+        None
+    }
+}
+
+/// Ordinals in both lists.
+pub(crate) fn intersect(mut a: Vec<Ordinal>, b: &[Ordinal]) -> Vec<Ordinal> {
+    let mut at = 0;
+    a.retain(|ordinal| {
+        while at < b.len() && b[at] < *ordinal {
+            at += 1;
+        }
+        at < b.len() && b[at] == *ordinal
+    });
+    a
+}
+
+/// Ordinals in any of the lists.
+pub(crate) fn union(lists: Vec<Vec<Ordinal>>) -> Vec<Ordinal> {
+    let mut lists = lists.into_iter();
+    let Some(mut all) = lists.next() else {
+        return Vec::new();
+    };
+    let mut merged = false;
+    for list in lists {
+        all.extend_from_slice(&list);
+        merged = true;
+    }
+    if merged {
+        all.sort_unstable();
+        all.dedup();
+    }
+    all
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    proptest! {
+        #[test]
+        fn classes_ascend_with_durations(a in any::<u64>(), b in any::<u64>()) {
+            let (less, more) = (a.min(b), a.max(b));
+            prop_assert!(duration_class(Some(less)) <= duration_class(Some(more)));
+            prop_assert!(duration_class(None) <= duration_class(Some(less)));
+        }
+
+        #[test]
+        fn ordinals_are_read_as_written(mut list in prop::collection::vec(any::<u32>(), 0..50)) {
+            list.sort_unstable();
+            list.dedup();
+            let mut bytes = Vec::new();
+            put_ordinals(list.len(), list.iter().copied(), &mut bytes);
+            prop_assert_eq!(read_ordinals(&mut Cursor::new(&bytes)).unwrap(), list);
+        }
+
+        #[test]
+        fn lists_combine_as_sets(a in prop::collection::btree_set(0u32..40, 0..20), b in prop::collection::btree_set(0u32..40, 0..20)) {
+            let list = |set: &std::collections::BTreeSet<u32>| set.iter().copied().collect::<Vec<_>>();
+            prop_assert_eq!(intersect(list(&a), &list(&b)), a.intersection(&b).copied().collect::<Vec<_>>());
+            prop_assert_eq!(union(vec![list(&a), list(&b)]), a.union(&b).copied().collect::<Vec<_>>());
+        }
+    }
+
+    #[test]
+    fn classes_tell_a_quarter_of_an_octave_apart() {
+        assert_eq!(duration_class(Some(1)), 1);
+        assert!(duration_class(Some(1000)) < duration_class(Some(1300)));
+        assert_eq!(duration_class(Some(u64::MAX)), 255);
+    }
+}

@@ -1,0 +1,355 @@
+//! Reads a segment. Cheap to open; what a question needs is read by pages.
+//!
+//! In memory for as long as the segment is open: the footer (some bytes a page), a filter of 9 bits a trace
+//! that says which traces it cannot hold, its names, and its stragglers. Shapes and pages come through bounded
+//! caches. Every error names the file.
+
+use std::collections::{HashMap, HashSet};
+use std::sync::Arc;
+
+use model::Span;
+use quick_cache::Weighter;
+use quick_cache::sync::Cache;
+use storage::StorageError;
+use storage_journal::DiskFile;
+use xorf::{BinaryFuse8, Filter};
+
+use crate::bytes::{Cursor, Malformed};
+use crate::format::{Footer, Section};
+use crate::names::Names;
+use crate::page::{ListRef, PageCache, PageNumber, PageReader};
+use crate::postings::{find_term, page_of, read_ordinals, read_service};
+use crate::rollup::{MinuteLinks, read_links};
+use crate::row::{self, TraceFrame};
+use crate::shape::{ShapeNumber, ShapeTable};
+use crate::term::Term;
+use crate::trace_table::{ENTRIES_PER_PAGE, Ordinal, TraceEntry};
+
+/// Shapes of segments lately searched, bounded by their bytes.
+pub(crate) type ShapeCache = Cache<u64, Arc<Shapes>, ShapesWeight>;
+
+/// Weighs the shapes of a segment by the memory they take.
+#[derive(Clone, Debug)]
+pub(crate) struct ShapesWeight;
+
+impl Weighter<u64, Arc<Shapes>> for ShapesWeight {
+    fn weight(&self, _: &u64, shapes: &Arc<Shapes>) -> u64 {
+        shapes.bytes
+    }
+}
+
+/// A cache of at most `bytes_max`.
+pub(crate) fn shape_cache(bytes_max: u64) -> ShapeCache {
+    Cache::with_weighter(64, bytes_max, ShapesWeight)
+}
+
+/// The shapes of a segment and where their lists are.
+#[derive(Debug)]
+pub(crate) struct Shapes {
+    pub(crate) table: ShapeTable,
+    lists: Vec<Option<ListRef>>,
+    bytes: u64,
+}
+
+/// What segments share.
+#[derive(Clone, Debug)]
+pub(crate) struct Caches {
+    pub(crate) pages: Arc<PageCache>,
+    pub(crate) shapes: Arc<ShapeCache>,
+}
+
+/// One open segment.
+#[derive(Debug)]
+pub(crate) struct SegmentReader {
+    number: u64,
+    pages: PageReader,
+    footer: Footer,
+    filter: Option<BinaryFuse8>,
+    names: Names,
+    services: HashMap<String, ListRef>,
+    stragglers: HashSet<u64>,
+    shapes: Arc<ShapeCache>,
+}
+
+type Result<T> = std::result::Result<T, StorageError>;
+
+impl SegmentReader {
+    /// Opens a segment; `name` is its file's, `number` tells it apart in the caches.
+    pub(crate) fn open(file: Box<dyn DiskFile>, name: &str, number: u64, caches: &Caches) -> Result<Self> {
+        let mut footer = Footer::read(file.as_ref(), name)?;
+        let entries = std::mem::take(&mut footer.pages);
+        let pages = PageReader::new(file, name.to_owned(), number, entries, caches.pages.clone());
+        let mut reader = Self {
+            number,
+            pages,
+            footer,
+            filter: None,
+            names: Names::default(),
+            services: HashMap::new(),
+            stragglers: HashSet::new(),
+            shapes: caches.shapes.clone(),
+        };
+        let mut ids = reader.all_ids()?;
+        ids.dedup();
+        // Only a segment without traces has no filter; construction fails on repeated keys, which are gone.
+        reader.filter = BinaryFuse8::try_from(&ids).ok();
+        reader.load_names()?;
+        reader.load_stragglers()?;
+        Ok(reader)
+    }
+
+    pub(crate) fn number(&self) -> u64 {
+        self.number
+    }
+
+    pub(crate) fn footer(&self) -> &Footer {
+        &self.footer
+    }
+
+    pub(crate) fn names(&self) -> &Names {
+        &self.names
+    }
+
+    /// Low identifiers of traces that were elsewhere already when this segment was written.
+    pub(crate) fn stragglers(&self) -> &HashSet<u64> {
+        &self.stragglers
+    }
+
+    /// False only if it certainly has no span of the trace.
+    pub(crate) fn may_hold(&self, low: u64) -> bool {
+        self.footer.summary.traces != 0 && self.filter.as_ref().is_none_or(|filter| filter.contains(&low))
+    }
+
+    /// The ordinal of a trace.
+    pub(crate) fn find(&self, low: u64) -> Result<Option<Ordinal>> {
+        if !self.may_hold(low) {
+            return Ok(None);
+        }
+        let run = self.footer.section(Section::Ids);
+        let Some(number) = page_of(&self.footer.first_ids, run, low) else {
+            return Ok(None);
+        };
+        let page = self.pages.page(number)?;
+        let (ids, ordinals) = page.split_at(page.len() / 12 * 8);
+        let id = |at: usize| u64::from_le_bytes(ids.as_chunks::<8>().0[at]);
+        let found = {
+            let (mut from, mut to) = (0, ids.len() / 8);
+            while from < to {
+                let middle = (from + to) / 2;
+                if id(middle) < low {
+                    from = middle + 1
+                } else {
+                    to = middle
+                }
+            }
+            from
+        };
+        if found < ids.len() / 8 && id(found) == low {
+            Ok(ordinals
+                .as_chunks::<4>()
+                .0
+                .get(found)
+                .map(|bytes| u32::from_le_bytes(*bytes)))
+        } else {
+            Ok(None)
+        }
+    }
+
+    /// What is known of a trace without its spans.
+    pub(crate) fn entry(&self, ordinal: Ordinal) -> Result<TraceEntry> {
+        let run = self.footer.section(Section::Traces);
+        let number = run.first + ordinal / ENTRIES_PER_PAGE;
+        let page = self.pages.page(number)?;
+        TraceEntry::read(&page, (ordinal % ENTRIES_PER_PAGE) as usize)
+            .map_err(|error| self.pages.corrupt(number, error))
+    }
+
+    /// Entries of all traces in order, page by page.
+    pub(crate) fn entries(&self) -> impl Iterator<Item = Result<TraceEntry>> {
+        (0..self.footer.summary.traces).map(|ordinal| self.entry(ordinal))
+    }
+
+    /// The spans of a trace.
+    pub(crate) fn spans(&self, entry: &TraceEntry) -> Result<Vec<Span>> {
+        let shapes = self.shapes()?;
+        let page = self.pages.page(entry.spans.page)?;
+        let rows = page.get(entry.spans.offset as usize..).unwrap_or_default();
+        read_trace(rows, &shapes.table, entry.low)
+            .map_err(|error| self.pages.corrupt(entry.spans.page, error))
+    }
+
+    /// The spans of a trace by its low identifier; nothing where it is not here.
+    pub(crate) fn spans_of(&self, low: u64) -> Result<Vec<Span>> {
+        match self.find(low)? {
+            Some(ordinal) => self.spans(&self.entry(ordinal)?),
+            None => Ok(Vec::new()),
+        }
+    }
+
+    /// The segment's shapes, through the cache.
+    pub(crate) fn shapes(&self) -> Result<Arc<Shapes>> {
+        if let Some(shapes) = self.shapes.get(&self.number) {
+            return Ok(shapes);
+        }
+        let number = self.footer.section(Section::Shapes).first;
+        let page = self.pages.page_uncached(number)?;
+        let shapes = read_shapes(&page).map_err(|error| self.pages.corrupt(number, error))?;
+        let shapes = Arc::new(shapes);
+        self.shapes.insert(self.number, shapes.clone());
+        Ok(shapes)
+    }
+
+    /// The traces that have a span of a shape.
+    pub(crate) fn traces_of_shape(&self, shapes: &Shapes, shape: ShapeNumber) -> Result<Vec<Ordinal>> {
+        match shapes.lists.get(shape as usize).copied().flatten() {
+            None => Ok(Vec::new()),
+            Some(list) => self.read_list(list, read_ordinals),
+        }
+    }
+
+    /// The traces that have a span local to a service, of a duration of class `least` or more.
+    pub(crate) fn traces_of_service(&self, service: &str, least: u8) -> Result<Vec<Ordinal>> {
+        match self.services.get(service) {
+            None => Ok(Vec::new()),
+            Some(&list) => self.read_list(list, |cursor| read_service(cursor, least)),
+        }
+    }
+
+    /// Services that have a list.
+    pub(crate) fn services(&self) -> impl Iterator<Item = &str> {
+        self.services.keys().map(String::as_str)
+    }
+
+    /// The traces that may have a term.
+    pub(crate) fn traces_of_term(&self, term: Term) -> Result<Vec<Ordinal>> {
+        let run = self.footer.section(Section::Terms);
+        let Some(number) = page_of(&self.footer.first_terms, run, term) else {
+            return Ok(Vec::new());
+        };
+        let page = self.pages.page(number)?;
+        find_term(&page, term).map_err(|error| self.pages.corrupt(number, error))
+    }
+
+    /// Links by minute.
+    pub(crate) fn links(&self) -> Result<Vec<MinuteLinks>> {
+        let number = self.footer.section(Section::Links).first;
+        let page = self.pages.page(number)?;
+        read_links(&page).map_err(|error| self.pages.corrupt(number, error))
+    }
+
+    /// Reads every page, for `verify`: the first that is not what was written is the error.
+    pub(crate) fn verify(&self) -> Result<()> {
+        for ordinal in 0..self.footer.summary.traces {
+            let entry = self.entry(ordinal)?;
+            let spans = self.spans(&entry)?;
+            if spans.len() != entry.span_count as usize || self.find(entry.low)? != Some(ordinal) {
+                return Err(self
+                    .pages
+                    .corrupt(entry.spans.page, "a trace is not what the trace table says"));
+            }
+        }
+        self.links().map(|_| ())
+    }
+
+    fn read_list<T>(
+        &self,
+        list: ListRef,
+        read: impl FnOnce(&mut Cursor<'_>) -> std::result::Result<T, Malformed>,
+    ) -> Result<T> {
+        let page = self.pages.page(list.page)?;
+        let bytes = page.get(list.offset as usize..).unwrap_or_default();
+        read(&mut Cursor::new(bytes)).map_err(|error| self.pages.corrupt(list.page, error))
+    }
+
+    fn all_ids(&self) -> Result<Vec<u64>> {
+        let run = self.footer.section(Section::Ids);
+        let mut ids = Vec::with_capacity(self.footer.summary.traces as usize);
+        for number in run.first..run.first + run.count {
+            let page = self.pages.page_uncached(number)?;
+            let bytes = page.get(..page.len() / 12 * 8).unwrap_or_default();
+            ids.extend(
+                bytes
+                    .as_chunks::<8>()
+                    .0
+                    .iter()
+                    .map(|bytes| u64::from_le_bytes(*bytes)),
+            );
+        }
+        Ok(ids)
+    }
+
+    fn load_names(&mut self) -> Result<()> {
+        let number = self.footer.section(Section::Names).first;
+        let page = self.pages.page_uncached(number)?;
+        let mut cursor = Cursor::new(&page);
+        let read = |cursor: &mut Cursor<'_>| {
+            let names = Names::read(cursor)?;
+            let mut services = HashMap::new();
+            for _ in 0..cursor.count(3)? {
+                let service = cursor.text()?.to_owned();
+                services.insert(
+                    service,
+                    read_place(cursor)?.ok_or(Malformed("a service without a list"))?,
+                );
+            }
+            Ok((names, services))
+        };
+        (self.names, self.services) =
+            read(&mut cursor).map_err(|error: Malformed| self.pages.corrupt(number, error))?;
+        Ok(())
+    }
+
+    fn load_stragglers(&mut self) -> Result<()> {
+        let number: PageNumber = self.footer.section(Section::Stragglers).first;
+        let page = self.pages.page_uncached(number)?;
+        self.stragglers = page
+            .as_chunks::<8>()
+            .0
+            .iter()
+            .map(|bytes| u64::from_le_bytes(*bytes))
+            .collect();
+        Ok(())
+    }
+}
+
+/// The spans of a trace as [`crate::writer::SegmentWriter`] wrote them.
+fn read_trace(rows: &[u8], table: &ShapeTable, low: u64) -> std::result::Result<Vec<Span>, Malformed> {
+    const ROW_BYTES_MIN: usize = 10;
+    let mut cursor = Cursor::new(rows);
+    let frame = TraceFrame {
+        low,
+        high: cursor.u64()?,
+        base: cursor.u64()?,
+    };
+    let count = cursor.count(ROW_BYTES_MIN)?;
+    let mut spans = Vec::with_capacity(count);
+    for _ in 0..count {
+        spans.push(row::decode(&mut cursor, table, frame)?);
+    }
+    Ok(spans)
+}
+
+fn read_shapes(page: &[u8]) -> std::result::Result<Shapes, Malformed> {
+    let mut cursor = Cursor::new(page);
+    let table = ShapeTable::read(&mut cursor)?;
+    let lists = (0..table.len())
+        .map(|_| read_place(&mut cursor))
+        .collect::<std::result::Result<_, _>>()?;
+    // A string costs its text, an end and a place in the hash table; a shape its slots: about three times what
+    // is written.
+    Ok(Shapes {
+        table,
+        lists,
+        bytes: page.len() as u64 * 3 + 1024,
+    })
+}
+
+fn read_place(cursor: &mut Cursor<'_>) -> std::result::Result<Option<ListRef>, Malformed> {
+    match cursor.varint()? {
+        0 => Ok(None),
+        page => Ok(Some(ListRef {
+            page: (page - 1) as PageNumber,
+            offset: cursor.varint()? as u32,
+        })),
+    }
+}

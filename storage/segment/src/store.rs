@@ -1,0 +1,330 @@
+//! The store: takes batches, keeps a view, and remembers which journal records it still needs.
+//!
+//! ```text
+//! accept:  ticket (journal position) → journal, durable → active generation → ticket back
+//! seal:    freeze the active generation → segment file → manifest → view → checkpoint
+//! ```
+//!
+//! The checkpoint is the least position that a ticket, a generation or a record still to come may need. So a
+//! record is let go only when every span of it is in a segment that the manifest names.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use model::SpanBatch;
+use parking_lot::{Mutex, RwLock};
+use storage::StorageError;
+use storage_journal::{Disk, Journal, JournalConfig, JournalError, Position, Recovery};
+
+use crate::config::{Limits, SegmentConfig};
+use crate::head::{Arrival, Generation};
+use crate::manifest::{DIRECTORY, Manifest};
+use crate::names::Names;
+use crate::page::page_cache;
+use crate::reader::{Caches, SegmentReader, shape_cache};
+use crate::record;
+use crate::view::View;
+use crate::writer::WriterOptions;
+
+/// Everything the parts of the store work on.
+pub(crate) struct Store {
+    pub(crate) config: SegmentConfig,
+    pub(crate) limits: Limits,
+    pub(crate) disk: Arc<dyn Disk>,
+    pub(crate) journal: Journal,
+    pub(crate) caches: Caches,
+    view: RwLock<Arc<View>>,
+    /// Held for reading while spans go into the active generation, for writing while another takes its place.
+    gate: RwLock<()>,
+    tickets: Mutex<BTreeMap<Position, usize>>,
+    /// Only the maintenance thread and opening lock it.
+    pub(crate) manifest: Mutex<Manifest>,
+    pub(crate) counters: Counters,
+}
+
+/// What happened since the start.
+#[derive(Debug, Default)]
+pub(crate) struct Counters {
+    pub(crate) sealed_segments: AtomicU64,
+    pub(crate) sealed_spans: AtomicU64,
+    pub(crate) compactions: AtomicU64,
+    pub(crate) dropped_segments: AtomicU64,
+    pub(crate) refused_batches: AtomicU64,
+}
+
+impl std::fmt::Debug for Store {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Store")
+            .field("config", &self.config)
+            .finish_non_exhaustive()
+    }
+}
+
+/// What opening a store found.
+#[derive(Clone, Debug)]
+pub struct Opened {
+    /// What the journal gave back.
+    pub recovery: Recovery,
+    /// Spans that were in the journal only.
+    pub replayed_spans: u64,
+    /// Segments that can be read.
+    pub segments: usize,
+    /// Segments that cannot, with the reason.
+    pub set_aside: Vec<String>,
+}
+
+impl Store {
+    /// Opens the store on a disk: manifest, segments, then the journal from its checkpoint on.
+    pub(crate) fn open(
+        disk: Arc<dyn Disk>,
+        config: SegmentConfig,
+        limits: Limits,
+    ) -> Result<(Self, Opened), StorageError> {
+        let unavailable = |error: std::io::Error| StorageError::Unavailable(format!("the store: {error}"));
+        disk.create_directory(DIRECTORY).map_err(unavailable)?;
+        let manifest = Manifest::read(disk.as_ref())?;
+        let orphans = manifest.remove_orphans(disk.as_ref()).map_err(unavailable)?;
+        if orphans > 0 {
+            tracing::info!(
+                orphans,
+                "removed segment files that were never finished or have been replaced"
+            );
+        }
+        let caches = Caches {
+            pages: Arc::new(page_cache(limits.page_cache_bytes_max)),
+            shapes: Arc::new(shape_cache(limits.shape_cache_bytes_max)),
+        };
+        let active = Arc::new(Generation::new((config.now)()));
+        let view = open_segments(disk.as_ref(), &manifest, &caches, active.clone())?;
+        let (journal, recovery) = crate::recover::open_journal(&disk, &config, &active)?;
+        let opened = Opened {
+            recovery,
+            replayed_spans: active.spans(),
+            segments: view.segments.len(),
+            set_aside: view.set_aside.values().cloned().collect(),
+        };
+        let store = Self {
+            config,
+            limits,
+            disk,
+            journal,
+            caches,
+            view: RwLock::new(Arc::new(view)),
+            gate: RwLock::default(),
+            tickets: Mutex::default(),
+            manifest: Mutex::new(manifest),
+            counters: Counters::default(),
+        };
+        Ok((store, opened))
+    }
+
+    /// What there is at this moment.
+    pub(crate) fn view(&self) -> Arc<View> {
+        self.view.read().clone()
+    }
+
+    /// Puts another view in the place of the one there is.
+    pub(crate) fn change_view(&self, change: impl FnOnce(&View) -> View) {
+        let mut view = self.view.write();
+        *view = Arc::new(change(&view));
+    }
+
+    /// See [`storage::SpanSink::accept`].
+    pub(crate) async fn accept(&self, batch: &SpanBatch) -> Result<(), StorageError> {
+        if batch.is_empty() {
+            return Ok(());
+        }
+        self.check_room().inspect_err(|_| {
+            self.counters.refused_batches.fetch_add(1, Ordering::Relaxed);
+        })?;
+        let ticket = self.ticket();
+        let pending = self.journal.append(record::encode(batch)).map_err(refusal)?;
+        pending.durable().await.map_err(refusal)?;
+        let _gate = self.gate.read();
+        let active = self.view().active.clone();
+        let arrival = Arrival::at((self.config.now)(), ticket.position);
+        active.insert(batch, arrival, &self.config.options.autocomplete_keys);
+        Ok(())
+    }
+
+    fn check_room(&self) -> Result<(), StorageError> {
+        let bytes: u64 = self
+            .view()
+            .generations()
+            .map(|generation| generation.bytes())
+            .sum();
+        if bytes < self.config.head_bytes_max {
+            return Ok(());
+        }
+        Err(StorageError::Overloaded(format!(
+            "{bytes} bytes of spans wait to be sealed, the bound is {} bytes",
+            self.config.head_bytes_max
+        )))
+    }
+
+    /// Takes the position of the next record, which is not let go until the ticket is.
+    fn ticket(&self) -> Ticket<'_> {
+        let mut tickets = self.tickets.lock();
+        let position = self.journal.end();
+        *tickets.entry(position).or_default() += 1;
+        Ticket {
+            store: self,
+            position,
+        }
+    }
+
+    /// Freezes the active generation; from now on spans go into another.
+    pub(crate) fn freeze(&self) -> Arc<Generation> {
+        let _gate = self.gate.write();
+        let next = Arc::new(Generation::new((self.config.now)()));
+        let mut view = self.view.write();
+        let frozen = view.active.clone();
+        let mut changed = View {
+            active: next,
+            ..(**view).clone()
+        };
+        changed.frozen.push(frozen.clone());
+        *view = Arc::new(changed);
+        frozen
+    }
+
+    /// Puts spans that are still arriving from a frozen generation into the active one.
+    pub(crate) fn carry_over(&self, batch: &SpanBatch, arrival: Arrival) {
+        let _gate = self.gate.read();
+        let active = self.view().active.clone();
+        active.insert(batch, arrival, &self.config.options.autocomplete_keys);
+    }
+
+    /// Lets go of every journal record that nothing in memory needs any more.
+    pub(crate) fn move_checkpoint(&self) -> Result<(), StorageError> {
+        // In this order: a record that is appended after the first line is beyond `end`; one whose ticket is gone
+        // by the second is in a generation by the third.
+        let end = self.journal.end();
+        let ticket = self.tickets.lock().keys().next().copied();
+        let view = self.view();
+        let generation = view
+            .generations()
+            .filter_map(|generation| generation.position())
+            .min();
+        let needed = [Some(end), ticket, generation]
+            .into_iter()
+            .flatten()
+            .min()
+            .unwrap_or(end);
+        self.journal.set_checkpoint(needed).map_err(refusal)
+    }
+
+    pub(crate) fn writer_options(&self) -> WriterOptions {
+        WriterOptions {
+            indexed: self.config.options.search_enabled,
+            autocomplete_keys: self.config.options.autocomplete_keys.clone().into(),
+            version_tags: self.config.version_tags.clone().into(),
+        }
+    }
+
+    /// Takes damaged segments out of the view. Their files stay, for `doctor`.
+    pub(crate) fn set_aside(&self, damaged: BTreeMap<u64, String>) {
+        if damaged.is_empty() {
+            return;
+        }
+        for reason in damaged.values() {
+            tracing::error!(
+                reason,
+                "a segment is damaged and set aside; what it held is missing from answers"
+            );
+        }
+        self.change_view(|view| {
+            let left = view
+                .segments
+                .iter()
+                .filter(|segment| !damaged.contains_key(&segment.number()));
+            let mut changed = view.with_segments(left.cloned().collect());
+            changed.set_aside.extend(damaged);
+            changed
+        });
+    }
+}
+
+struct Ticket<'s> {
+    store: &'s Store,
+    position: Position,
+}
+
+impl Drop for Ticket<'_> {
+    fn drop(&mut self) {
+        let mut tickets = self.store.tickets.lock();
+        if let Some(count) = tickets.get_mut(&self.position) {
+            *count -= 1;
+            if *count == 0 {
+                tickets.remove(&self.position);
+            }
+        }
+    }
+}
+
+/// The journal's configuration of a store.
+pub(crate) fn journal_config(config: &SegmentConfig) -> JournalConfig {
+    JournalConfig {
+        directory: "journal".to_owned(),
+        bytes_max: config.journal_bytes_max,
+        sync: config.sync,
+        ..JournalConfig::default()
+    }
+}
+
+/// What a refusal of the journal means to who sent the spans.
+pub(crate) fn refusal(error: JournalError) -> StorageError {
+    match error {
+        JournalError::Full { .. } => StorageError::Overloaded(error.to_string()),
+        JournalError::TooLarge { .. } => StorageError::Invalid(error.to_string()),
+        JournalError::Corrupt { .. } => StorageError::Corrupt(error.to_string()),
+        _ => StorageError::Unavailable(error.to_string()),
+    }
+}
+
+fn open_segments(
+    disk: &dyn Disk,
+    manifest: &Manifest,
+    caches: &Caches,
+    active: Arc<Generation>,
+) -> Result<View, StorageError> {
+    let mut segments = Vec::with_capacity(manifest.segments.len());
+    let mut set_aside = BTreeMap::new();
+    for segment in &manifest.segments {
+        let name = Manifest::file_name(segment.number);
+        match open_segment(disk, segment.number, caches) {
+            Ok(reader) => segments.push(Arc::new(reader)),
+            Err(StorageError::Corrupt(reason)) => {
+                tracing::error!(
+                    reason,
+                    "a segment is damaged and set aside; what it held is missing from answers"
+                );
+                set_aside.insert(segment.number, reason);
+            }
+            Err(error) => return Err(StorageError::Unavailable(format!("{name}: {error}"))),
+        }
+    }
+    let empty = View {
+        active,
+        frozen: Vec::new(),
+        segments: Vec::new(),
+        names: Arc::new(Names::default()),
+        set_aside,
+    };
+    Ok(empty.with_segments(segments))
+}
+
+/// Opens the file of a segment.
+pub(crate) fn open_segment(
+    disk: &dyn Disk,
+    number: u64,
+    caches: &Caches,
+) -> Result<SegmentReader, StorageError> {
+    let name = Manifest::file_name(number);
+    let file = disk.open(&name).map_err(|error| match error.kind() {
+        std::io::ErrorKind::NotFound => StorageError::Corrupt(format!("{name}: the file is missing")),
+        _ => StorageError::Unavailable(error.to_string()),
+    })?;
+    SegmentReader::open(file, &name, number, caches)
+}

@@ -1,0 +1,97 @@
+//! The trace table: one entry of fixed size a trace, in the order of the traces' first span.
+
+use crate::bytes::{Cursor, Malformed, Put};
+use crate::page::ListRef;
+use model::Span;
+
+/// The number of a trace in its segment.
+pub(crate) type Ordinal = u32;
+
+/// Entries a page of the table holds.
+pub(crate) const ENTRIES_PER_PAGE: u32 = 256;
+
+/// What is known of a trace without reading its spans. Times are microseconds since the epoch, 0 when absent.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct TraceEntry {
+    pub(crate) low: u64,
+    pub(crate) times: TraceTimes,
+    pub(crate) span_count: u32,
+    pub(crate) error_count: u32,
+    /// Where its spans are.
+    pub(crate) spans: ListRef,
+}
+
+/// When a trace was.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct TraceTimes {
+    /// The least timestamp of a span.
+    pub(crate) first: u64,
+    /// The greatest timestamp of a span.
+    pub(crate) last: u64,
+    /// What dependency windows go by ([`model::trace_timestamp`]).
+    pub(crate) timestamp: u64,
+    /// The end of the last span minus the start of the first, microseconds.
+    pub(crate) duration: u64,
+}
+
+impl TraceTimes {
+    pub(crate) fn of(spans: &[Span]) -> Self {
+        let starts = || spans.iter().filter_map(|span| span.timestamp);
+        let first = starts().min().unwrap_or(0);
+        let ends = spans
+            .iter()
+            .filter_map(|span| Some(span.timestamp?.saturating_add(span.duration.unwrap_or(0))));
+        Self {
+            first,
+            last: starts().max().unwrap_or(0),
+            timestamp: model::trace_timestamp(spans).unwrap_or(0),
+            duration: ends.max().map_or(0, |end| end - first),
+        }
+    }
+
+    /// Whether any moment between its first and last span lies in a window, ends included.
+    pub(crate) fn touches(&self, (start, end): (u64, u64)) -> bool {
+        self.last >= start && self.first <= end && self.last != 0
+    }
+}
+
+impl TraceEntry {
+    pub(crate) fn put(&self, out: &mut Vec<u8>) {
+        let times = &self.times;
+        for number in [self.low, times.first, times.last, times.timestamp, times.duration] {
+            out.put_u64(number);
+        }
+        for number in [
+            self.span_count,
+            self.error_count,
+            self.spans.page,
+            self.spans.offset,
+        ] {
+            out.put_u32(number);
+        }
+    }
+
+    /// The entry at `index` of a page of the table.
+    pub(crate) fn read(page: &[u8], index: usize) -> Result<Self, Malformed> {
+        const BYTES: usize = 5 * 8 + 4 * 4;
+        let bytes = page
+            .get(index * BYTES..(index + 1) * BYTES)
+            .ok_or(Malformed("a trace beyond the table"))?;
+        let mut cursor = Cursor::new(bytes);
+        Ok(Self {
+            low: cursor.u64()?,
+            times: TraceTimes {
+                first: cursor.u64()?,
+                last: cursor.u64()?,
+                timestamp: cursor.u64()?,
+                duration: cursor.u64()?,
+            },
+            span_count: cursor.u32()?,
+            error_count: cursor.u32()?,
+            spans: ListRef {
+                page: cursor.u32()?,
+                offset: cursor.u32()?,
+            },
+        })
+    }
+}

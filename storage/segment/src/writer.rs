@@ -1,0 +1,264 @@
+//! Writes a segment: traces go in by the order of their first span, an immutable file comes out.
+//!
+//! Nothing but [`SegmentWriter::finish`] makes a segment. Sealing and compaction both use it, on owned spans,
+//! so there is one way in which a segment comes to be.
+
+use std::io;
+use std::sync::Arc;
+
+use model::Span;
+use storage_journal::DiskFile;
+
+use crate::bytes::Put;
+use crate::fields::Fields;
+use crate::format::{Footer, MAGIC, Run, Section, Summary};
+use crate::names::Names;
+use crate::page::{ListRef, Packer, PageNumber, PageWriter};
+use crate::postings::PostingsBuilder;
+use crate::rollup::RollupBuilder;
+use crate::row::{self, TraceFrame};
+use crate::shape::{GENERIC, Registry};
+use crate::term;
+use crate::trace_table::{ENTRIES_PER_PAGE, Ordinal, TraceEntry, TraceTimes};
+
+/// Identifiers a page of [`Section::Ids`] holds.
+const IDS_PER_PAGE: usize = 1024;
+
+/// What decides what a segment keeps beside spans.
+#[derive(Clone, Debug)]
+pub(crate) struct WriterOptions {
+    /// False: no lists and no names.
+    pub(crate) indexed: bool,
+    /// Tag keys whose values are kept for completion.
+    pub(crate) autocomplete_keys: Arc<[String]>,
+    /// Tags that tell the version of a service, the first that a span bears counts.
+    pub(crate) version_tags: Arc<[String]>,
+}
+
+/// Writes one segment. See the head of this file.
+pub(crate) struct SegmentWriter {
+    options: WriterOptions,
+    pages: PageWriter,
+    rows: Packer,
+    registry: Registry,
+    postings: PostingsBuilder,
+    names: Names,
+    rollup: RollupBuilder,
+    traces: Vec<TraceEntry>,
+    stragglers: Vec<u64>,
+    summary: Summary,
+}
+
+/// What became of a segment that was written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Written {
+    pub(crate) bytes: u64,
+    pub(crate) summary: Summary,
+}
+
+impl SegmentWriter {
+    /// Writes into an empty file.
+    pub(crate) fn new(file: Box<dyn DiskFile>, options: WriterOptions) -> io::Result<Self> {
+        Ok(Self {
+            options,
+            pages: PageWriter::new(file, MAGIC)?,
+            rows: Packer::default(),
+            registry: Registry::default(),
+            postings: PostingsBuilder::default(),
+            names: Names::default(),
+            rollup: RollupBuilder::default(),
+            traces: Vec::new(),
+            stragglers: Vec::new(),
+            summary: Summary::default(),
+        })
+    }
+
+    /// Adds a trace: all spans with the low identifier `low`, distinct. MUST be called in the order of
+    /// [`TraceTimes::first`]. `straggler` says that another segment has spans of it too.
+    pub(crate) fn add_trace(&mut self, low: u64, spans: &[Span], straggler: bool) -> io::Result<()> {
+        let ordinal = self.traces.len() as Ordinal;
+        let times = TraceTimes::of(spans);
+        let high = spans.first().map_or(0, |span| span.trace_id.high());
+        let frame = TraceFrame {
+            low,
+            high,
+            base: times.first,
+        };
+        let place = self.add_rows(ordinal, frame, spans)?;
+        let entry = TraceEntry {
+            low,
+            times,
+            span_count: spans.len() as u32,
+            error_count: spans.iter().filter(|span| span.is_error()).count() as u32,
+            spans: place,
+        };
+        self.rollup
+            .add_trace(times.timestamp, spans, &self.options.version_tags);
+        if straggler {
+            self.stragglers.push(low);
+        }
+        self.summarise(&entry);
+        self.traces.push(entry);
+        Ok(())
+    }
+
+    fn add_rows(&mut self, ordinal: Ordinal, frame: TraceFrame, spans: &[Span]) -> io::Result<ListRef> {
+        let Self {
+            options,
+            pages,
+            rows,
+            registry,
+            postings,
+            names,
+            ..
+        } = self;
+        rows.add(pages, |out| {
+            out.put_u64(frame.high);
+            out.put_u64(frame.base);
+            out.put_varint(spans.len() as u64);
+            for span in spans {
+                let fields = Fields::of_span(span);
+                let known = registry.find(&fields);
+                let number = known.unwrap_or_else(|| registry.insert(&fields));
+                let Ok(shape) = registry.table().get(number) else {
+                    continue;
+                };
+                row::encode(&fields, number, shape, frame, out);
+                if !options.indexed {
+                    continue;
+                }
+                postings.note_shape(number, ordinal);
+                term::terms_of(&fields, number, shape, |term| postings.note_term(term, ordinal));
+                // Spans without a service have a list too: a search without a service must find them.
+                postings.note_service(
+                    fields.local_service().unwrap_or_default(),
+                    ordinal,
+                    fields.duration,
+                );
+                if known.is_none() || number == GENERIC {
+                    names.note(fields.local_service(), fields.name, fields.remote_service());
+                }
+                for key in options.autocomplete_keys.iter() {
+                    if let Some(value) = span.tag(key) {
+                        names.note_value(key, value);
+                    }
+                }
+            }
+        })
+    }
+
+    fn summarise(&mut self, entry: &TraceEntry) {
+        let summary = &mut self.summary;
+        summary.traces += 1;
+        summary.spans += u64::from(entry.span_count);
+        if entry.times.first != 0 && (summary.first == 0 || entry.times.first < summary.first) {
+            summary.first = entry.times.first;
+        }
+        summary.last = summary.last.max(entry.times.last);
+        summary.duration_max = summary.duration_max.max(entry.times.duration);
+        summary.errors_max = summary.errors_max.max(entry.error_count);
+    }
+
+    /// Writes the sections and the footer, and makes the file durable.
+    pub(crate) fn finish(mut self) -> io::Result<Written> {
+        self.rows.flush(&mut self.pages)?;
+        let mut footer = Footer::new(self.options.indexed, self.summary);
+        let table = std::mem::take(&mut self.registry).into_table();
+
+        let start = self.pages.page_count();
+        let lists = self.postings.write_shapes(table.len(), &mut self.pages)?;
+        footer.set_section(Section::ShapeLists, self.run_since(start));
+
+        let start = self.pages.page_count();
+        let services = self.postings.write_services(&mut self.pages)?;
+        footer.set_section(Section::ServiceLists, self.run_since(start));
+
+        let start = self.pages.page_count();
+        footer.first_terms = self.postings.write_terms(&mut self.pages)?;
+        footer.set_section(Section::Terms, self.run_since(start));
+
+        self.write_traces(&mut footer)?;
+        let mut shapes = Vec::new();
+        table.put(&mut shapes);
+        for list in lists {
+            put_place(list, &mut shapes);
+        }
+        self.write_page(Section::Shapes, &shapes, &mut footer)?;
+
+        let mut names = Vec::new();
+        self.names.put(&mut names);
+        names.put_varint(services.len() as u64);
+        for (service, list) in &services {
+            names.put_text(service);
+            put_place(Some(*list), &mut names);
+        }
+        self.write_page(Section::Names, &names, &mut footer)?;
+
+        let rollup = std::mem::take(&mut self.rollup);
+        self.write_page(Section::Links, &rollup.links_bytes(), &mut footer)?;
+        self.write_page(Section::Sketches, &rollup.sketches_bytes(), &mut footer)?;
+        let mut stragglers = Vec::new();
+        self.stragglers.iter().for_each(|&low| stragglers.put_u64(low));
+        self.write_page(Section::Stragglers, &stragglers, &mut footer)?;
+
+        footer.pages = self.pages.pages().to_vec();
+        let bytes = self.pages.finish(&footer.to_bytes())?;
+        Ok(Written {
+            bytes,
+            summary: footer.summary,
+        })
+    }
+
+    fn run_since(&self, first: PageNumber) -> Run {
+        Run {
+            first,
+            count: self.pages.page_count() - first,
+        }
+    }
+
+    fn write_page(&mut self, section: Section, bytes: &[u8], footer: &mut Footer) -> io::Result<()> {
+        let first = self.pages.write(bytes)?;
+        footer.set_section(section, Run { first, count: 1 });
+        Ok(())
+    }
+
+    /// The trace table and the identifiers.
+    fn write_traces(&mut self, footer: &mut Footer) -> io::Result<()> {
+        let start = self.pages.page_count();
+        for entries in self.traces.chunks(ENTRIES_PER_PAGE as usize) {
+            let mut page = Vec::new();
+            entries.iter().for_each(|entry| entry.put(&mut page));
+            self.pages.write(&page)?;
+        }
+        footer.set_section(Section::Traces, self.run_since(start));
+
+        let mut ids: Vec<_> = self
+            .traces
+            .iter()
+            .zip(0..)
+            .map(|(entry, ordinal): (_, Ordinal)| (entry.low, ordinal))
+            .collect();
+        ids.sort_unstable();
+        let start = self.pages.page_count();
+        for ids in ids.chunks(IDS_PER_PAGE) {
+            let mut page = Vec::with_capacity(ids.len() * 12);
+            ids.iter().for_each(|id| page.put_u64(id.0));
+            ids.iter().for_each(|id| page.put_u32(id.1));
+            self.pages.write(&page)?;
+            footer.first_ids.push(ids[0].0);
+        }
+        footer.set_section(Section::Ids, self.run_since(start));
+        Ok(())
+    }
+}
+
+/// A place as page plus one and offset; nothing as zero.
+fn put_place(place: Option<ListRef>, out: &mut Vec<u8>) {
+    match place {
+        None => out.put_varint(0),
+        Some(place) => {
+            out.put_varint(u64::from(place.page) + 1);
+            out.put_varint(u64::from(place.offset));
+        }
+    }
+}

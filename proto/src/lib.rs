@@ -13,10 +13,12 @@ mod json_v1;
 mod json_v2;
 mod proto3;
 mod thrift_v1;
+mod v1;
 
 pub use detect::{check_list, detect};
 pub use error::DecodeError;
 pub use json_v2::{write_span, write_spans};
+pub use thrift_v1::decode_thrift_span;
 
 /// How a list of spans is written.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]

@@ -3,7 +3,7 @@
 //! `testdata/zipkin_*.json` are arrays of observations of `SpanBytesDecoder` and `SpanBytesEncoder` of
 //! `io.zipkin.zipkin2:zipkin:3.6.0`. A reading has an input, `hex` or `text`, and either `spans`, as Zipkin
 //! wrote them in v2 JSON, or the message of its `error`. Where we differ on purpose, `ours` has our outcome in
-//! the same form and `because` the reason. A writing has `spans` and the bytes `written`.
+//! the same form and `because` the reason. Gson's advice, a link in some of its messages, is left out. A writing has `spans` and the bytes `written`.
 
 use model::SpanBatch;
 use proto::Format;
@@ -77,5 +77,23 @@ fn reads_proto3_as_zipkin_does() {
         Format::Proto3,
         include_str!("../../testdata/zipkin_proto3.json"),
         100,
+    );
+}
+
+#[test]
+fn reads_json_v1_as_zipkin_does() {
+    check_readings(
+        Format::JsonV1,
+        include_str!("../../testdata/zipkin_json_v1.json"),
+        200,
+    );
+}
+
+#[test]
+fn reads_thrift_as_zipkin_does() {
+    check_readings(
+        Format::Thrift,
+        include_str!("../../testdata/zipkin_thrift.json"),
+        250,
     );
 }

@@ -26,9 +26,9 @@ pub struct Piece {
 impl CriticalPath {
     /// Walks the path; `None` if no span is timed.
     ///
-    /// Of children that ended before an instant, the last to end is on the path; one that had not ended yet counts as
-    /// having ended right then; of several such the first to start. O(n), as the timeline is sorted; nothing
-    /// recurses.
+    /// Of children that ended before an instant, the last to end is on the path; one that had not ended yet counts
+    /// as having ended right then. Of several such it is the first to start, and of those the last to end.
+    /// O(n log n), and nothing recurses.
     pub fn of(timeline: &Timeline) -> Option<Self> {
         let entry = timeline.entry()?;
         let mut pieces = Vec::new();

@@ -284,6 +284,15 @@ mod tests {
     }
 
     #[test]
+    fn ends_and_constants_are_exact() {
+        let ends = sketch(&[1000, 2000, 3000]);
+        assert_eq!((ends.quantile(0.3), ends.quantile(0.7)), (Some(1000), Some(3000)));
+        assert_eq!(ends.quantile(0.5), Some(2003), "the middle of 2000 to 2007");
+        let constant = sketch(&[1000; 5]);
+        assert_eq!(constant.quantile(0.5), Some(1000));
+    }
+
+    #[test]
     fn the_greatest_values_neither_wrap_nor_panic() {
         let mut sketch = sketch(&[u64::MAX, u64::MAX]);
         assert_eq!(sketch.sum(), 2 * u128::from(u64::MAX));

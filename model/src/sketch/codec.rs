@@ -264,6 +264,8 @@ mod tests {
         assert_eq!(decoded(&[1, 5, 0, 5, 5, 1]).map(|sketch| sketch.sum()), Ok(5));
         let endless = [&[1, 5, 0][..], &[0xff; 30]].concat();
         assert_eq!(decoded(&endless), large(3 + 19));
+        let beyond_128_bits = [&[1, 5, 0][..], &[0xff; 18], &[0x7f]].concat();
+        assert_eq!(decoded(&beyond_128_bits), large(3 + 19));
         let error = decoded(&endless).unwrap_err().to_string();
         assert_eq!(error, "sketch has a number that is too large at byte 22");
     }

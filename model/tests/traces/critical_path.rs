@@ -168,9 +168,14 @@ fn by_the_rule(timeline: &Timeline, span: usize, window: Interval, micros: &mut 
     let mut left: Vec<_> = timeline.children(span).collect();
     while now > window.start {
         left.retain(|(_, child)| child.start < now && child.end > window.start);
-        let last = left
-            .iter()
-            .max_by_key(|(index, child)| (child.end.min(now), Reverse(child.start), Reverse(*index)));
+        let last = left.iter().max_by_key(|(index, child)| {
+            (
+                child.end.min(now),
+                Reverse(child.start),
+                child.end,
+                Reverse(*index),
+            )
+        });
         let Some(&(index, child)) = last else { break };
         let end = child.end.min(now);
         own += now - end;

@@ -228,6 +228,8 @@ fn two_names_are_enough_without_a_kind() {
     assert_eq!(linked(&[span(1).to("redis")]), []);
     let trace = [server(1).on("app"), span(2).below(1).on("app").to("redis")];
     assert_eq!(linked(&trace), [link("app", "redis", 1, 0)]);
+    // One is not, even if an ancestor could give the other.
+    assert_eq!(linked(&[server(1).on("app"), span(2).below(1).to("redis")]), []);
 }
 
 #[test]
@@ -384,6 +386,13 @@ fn what_is_taken_away_may_come_first() {
         counts.iter().map(|entry| entry.calls).collect::<Vec<_>>(),
         [2, 0, -1]
     );
+    let left: Vec<_> = counts
+        .clone()
+        .links()
+        .iter()
+        .map(|link| link.parent.clone())
+        .collect();
+    assert_eq!(left, ["a"], "what is not called is no link");
     counts.add_all(&others);
     counts.add_all(&others);
     let left = counts.links();

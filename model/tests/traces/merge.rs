@@ -178,6 +178,48 @@ fn a_span_in_very_many_pieces_is_one() {
     );
 }
 
+#[test]
+fn of_contradicting_pieces_the_same_wins_whichever_came_first() {
+    let base = || server(1).shared().on("a");
+    let pairs = [
+        [base(), Span { kind: None, ..base() }],
+        [base().at(1, 0), base().at(2, 0)],
+        [base().at(0, 1), base().at(0, 2)],
+        [base().below(2), base().below(3)],
+        [base().to("b"), base().to("c")],
+        [base().tagged("k", "1"), base().tagged("k", "2")],
+        [base().annotated(1, "x"), base().annotated(2, "x")],
+        [
+            base(),
+            Span {
+                debug: true,
+                ..base()
+            },
+        ],
+        [
+            Span {
+                name: Some("x".to_owned()),
+                ..base()
+            },
+            Span {
+                name: Some("y".to_owned()),
+                ..base()
+            },
+        ],
+        [
+            local(base(), host("a", "10.0.0.1", 80)),
+            local(base(), host("a", "10.0.0.1", 81)),
+        ],
+        [
+            local(base(), host("a", "10.0.0.1", 80)),
+            local(base(), host("a", "10.0.0.2", 80)),
+        ],
+    ];
+    for [a, b] in pairs {
+        assert_eq!(merged(&[a.clone(), b.clone()]), merged(&[b, a]));
+    }
+}
+
 /// No endpoint in pieces, and no flag to repair: where merging twice is merging once.
 fn plain(mut trace: Vec<Span>) -> Vec<Span> {
     for span in &mut trace {

@@ -1,5 +1,6 @@
 //! Zipkin's older and binary formats as its clients and servers speak them.
 
+mod clients;
 mod golden;
 mod json_any;
 mod json_twin;

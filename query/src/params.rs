@@ -241,9 +241,11 @@ mod tests {
 
     #[test]
     fn names_are_not_trimmed() {
+        let query = search("serviceName=%20web+&remoteServiceName=+db&spanName=get+").unwrap();
+        assert_eq!(query.service_name(), Some(" web "));
         assert_eq!(
-            search("serviceName=%20web+").unwrap().service_name(),
-            Some(" web ")
+            (query.remote_service_name(), query.span_name()),
+            (Some(" db"), Some("get "))
         );
     }
 

@@ -165,3 +165,29 @@ async fn a_trace_without_a_time_or_a_root_has_a_summary_without_them() {
     let expected = r#"[{"traceId":"0000000000000001","spanCount":1,"errorCount":0,"services":[]}]"#;
     assert_eq!(reply.text(), expected);
 }
+
+#[tokio::test]
+async fn nobody_is_asked_about_a_service_without_a_name() {
+    let router = router(
+        config(),
+        Arc::new(Fake::failing(StorageError::Unavailable("host".into()))),
+    );
+    for uri in [
+        "/api/v2/spans?serviceName=",
+        "/api/v2/remoteServices?serviceName=",
+    ] {
+        let reply = get(&router, uri).await;
+        assert_eq!((reply.status.as_u16(), reply.text()), (200, "[]"), "{uri}");
+    }
+}
+
+#[tokio::test]
+async fn a_lookup_by_identifier_that_finds_nothing_is_told_apart_from_a_failure() {
+    let router = router(config(), Arc::new(Fake::default()));
+    let reply = get(&router, "/api/v2/trace/1").await;
+    assert_eq!(
+        (reply.status.as_u16(), reply.text()),
+        (404, "0000000000000001 not found")
+    );
+    assert_eq!(reply.header("tracehound-completeness"), "complete");
+}

@@ -2,6 +2,7 @@
 
 use std::collections::HashSet;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use http::Method;
 use query::QueryConfig;
@@ -77,28 +78,42 @@ async fn a_small_trace_comes_at_once_with_its_length() {
     );
 }
 
-#[tokio::test]
-async fn other_work_has_its_turn_while_a_large_trace_is_summarised() {
-    let router = router(config(), Arc::new(large_trace()));
-    let done = Arc::new(std::sync::atomic::AtomicBool::new(false));
-    let turns = {
+/// Does the work beside a task that counts how often it has its turn. The runtime of a test has one thread.
+async fn counting_turns<T>(work: impl Future<Output = T>) -> (T, u64) {
+    let done = Arc::new(AtomicBool::new(false));
+    let counter = tokio::spawn({
         let done = Arc::clone(&done);
-        tokio::spawn(async move {
-            let mut turns = 0u64;
-            while !done.load(std::sync::atomic::Ordering::Relaxed) {
+        async move {
+            let mut turns = 0;
+            while !done.load(Ordering::Relaxed) {
                 turns += 1;
                 tokio::task::yield_now().await;
             }
             turns
-        })
-    };
-    let reply = get(&router, "/api/v2/traceSummaries").await;
-    done.store(true, std::sync::atomic::Ordering::Relaxed);
+        }
+    });
+    let output = work.await;
+    done.store(true, Ordering::Relaxed);
+    (output, counter.await.unwrap())
+}
+
+#[tokio::test]
+async fn other_work_has_its_turn_while_a_large_trace_is_summarised() {
+    let router = router(config(), Arc::new(large_trace()));
+    let (reply, turns) = counting_turns(get(&router, "/api/v2/traceSummaries")).await;
     let summaries: serde_json::Value = serde_json::from_slice(&reply.body).unwrap();
     assert_eq!(summaries[0]["spanCount"], SPANS);
-    // The test's runtime has one thread: without turns the other task could run at most twice.
+    assert!(turns > SPANS / 2048, "{turns} turns");
+}
+
+#[tokio::test]
+async fn other_work_has_its_turn_while_a_large_trace_is_sent() {
+    let router = router(config(), Arc::new(large_trace()));
+    let (reply, turns) = counting_turns(get(&router, "/api/v2/trace/1")).await;
+    assert_eq!(reply.status, 200);
     assert!(
-        turns.await.unwrap() > SPANS / 2048,
-        "the summary kept the only worker to itself"
+        turns > reply.pieces as u64 / 16,
+        "{turns} turns for {} pieces",
+        reply.pieces
     );
 }

@@ -19,6 +19,7 @@ class Answer:
     status: int
     media_type: str
     body: bytes
+    headers: dict = field(default_factory=dict)  # by lower-case name
 
     def text(self):
         return f"{self.status} {self.body.decode(errors='replace')}"

@@ -10,9 +10,11 @@ import argparse
 import collections
 import contextlib
 import http.client
+import json
 import sys
 import time
 import urllib.parse
+from dataclasses import dataclass
 from pathlib import Path
 
 HERE = Path(__file__).resolve().parent
@@ -20,6 +22,7 @@ sys.path[:0] = [str(HERE), str(HERE.parent)]
 
 import bodies
 import servers
+import surface
 import wire
 from compare import Answer, difference, read_excuses, shortened
 from generate import Generator
@@ -28,7 +31,6 @@ from vocabulary import AUTOCOMPLETE_KEYS
 
 VISIBLE_MAX_S = 10
 SHOWN_MAX = 40
-ANSWERED_MIN = 0.4
 
 
 class Peer:
@@ -50,7 +52,8 @@ class Peer:
             response = self.connection.getresponse()
         payload = response.read()
         media_type = (response.getheader("Content-Type") or "").split(";")[0]
-        return Answer(response.status, media_type, payload)
+        names = {name.lower(): value for name, value in response.getheaders()}
+        return Answer(response.status, media_type, payload, names)
 
     def await_trace(self, trace_id):
         """Returns once the trace is there; at once, or never, if it must be visible at once."""
@@ -71,38 +74,49 @@ class Comparison:
         self.differences = []
         self.statuses = collections.Counter()
         self.answered = 0
+        self.excused = 0
 
     def ask(self, method, path, body=None, headers=None):
         """Zipkin's answer to the request, after comparing ours with it."""
         zipkin = self.zipkin.ask(method, path, body, headers)
         ours = self.ours.ask(method, path, body, headers)
+        self.compare(method, path, body, zipkin, ours)
+        return zipkin
+
+    def check(self, check):
+        """As `ask`, for what `check` keeps of the answers."""
+        answers = []
+        for peer in (self.zipkin, self.ours):
+            answer = peer.ask(check.method, check.path, check.body, check.send)
+            summary = json.dumps(check.summary(answer)).encode()
+            answers.append(Answer(answer.status, "application/json", summary))
+        self.compare(check.method, check.path, check.body, *answers)
+
+    def compare(self, method, path, body, zipkin, ours):
         self.statuses[zipkin.status] += 1
         self.answered += zipkin.status == 200 and zipkin.body != b"[]"
         request = f"{method} {path}"
         if body is not None:
             request += f" {body[:200].decode(errors='backslashreplace')}"
         what = difference(request, zipkin, ours)
-        if what is not None and not any(e.covers(request, zipkin, ours) for e in self.excuses):
+        if what is None:
+            return
+        if any(excuse.covers(request, zipkin, ours) for excuse in self.excuses):
+            self.excused += 1
+        else:
             self.differences.append((request, what, zipkin, ours))
-        return zipkin
 
     def report(self):
-        """Prints what differs. True if nothing does but what is excused."""
-        unused = [excuse for excuse in self.excuses if not excuse.used]
         for request, what, zipkin, ours in self.differences[:SHOWN_MAX]:
             print(f"DIFFERENT {request}\n  {what}")
             print(f"  {self.zipkin.name}: {shortened(zipkin.text(), 300)}")
             print(f"  {self.ours.name}: {shortened(ours.text(), 300)}")
-        for excuse in unused:
-            print(f"UNUSED excuse, nothing differs so any more: {excuse.request}")
         asked = sum(self.statuses.values())
         print(
             f"  {asked} requests, {self.answered} with data, "
             f"statuses {dict(sorted(self.statuses.items()))}: "
-            f"{len(self.differences)} differences, "
-            f"{sum(excuse.used for excuse in self.excuses)} excused"
+            f"{len(self.differences)} differences, {self.excused} excused"
         )
-        return not self.differences and not unused
 
 
 def send_spans(comparison, generator, count):
@@ -143,6 +157,23 @@ def send_bodies(comparison):
             sys.exit(f"Zipkin accepted a body and has no trace {trace_id} of it")
 
 
+@dataclass(frozen=True)
+class Variant:
+    """A configuration of both servers, and how much of the whole is asked of it."""
+
+    name: str
+    options: dict
+    share: float
+    answered_min: float  # of the queries, so that the data cannot silently miss them
+
+
+VARIANTS = [
+    Variant("defaults", {}, 1, 0.4),
+    Variant("traces by 64 bits", {"STRICT_TRACE_ID": "false"}, 0.3, 0.3),
+    Variant("no search", {"SEARCH_ENABLED": "false"}, 0.1, 0.1),
+]
+
+
 def parse_arguments():
     parser = argparse.ArgumentParser()
     parser.add_argument("--seed", type=int, default=1)
@@ -153,12 +184,12 @@ def parse_arguments():
     return parser.parse_args()
 
 
-def main():
-    arguments = parse_arguments()
+def compare_variant(variant, arguments, excuses):
+    """True if the servers answer alike when both are configured as `variant` says."""
     product = "zipkin" if arguments.both_zipkin else "tracehound"
     storage = "mem" if arguments.both_zipkin else arguments.storage
-    excuses = [] if arguments.both_zipkin else read_excuses()
-    options = {"AUTOCOMPLETE_KEYS": ",".join(AUTOCOMPLETE_KEYS)}
+    options = {"AUTOCOMPLETE_KEYS": ",".join(AUTOCOMPLETE_KEYS), **variant.options}
+    print(f"  with {variant.name}:")
     with contextlib.ExitStack() as stack:
         zipkin = stack.enter_context(servers.running("zipkin", "mem", **options))
         ours = stack.enter_context(servers.running(product, storage, **options))
@@ -169,17 +200,31 @@ def main():
         )
         now_us = time.time_ns() // 10**9 * 10**6  # whole seconds: the rest is the seed's alone
         generator = Generator(arguments.seed, now_us)
-        send_spans(comparison, generator, arguments.spans)
+        send_spans(comparison, generator, int(arguments.spans * variant.share))
         queries = Queries(arguments.seed, now_us, generator.trace_ids, generator.durations)
+        count = int(arguments.queries * variant.share)
         before = comparison.answered
-        for path in queries.requests(arguments.queries):
+        for path in queries.requests(count):
             comparison.ask("GET", path)
-        share = (comparison.answered - before) / arguments.queries
-        send_bodies(comparison)
-        equal = comparison.report()
-    if share < ANSWERED_MIN:
-        sys.exit(f"only {share:.0%} of the queries found anything: they prove too little")
-    sys.exit(0 if equal else 1)
+        answered = (comparison.answered - before) / count
+        if not variant.options:
+            send_bodies(comparison)
+            for check in surface.checks("frontend"):
+                comparison.check(check)
+        comparison.report()
+    if answered < variant.answered_min:
+        sys.exit(f"only {answered:.0%} of the queries found anything: they prove too little")
+    return not comparison.differences
+
+
+def main():
+    arguments = parse_arguments()
+    excuses = [] if arguments.both_zipkin else read_excuses()
+    alike = [compare_variant(variant, arguments, excuses) for variant in VARIANTS]
+    unused = [excuse for excuse in excuses if not excuse.used]
+    for excuse in unused:
+        print(f"UNUSED excuse, nothing differs so any more: {excuse.request}")
+    sys.exit(0 if all(alike) and not unused else 1)
 
 
 if __name__ == "__main__":

@@ -1,1 +1,234 @@
 //! Bytes arrive somewhere: decode, sample, make durable.
+//!
+//! ```text
+//! message ─▶ admit ─▶ read ─▶ gunzip ─▶ looks like a list? ─▶ decode ─▶ sample ─▶ SpanSink ─▶ Ok
+//!              │        │        │               │               │                    │
+//!             503      413      400             400             400                  503
+//! ```
+//!
+//! [`Collector::accept`] is that picture in code, the same for every transport. It answers `Ok` only when
+//! the sink has the spans: what is acknowledged is stored. A message is taken whole or refused whole, and
+//! whatever is refused is counted once, in [`Metrics`].
+
+use std::future::Future;
+use std::sync::Arc;
+
+use bytes::Bytes;
+use model::SpanBatch;
+use proto::Format;
+use storage::SpanSink;
+
+pub mod http;
+
+mod admission;
+mod gzip;
+mod limits;
+mod metrics;
+mod refusal;
+mod sample;
+mod scratch;
+
+pub use admission::InFlight;
+pub use limits::Limits;
+pub use metrics::{Metrics, Snapshot, Transport};
+pub use refusal::{Reason, Refusal};
+pub use sample::{InvalidRate, Sampler};
+
+use admission::Admission;
+use scratch::{Scratch, ScratchPool};
+
+/// How the bytes of a message are to be understood.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Encoding {
+    /// What the sender says it is, or `None` where only the first bytes tell.
+    pub format: Option<Format>,
+    /// Compressed with gzip.
+    pub gzip: bool,
+}
+
+/// Where the bytes of one message come from. Whole ones ([`Bytes`]) are at hand; a request's body arrives bit
+/// by bit, and every bit is to be reserved before it is kept.
+pub trait ReadBody: Send {
+    /// Reads all of it.
+    ///
+    /// # Errors
+    /// [`Refusal`] where it is too long, too slow, or more than is free now.
+    fn read(self, in_flight: &mut InFlight) -> impl Future<Output = Result<Bytes, Refusal>> + Send;
+}
+
+impl ReadBody for Bytes {
+    async fn read(self, in_flight: &mut InFlight) -> Result<Bytes, Refusal> {
+        in_flight.reserve(self.len())?;
+        Ok(self)
+    }
+}
+
+/// Takes messages of any transport to a [`SpanSink`]. Cheap to share behind an [`Arc`].
+pub struct Collector {
+    sink: Arc<dyn SpanSink>,
+    sampler: Sampler,
+    limits: Limits,
+    admission: Admission,
+    metrics: Metrics,
+    scratches: ScratchPool,
+}
+
+impl Collector {
+    /// A collector that stores in `sink` what `sampler` keeps.
+    pub fn new(sink: Arc<dyn SpanSink>, sampler: Sampler, limits: Limits) -> Self {
+        Self {
+            sink,
+            sampler,
+            limits,
+            admission: Admission::new(&limits),
+            metrics: Metrics::default(),
+            scratches: ScratchPool::default(),
+        }
+    }
+
+    /// What it counted so far.
+    pub fn metrics(&self) -> &Metrics {
+        &self.metrics
+    }
+
+    /// The bounds it keeps.
+    pub fn limits(&self) -> &Limits {
+        &self.limits
+    }
+
+    /// Takes one message: `Ok` means that the sink has every span of it that the sampler kept.
+    ///
+    /// A message without bytes is `Ok`: senders probe with it (`zipkin.md` 13).
+    ///
+    /// # Errors
+    /// [`Refusal`]: nothing of the message was kept, except after a storage time-out, when it may have been.
+    /// Sending it again is harmless always.
+    pub async fn accept(
+        &self,
+        transport: Transport,
+        encoding: Encoding,
+        body: impl ReadBody,
+    ) -> Result<(), Refusal> {
+        self.metrics.message(transport);
+        let outcome = self.deliver(transport, encoding, body).await;
+        if let Err(refusal) = &outcome {
+            self.metrics.refused(transport, refusal);
+            tracing::debug!(transport = transport.name(), %refusal, "message refused");
+        }
+        outcome
+    }
+
+    async fn deliver(
+        &self,
+        transport: Transport,
+        encoding: Encoding,
+        body: impl ReadBody,
+    ) -> Result<(), Refusal> {
+        let mut in_flight = self.admission.admit()?;
+        let body = body.read(&mut in_flight).await?;
+        if body.is_empty() {
+            return Ok(());
+        }
+        let mut scratch = self.scratches.take();
+        let decoded = decode(self.limits, encoding, body, &mut in_flight, &mut scratch).await?;
+        let batch = &mut scratch.batch;
+        self.metrics.decoded(transport, decoded.bytes, batch.len());
+        self.sample(transport, batch);
+        if batch.is_empty() {
+            return Ok(());
+        }
+        let spans = batch.len();
+        self.sink
+            .accept(batch)
+            .await
+            .map_err(|error| Refusal::Storage { error, spans })
+    }
+
+    fn sample(&self, transport: Transport, batch: &mut SpanBatch) {
+        if self.sampler.keeps_all() {
+            return;
+        }
+        let received = batch.len();
+        batch.retain(|span| self.sampler.keeps(span.trace_id(), span.debug()));
+        self.metrics.sampled_out(transport, received - batch.len());
+    }
+}
+
+impl std::fmt::Debug for Collector {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Collector")
+            .field("limits", &self.limits)
+            .finish_non_exhaustive()
+    }
+}
+
+/// What decoding learned beside the spans.
+struct Decoded {
+    /// Length of the list of spans, inflated.
+    bytes: usize,
+}
+
+/// Decodes here, or on a thread that may block where the body is so large that others would wait for it.
+async fn decode(
+    limits: Limits,
+    encoding: Encoding,
+    body: Bytes,
+    in_flight: &mut InFlight,
+    scratch: &mut Scratch,
+) -> Result<Decoded, Refusal> {
+    let work = if encoding.gzip {
+        gzip::inflated_bytes_likely(&body)
+    } else {
+        body.len()
+    };
+    if work <= limits.inline_decode_bytes_max {
+        return decode_now(&limits, encoding, &body, in_flight, scratch);
+    }
+    let (mut lent_in_flight, mut lent_scratch) = (in_flight.take(), std::mem::take(scratch));
+    let task = tokio::task::spawn_blocking(move || {
+        let decoded = decode_now(&limits, encoding, &body, &mut lent_in_flight, &mut lent_scratch);
+        (decoded, lent_in_flight, lent_scratch)
+    });
+    match task.await {
+        Ok((decoded, lent_in_flight, lent_scratch)) => {
+            (*in_flight, *scratch) = (lent_in_flight, lent_scratch);
+            decoded
+        }
+        Err(failure) => match failure.try_into_panic() {
+            Ok(panic) => std::panic::resume_unwind(panic),
+            Err(_) => Err(Refusal::Overloaded(
+                Reason::Stopping,
+                "the server is stopping".to_owned(),
+            )),
+        },
+    }
+}
+
+fn decode_now(
+    limits: &Limits,
+    encoding: Encoding,
+    body: &[u8],
+    in_flight: &mut InFlight,
+    scratch: &mut Scratch,
+) -> Result<Decoded, Refusal> {
+    let Scratch { batch, inflater } = scratch;
+    let list = if encoding.gzip {
+        inflater.inflate(body, limits.inflated_bytes_max, in_flight)?
+    } else {
+        body
+    };
+    if list.is_empty() {
+        return Ok(Decoded { bytes: 0 });
+    }
+    let format = match encoding.format {
+        Some(format) => format,
+        None => proto::detect(list).ok_or_else(|| Refusal::malformed("Expected a list of spans"))?,
+    };
+    proto::check_list(format, list).map_err(Refusal::malformed)?;
+    batch.set_spans_max(limits.message_spans_max);
+    match proto::decode(format, list, batch) {
+        Ok(()) => Ok(Decoded { bytes: list.len() }),
+        Err(_) if batch.overflowed() => Err(Refusal::too_many_spans(limits.message_spans_max)),
+        Err(error) => Err(Refusal::malformed(error)),
+    }
+}

@@ -1,0 +1,123 @@
+//! What was counted of each transport: the numbers of Zipkin's collector (`zipkin.md` 2.5), and why messages
+//! were refused.
+//!
+//! Zipkin counts a message that it cannot decode twice (in its collector and in its error handler); here every
+//! message and every span is counted as dropped at most once. A message refused before its spans are known
+//! counts as one dropped message; a batch that the store refused counts as its spans, as in Zipkin.
+
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use crate::{Reason, Refusal};
+
+/// How messages come in. Its name is the `transport` of metrics.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[repr(usize)]
+pub enum Transport {
+    /// `POST /api/v2/spans` and `/api/v1/spans`.
+    Http,
+    /// `zipkin.proto3.SpanService/Report`.
+    Grpc,
+}
+
+impl Transport {
+    /// All of them, in the order of their numbers.
+    pub const ALL: [Self; 2] = [Self::Http, Self::Grpc];
+
+    /// Its name in metrics.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Http => "http",
+            Self::Grpc => "grpc",
+        }
+    }
+}
+
+/// Counts since the start, of all transports. Relaxed atomics: each number stands alone.
+#[derive(Debug, Default)]
+pub struct Metrics {
+    transports: [Counts; Transport::ALL.len()],
+}
+
+#[derive(Debug, Default)]
+struct Counts {
+    messages: AtomicU64,
+    messages_dropped: AtomicU64,
+    bytes: AtomicU64,
+    spans: AtomicU64,
+    spans_dropped: AtomicU64,
+    message_spans: AtomicU64,
+    message_bytes: AtomicU64,
+    refused: [AtomicU64; Reason::ALL.len()],
+}
+
+/// The counts of one transport at one moment.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Snapshot {
+    /// Messages that arrived, refused ones included.
+    pub messages: u64,
+    /// Messages refused before their spans were known.
+    pub messages_dropped: u64,
+    /// Bytes of lists of spans, inflated.
+    pub bytes: u64,
+    /// Spans decoded, before sampling.
+    pub spans: u64,
+    /// Spans sampled out, and spans that the store refused.
+    pub spans_dropped: u64,
+    /// Spans of the last message.
+    pub message_spans: u64,
+    /// Bytes of the last message, inflated.
+    pub message_bytes: u64,
+    /// Messages refused, a reason, in the order of [`Reason::ALL`].
+    pub refused: [u64; Reason::ALL.len()],
+}
+
+impl Metrics {
+    pub(crate) fn message(&self, transport: Transport) {
+        add(&self.of(transport).messages, 1);
+    }
+
+    pub(crate) fn decoded(&self, transport: Transport, bytes: usize, spans: usize) {
+        let counts = self.of(transport);
+        add(&counts.bytes, bytes);
+        add(&counts.spans, spans);
+        counts.message_bytes.store(bytes as u64, Ordering::Relaxed);
+        counts.message_spans.store(spans as u64, Ordering::Relaxed);
+    }
+
+    pub(crate) fn sampled_out(&self, transport: Transport, spans: usize) {
+        add(&self.of(transport).spans_dropped, spans);
+    }
+
+    pub(crate) fn refused(&self, transport: Transport, refusal: &Refusal) {
+        let counts = self.of(transport);
+        add(&counts.refused[refusal.reason() as usize], 1);
+        match refusal {
+            Refusal::Storage { spans, .. } => add(&counts.spans_dropped, *spans),
+            _ => add(&counts.messages_dropped, 1),
+        }
+    }
+
+    /// The counts of a transport now.
+    pub fn snapshot(&self, transport: Transport) -> Snapshot {
+        let counts = self.of(transport);
+        let read = |count: &AtomicU64| count.load(Ordering::Relaxed);
+        Snapshot {
+            messages: read(&counts.messages),
+            messages_dropped: read(&counts.messages_dropped),
+            bytes: read(&counts.bytes),
+            spans: read(&counts.spans),
+            spans_dropped: read(&counts.spans_dropped),
+            message_spans: read(&counts.message_spans),
+            message_bytes: read(&counts.message_bytes),
+            refused: std::array::from_fn(|reason| read(&counts.refused[reason])),
+        }
+    }
+
+    fn of(&self, transport: Transport) -> &Counts {
+        &self.transports[transport as usize]
+    }
+}
+
+fn add(count: &AtomicU64, number: usize) {
+    count.fetch_add(number as u64, Ordering::Relaxed);
+}

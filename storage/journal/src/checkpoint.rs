@@ -79,10 +79,10 @@ fn read_slots(file: &dyn DiskFile) -> io::Result<Option<(CheckpointSlot, usize)>
     let (first, second) = bytes.split_at(SECTOR_BYTES);
     Ok(
         match (CheckpointSlot::decode(first), CheckpointSlot::decode(second)) {
-            (Some(first), Some(second)) if second.position > first.position => Some((second, 0)),
+            (Some(first), Some(second)) if second > first => Some((second, 0)),
             (Some(first), _) => Some((first, 1)),
             (None, Some(second)) => Some((second, 0)),
-            (None, None) => None,
+            (_, None) => None,
         },
     )
 }

@@ -11,7 +11,7 @@ use parking_lot::{Condvar, Mutex};
 
 use crate::config::SyncPolicy;
 use crate::error::JournalError;
-use crate::format::frame_bytes;
+use crate::format::{CheckpointSlot, frame_bytes};
 use crate::gaps::Gaps;
 use crate::pending::{Group, Outcome};
 use crate::write::{Counters, Log, Queued};
@@ -46,14 +46,15 @@ pub(crate) struct Queue {
 }
 
 impl Queue {
-    pub(crate) fn new(end: u64, synced: u64, checkpoint: u64, gaps: Gaps) -> Self {
+    /// As a run begins that wrote this slot.
+    pub(crate) fn new(slot: CheckpointSlot, gaps: Gaps) -> Self {
         Self {
             records: Vec::new(),
             bytes: 0,
             group: Arc::default(),
-            end,
-            synced,
-            checkpoint,
+            end: slot.run,
+            synced: slot.durable,
+            checkpoint: slot.position,
             gaps,
             sync_wanted: false,
             closing: false,

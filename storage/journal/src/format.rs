@@ -17,7 +17,7 @@
 //! - A *position* is a logical offset: a record's is at least the end of the record before it, which is its
 //!   position plus the bytes it takes in the file. There are gaps: where the disk refused a record that had got
 //!   its position, and wherever a journal was opened, because the positions of records that were lost must not
-//!   come back. Every opening goes on at the next multiple of 2^40, so the high bits number the runs.
+//!   come back. Every opening goes on at a multiple of 2^40, so the high bits number the runs.
 //! - *base* is the end of the last record of the file before. It becomes durable after that record, so a file
 //!   whose records end elsewhere than at its successor's base is damaged, and only the last file can be torn.
 //! - *durable* is the end of the last record that was synced when this one was written. A record that does
@@ -28,12 +28,13 @@
 //! - The records of the last file end at a header of zeros, or at the end of the file.
 //! - A file whose header does not name its own sequence number was never begun. Only the last can be that.
 //!
-//! The *checkpoint* file has two slots, at 0 and 512, written in turn; the valid one with the greater position
-//! counts:
+//! The *checkpoint* file has two slots, at 0 and 512, written in turn. The greater valid one counts, by position,
+//! then durable, then run. It is also written at opening, so that positions of this run never come back, and at
+//! closing, as a witness of the last records:
 //!
 //! ```text
-//! slot     0  magic "TRHCKPT\n"      16  position, u64      32  checksum of bytes 0..32
-//!          8  version, u32 = 1       24  durable, u64: the end of the last record synced when it was set
+//! slot     0  magic "TRHCKPT\n"      16  position, u64      32  run, u64: the first position of this run
+//!          8  version, u32 = 1       24  durable, u64       40  checksum of bytes 0..40
 //!         12  zero, u32
 //! ```
 
@@ -55,6 +56,8 @@ const VERSION: u32 = 1;
 const FILE_MAGIC: &[u8; 8] = b"TRHJRNL\n";
 const CHECKPOINT_MAGIC: &[u8; 8] = b"TRHCKPT\n";
 const RUN_BITS: u32 = 40;
+/// Greater numbers are no positions: no journal lives to see them, and sums below them do not overflow.
+const POSITION_MAX: u64 = 1 << 62;
 
 /// Place of a record in the life of a journal: grows from record to record, and is never used again.
 ///
@@ -76,9 +79,11 @@ impl Position {
         self.0
     }
 
-    /// First position of the run that follows records which end here.
-    pub(crate) const fn next_run(end: u64) -> u64 {
-        ((end >> RUN_BITS) + 1) << RUN_BITS
+    /// First position of the run that follows one which got to a position: beyond all that were queued there and
+    /// then lost, which are fewer than half a run of bytes. Nothing when positions are used up.
+    pub(crate) fn next_run(reached: u64) -> Option<Self> {
+        let start = (((reached + (1 << (RUN_BITS - 1))) >> RUN_BITS) + 1) << RUN_BITS;
+        (start <= POSITION_MAX / 2).then_some(Self(start))
     }
 }
 
@@ -156,7 +161,7 @@ impl FileHeader {
                 salt: get_u64(copy, 24),
                 base: get_u64(copy, 32),
             };
-            if header.sequence == sequence {
+            if header.sequence == sequence && header.base <= POSITION_MAX {
                 return FileStart::Begun(header);
             }
         }
@@ -194,7 +199,8 @@ impl RecordHeader {
             durable: get_u64(bytes, 16),
         };
         // Positions begin at the first run, so zeros are no header whatever their checksum.
-        let plausible = header.position != 0 && header.durable <= header.position;
+        let positions = 1..=POSITION_MAX;
+        let plausible = positions.contains(&header.position) && header.durable <= header.position;
         (plausible && get_u32(bytes, 24) == salted_checksum(salt, &bytes[..24])).then_some(header)
     }
 
@@ -208,11 +214,14 @@ impl RecordHeader {
     }
 }
 
-/// A checkpoint as it is kept.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+/// A checkpoint as it is kept. The greater of two is the later.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) struct CheckpointSlot {
     pub(crate) position: u64,
+    /// End of the last record that was synced when the slot was written.
     pub(crate) durable: u64,
+    /// First position of the run that wrote the slot.
+    pub(crate) run: u64,
 }
 
 impl CheckpointSlot {
@@ -221,17 +230,20 @@ impl CheckpointSlot {
         put_start(&mut bytes, CHECKPOINT_MAGIC);
         put_u64(&mut bytes, 16, self.position);
         put_u64(&mut bytes, 24, self.durable);
-        put_checksum(&mut bytes, 32);
+        put_u64(&mut bytes, 32, self.run);
+        put_checksum(&mut bytes, 40);
         bytes
     }
 
     /// A whole slot of this version, or nothing. `bytes` are [`SECTOR_BYTES`].
     pub(crate) fn decode(bytes: &[u8]) -> Option<Self> {
-        let whole = is_whole(bytes, CHECKPOINT_MAGIC, 32) && get_u32(bytes, 8) == VERSION;
-        whole.then(|| Self {
+        let slot = Self {
             position: get_u64(bytes, 16),
             durable: get_u64(bytes, 24),
-        })
+            run: get_u64(bytes, 32),
+        };
+        let whole = is_whole(bytes, CHECKPOINT_MAGIC, 40) && get_u32(bytes, 8) == VERSION;
+        (whole && slot.position.max(slot.durable).max(slot.run) <= POSITION_MAX).then_some(slot)
     }
 }
 

@@ -49,8 +49,8 @@ impl Journal {
     /// Opens a journal, or makes a new one, and hands every record from the checkpoint on to `replay`, in order.
     ///
     /// A torn tail, which a crash leaves where nothing was acknowledged, is left out and told in [`Recovery`].
-    /// Reading takes bounded memory: a chunk of a file and the largest record. Nothing is changed on disk
-    /// before the first append.
+    /// Reading takes bounded memory: a chunk of a file and the largest record. Log files are not changed, and none
+    /// is made before the first append, so a journal opens on a full disk.
     ///
     /// # Errors
     /// [`JournalError::Corrupt`] names what is damaged beyond a torn tail; [`JournalError::Unavailable`] if the
@@ -60,17 +60,16 @@ impl Journal {
         config: JournalConfig,
         replay: &mut dyn FnMut(Position, Vec<u8>) -> io::Result<()>,
     ) -> Result<(Self, Recovery), JournalError> {
-        let (checkpoint, recovered) = recover::recover(&*disk, &config.directory, replay)?;
-        let slot = checkpoint.current();
-        let written = recovered.found.end;
-        let end = Position::next_run(written.max(slot.position));
+        let (mut checkpoint, recovered) = recover::recover(&*disk, &config.directory, replay)?;
+        let slot = begin_run(&mut checkpoint, recovered.found.end)
+            .map_err(|error| checkpoint_unavailable(&config, &error))?;
         let mut gaps = recovered.gaps;
-        gaps.add(written.max(slot.position), end);
+        gaps.add(slot.durable.max(slot.position), slot.run);
 
         let counters = Arc::new(Counters::default());
         counters.checkpoint.store(slot.position, Ordering::Release);
         let shared = Arc::new(Shared {
-            queue: Mutex::new(Queue::new(end, written, slot.position, gaps)),
+            queue: Mutex::new(Queue::new(slot, gaps)),
             wake: Condvar::new(),
             counters: Arc::clone(&counters),
         });
@@ -162,13 +161,13 @@ impl Journal {
             return Ok(());
         }
         let durable = self.sync_before(position)?;
-        file.set(CheckpointSlot {
+        let slot = CheckpointSlot {
             position: position.0,
             durable,
-        })
-        .map_err(|error| {
-            JournalError::Unavailable(format!("{}/checkpoint: {error}", self.config.directory))
-        })?;
+            ..file.current()
+        };
+        file.set(slot)
+            .map_err(|error| checkpoint_unavailable(&self.config, &error))?;
         let mut queue = self.shared.queue.lock();
         queue.checkpoint = position.0;
         queue.gaps.forget_before(position.0);
@@ -272,6 +271,24 @@ impl Journal {
             tracing::warn!(%error, "the journal closed without noting its end; nothing is lost");
         }
     }
+}
+
+/// Notes where the records end and which positions this run will use, before it uses any.
+fn begin_run(checkpoint: &mut CheckpointFile, end: u64) -> io::Result<CheckpointSlot> {
+    let last = checkpoint.current();
+    let reached = end.max(last.position).max(last.run);
+    let run = Position::next_run(reached).ok_or_else(|| io::Error::other("all positions are used up"))?;
+    let slot = CheckpointSlot {
+        durable: end,
+        run: run.0,
+        ..last
+    };
+    checkpoint.set(slot)?;
+    Ok(slot)
+}
+
+fn checkpoint_unavailable(config: &JournalConfig, error: &io::Error) -> JournalError {
+    JournalError::Unavailable(format!("{}/checkpoint: {error}", config.directory))
 }
 
 impl Drop for Journal {

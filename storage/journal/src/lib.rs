@@ -33,6 +33,7 @@ mod format;
 mod recover;
 
 mod lossy_disk;
+mod lossy_image;
 mod real_disk;
 
 pub use config::{InvalidSyncPolicy, JournalConfig, SyncPolicy};

@@ -7,9 +7,7 @@ use std::sync::Arc;
 use parking_lot::Mutex;
 
 use crate::disk::{Disk, DiskFile};
-
-/// What a disk writes whole or not at all.
-const SECTOR_BYTES: usize = 512;
+use crate::lossy_image::{Choice, Contents, NameChange, overwrite};
 
 /// A [`Disk`] in memory with two images: what programs see, and what would survive the loss of power.
 ///
@@ -47,20 +45,6 @@ struct Machine {
     capacity_bytes: Option<u64>,
     failing_syncs: bool,
     torn_write: Option<usize>,
-}
-
-#[derive(Debug, Default)]
-struct Contents {
-    live: Vec<u8>,
-    durable: Vec<u8>,
-    unsynced: Vec<(usize, Vec<u8>)>,
-}
-
-#[derive(Clone, Debug)]
-enum NameChange {
-    Linked(String, usize),
-    Unlinked(String),
-    Renamed(String, String),
 }
 
 impl LossyDisk {
@@ -218,74 +202,6 @@ impl Machine {
     }
 }
 
-impl Contents {
-    fn survive(&self, seed: u64, choice: &mut Choice) -> Self {
-        let mut durable = self.durable.clone();
-        let unsynced: &[(usize, Vec<u8>)] = if seed == 0 { &[] } else { &self.unsynced };
-        for (offset, bytes) in unsynced {
-            match choice.below(4) {
-                0 => {}
-                1 => overwrite(&mut durable, *offset, bytes),
-                2 => overwrite(&mut durable, *offset, &bytes[..choice.below(bytes.len() + 1)]),
-                _ => keep_sectors(&mut durable, *offset, bytes, choice),
-            }
-        }
-        Self {
-            live: durable.clone(),
-            durable,
-            unsynced: Vec::new(),
-        }
-    }
-}
-
-/// Overwrites with some of the sectors that the bytes touch.
-fn keep_sectors(durable: &mut Vec<u8>, offset: usize, bytes: &[u8], choice: &mut Choice) {
-    let mut start = 0;
-    while start < bytes.len() {
-        let end = ((offset + start) / SECTOR_BYTES + 1) * SECTOR_BYTES - offset;
-        let end = end.min(bytes.len());
-        if choice.below(2) == 1 {
-            overwrite(durable, offset + start, &bytes[start..end]);
-        }
-        start = end;
-    }
-}
-
-fn overwrite(contents: &mut Vec<u8>, offset: usize, bytes: &[u8]) {
-    if bytes.is_empty() {
-        return;
-    }
-    let end = offset + bytes.len();
-    if contents.len() < end {
-        contents.resize(end, 0);
-    }
-    contents[offset..end].copy_from_slice(bytes);
-}
-
-impl NameChange {
-    fn apply(&self, names: &mut BTreeMap<String, usize>) {
-        match self {
-            Self::Linked(name, inode) => {
-                names.insert(name.clone(), *inode);
-            }
-            Self::Unlinked(name) => {
-                names.remove(name);
-            }
-            Self::Renamed(from, to) => {
-                if let Some(inode) = names.remove(from) {
-                    names.insert(to.clone(), inode);
-                }
-            }
-        }
-    }
-
-    fn name(&self) -> &str {
-        match self {
-            Self::Linked(name, _) | Self::Unlinked(name) | Self::Renamed(name, _) => name,
-        }
-    }
-}
-
 /// Directory of a name; the root is empty.
 fn directory_of(name: &str) -> &str {
     name.rsplit_once('/').map_or("", |(directory, _)| directory)
@@ -293,19 +209,6 @@ fn directory_of(name: &str) -> &str {
 
 fn not_found(name: &str) -> io::Error {
     io::Error::new(io::ErrorKind::NotFound, format!("{name} does not exist"))
-}
-
-/// Repeatable choices (SplitMix64).
-struct Choice(u64);
-
-impl Choice {
-    fn below(&mut self, bound: usize) -> usize {
-        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let mut mixed = self.0;
-        mixed = (mixed ^ (mixed >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        ((mixed ^ (mixed >> 31)) % bound as u64) as usize
-    }
 }
 
 impl Disk for LossyDisk {

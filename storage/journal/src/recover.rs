@@ -24,8 +24,6 @@ use crate::write::{Found, SealedFile};
 pub(crate) const CHUNK_BYTES: u64 = 1 << 20;
 /// Positions in one file lie closer together than this, but for its first: two runs' worth.
 const POSITION_REACH: u64 = 1 << 41;
-/// No journal lives to see it, and sums below it do not overflow.
-const POSITION_MAX: u64 = 1 << 62;
 
 /// What [`crate::Journal::open`] found.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -135,7 +133,7 @@ fn read_headers(
         match FileHeader::decode(&start, sequence) {
             FileStart::Begun(header) => {
                 let previous = files.last().map_or(0, |file| file.header.base);
-                if header.base < previous || header.base > POSITION_MAX {
+                if header.base < previous {
                     return Err(damage(&name, 0, "its base is before that of the file before it"));
                 }
                 files.push(LogFile {
@@ -281,7 +279,7 @@ impl LogFile {
         let Some(header) = RecordHeader::decode(bytes, salt) else {
             return Ok(Err(Some("its header does not check")));
         };
-        if header.position < end.position || header.position > POSITION_MAX {
+        if header.position < end.position {
             return Ok(Err(Some("its position is out of order")));
         }
         if end.offset + header.frame_bytes() > self.length {

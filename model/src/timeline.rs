@@ -24,11 +24,9 @@ impl Interval {
 
     /// The part of it within `other`; may be of no duration.
     pub fn clip(self, other: Self) -> Self {
-        let start = self.start.clamp(other.start, other.end.max(other.start));
-        Self {
-            start,
-            end: self.end.clamp(start, other.end.max(start)),
-        }
+        let start = self.start.max(other.start).min(other.end);
+        let end = self.end.min(other.end).max(start);
+        Self { start, end }
     }
 }
 

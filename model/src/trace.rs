@@ -1,4 +1,5 @@
-//! A trace: spans with one identifier, merged and arranged as a tree (`zipkin.md` 4.4).
+//! What is said of a trace as a whole. Its spans are joined by [`crate::merge`] and arranged by
+//! [`crate::SpanTree`].
 
 use crate::Span;
 
@@ -10,4 +11,42 @@ pub fn trace_timestamp(spans: &[Span]) -> Option<u64> {
         .filter(|span| span.parent_id.is_none())
         .find_map(|span| span.timestamp)
         .or_else(|| spans.iter().filter_map(|span| span.timestamp).min())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{SpanBatch, SpanDraft, SpanId, TraceId};
+
+    /// A span with a parent (0 is none) and a timestamp (0 is none).
+    fn span(parent: u64, timestamp: i64) -> Span {
+        let mut batch = SpanBatch::new();
+        let draft = SpanDraft {
+            trace_id: TraceId::new(0, 1),
+            id: Some(SpanId::new(9)),
+            parent_id: Some(SpanId::new(parent)),
+            timestamp,
+            ..SpanDraft::default()
+        };
+        batch.finish(&draft).unwrap();
+        batch.get(0).to_span()
+    }
+
+    #[test]
+    fn the_first_parentless_span_with_a_timestamp_decides() {
+        assert_eq!(
+            trace_timestamp(&[span(1, 5), span(0, 0), span(0, 9), span(0, 7)]),
+            Some(9)
+        );
+    }
+
+    #[test]
+    fn else_the_least_timestamp_does() {
+        assert_eq!(
+            trace_timestamp(&[span(0, 0), span(1, 5), span(1, 3), span(1, 0)]),
+            Some(3)
+        );
+        assert_eq!(trace_timestamp(&[span(0, 0), span(1, 0)]), None);
+        assert_eq!(trace_timestamp(&[]), None);
+    }
 }

@@ -1,8 +1,9 @@
 //! The cases of Zipkin's contract kit that are about linking (`zipkin.md` 6.1), and what they leave open.
 
 use model::{DependencyLink, DependencyLinker, LinkCounts, Span, TraceId, merge_links};
+use proptest::prelude::*;
 
-use crate::spans::{Describe, address, client, consumer, producer, server, service, span};
+use crate::spans::{Describe, address, any_trace, client, consumer, producer, server, service, span};
 
 fn links(traces: &[&[Span]]) -> Vec<DependencyLink> {
     let mut linker = DependencyLinker::new();
@@ -409,4 +410,43 @@ fn what_is_taken_away_may_come_first() {
         left.iter().map(|link| link.error_count).collect::<Vec<_>>(),
         [0, 0, 1]
     );
+}
+
+fn counts(trace: &[Span]) -> LinkCounts {
+    let mut linker = DependencyLinker::new();
+    linker.put_trace(trace);
+    linker.into_counts()
+}
+
+proptest! {
+    #[test]
+    fn links_do_not_depend_on_the_order_of_spans((trace, shuffled) in any_trace(30).prop_flat_map(|trace| {
+        (Just(trace.clone()), Just(trace).prop_shuffle())
+    })) {
+        prop_assert_eq!(linked(&trace), linked(&shuffled));
+    }
+
+    #[test]
+    fn every_link_is_once_and_within_bounds(trace in any_trace(30)) {
+        let links = links(&[&trace]);
+        for (index, link) in links.iter().enumerate() {
+            prop_assert!(link.error_count <= link.call_count);
+            let same = |other: &&DependencyLink| (&other.parent, &other.child) == (&link.parent, &link.child);
+            prop_assert_eq!(links[index + 1..].iter().find(same), None);
+        }
+        // A span gives at most a call, and one that led to it.
+        prop_assert!(links.iter().map(|link| link.call_count).sum::<u64>() <= 2 * trace.len() as u64);
+    }
+
+    #[test]
+    fn a_trace_taken_away_leaves_the_others(first in any_trace(20), second in any_trace(20)) {
+        let mut both = counts(&first);
+        both.add_all(&counts(&second));
+        both.subtract_all(&counts(&first));
+        let mut left = both.links();
+        left.sort();
+        let mut expected = links(&[&second]);
+        expected.sort();
+        prop_assert_eq!(left, expected);
+    }
 }

@@ -2,7 +2,7 @@
 
 use std::borrow::Cow;
 
-use model::{Endpoint, Span, SpanId, TraceId, merge};
+use model::{Endpoint, Kind, Span, SpanId, TraceId, merge};
 use proptest::prelude::*;
 
 use crate::spans::{Describe, address, any_trace, client, server, service, span};
@@ -182,7 +182,13 @@ fn a_span_in_very_many_pieces_is_one() {
 fn of_contradicting_pieces_the_same_wins_whichever_came_first() {
     let base = || server(1).shared().on("a");
     let pairs = [
-        [base(), Span { kind: None, ..base() }],
+        [
+            base(),
+            Span {
+                kind: Some(Kind::Consumer),
+                ..base()
+            },
+        ],
         [base().at(1, 0), base().at(2, 0)],
         [base().at(0, 1), base().at(0, 2)],
         [base().below(2), base().below(3)],
@@ -228,7 +234,7 @@ fn plain(mut trace: Vec<Span>) -> Vec<Span> {
             .as_ref()
             .and_then(|endpoint| endpoint.service_name.clone());
         span.local_endpoint = Some(host(name.as_deref().unwrap_or("x"), "10.0.0.1", 80));
-        span.shared |= span.kind == Some(model::Kind::Server);
+        span.shared |= span.kind == Some(Kind::Server);
     }
     trace
 }

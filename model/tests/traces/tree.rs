@@ -74,6 +74,8 @@ fn the_first_span_without_parent_is_the_root_and_others_are_below_it() {
     assert_eq!(tree.root(), Some(1));
     assert_eq!(tree.tops().collect::<Vec<_>>(), [1]);
     assert_eq!(parents(&trace), [Some(1), None, Some(1), Some(1), Some(2)]);
+    // A shared span has a parent, even if neither that nor its id was reported.
+    assert_eq!(parents(&[server(1).shared(), span(2)]), [Some(1), None]);
 }
 
 #[test]

@@ -20,6 +20,10 @@ pub use error::DecodeError;
 pub use json_v2::{write_span, write_spans};
 pub use thrift_v1::decode_thrift_span;
 
+/// The most bytes that a body and the batch it is read into may have together. Unescaped and lower-cased
+/// leftovers come on top of it, at most eightfold: far below the 4 GiB that the offsets of a batch reach.
+pub const BODY_BYTES_MAX: usize = 256 << 20;
+
 /// How a list of spans is written.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Format {
@@ -51,6 +55,9 @@ impl Format {
 /// [`DecodeError`] in Zipkin's words; `batch` is then cleared: a body is taken whole or refused whole.
 pub fn decode(format: Format, body: &[u8], batch: &mut SpanBatch) -> Result<(), DecodeError> {
     let outcome = match format {
+        _ if batch.text_bytes().saturating_add(body.len()) > BODY_BYTES_MAX => {
+            Err(DecodeError::new(format!("More than {BODY_BYTES_MAX} bytes of spans")))
+        }
         Format::JsonV2 => json_v2::decode(body, batch),
         Format::JsonV1 => json_v1::decode(body, batch),
         Format::Thrift => thrift_v1::decode(body, batch),
@@ -69,5 +76,26 @@ pub fn encode(format: Format, spans: &[Span]) -> Vec<u8> {
         Format::JsonV1 => json_v1::encode(spans),
         Format::Thrift => thrift_v1::encode(spans),
         Format::Proto3 => proto3::encode(spans),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_body_beyond_the_bound_is_refused_before_it_is_read() {
+        let body = vec![0; BODY_BYTES_MAX + 1];
+        let error = decode(Format::JsonV2, &body, &mut SpanBatch::new()).unwrap_err();
+        assert_eq!(error.to_string(), "More than 268435456 bytes of spans");
+    }
+
+    #[test]
+    fn a_body_is_refused_whole() {
+        let mut batch = SpanBatch::new();
+        let body = br#"[{"traceId":"1","id":"1"},{"traceId":"1","id":"2","tags":{"a":null}}]"#;
+        let error = decode(Format::JsonV2, body, &mut batch).unwrap_err();
+        assert_eq!(error.to_string(), "No value at $[1].tags.a reading List<Span> from json");
+        assert!(batch.is_empty());
     }
 }

@@ -9,7 +9,8 @@
 //! - A field may not reach beyond the end of its message.
 //! - An empty span in a list is passed over; Zipkin ignores it *and all that follow*.
 //! - A field of the list that is not `spans` is passed over; Zipkin reads it as a span.
-//! - An identifier of no bytes is an absent one.
+//! - An identifier of no bytes is an absent one, and a span identifier of zeros is one in any length; Zipkin
+//!   refuses it in full length only.
 //! - Annotations from before the epoch are dropped: [`model::Annotation`] cannot say when they were.
 
 mod cursor;
@@ -125,7 +126,7 @@ fn read_span(mut cursor: Cursor<'_>, first_key: u32, batch: &mut SpanBatch) -> R
         match key {
             TRACE_ID => draft.trace_id = trace_id(cursor.bytes()?)?,
             PARENT_ID => draft.parent_id = span_id(cursor.bytes()?, "parentId")?,
-            ID => draft.id = id(cursor.bytes()?)?,
+            ID => draft.id = span_id(cursor.bytes()?, "id")?,
             KIND => draft.kind = Kind::from_number(cursor.varint64()?).or(draft.kind),
             NAME => draft.name = read_text(&mut cursor, batch)?,
             TIMESTAMP => draft.timestamp = cursor.fixed64()? as i64,
@@ -223,15 +224,6 @@ fn trace_id(bytes: &[u8]) -> Result<Option<TraceId>, Cause> {
     match TraceId::new((value >> 64) as u64, value as u64) {
         Some(trace_id) => Ok(Some(trace_id)),
         None => Err(IdError::AllZeros("traceId").into()),
-    }
-}
-
-/// Eight zeros are refused; fewer are not: so Zipkin reads their hexadecimal form.
-fn id(bytes: &[u8]) -> Result<Option<SpanId>, Cause> {
-    if bytes == [0; 8] {
-        Err(IdError::AllZeros("id").into())
-    } else {
-        span_id(bytes, "id")
     }
 }
 

@@ -125,6 +125,10 @@ impl<'a> Cursor<'a> {
         Ok(count as usize)
     }
 
+    pub(crate) fn sketch(&mut self) -> Result<model::Sketch, Malformed> {
+        model::Sketch::decode(&mut self.bytes).map_err(|_| Malformed("a sketch that cannot be read"))
+    }
+
     pub(crate) fn text(&mut self) -> Result<&'a str, Malformed> {
         let length = self.count(1)?;
         std::str::from_utf8(self.take(length)?).map_err(|_| Malformed("text that is not UTF-8"))

@@ -29,6 +29,7 @@ mod page;
 mod postings;
 mod reader;
 mod rollup;
+mod sketches;
 mod trace_table;
 mod writer;
 

@@ -22,6 +22,7 @@ use crate::postings::{find_term, page_of, read_ordinals, read_service};
 use crate::rollup::{MinuteLinks, read_links};
 use crate::row::{self, TraceFrame};
 use crate::shape::{ShapeNumber, ShapeTable};
+use crate::sketches::{SketchEntry, read_sketches};
 use crate::term::Term;
 use crate::trace_table::{ENTRIES_PER_PAGE, Ordinal, TraceEntry};
 
@@ -237,6 +238,13 @@ impl SegmentReader {
         read_links(&page).map_err(|error| self.pages.corrupt(number, error))
     }
 
+    /// Latency sketches by operation, version and minute.
+    pub(crate) fn sketches(&self) -> Result<Vec<SketchEntry>> {
+        let number = self.footer.section(Section::Sketches).first;
+        let page = self.pages.page_uncached(number)?;
+        read_sketches(&page).map_err(|error| self.pages.corrupt(number, error))
+    }
+
     /// Reads every page, for `verify`: the first that is not what was written is the error.
     pub(crate) fn verify(&self) -> Result<()> {
         for ordinal in 0..self.footer.summary.traces {
@@ -248,7 +256,8 @@ impl SegmentReader {
                     .corrupt(entry.spans.page, "a trace is not what the trace table says"));
             }
         }
-        self.links().map(|_| ())
+        self.links()?;
+        self.sketches().map(|_| ())
     }
 
     fn read_list<T>(

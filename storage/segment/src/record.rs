@@ -360,7 +360,7 @@ mod tests {
     #[test]
     fn repeated_texts_are_stored_once() {
         let span = crate::testing::span(1, 1, 1_000_000);
-        let one = encode(&batch_of(&[span.clone()])).len();
+        let one = encode(&batch_of(std::slice::from_ref(&span))).len();
         let hundred = encode(&batch_of(&vec![span; 100])).len();
         assert!(
             hundred < one + 100 * 48,

@@ -1,13 +1,15 @@
 //! Rollups: what a segment knows of its traces without reading spans.
 //!
-//! Dependency links by the minute of the trace, as if every trace were whole here; a query corrects those that
-//! are not (`dependencies.rs`).
+//! - Dependency links by the minute of the trace, as if every trace were whole here; a query corrects those that
+//!   are not (`dependencies.rs`).
+//! - Latency sketches by operation, version and minute (`sketches.rs`).
 
 use std::collections::BTreeMap;
 
 use model::{DependencyLinker, LinkCounts, Span};
 
 use crate::bytes::{Cursor, Malformed, Put};
+use crate::sketches::SketchesBuilder;
 
 /// Microseconds of a minute: what rollups are kept by.
 pub(crate) const MINUTE: u64 = 60_000_000;
@@ -24,6 +26,7 @@ pub(crate) struct MinuteLinks {
 #[derive(Debug, Default)]
 pub(crate) struct RollupBuilder {
     links: BTreeMap<u64, LinkCounts>,
+    pub(crate) sketches: SketchesBuilder,
 }
 
 /// The links of one trace.
@@ -35,13 +38,14 @@ pub(crate) fn links_of(spans: &[Span]) -> LinkCounts {
 
 impl RollupBuilder {
     /// Adds a trace; `timestamp` is what dependency windows go by, 0 when it has none, and then it is in no window.
-    pub(crate) fn add_trace(&mut self, timestamp: u64, spans: &[Span], _version_tags: &[String]) {
+    pub(crate) fn add_trace(&mut self, timestamp: u64, spans: &[Span], version_tags: &[String]) {
         if timestamp != 0 {
             self.links
                 .entry(timestamp / MINUTE)
                 .or_default()
                 .add_all(&links_of(spans));
         }
+        self.sketches.add_trace(spans, version_tags);
     }
 
     pub(crate) fn links_bytes(&self) -> Vec<u8> {
@@ -58,10 +62,6 @@ impl RollupBuilder {
             }
         }
         out
-    }
-
-    pub(crate) fn sketches_bytes(&self) -> Vec<u8> {
-        Vec::new()
     }
 }
 

@@ -189,14 +189,6 @@ pub(crate) fn decode(
             value,
         });
     }
-    let endpoint = |service_name: Option<String>, (ip, port)| {
-        Endpoint {
-            service_name,
-            ip,
-            port,
-        }
-        .into_option()
-    };
     Ok(Span {
         trace_id,
         parent_id,
@@ -212,6 +204,15 @@ pub(crate) fn decode(
         debug: texts.debug,
         shared: texts.shared,
     })
+}
+
+fn endpoint(service_name: Option<String>, (ip, port): (IpAddresses, u16)) -> Option<Endpoint> {
+    Endpoint {
+        service_name,
+        ip,
+        port,
+    }
+    .into_option()
 }
 
 fn read_time(cursor: &mut Cursor<'_>, frame: TraceFrame) -> Result<u64, Malformed> {

@@ -196,7 +196,9 @@ impl SegmentWriter {
 
         let rollup = std::mem::take(&mut self.rollup);
         self.write_page(Section::Links, &rollup.links_bytes(), &mut footer)?;
-        self.write_page(Section::Sketches, &rollup.sketches_bytes(), &mut footer)?;
+        let mut sketches = Vec::new();
+        rollup.sketches.put(&mut sketches);
+        self.write_page(Section::Sketches, &sketches, &mut footer)?;
         let mut stragglers = Vec::new();
         self.stragglers.iter().for_each(|&low| stragglers.put_u64(low));
         self.write_page(Section::Stragglers, &stragglers, &mut footer)?;

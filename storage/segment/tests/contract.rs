@@ -37,7 +37,7 @@ impl SpanSink for Sealed {
             let due = match self.sealing {
                 Sealing::Never => false,
                 Sealing::AfterEveryBatch => true,
-                Sealing::AfterEverySecondBatch => number % 2 == 0,
+                Sealing::AfterEverySecondBatch => number.is_multiple_of(2),
             };
             if due {
                 tokio::task::block_in_place(|| self.store.seal_all())

@@ -7,7 +7,7 @@ use storage::StoreOptions;
 use storage_segment::{Retention, SegmentConfig};
 
 /// A store in `directory` with a clock that stands still, so that nothing is sealed unless it is told to.
-pub fn config(directory: &Path, options: StoreOptions) -> SegmentConfig {
+pub(crate) fn config(directory: &Path, options: StoreOptions) -> SegmentConfig {
     SegmentConfig {
         directory: directory.to_owned(),
         options,

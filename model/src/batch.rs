@@ -268,7 +268,7 @@ impl SpanBatch {
                 .filter(|parent| parent.value() != 0 && *parent != id),
             id,
             kind: draft.kind,
-            name: self.lower_case(draft.name),
+            name: self.normalise_name(draft.name),
             timestamp: draft.timestamp.max(0) as u64,
             duration: draft.duration.max(0) as u64,
             local_endpoint: self.normalise_endpoint(draft.local_endpoint),
@@ -321,6 +321,15 @@ impl SpanBatch {
         EndpointDraft {
             service_name: self.lower_case(draft.service_name),
             ..draft
+        }
+    }
+
+    /// The name of the span before is normalised already. A v1 span becomes one for each of its hosts, all of
+    /// one name; looking at a long one again each time would multiply its length by their number.
+    fn normalise_name(&mut self, name: Text) -> Text {
+        match self.spans.last() {
+            Some(last) if last.name == name => name,
+            _ => self.lower_case(name),
         }
     }
 

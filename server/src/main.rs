@@ -1,2 +1,54 @@
-//! The Tracehound server.
-fn main() {}
+//! The Tracehound server: a Zipkin that keeps its promises.
+//!
+//! `config` says what is wanted, `wiring` puts the parts together, `http` serves them, `shutdown` says when to
+//! stop.
+
+mod config;
+mod http;
+mod lock;
+mod shutdown;
+mod store;
+mod telemetry;
+mod wiring;
+
+use std::process::ExitCode;
+
+use config::{Config, ConfigError};
+
+/// What a wrong configuration ends with, as a wrong command line does.
+const WRONG_USE: u8 = 2;
+
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
+fn main() -> ExitCode {
+    match Config::load() {
+        Ok(config) => serve(config),
+        Err(ConfigError::CommandLine(error)) => error.exit(),
+        Err(ConfigError::Mistakes(mistakes)) => {
+            for mistake in mistakes {
+                eprintln!("tracehound: {mistake}");
+            }
+            ExitCode::from(WRONG_USE)
+        }
+    }
+}
+
+fn serve(config: Config) -> ExitCode {
+    telemetry::start(&config.logs);
+    let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
+        Ok(runtime) => runtime,
+        Err(error) => {
+            eprintln!("tracehound: cannot start: {error}");
+            return ExitCode::FAILURE;
+        }
+    };
+    match runtime.block_on(wiring::run(config)) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            tracing::error!("{error:#}");
+            eprintln!("tracehound: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}

@@ -1,0 +1,262 @@
+//! What the server is told by its environment and its command line. The only reader of `std::env`.
+//!
+//! [`settings`] is the table of everything that can be set, under Zipkin's names where Zipkin has one
+//! (`zipkin.md` 3); every row is a variable and a flag. [`values`] finds what each row is set to and where;
+//! [`Config`] is the typed result. Every mistake is found before any is reported.
+
+mod parse;
+mod settings;
+mod unsupported;
+mod values;
+
+use std::ffi::OsString;
+use std::net::IpAddr;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use collector::{Limits, Sampler};
+use storage::StoreOptions;
+use storage_journal::SyncPolicy;
+
+use values::{Reader, Values};
+
+/// Everything the server is told, valid and typed.
+#[derive(Debug)]
+pub(crate) struct Config {
+    pub(crate) server: ServerConfig,
+    pub(crate) collector: CollectorConfig,
+    pub(crate) query: QueryConfig,
+    pub(crate) ui: UiConfig,
+    pub(crate) storage: StorageConfig,
+    pub(crate) logs: LogConfig,
+    /// Recognised variables that have no effect here, for one line of warning.
+    pub(crate) ignored: Vec<String>,
+}
+
+/// Where and how connections are served.
+#[derive(Debug)]
+pub(crate) struct ServerConfig {
+    /// `None` is every address, IPv6 and IPv4.
+    pub(crate) listen: Option<IpAddr>,
+    /// Zero is any free one.
+    pub(crate) port: u16,
+    pub(crate) connections_max: usize,
+    /// From the first wait for a request's head to its last byte; also how long an idle connection is kept.
+    pub(crate) head_timeout: Duration,
+    /// How long a stopping server waits for the requests it has.
+    pub(crate) drain_timeout: Duration,
+    pub(crate) allowed_origins: AllowedOrigins,
+}
+
+/// Whose browser pages may read the API (`zipkin.md` 2.7).
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum AllowedOrigins {
+    Any,
+    /// Exactly these.
+    Listed(Vec<String>),
+}
+
+/// How spans come in.
+#[derive(Debug)]
+pub(crate) struct CollectorConfig {
+    pub(crate) http_enabled: bool,
+    pub(crate) sampler: Sampler,
+    pub(crate) limits: Limits,
+}
+
+/// How questions are answered.
+#[derive(Debug)]
+pub(crate) struct QueryConfig {
+    pub(crate) enabled: bool,
+    pub(crate) timeout: Duration,
+    pub(crate) lookback_ms: u64,
+    pub(crate) names_max_age_s: u64,
+    pub(crate) version_tags: Vec<String>,
+}
+
+/// What the web UI is told (`zipkin.md` 2.6).
+#[derive(Debug)]
+#[expect(dead_code, reason = "read by the UI alone")]
+pub(crate) struct UiConfig {
+    pub(crate) enabled: bool,
+    pub(crate) environment: String,
+    pub(crate) query_limit: u32,
+    pub(crate) default_lookback_ms: u64,
+    pub(crate) logs_url: Option<String>,
+    pub(crate) support_url: Option<String>,
+    pub(crate) archive_post_url: Option<String>,
+    pub(crate) archive_url: Option<String>,
+    pub(crate) dependency_enabled: bool,
+    pub(crate) dependency_low_error_rate: f64,
+    pub(crate) dependency_high_error_rate: f64,
+    pub(crate) base_path: String,
+}
+
+/// Where spans are kept.
+#[derive(Clone, Debug)]
+pub(crate) struct StorageConfig {
+    pub(crate) kind: StorageKind,
+    pub(crate) options: StoreOptions,
+}
+
+/// Which store, and what only it is told.
+#[derive(Clone, Debug)]
+pub(crate) enum StorageKind {
+    /// Zipkin's `mem`: gone when the server stops.
+    Memory { spans_max: usize },
+    /// The embedded store, on disk.
+    Segment(SegmentConfig),
+}
+
+/// What the embedded store is told.
+#[derive(Clone, Debug)]
+pub(crate) struct SegmentConfig {
+    pub(crate) directory: PathBuf,
+    pub(crate) journal_sync: SyncPolicy,
+    pub(crate) journal_bytes_max: u64,
+    pub(crate) head_bytes_max: u64,
+    pub(crate) age_max: Option<Duration>,
+    pub(crate) bytes_max: Option<u64>,
+}
+
+/// How the server says what it does.
+#[derive(Debug)]
+pub(crate) struct LogConfig {
+    pub(crate) json: bool,
+    /// Directives of `tracing-subscriber`'s `EnvFilter`, valid.
+    pub(crate) filter: String,
+}
+
+/// Why there is no configuration.
+#[derive(Debug)]
+pub(crate) enum ConfigError {
+    /// `--help`, `--version`, or a command line that is none.
+    CommandLine(clap::Error),
+    /// One line each.
+    Mistakes(Vec<String>),
+}
+
+impl Config {
+    /// From this process's command line and environment.
+    pub(crate) fn load() -> Result<Self, ConfigError> {
+        let environment = std::env::vars_os()
+            .filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)));
+        Self::from_parts(std::env::args_os(), environment.collect())
+    }
+
+    fn from_parts(
+        arguments: impl IntoIterator<Item = OsString>,
+        environment: Vec<(String, String)>,
+    ) -> Result<Self, ConfigError> {
+        let values = Values::new(arguments, environment).map_err(ConfigError::CommandLine)?;
+        let mut reader = Reader::new(&values);
+        let mut config = read(&mut reader);
+        let findings = unsupported::find(values.environment());
+        config.ignored = findings.ignored;
+        let mistakes: Vec<String> = reader
+            .into_mistakes()
+            .into_iter()
+            .chain(findings.refused)
+            .collect();
+        if mistakes.is_empty() {
+            Ok(config)
+        } else {
+            Err(ConfigError::Mistakes(mistakes))
+        }
+    }
+}
+
+fn read(reader: &mut Reader<'_>) -> Config {
+    let query_enabled = reader.read("QUERY_ENABLED", parse::boolean);
+    Config {
+        server: read_server(reader),
+        collector: read_collector(reader),
+        query: QueryConfig {
+            enabled: query_enabled,
+            timeout: reader.read("QUERY_TIMEOUT", parse::duration),
+            lookback_ms: reader.read("QUERY_LOOKBACK", parse::positive),
+            names_max_age_s: reader.read("ZIPKIN_QUERY_NAMES_MAX_AGE", parse::number),
+            version_tags: reader.read("VERSION_TAGS", parse::list),
+        },
+        ui: read_ui(reader, query_enabled),
+        storage: read_storage(reader),
+        logs: LogConfig {
+            json: reader.read("LOG_FORMAT", parse::log_format),
+            filter: reader.read("RUST_LOG", parse::log_filter),
+        },
+        ignored: Vec::new(),
+    }
+}
+
+fn read_server(reader: &mut Reader<'_>) -> ServerConfig {
+    ServerConfig {
+        listen: reader.optional("LISTEN", parse::address),
+        port: reader.read("QUERY_PORT", parse::port),
+        connections_max: reader.read("CONNECTIONS_MAX", parse::count),
+        head_timeout: reader.read("REQUEST_HEAD_TIMEOUT", parse::duration),
+        drain_timeout: reader.read("DRAIN_TIMEOUT", parse::duration),
+        allowed_origins: reader.read("ZIPKIN_QUERY_ALLOWED_ORIGINS", parse::origins),
+    }
+}
+
+fn read_collector(reader: &mut Reader<'_>) -> CollectorConfig {
+    CollectorConfig {
+        http_enabled: reader.read("COLLECTOR_HTTP_ENABLED", parse::boolean),
+        sampler: reader.read("COLLECTOR_SAMPLE_RATE", parse::sampler),
+        limits: Limits {
+            body_bytes_max: reader.read("COLLECTOR_BODY_BYTES_MAX", parse::bytes_in_memory),
+            inflated_bytes_max: reader.read("COLLECTOR_INFLATED_BYTES_MAX", parse::bytes_in_memory),
+            message_spans_max: reader.read("COLLECTOR_MESSAGE_SPANS_MAX", parse::count),
+            requests_in_flight_max: reader.read("COLLECTOR_REQUESTS_IN_FLIGHT_MAX", parse::count),
+            bytes_in_flight_max: reader.read("COLLECTOR_BYTES_IN_FLIGHT_MAX", parse::bytes_in_memory),
+            body_timeout: reader.read("COLLECTOR_BODY_TIMEOUT", parse::duration),
+            ..Limits::default()
+        },
+    }
+}
+
+fn read_ui(reader: &mut Reader<'_>, query_enabled: bool) -> UiConfig {
+    UiConfig {
+        enabled: reader
+            .optional("UI_ENABLED", parse::boolean)
+            .unwrap_or(query_enabled),
+        environment: reader.read("ZIPKIN_UI_ENVIRONMENT", parse::text),
+        query_limit: reader.read("ZIPKIN_UI_QUERY_LIMIT", parse::number),
+        default_lookback_ms: reader.read("ZIPKIN_UI_DEFAULT_LOOKBACK", parse::positive),
+        logs_url: reader.optional("ZIPKIN_UI_LOGS_URL", parse::text),
+        support_url: reader.optional("ZIPKIN_UI_SUPPORT_URL", parse::text),
+        archive_post_url: reader.optional("ZIPKIN_UI_ARCHIVE_POST_URL", parse::text),
+        archive_url: reader.optional("ZIPKIN_UI_ARCHIVE_URL", parse::text),
+        dependency_enabled: reader.read("ZIPKIN_UI_DEPENDENCY_ENABLED", parse::boolean),
+        dependency_low_error_rate: reader.read("ZIPKIN_UI_DEPENDENCY_LOWERRORRATE", parse::number),
+        dependency_high_error_rate: reader.read("ZIPKIN_UI_DEPENDENCY_HIGHERRORRATE", parse::number),
+        base_path: reader.read("ZIPKIN_UI_BASEPATH", parse::text),
+    }
+}
+
+fn read_storage(reader: &mut Reader<'_>) -> StorageConfig {
+    let spans_max = reader.read("MEM_MAX_SPANS", parse::count);
+    let segment = SegmentConfig {
+        directory: reader.read("STORAGE_PATH", parse::path),
+        journal_sync: reader.read("JOURNAL_SYNC", parse::journal_sync),
+        journal_bytes_max: reader.read("STORAGE_JOURNAL_BYTES_MAX", parse::bytes),
+        head_bytes_max: reader.read("STORAGE_HEAD_BYTES_MAX", parse::bytes),
+        age_max: reader.optional("STORAGE_MAX_AGE", parse::duration),
+        bytes_max: reader.optional("STORAGE_MAX_BYTES", parse::bytes),
+    };
+    let kind = match reader.read("STORAGE_TYPE", parse::storage_type) {
+        parse::StorageType::Memory => StorageKind::Memory { spans_max },
+        parse::StorageType::Segment => StorageKind::Segment(segment),
+    };
+    StorageConfig {
+        kind,
+        options: StoreOptions {
+            strict_trace_id: reader.read("STRICT_TRACE_ID", parse::boolean),
+            search_enabled: reader.read("SEARCH_ENABLED", parse::boolean),
+            autocomplete_keys: reader.read("AUTOCOMPLETE_KEYS", parse::list),
+        },
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,90 @@
+//! Everything that can be set.
+
+/// One thing that can be set, as a variable of the environment and as a flag.
+#[derive(Debug)]
+pub(super) struct Setting {
+    /// The variable. The flag is the same in lower case with `-` for `_`.
+    pub(super) name: &'static str,
+    /// Other variables with the same meaning, in order of precedence: Zipkin's configuration keys as Spring reads
+    /// them from the environment, and what Zipkin called it earlier.
+    pub(super) aliases: &'static [&'static str],
+    /// As one would write it; empty where there is none.
+    pub(super) default: &'static str,
+    pub(super) help: &'static str,
+}
+
+impl Setting {
+    /// The flag, without its dashes.
+    pub(super) fn flag(&self) -> String {
+        self.name.to_lowercase().replace('_', "-")
+    }
+}
+
+const fn setting(
+    name: &'static str,
+    aliases: &'static [&'static str],
+    default: &'static str,
+    help: &'static str,
+) -> Setting {
+    Setting {
+        name,
+        aliases,
+        default,
+        help,
+    }
+}
+
+/// In the order of `--help`.
+#[rustfmt::skip]
+pub(super) const SETTINGS: &[Setting] = &[
+    // Where it listens.
+    setting("LISTEN", &[], "", "Address to listen on; all of this machine without it"),
+    setting("QUERY_PORT", &[], "9411", "Port to listen on; 0 is any free one"),
+    setting("CONNECTIONS_MAX", &[], "8192", "Connections served at one time; more wait to be accepted"),
+    setting("REQUEST_HEAD_TIMEOUT", &[], "15s", "How long a connection may take to send a request's head, or stay idle"),
+    setting("DRAIN_TIMEOUT", &[], "10s", "How long a stopping server waits for the requests it is answering"),
+    setting("ZIPKIN_QUERY_ALLOWED_ORIGINS", &[], "*", "Origins whose pages may read the API: * or a comma list"),
+    // Spans coming in.
+    setting("COLLECTOR_HTTP_ENABLED", &["ZIPKIN_COLLECTOR_HTTP_ENABLED", "HTTP_COLLECTOR_ENABLED"], "true", "Accept spans over HTTP"),
+    setting("COLLECTOR_SAMPLE_RATE", &["ZIPKIN_COLLECTOR_SAMPLE_RATE"], "1.0", "Share of traces to keep, 0.0 to 1.0; debug spans are always kept"),
+    setting("COLLECTOR_BODY_BYTES_MAX", &[], "10MiB", "Longest body as received"),
+    setting("COLLECTOR_INFLATED_BYTES_MAX", &[], "64MiB", "Longest gzip body once it is inflated"),
+    setting("COLLECTOR_MESSAGE_SPANS_MAX", &[], "200000", "Most spans in one message"),
+    setting("COLLECTOR_REQUESTS_IN_FLIGHT_MAX", &[], "4096", "Messages being received or stored at one time; more are told to come back"),
+    setting("COLLECTOR_BYTES_IN_FLIGHT_MAX", &[], "256MiB", "Bytes of such messages; more are told to come back"),
+    setting("COLLECTOR_BODY_TIMEOUT", &[], "30s", "How long a body may take to arrive"),
+    // Questions.
+    setting("QUERY_ENABLED", &["ZIPKIN_QUERY_ENABLED"], "true", "Serve the query API, and the UI unless UI_ENABLED says otherwise"),
+    setting("SEARCH_ENABLED", &["ZIPKIN_STORAGE_SEARCH_ENABLED"], "true", "Index spans and serve searches; without it only traces by identifier"),
+    setting("QUERY_TIMEOUT", &["ZIPKIN_QUERY_TIMEOUT"], "11s", "A question not answered by then fails"),
+    setting("QUERY_LOOKBACK", &["ZIPKIN_QUERY_LOOKBACK"], "86400000", "How far a search looks back when it does not say, in milliseconds"),
+    setting("ZIPKIN_QUERY_NAMES_MAX_AGE", &[], "300", "How long browsers may keep lists of names, in seconds"),
+    setting("AUTOCOMPLETE_KEYS", &["ZIPKIN_STORAGE_AUTOCOMPLETE_KEYS"], "", "Tag keys whose values are suggested, a comma list"),
+    setting("VERSION_TAGS", &[], "service.version,version,app.version", "Tag keys that name the version of a service, the first a span bears counts"),
+    // Keeping spans.
+    setting("STORAGE_TYPE", &["ZIPKIN_STORAGE_TYPE"], "segment", "segment (on disk) or mem (gone when the server stops)"),
+    setting("STORAGE_PATH", &[], "tracehound-data", "Directory of the segment store"),
+    setting("STRICT_TRACE_ID", &["ZIPKIN_STORAGE_STRICT_TRACE_ID"], "true", "Compare all 128 bits of trace identifiers; without it the low 64"),
+    setting("JOURNAL_SYNC", &[], "always", "When spans are synced to disk: always (before they are acknowledged), interval:<ms>, or os"),
+    setting("STORAGE_MAX_AGE", &[], "", "Delete spans older than this, such as 7d"),
+    setting("STORAGE_MAX_BYTES", &[], "", "Delete the oldest spans beyond this size on disk, such as 100GiB"),
+    setting("STORAGE_JOURNAL_BYTES_MAX", &[], "2GiB", "Longest journal of spans not yet in segments; beyond it spans are refused"),
+    setting("STORAGE_HEAD_BYTES_MAX", &[], "256MiB", "Memory for traces not yet in segments; beyond it spans are refused"),
+    setting("MEM_MAX_SPANS", &["ZIPKIN_STORAGE_MEM_MAX_SPANS"], "500000", "Spans that mem keeps; the oldest traces go first"),
+    // The UI.
+    setting("UI_ENABLED", &["ZIPKIN_UI_ENABLED"], "", "Serve the UI; as QUERY_ENABLED without it"),
+    setting("ZIPKIN_UI_ENVIRONMENT", &[], "", "Name of this environment, shown by the UI"),
+    setting("ZIPKIN_UI_QUERY_LIMIT", &[], "10", "Traces the UI asks for"),
+    setting("ZIPKIN_UI_DEFAULT_LOOKBACK", &[], "900000", "How far the UI looks back, in milliseconds"),
+    setting("ZIPKIN_UI_LOGS_URL", &[], "", "Where the UI links to for logs; {traceId} is replaced"),
+    setting("ZIPKIN_UI_SUPPORT_URL", &[], "", "Where the UI links to for help"),
+    setting("ZIPKIN_UI_ARCHIVE_POST_URL", &[], "", "Where the UI posts traces to be archived"),
+    setting("ZIPKIN_UI_ARCHIVE_URL", &[], "", "Where archived traces are seen; {traceId} is replaced"),
+    setting("ZIPKIN_UI_DEPENDENCY_ENABLED", &[], "true", "Show dependencies"),
+    setting("ZIPKIN_UI_DEPENDENCY_LOWERRORRATE", &["ZIPKIN_UI_DEPENDENCY_LOW_ERROR_RATE"], "0.5", "Error rate from which a dependency is yellow"),
+    setting("ZIPKIN_UI_DEPENDENCY_HIGHERRORRATE", &["ZIPKIN_UI_DEPENDENCY_HIGH_ERROR_RATE"], "0.75", "Error rate from which a dependency is red"),
+    setting("ZIPKIN_UI_BASEPATH", &["ZIPKIN_UI_BASE_PATH"], "/zipkin", "Path that the UI is reached by"),
+    // What it says.
+    setting("LOG_FORMAT", &[], "text", "text or json"),
+    setting("RUST_LOG", &[], "info", "What is logged: error, warn, info, debug, trace, also a module such as collector=debug"),
+];

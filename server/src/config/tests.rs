@@ -1,0 +1,168 @@
+//! Flags, variables, defaults and mistakes.
+
+use super::settings::SETTINGS;
+use super::*;
+
+fn load(arguments: &[&str], environment: &[(&str, &str)]) -> Result<Config, ConfigError> {
+    let arguments = std::iter::once("tracehound")
+        .chain(arguments.iter().copied())
+        .map(OsString::from);
+    let environment = environment
+        .iter()
+        .map(|(name, value)| ((*name).to_owned(), (*value).to_owned()));
+    Config::from_parts(arguments, environment.collect())
+}
+
+fn mistakes(environment: &[(&str, &str)]) -> Vec<String> {
+    match load(&[], environment) {
+        Err(ConfigError::Mistakes(mistakes)) => mistakes,
+        other => panic!("expected mistakes, got {other:?}"),
+    }
+}
+
+#[test]
+fn defaults_are_zipkins_but_for_the_storage() {
+    let config = load(&[], &[]).unwrap();
+    assert_eq!((config.server.listen, config.server.port), (None, 9411));
+    assert_eq!(config.server.allowed_origins, AllowedOrigins::Any);
+    assert_eq!(config.collector.limits, Limits::default());
+    assert_eq!(config.collector.sampler, Sampler::ALL);
+    assert_eq!(config.query.timeout, Duration::from_secs(11));
+    assert_eq!(
+        (config.query.lookback_ms, config.query.names_max_age_s),
+        (86_400_000, 300)
+    );
+    assert_eq!(config.storage.options, StoreOptions::default());
+    assert!(config.query.enabled && config.ui.enabled && config.collector.http_enabled);
+    assert!(matches!(config.storage.kind, StorageKind::Segment(_)));
+    assert_eq!(
+        (config.ui.query_limit, config.ui.default_lookback_ms),
+        (10, 900_000)
+    );
+    assert!(config.ignored.is_empty());
+}
+
+#[test]
+fn a_flag_wins_over_a_variable_and_a_variable_over_the_default() {
+    let environment = [
+        ("QUERY_PORT", "1"),
+        ("STORAGE_TYPE", "mem"),
+        ("MEM_MAX_SPANS", "7"),
+    ];
+    let config = load(&["--query-port", "2"], &environment).unwrap();
+    assert_eq!(config.server.port, 2);
+    assert!(matches!(
+        config.storage.kind,
+        StorageKind::Memory { spans_max: 7 }
+    ));
+    assert_eq!(load(&["serve"], &environment).unwrap().server.port, 1);
+}
+
+#[test]
+fn relaxed_and_legacy_names_are_read() {
+    let port = |name: &str| load(&[], &[(name, "false")]).unwrap().collector.http_enabled;
+    assert!(!port("COLLECTOR_HTTP_ENABLED") && !port("HTTP_COLLECTOR_ENABLED"));
+    assert!(!port("ZIPKIN_COLLECTOR_HTTP_ENABLED") && !port("zipkin.collector.http.enabled"));
+    let strict = load(&[], &[("ZIPKIN_STORAGE_STRICTTRACEID", "false")]).unwrap();
+    assert!(!strict.storage.options.strict_trace_id);
+    assert!(
+        port("HTTPCOLLECTORENABLED"),
+        "only names that begin with ZIPKIN_ are relaxed"
+    );
+    let age = load(&[], &[("ZIPKIN_QUERY_NAMESMAXAGE", "5")]).unwrap();
+    assert_eq!(age.query.names_max_age_s, 5);
+}
+
+#[test]
+fn an_empty_variable_is_none() {
+    let config = load(
+        &[],
+        &[
+            ("QUERY_PORT", ""),
+            ("UI_ENABLED", ""),
+            ("KAFKA_BOOTSTRAP_SERVERS", ""),
+        ],
+    )
+    .unwrap();
+    assert_eq!((config.server.port, config.ui.enabled), (9411, true));
+}
+
+#[test]
+fn the_ui_follows_the_query_api_unless_told() {
+    assert!(!load(&[], &[("QUERY_ENABLED", "false")]).unwrap().ui.enabled);
+    let both = [("QUERY_ENABLED", "false"), ("UI_ENABLED", "true")];
+    assert!(load(&[], &both).unwrap().ui.enabled);
+}
+
+#[test]
+fn every_mistake_is_reported_at_once_with_its_name() {
+    let mistakes = mistakes(&[
+        ("QUERY_PORT", "tcp://10.0.0.1:9411"),
+        ("QUERY_TIMEOUT", "soon"),
+        ("STORAGE_TYPE", "elasticsearch"),
+        ("COLLECTOR_SAMPLE_RATE", "1.5"),
+        ("KAFKA_BOOTSTRAP_SERVERS", "user:password@kafka:9092"),
+        ("SCRIBE_ENABLED", "true"),
+    ]);
+    let all = mistakes.join("\n");
+    assert_eq!(mistakes.len(), 6, "{all}");
+    for part in [
+        "QUERY_PORT=tcp:",
+        "QUERY_TIMEOUT=soon",
+        "STORAGE_TYPE=elasticsearch: is not supported yet",
+    ] {
+        assert!(all.contains(part), "{part} is not in:\n{all}");
+    }
+    assert!(all.contains("COLLECTOR_SAMPLE_RATE=1.5") && all.contains("SCRIBE_ENABLED=true"));
+    assert!(
+        all.contains("KAFKA_BOOTSTRAP_SERVERS: ") && !all.contains("password"),
+        "{all}"
+    );
+}
+
+#[test]
+fn what_is_switched_off_does_not_stop_the_start() {
+    let environment = [
+        ("KAFKA_BOOTSTRAP_SERVERS", "kafka:9092"),
+        ("COLLECTOR_KAFKA_ENABLED", "false"),
+        ("STORAGE_THROTTLE_ENABLED", "false"),
+        ("COLLECTOR_GRPC_ENABLED", "false"),
+    ];
+    assert!(load(&[], &environment).unwrap().ignored.is_empty());
+}
+
+#[test]
+fn what_has_no_effect_is_named() {
+    let config = load(
+        &[],
+        &[
+            ("JAVA_OPTS", "-Xmx1g"),
+            ("ES_HOSTS", "http://es:9200"),
+            ("PATH", "/bin"),
+        ],
+    )
+    .unwrap();
+    assert_eq!(config.ignored, ["JAVA_OPTS", "ES_HOSTS"]);
+}
+
+#[test]
+fn a_wrong_command_line_is_refused() {
+    for arguments in [&["--no-such-flag", "1"][..], &["--query-port"], &["deploy"]] {
+        assert!(
+            matches!(load(arguments, &[]), Err(ConfigError::CommandLine(_))),
+            "{arguments:?}"
+        );
+    }
+}
+
+#[test]
+fn the_table_has_no_name_twice() {
+    let mut names: Vec<&str> = SETTINGS
+        .iter()
+        .flat_map(|row| std::iter::once(row.name).chain(row.aliases.iter().copied()))
+        .collect();
+    let all = names.len();
+    names.sort_unstable();
+    names.dedup();
+    assert_eq!(names.len(), all);
+}

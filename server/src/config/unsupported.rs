@@ -1,0 +1,103 @@
+//! Zipkin's settings that this version does not act on: those that would lose spans or surprise stop the start,
+//! the others are named in one warning.
+
+use super::parse;
+use super::values::is_same_name;
+
+/// A setting that must not be passed over in silence.
+struct Refused {
+    name: &'static str,
+    when: When,
+    reason: &'static str,
+}
+
+/// When it asks for something.
+enum When {
+    /// It is set, unless this switch is off.
+    SetUnless(&'static str),
+    /// It says yes.
+    True,
+}
+
+#[rustfmt::skip]
+const REFUSED: &[Refused] = &[
+    refused("KAFKA_BOOTSTRAP_SERVERS", When::SetUnless("COLLECTOR_KAFKA_ENABLED"), "spans are not read from Kafka yet: those sent there would not be seen"),
+    refused("RABBIT_ADDRESSES", When::SetUnless("COLLECTOR_RABBITMQ_ENABLED"), "spans are not read from RabbitMQ: those sent there would not be seen"),
+    refused("RABBIT_URI", When::SetUnless("COLLECTOR_RABBITMQ_ENABLED"), "spans are not read from RabbitMQ: those sent there would not be seen"),
+    refused("ACTIVEMQ_URL", When::SetUnless("COLLECTOR_ACTIVEMQ_ENABLED"), "spans are not read from ActiveMQ: those sent there would not be seen"),
+    refused("PULSAR_SERVICE_URL", When::SetUnless("COLLECTOR_PULSAR_ENABLED"), "spans are not read from Pulsar: those sent there would not be seen"),
+    refused("COLLECTOR_SCRIBE_ENABLED", When::True, "Scribe is not served: spans sent by it would not be seen"),
+    refused("SCRIBE_ENABLED", When::True, "Scribe is not served: spans sent by it would not be seen"),
+    refused("COLLECTOR_GRPC_ENABLED", When::True, "gRPC is not served yet: spans sent by it would not be seen"),
+    refused("COLLECTOR_HTTP_OTEL_ENABLED", When::True, "OTLP is not served yet: spans sent by it would not be seen"),
+    refused("STORAGE_THROTTLE_ENABLED", When::True, "there is no such throttle: too much is refused with 503, bounded by COLLECTOR_REQUESTS_IN_FLIGHT_MAX and COLLECTOR_BYTES_IN_FLIGHT_MAX"),
+    refused("SELF_TRACING_ENABLED", When::True, "the server does not trace itself: see /prometheus"),
+    refused("EUREKA_SERVICE_URL", When::SetUnless("DISCOVERY_EUREKA_ENABLED"), "the server does not register with Eureka: clients would not find it"),
+    refused("ARMERIA_SSL_ENABLED", When::True, "TLS is not served yet: put a proxy in front"),
+];
+
+const fn refused(name: &'static str, when: When, reason: &'static str) -> Refused {
+    Refused { name, when, reason }
+}
+
+/// No effect here: they belong to another storage or transport, to Java, or to nothing even in Zipkin.
+#[rustfmt::skip]
+const IGNORED: &[&str] = &[
+    "JAVA_OPTS", "QUERY_LOG_LEVEL", "QUERY_NAMES_MAX_AGE", "AUTOCOMPLETE_TTL", "ZIPKIN_UI_INSTRUMENTED",
+    "KAFKA_TOPIC", "KAFKA_GROUP_ID", "KAFKA_STREAMS",
+    "RABBIT_CONCURRENCY", "RABBIT_CONNECTION_TIMEOUT", "RABBIT_PASSWORD", "RABBIT_QUEUE", "RABBIT_USER", "RABBIT_VIRTUAL_HOST", "RABBIT_USE_SSL",
+    "ACTIVEMQ_QUEUE", "ACTIVEMQ_CONCURRENCY", "ACTIVEMQ_USERNAME", "ACTIVEMQ_PASSWORD",
+    "PULSAR_TOPIC", "PULSAR_SUBSCRIPTION_NAME", "PULSAR_CONCURRENCY", "SCRIBE_CATEGORY", "COLLECTOR_PORT",
+    "STORAGE_THROTTLE_MIN_CONCURRENCY", "STORAGE_THROTTLE_MAX_CONCURRENCY", "STORAGE_THROTTLE_MAX_QUEUE_SIZE",
+    "CASSANDRA_CONTACT_POINTS", "CASSANDRA_LOCAL_DC", "CASSANDRA_USERNAME", "CASSANDRA_PASSWORD", "CASSANDRA_KEYSPACE",
+    "CASSANDRA_MAX_CONNECTIONS", "CASSANDRA_ENSURE_SCHEMA", "CASSANDRA_INDEX_FETCH_MULTIPLIER", "CASSANDRA_USE_SSL",
+    "CASSANDRA_SSL_HOSTNAME_VALIDATION", "CASSANDRA_INDEX_CACHE_MAX", "CASSANDRA_INDEX_CACHE_TTL",
+    "ES_HOSTS", "ES_PIPELINE", "ES_TIMEOUT", "ES_INDEX", "ES_DATE_SEPARATOR", "ES_INDEX_SHARDS", "ES_INDEX_REPLICAS",
+    "ES_ENSURE_TEMPLATES", "ES_TEMPLATE_PRIORITY", "ES_USERNAME", "ES_PASSWORD", "ES_CREDENTIALS_FILE",
+    "ES_CREDENTIALS_REFRESH_INTERVAL", "ES_HTTP_LOGGING", "ES_SSL_NO_VERIFY", "ES_HEALTH_CHECK_ENABLED",
+    "ES_HEALTH_CHECK_INTERVAL", "ES_MAX_REQUESTS",
+    "MYSQL_JDBC_URL", "MYSQL_HOST", "MYSQL_TCP_PORT", "MYSQL_USER", "MYSQL_PASS", "MYSQL_DB", "MYSQL_MAX_CONNECTIONS", "MYSQL_USE_SSL",
+    "EUREKA_APP_NAME", "EUREKA_INSTANCE_ID", "EUREKA_HOSTNAME",
+    "SELF_TRACING_SAMPLE_RATE", "SELF_TRACING_TRACES_PER_SECOND", "SELF_TRACING_FLUSH_INTERVAL",
+    "COLLECTOR_OTEL_RESOURCE_ATTRIBUTE_PREFIX",
+];
+
+/// What was found of both kinds.
+#[derive(Debug, Default)]
+pub(super) struct Findings {
+    /// Whole messages.
+    pub(super) refused: Vec<String>,
+    /// Names.
+    pub(super) ignored: Vec<String>,
+}
+
+/// Looks for both in the environment. An empty variable is none.
+pub(super) fn find(environment: &[(String, String)]) -> Findings {
+    let value_of = |name: &str| {
+        let variable = environment
+            .iter()
+            .find(|variable| is_same_name(&variable.0, name));
+        variable
+            .map(|(_, value)| value.as_str())
+            .filter(|value| !value.is_empty())
+    };
+    let asks = |rule: &Refused, value: &str| match rule.when {
+        When::SetUnless(switch) => value_of(switch).is_none_or(|switch| parse::boolean(switch) != Ok(false)),
+        When::True => parse::boolean(value) == Ok(true),
+    };
+    let refused = REFUSED.iter().filter_map(|rule| {
+        let value = value_of(rule.name).filter(|value| asks(rule, value))?;
+        // Addresses may carry passwords: only switches are shown with their value.
+        let shown = if matches!(rule.when, When::True) {
+            format!("={value}")
+        } else {
+            String::new()
+        };
+        Some(format!("{}{shown}: {}", rule.name, rule.reason))
+    });
+    let ignored = IGNORED.iter().filter(|name| value_of(name).is_some());
+    Findings {
+        refused: refused.collect(),
+        ignored: ignored.map(|name| (*name).to_owned()).collect(),
+    }
+}

@@ -1,0 +1,140 @@
+//! What each setting is set to, and by what: a flag, else the environment, else the default.
+
+use std::ffi::OsString;
+
+use clap::{Arg, ArgMatches, Command};
+
+use super::settings::{SETTINGS, Setting};
+
+/// Flags and environment as they were given.
+#[derive(Debug)]
+pub(super) struct Values {
+    flags: ArgMatches,
+    environment: Vec<(String, String)>,
+}
+
+/// One setting's text and where it came from, for messages.
+struct Found<'a> {
+    text: &'a str,
+    /// `QUERY_PORT=x` or `--query-port x`.
+    shown: String,
+}
+
+impl Values {
+    pub(super) fn new(
+        arguments: impl IntoIterator<Item = OsString>,
+        environment: Vec<(String, String)>,
+    ) -> Result<Self, clap::Error> {
+        Ok(Self {
+            flags: command().try_get_matches_from(arguments)?,
+            environment,
+        })
+    }
+
+    pub(super) fn environment(&self) -> &[(String, String)] {
+        &self.environment
+    }
+
+    /// `None` where neither a flag nor a variable is given. An empty one is none: that is how Compose and
+    /// Kubernetes write "unset".
+    fn find(&self, setting: &Setting) -> Option<Found<'_>> {
+        if let Some(text) = self.flags.get_one::<String>(setting.name) {
+            return Some(Found {
+                text,
+                shown: format!("--{} {text}", setting.flag()),
+            });
+        }
+        let names = std::iter::once(&setting.name).chain(setting.aliases);
+        let mut found = names.filter_map(|name| {
+            let variable = self
+                .environment
+                .iter()
+                .find(|variable| is_same_name(&variable.0, name));
+            variable.filter(|(_, text)| !text.is_empty())
+        });
+        found.next().map(|(name, text)| Found {
+            text,
+            shown: format!("{name}={text}"),
+        })
+    }
+}
+
+/// Spring reads `zipkin.query.names-max-age` from `ZIPKIN_QUERY_NAMESMAXAGE` as well as from
+/// `ZIPKIN_QUERY_NAMES_MAX_AGE`, in any case; other names are exact.
+pub(super) fn is_same_name(given: &str, name: &str) -> bool {
+    let squash = |name: &str| name.replace(['_', '-', '.'], "").to_uppercase();
+    given == name || (name.starts_with("ZIPKIN_") && squash(given) == squash(name))
+}
+
+fn command() -> Command {
+    let flags = SETTINGS.iter().map(|setting| {
+        let default = match setting.default {
+            "" => String::new(),
+            default => format!(", default {default}"),
+        };
+        let help = format!("{} [{}{default}]", setting.help, setting.name);
+        Arg::new(setting.name)
+            .long(setting.flag())
+            .value_name("VALUE")
+            .allow_hyphen_values(true)
+            .help(help)
+    });
+    Command::new("tracehound")
+        .version(env!("CARGO_PKG_VERSION"))
+        .about("A Zipkin-compatible tracing server that keeps its promises.")
+        .after_help("Every setting is also a variable of the environment, named in brackets. A flag wins.")
+        .arg(
+            Arg::new("command")
+                .value_parser(["serve"])
+                .default_value("serve")
+                .help("What to do"),
+        )
+        .args(flags)
+}
+
+/// Reads settings one after the other and collects what is wrong with them.
+pub(super) struct Reader<'a> {
+    values: &'a Values,
+    mistakes: Vec<String>,
+}
+
+impl<'a> Reader<'a> {
+    pub(super) fn new(values: &'a Values) -> Self {
+        Self {
+            values,
+            mistakes: Vec::new(),
+        }
+    }
+
+    /// A setting with a default. After a mistake the default stands in, so that reading goes on.
+    pub(super) fn read<T>(&mut self, name: &str, parse: impl Fn(&str) -> Result<T, String>) -> T {
+        let given = self.optional(name, &parse);
+        given.unwrap_or_else(|| match parse(row(name).default) {
+            Ok(value) => value,
+            Err(error) => panic!("the default of {name} in the table is wrong: {error}"),
+        })
+    }
+
+    /// A setting without a default.
+    pub(super) fn optional<T>(&mut self, name: &str, parse: impl Fn(&str) -> Result<T, String>) -> Option<T> {
+        let found = self.values.find(row(name))?;
+        match parse(found.text) {
+            Ok(value) => Some(value),
+            Err(error) => {
+                self.mistakes.push(format!("{}: {error}", found.shown));
+                None
+            }
+        }
+    }
+
+    pub(super) fn into_mistakes(self) -> Vec<String> {
+        self.mistakes
+    }
+}
+
+fn row(name: &str) -> &'static Setting {
+    match SETTINGS.iter().find(|setting| setting.name == name) {
+        Some(setting) => setting,
+        None => panic!("{name} is read but not in the table of settings"),
+    }
+}

@@ -1,0 +1,215 @@
+//! What `/prometheus` says: Zipkin's names for what Zipkin has, `tracehound_` for what only we have, and the
+//! usual `process_`.
+
+use std::fmt;
+use std::sync::Arc;
+use std::time::Duration;
+
+use collector::{Collector, Reason, Snapshot, Transport};
+use prometheus_client::collector::Collector as Scraped;
+use prometheus_client::encoding::{DescriptorEncoder, EncodeLabelSet, EncodeMetric, text};
+use prometheus_client::metrics::MetricType;
+use prometheus_client::metrics::counter::ConstCounter;
+use prometheus_client::metrics::family::Family;
+use prometheus_client::metrics::gauge::ConstGauge;
+use prometheus_client::metrics::histogram::Histogram;
+use prometheus_client::registry::{Registry, Unit};
+
+use super::process::ProcessMetrics;
+
+/// Seconds. From a POST that only appends to the journal, to a question that times out.
+const REQUEST_BUCKETS: [f64; 14] = [
+    0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0,
+];
+
+/// A number that a store tells about itself.
+#[derive(Clone, Debug)]
+pub(crate) struct Figure {
+    /// Begins with `tracehound_`.
+    pub(crate) name: &'static str,
+    pub(crate) help: &'static str,
+    pub(crate) kind: FigureKind,
+    pub(crate) value: f64,
+}
+
+/// What may be done with a number.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum FigureKind {
+    /// Goes up and down.
+    Gauge,
+    /// Goes up since the start; `_total` is added to its name.
+    Counter,
+}
+
+/// Asks a store for its numbers, at every scrape.
+pub(crate) type FigureSource = Arc<dyn Fn() -> Vec<Figure> + Send + Sync>;
+
+/// Everything that is counted, ready to be written.
+#[derive(Debug)]
+pub(crate) struct Metrics {
+    registry: Registry,
+    requests: Family<RequestLabels, Histogram, fn() -> Histogram>,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct RequestLabels {
+    method: &'static str,
+    status: u16,
+    uri: String,
+}
+
+impl Metrics {
+    /// Of a collector, if spans are collected, and of a store.
+    pub(crate) fn new(collector: Option<Arc<Collector>>, store: FigureSource) -> Self {
+        let mut registry = Registry::default();
+        let requests: Family<RequestLabels, Histogram, fn() -> Histogram> =
+            Family::new_with_constructor(|| Histogram::new(REQUEST_BUCKETS));
+        let help = "Requests answered, and how long the answers took to begin";
+        registry.register_with_unit("http_server_requests", help, Unit::Seconds, requests.clone());
+        registry.register_collector(Box::new(CollectorMetrics { collector }));
+        registry.register_collector(Box::new(StoreMetrics { store }));
+        registry.register_collector(Box::new(ProcessMetrics::default()));
+        Self { registry, requests }
+    }
+
+    /// Counts a request.
+    pub(super) fn request(&self, method: &'static str, status: u16, uri: String, took: Duration) {
+        let labels = RequestLabels { method, status, uri };
+        self.requests.get_or_create(&labels).observe(took.as_secs_f64());
+    }
+
+    /// All of it, as OpenMetrics text.
+    pub(super) fn write(&self) -> Result<String, fmt::Error> {
+        let mut text = String::new();
+        text::encode(&mut text, &self.registry)?;
+        Ok(text)
+    }
+}
+
+/// The collector's counts, read when they are asked for.
+struct CollectorMetrics {
+    collector: Option<Arc<Collector>>,
+}
+
+impl fmt::Debug for CollectorMetrics {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("CollectorMetrics").finish_non_exhaustive()
+    }
+}
+
+/// Name, help, and which of the counts it is.
+type Row = (&'static str, &'static str, fn(&Snapshot) -> u64);
+
+const COUNTERS: [Row; 5] = [
+    ("zipkin_collector_messages", "Messages received", |counts| {
+        counts.messages
+    }),
+    (
+        "zipkin_collector_messages_dropped",
+        "Messages refused",
+        |counts| counts.messages_dropped,
+    ),
+    (
+        "zipkin_collector_bytes",
+        "Bytes of lists of spans, inflated",
+        |counts| counts.bytes,
+    ),
+    ("zipkin_collector_spans", "Spans received", |counts| counts.spans),
+    (
+        "zipkin_collector_spans_dropped",
+        "Spans sampled out or refused by the store",
+        |counts| counts.spans_dropped,
+    ),
+];
+
+const GAUGES: [Row; 2] = [
+    (
+        "zipkin_collector_message_spans",
+        "Spans of the last message",
+        |counts| counts.message_spans,
+    ),
+    (
+        "zipkin_collector_message_bytes",
+        "Bytes of the last message, inflated",
+        |counts| counts.message_bytes,
+    ),
+];
+
+impl CollectorMetrics {
+    fn snapshots(&self) -> Vec<(Transport, Snapshot)> {
+        let snapshot = |transport| {
+            self.collector
+                .as_deref()
+                .map(|collector| collector.metrics().snapshot(transport))
+                .unwrap_or_default()
+        };
+        Transport::ALL
+            .iter()
+            .map(|&transport| (transport, snapshot(transport)))
+            .collect()
+    }
+}
+
+impl Scraped for CollectorMetrics {
+    fn encode(&self, mut encoder: DescriptorEncoder<'_>) -> Result<(), fmt::Error> {
+        let snapshots = self.snapshots();
+        for (name, help, value) in COUNTERS {
+            let mut family = encoder.encode_descriptor(name, help, None, MetricType::Counter)?;
+            for (transport, counts) in &snapshots {
+                let labels = [("transport", transport.name())];
+                ConstCounter::new(value(counts)).encode(family.encode_family(&labels)?)?;
+            }
+        }
+        for (name, help, value) in GAUGES {
+            let mut family = encoder.encode_descriptor(name, help, None, MetricType::Gauge)?;
+            for (transport, counts) in &snapshots {
+                let labels = [("transport", transport.name())];
+                ConstGauge::new(value(counts) as i64).encode(family.encode_family(&labels)?)?;
+            }
+        }
+        let help = "Messages refused, by the rule that refused them";
+        let name = "tracehound_collector_refused";
+        let mut family = encoder.encode_descriptor(name, help, None, MetricType::Counter)?;
+        for (transport, counts) in &snapshots {
+            for reason in Reason::ALL {
+                let labels = [("transport", transport.name()), ("reason", reason.name())];
+                ConstCounter::new(counts.refused[reason as usize]).encode(family.encode_family(&labels)?)?;
+            }
+        }
+        Ok(())
+    }
+}
+
+struct StoreMetrics {
+    store: FigureSource,
+}
+
+impl fmt::Debug for StoreMetrics {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("StoreMetrics").finish_non_exhaustive()
+    }
+}
+
+impl Scraped for StoreMetrics {
+    fn encode(&self, mut encoder: DescriptorEncoder<'_>) -> Result<(), fmt::Error> {
+        for Figure {
+            name,
+            help,
+            kind,
+            value,
+        } in (self.store)()
+        {
+            match kind {
+                FigureKind::Gauge => {
+                    let row = encoder.encode_descriptor(name, help, None, MetricType::Gauge)?;
+                    ConstGauge::new(value).encode(row)?;
+                }
+                FigureKind::Counter => {
+                    let row = encoder.encode_descriptor(name, help, None, MetricType::Counter)?;
+                    ConstCounter::new(value).encode(row)?;
+                }
+            }
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,144 @@
+//! The stores a server can be started with, each by what the other parts need of it.
+
+use std::sync::Arc;
+
+use anyhow::Context;
+use storage::{BoxFuture, SpanSink, SpanSource, StorageError, StoreOptions};
+use storage_memory::{MemoryConfig, MemoryStore};
+use storage_segment::{Clock, Retention, SegmentStore, StoreStats};
+
+use crate::config::SegmentConfig;
+use crate::http::FigureKind::{Counter, Gauge};
+use crate::http::{Figure, FigureKind, FigureSource};
+use crate::lock::DirectoryLock;
+
+/// An open store.
+pub(crate) struct Store {
+    /// As `/health` shows it.
+    pub(crate) name: &'static str,
+    pub(crate) sink: Arc<dyn SpanSink>,
+    pub(crate) source: Arc<dyn SpanSource>,
+    /// For `/prometheus`.
+    pub(crate) figures: FigureSource,
+    close: CloseStore,
+    // Released when everything else of the store is gone.
+    _lock: Option<DirectoryLock>,
+}
+
+type CloseStore = Box<dyn FnOnce() -> BoxFuture<'static, Result<(), StorageError>> + Send>;
+
+impl Store {
+    /// Writes down what only memory has, if the store keeps anything.
+    ///
+    /// # Errors
+    /// As the store's own.
+    pub(crate) async fn close(self) -> Result<(), StorageError> {
+        (self.close)().await
+    }
+}
+
+/// Zipkin's `mem`: nothing stays.
+pub(crate) fn memory(options: StoreOptions, spans_max: usize) -> Store {
+    let store = Arc::new(MemoryStore::new(MemoryConfig { options, spans_max }));
+    let counted = Arc::clone(&store);
+    let figures = move || {
+        let value = counted.span_count() as f64;
+        vec![Figure {
+            name: "tracehound_memory_spans",
+            help: "Spans in memory",
+            kind: Gauge,
+            value,
+        }]
+    };
+    Store {
+        name: "InMemoryStorage{}",
+        sink: Arc::clone(&store) as Arc<dyn SpanSink>,
+        source: store,
+        figures: Arc::new(figures),
+        close: Box::new(|| Box::pin(async { Ok(()) })),
+        _lock: None,
+    }
+}
+
+/// The embedded store, with its directory locked.
+///
+/// # Errors
+/// Where another server has the directory, or it cannot be read or written.
+pub(crate) fn segment(
+    options: StoreOptions,
+    config: SegmentConfig,
+    version_tags: &[String],
+    now: Clock,
+) -> anyhow::Result<Store> {
+    let lock = DirectoryLock::acquire(&config.directory)?;
+    let directory = config.directory.display().to_string();
+    let store = SegmentStore::open(storage_segment::SegmentConfig {
+        directory: config.directory,
+        options,
+        sync: config.journal_sync,
+        journal_bytes_max: config.journal_bytes_max,
+        head_bytes_max: config.head_bytes_max,
+        retention: Retention {
+            age_max: config.age_max,
+            bytes_max: config.bytes_max,
+        },
+        version_tags: version_tags.to_vec(),
+        now,
+    })
+    .with_context(|| format!("cannot open the store in {directory}"))?;
+    tell_what_was_found(&store, &directory);
+    let (counted, closed) = (Arc::clone(&store), Arc::clone(&store));
+    Ok(Store {
+        name: "SegmentStorage{}",
+        sink: Arc::clone(&store) as Arc<dyn SpanSink>,
+        source: store,
+        figures: Arc::new(move || segment_figures(&counted.stats())),
+        close: Box::new(move || Box::pin(async move { closed.close().await })),
+        _lock: Some(lock),
+    })
+}
+
+fn tell_what_was_found(store: &SegmentStore, directory: &str) {
+    let opened = store.opened();
+    let (segments, replayed_spans) = (opened.segments, opened.replayed_spans);
+    tracing::info!(directory, segments, replayed_spans, "store opened");
+    for reason in &opened.set_aside {
+        tracing::warn!(reason, "a damaged segment is set aside; the others answer");
+    }
+}
+
+/// Name, help, what may be done with it, and which of the store's numbers it is.
+type Row = (&'static str, &'static str, FigureKind, fn(&StoreStats) -> f64);
+
+#[rustfmt::skip]
+const SEGMENT_FIGURES: [Row; 17] = [
+    ("tracehound_journal_bytes", "Bytes in the journal that are not in segments yet", Gauge, |stats| stats.journal.bytes as f64),
+    ("tracehound_journal_files", "Files of the journal, those to be recycled included", Gauge, |stats| stats.journal.files as f64),
+    ("tracehound_journal_records", "Batches written to the journal", Counter, |stats| stats.journal.records as f64),
+    ("tracehound_journal_refused", "Batches that the journal refused", Counter, |stats| stats.journal.refused as f64),
+    ("tracehound_journal_syncs", "Syncs of the journal to disk", Counter, |stats| stats.journal.syncs as f64),
+    ("tracehound_journal_sync_seconds", "Time spent in syncs of the journal", Counter, |stats| stats.journal.sync_time.as_secs_f64()),
+    ("tracehound_head_bytes", "Bytes of memory of traces still arriving", Gauge, |stats| stats.head_bytes as f64),
+    ("tracehound_head_spans", "Spans of traces still arriving", Gauge, |stats| stats.head_spans as f64),
+    ("tracehound_head_refused", "Batches refused because memory was full", Counter, |stats| stats.refused_batches as f64),
+    ("tracehound_segments", "Segments", Gauge, |stats| stats.segments as f64),
+    ("tracehound_segment_bytes", "Bytes of segments on disk", Gauge, |stats| stats.segment_bytes as f64),
+    ("tracehound_segment_spans", "Spans in segments", Gauge, |stats| stats.segment_spans as f64),
+    ("tracehound_segments_set_aside", "Segments that are damaged", Gauge, |stats| stats.set_aside.len() as f64),
+    ("tracehound_segments_sealed", "Segments sealed", Counter, |stats| stats.sealed_segments as f64),
+    ("tracehound_segment_spans_sealed", "Spans sealed", Counter, |stats| stats.sealed_spans as f64),
+    ("tracehound_compactions", "Compactions", Counter, |stats| stats.compactions as f64),
+    ("tracehound_segments_dropped", "Segments dropped by retention", Counter, |stats| stats.dropped_segments as f64),
+];
+
+fn segment_figures(stats: &StoreStats) -> Vec<Figure> {
+    SEGMENT_FIGURES
+        .iter()
+        .map(|&(name, help, kind, value)| Figure {
+            name,
+            help,
+            kind,
+            value: value(stats),
+        })
+        .collect()
+}

@@ -1,0 +1,21 @@
+//! What the server says of itself: one line an event on standard output, as text or as JSON.
+
+use tracing_subscriber::EnvFilter;
+
+use crate::config::LogConfig;
+
+/// Starts logging. Only the first call in a process has an effect.
+pub(crate) fn start(config: &LogConfig) {
+    let filter = EnvFilter::new(&config.filter);
+    let lines = tracing_subscriber::fmt()
+        .with_env_filter(filter)
+        .with_writer(std::io::stdout);
+    let started = if config.json {
+        lines.json().flatten_event(true).try_init()
+    } else {
+        lines.with_ansi(false).try_init()
+    };
+    if let Err(error) = started {
+        tracing::debug!(%error, "logging has been started already");
+    }
+}

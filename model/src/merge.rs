@@ -87,12 +87,7 @@ fn compare_pieces(a: &Span, b: &Span) -> Ordering {
         (Some(a), Some(b)) => compare_endpoints(a, b),
         (a, b) => a.is_some().cmp(&b.is_some()),
     };
-    by_endpoint
-        .then_with(|| a.kind.cmp(&b.kind))
-        .then_with(|| (a.timestamp, a.duration, a.parent_id).cmp(&(b.timestamp, b.duration, b.parent_id)))
-        .then_with(|| (a.trace_id, &a.name).cmp(&(b.trace_id, &b.name)))
-        .then_with(|| a.remote_endpoint.cmp(&b.remote_endpoint))
-        .then_with(|| (&a.tags, &a.annotations, a.debug).cmp(&(&b.tags, &b.annotations, b.debug)))
+    by_endpoint.then_with(|| a.cmp(b))
 }
 
 /// By name, then addresses, each absent last; then by port, which Zipkin leaves to arrival.

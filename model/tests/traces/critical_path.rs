@@ -161,6 +161,20 @@ fn the_greatest_times_do_not_overflow() {
     );
 }
 
+#[test]
+fn clipping_never_turns_an_interval_around() {
+    let window = Interval { start: 10, end: 20 };
+    let clipped = |start, end| {
+        let Interval { start, end } = Interval { start, end }.clip(window);
+        (start, end)
+    };
+    assert_eq!(
+        (clipped(12, 15), clipped(5, 25), clipped(5, 12)),
+        ((12, 15), (10, 20), (10, 12))
+    );
+    assert_eq!((clipped(1, 5), clipped(30, 40)), ((10, 10), (20, 20)));
+}
+
 /// The rule word for word, slow and recursive: microseconds of each span within a window.
 fn by_the_rule(timeline: &Timeline, span: usize, window: Interval, micros: &mut BTreeMap<usize, u64>) {
     let mut now = window.end;

@@ -3,9 +3,10 @@
 //! `testdata/zipkin_*.json` are arrays of observations of `SpanBytesDecoder` and `SpanBytesEncoder` of
 //! `io.zipkin.zipkin2:zipkin:3.6.0`. A reading has an input, `hex` or `text`, and either `spans`, as Zipkin
 //! wrote them in v2 JSON, or the message of its `error`. Where we differ on purpose, `ours` has our outcome in
-//! the same form and `because` the reason. Gson's advice, a link in some of its messages, is left out. A writing has `spans` and the bytes `written`.
+//! the same form and `because` the reason. Gson's advice, a link in some of its messages, is left out. A
+//! writing has `spans` and, for each format, what was written of them, bytes as hexadecimal.
 
-use model::SpanBatch;
+use model::{Span, SpanBatch};
 use proto::Format;
 use serde_json::{Value, json};
 
@@ -96,4 +97,27 @@ fn reads_thrift_as_zipkin_does() {
         include_str!("../../testdata/zipkin_thrift.json"),
         250,
     );
+}
+
+#[test]
+fn writes_byte_for_byte_what_zipkin_writes() {
+    let cases: Vec<Value> =
+        serde_json::from_str(include_str!("../../testdata/zipkin_written.json")).expect("an array of cases");
+    assert!(cases.len() >= 100, "only {} cases", cases.len());
+    for case in &cases {
+        let mut batch = SpanBatch::new();
+        let body = serde_json::to_vec(&case["spans"]).expect("JSON");
+        proto::decode(Format::JsonV2, &body, &mut batch).expect("spans");
+        let read: Vec<Span> = batch.iter().map(|span| span.to_span()).collect();
+        for format in [Format::Proto3, Format::Thrift, Format::JsonV1] {
+            let written = proto::encode(format, &read);
+            let written = match format {
+                Format::JsonV1 => String::from_utf8(written).expect("UTF-8"),
+                _ => written.iter().map(|byte| format!("{byte:02x}")).collect(),
+            };
+            let name = format.zipkin_name();
+            let expected = expectation(case).get(name).unwrap_or(&case[name]);
+            assert_eq!(written, *expected, "{name} of {}", case["name"]);
+        }
+    }
 }

@@ -8,3 +8,4 @@ mod json_v2;
 mod prost_messages;
 mod proto3;
 mod spans;
+mod v1;

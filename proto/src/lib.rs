@@ -55,9 +55,9 @@ impl Format {
 /// [`DecodeError`] in Zipkin's words; `batch` is then cleared: a body is taken whole or refused whole.
 pub fn decode(format: Format, body: &[u8], batch: &mut SpanBatch) -> Result<(), DecodeError> {
     let outcome = match format {
-        _ if batch.text_bytes().saturating_add(body.len()) > BODY_BYTES_MAX => {
-            Err(DecodeError::new(format!("More than {BODY_BYTES_MAX} bytes of spans")))
-        }
+        _ if batch.text_bytes().saturating_add(body.len()) > BODY_BYTES_MAX => Err(DecodeError::new(
+            format!("More than {BODY_BYTES_MAX} bytes of spans"),
+        )),
         Format::JsonV2 => json_v2::decode(body, batch),
         Format::JsonV1 => json_v1::decode(body, batch),
         Format::Thrift => thrift_v1::decode(body, batch),
@@ -95,7 +95,10 @@ mod tests {
         let mut batch = SpanBatch::new();
         let body = br#"[{"traceId":"1","id":"1"},{"traceId":"1","id":"2","tags":{"a":null}}]"#;
         let error = decode(Format::JsonV2, body, &mut batch).unwrap_err();
-        assert_eq!(error.to_string(), "No value at $[1].tags.a reading List<Span> from json");
+        assert_eq!(
+            error.to_string(),
+            "No value at $[1].tags.a reading List<Span> from json"
+        );
         assert!(batch.is_empty());
     }
 }

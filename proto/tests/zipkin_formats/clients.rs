@@ -37,7 +37,12 @@ fn bodies_of_real_clients_are_read_as_zipkin_reads_them() {
         assert_eq!(proto::check_list(*format, &body), Ok(()), "{}", path.display());
         assert_eq!(proto::detect(&body), Some(*format), "{}", path.display());
         let mut batch = SpanBatch::new();
-        assert_eq!(proto::decode(*format, &body, &mut batch), Ok(()), "{}", path.display());
+        assert_eq!(
+            proto::decode(*format, &body, &mut batch),
+            Ok(()),
+            "{}",
+            path.display()
+        );
         let spans: Vec<Span> = batch.iter().map(|span| span.to_span()).collect();
         let written = String::from_utf8(proto::encode(Format::JsonV2, &spans)).expect("UTF-8");
         let mut expected = path.clone().into_os_string();

@@ -69,8 +69,11 @@ def rows(document):
     ]
 
 
-def difference(request, zipkin, tracehound):
-    """None if the answers are equal, else what differs first, in words."""
+def difference(zipkin, tracehound, normalise):
+    """None if the answers are equal, else what differs first, in words.
+
+    `normalise` takes the JSON of an answer and takes away what may differ.
+    """
     if zipkin.status != tracehound.status:
         return f"status {zipkin.status} against {tracehound.status}"
     if zipkin.body == tracehound.body == b"":
@@ -82,8 +85,8 @@ def difference(request, zipkin, tracehound):
     if zipkin.media_type != "application/json":
         return "body"
     return first_difference(
-        normalised(request, json.loads(zipkin.body)),
-        normalised(request, json.loads(tracehound.body)),
+        normalise(json.loads(zipkin.body)),
+        normalise(json.loads(tracehound.body)),
         "$",
     )
 
@@ -93,8 +96,9 @@ def content_kind(answer):
     return "text" if answer.media_type.startswith("text/") else answer.media_type
 
 
-def normalised(request, value):
-    path = request.split("?")[0].split(" ")[-1]
+def unordered(path, value):
+    """The answer of `path`, with what Zipkin leaves unordered in an order of its own."""
+    path = path.split("?")[0]
     if path.endswith("/traces") or path.endswith("/traceMany"):
         return ordered_ties([sorted(trace, key=canonical) for trace in value])
     if "/trace/" in path or path.endswith("/dependencies"):
@@ -103,12 +107,12 @@ def normalised(request, value):
 
 
 def ordered_ties(traces):
-    """Neighbours whose ids share the low 64 bits, in the order of their whole ids."""
+    """The traces, with neighbours whose ids share the low 64 bits in an order of their own."""
     result = []
     for trace in traces:
         position = len(result)
         while position > 0 and low64(result[position - 1]) == low64(trace):
-            if result[position - 1][0]["traceId"] <= trace[0]["traceId"]:
+            if canonical(result[position - 1]) <= canonical(trace):
                 break
             position -= 1
         result.insert(position, trace)
@@ -116,7 +120,7 @@ def ordered_ties(traces):
 
 
 def low64(trace):
-    return trace[0]["traceId"][-16:]
+    return trace[0]["traceId"][-16:] if trace else None
 
 
 def canonical(value):

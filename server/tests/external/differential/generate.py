@@ -14,7 +14,11 @@ BATCH_SPANS_MAX = 150
 
 
 class Generator:
-    """Makes batches of spans that start between 30 hours and one hour before `now_us`."""
+    """Makes batches of spans that start 2 to 22 or, fewer, 25 to 31 hours before `now_us`.
+
+    Windows that end "now" begin in the gaps (an hour ago, a day ago), because for each server it is
+    a little later when it is asked.
+    """
 
     def __init__(self, seed, now_us):
         self.random = random.Random(seed)
@@ -62,9 +66,8 @@ class Generator:
     def unused_time(self):
         """A time in µs whose millisecond no other trace has, so that the order of traces is sure."""
         while True:
-            back_us = self.random.randint(HOUR_US, 22 * HOUR_US)
-            if self.chance(0.1):
-                back_us += 8 * HOUR_US  # mostly before the default lookback of a day
+            begin, end = self.random.choice([(2, 22)] * 9 + [(25, 31)])
+            back_us = self.random.randint(begin * HOUR_US, end * HOUR_US)
             time_us = self.now_us - back_us
             if time_us // 1000 not in self.used_ms:
                 self.used_ms.add(time_us // 1000)

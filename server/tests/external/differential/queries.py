@@ -5,7 +5,8 @@ from urllib.parse import quote
 
 from vocabulary import ANNOTATIONS, AUTOCOMPLETE_KEYS, SERVICES, SPAN_NAMES, TAGS
 
-DAY_MS = 86_400_000
+HOUR_MS = 3_600_000
+DAY_MS = 24 * HOUR_MS
 
 
 class Queries:
@@ -56,16 +57,18 @@ class Queries:
         return path("traces", parameters, self.random)
 
     def window(self):
-        """None, or one of minutes to days that ends inside, after or before the data."""
+        """None, or one that ends inside, after or before the data. One that ends "now" must not
+        begin among the data: see `Generator`."""
         window = {}
         if self.chance(0.7):
             window["endTs"] = self.now_ms - self.random.choice(
                 [0, self.random.randint(0, DAY_MS), self.random.randint(0, DAY_MS), 20 * DAY_MS]
             )
+        lookbacks = [1, 60_000, HOUR_MS, DAY_MS, 3 * DAY_MS, 10**12, 9 * 10**12]
+        if "endTs" in window:
+            lookbacks += [5 * HOUR_MS, 11 * HOUR_MS]
         if self.chance(0.7):
-            window["lookback"] = self.random.choice(
-                [1, 60_000, 3_600_000, 6 * 3_600_000, DAY_MS, 3 * DAY_MS, 10**12, 9 * 10**12]
-            )
+            window["lookback"] = self.random.choice(lookbacks)
         return window
 
     def cased(self, words):

@@ -24,7 +24,7 @@ import bodies
 import servers
 import surface
 import wire
-from compare import Answer, difference, read_excuses, shortened
+from compare import Answer, difference, read_excuses, shortened, unordered
 from generate import Generator
 from queries import Queries
 from vocabulary import AUTOCOMPLETE_KEYS
@@ -80,7 +80,8 @@ class Comparison:
         """Zipkin's answer to the request, after comparing ours with it."""
         zipkin = self.zipkin.ask(method, path, body, headers)
         ours = self.ours.ask(method, path, body, headers)
-        self.compare(method, path, body, zipkin, ours)
+        what = difference(zipkin, ours, lambda value: unordered(path, value))
+        self.keep(method, path, body, zipkin, ours, what)
         return zipkin
 
     def check(self, check):
@@ -90,15 +91,15 @@ class Comparison:
             answer = peer.ask(check.method, check.path, check.body, check.send)
             summary = json.dumps(check.summary(answer)).encode()
             answers.append(Answer(answer.status, "application/json", summary))
-        self.compare(check.method, check.path, check.body, *answers)
+        what = difference(*answers, lambda value: value)
+        self.keep(check.method, check.path, check.body, *answers, what)
 
-    def compare(self, method, path, body, zipkin, ours):
+    def keep(self, method, path, body, zipkin, ours, what):
         self.statuses[zipkin.status] += 1
         self.answered += zipkin.status == 200 and zipkin.body != b"[]"
         request = f"{method} {path}"
         if body is not None:
             request += f" {body[:200].decode(errors='backslashreplace')}"
-        what = difference(request, zipkin, ours)
         if what is None:
             return
         if any(excuse.covers(request, zipkin, ours) for excuse in self.excuses):

@@ -66,11 +66,18 @@ struct Summarizer {
     end: Option<u64>,
     span_count: usize,
     error_count: usize,
-    services: BTreeMap<String, ServiceSummary>,
+    services: BTreeMap<String, Recorded>,
+}
+
+/// What one service recorded of the spans read so far.
+#[derive(Default)]
+struct Recorded {
+    span_count: usize,
+    versions: BTreeSet<String>,
 }
 
 /// Which of several spans without a parent is the root, the least: one that began the trace rather than joined
-/// it, then the first in time; the identifier makes the choice the same whatever the order of spans.
+/// it, then the first in time, then the one with the least identifier.
 type RootRank = (bool, u64, SpanId);
 
 impl Summarizer {
@@ -96,16 +103,9 @@ impl Summarizer {
         let Some(name) = span.local_service_name() else {
             return;
         };
-        if !self.services.contains_key(name) {
-            let new = ServiceSummary {
-                service_name: name.to_owned(),
-                span_count: 0,
-                versions: BTreeSet::new(),
-            };
-            self.services.insert(name.to_owned(), new);
-        }
-        let Some(service) = self.services.get_mut(name) else {
-            return;
+        let service = match self.services.get_mut(name) {
+            Some(service) => service,
+            None => self.services.entry(name.to_owned()).or_default(),
         };
         service.span_count += 1;
         let version = version_tags.iter().find_map(|tag| span.tag(tag));
@@ -138,8 +138,17 @@ impl Summarizer {
             duration: duration.filter(|duration| *duration > 0),
             span_count: self.span_count,
             error_count: self.error_count,
-            services: self.services.into_values().collect(),
+            services: self.services.into_iter().map(service_summary).collect(),
         })
+    }
+}
+
+fn service_summary((service_name, recorded): (String, Recorded)) -> ServiceSummary {
+    let Recorded { span_count, versions } = recorded;
+    ServiceSummary {
+        service_name,
+        span_count,
+        versions,
     }
 }
 

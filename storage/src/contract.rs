@@ -289,6 +289,28 @@ pub async fn check(
     }
 }
 
+/// Runs one case, `group/case`: to look into a failure, or to see that a faulty store is found out.
+///
+/// # Errors
+/// Why it failed, or that there is no such case, or that the store does not declare the capability it needs.
+pub async fn check_case(
+    open: impl Fn(StoreOptions) -> BoxFuture<'static, Stores>,
+    name: &str,
+) -> Result<(), String> {
+    for group in GROUPS {
+        for case in group.cases {
+            if name.strip_prefix(group.name) == Some(&format!("/{}", case.name)) {
+                return match run_case(case, open((group.options)()).await).await {
+                    Outcome::Passed => Ok(()),
+                    Outcome::NotOffered => Err("the store does not declare what it needs".to_owned()),
+                    Outcome::Failed(reason) => Err(reason),
+                };
+            }
+        }
+    }
+    Err(format!("{name}: there is no such case"))
+}
+
 enum Outcome {
     Passed,
     NotOffered,

@@ -57,3 +57,42 @@ impl Autocomplete {
             .unwrap_or_default()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use model::{SpanId, TraceId};
+
+    use super::*;
+
+    fn tagged(value: &str) -> Span {
+        Span {
+            trace_id: TraceId::new(0, 1).unwrap(),
+            parent_id: None,
+            id: SpanId::new(1),
+            kind: None,
+            name: None,
+            timestamp: None,
+            duration: None,
+            local_endpoint: None,
+            remote_endpoint: None,
+            annotations: Vec::new(),
+            tags: vec![("key".to_owned(), value.to_owned())],
+            debug: false,
+            shared: false,
+        }
+    }
+
+    #[test]
+    fn a_key_with_values_without_end_does_not_fill_the_memory() {
+        let options = StoreOptions {
+            autocomplete_keys: vec!["key".to_owned()],
+            ..StoreOptions::default()
+        };
+        let autocomplete = Autocomplete::new(&options);
+        let megabyte = |letter: &str| tagged(&letter.repeat(1 << 20));
+        autocomplete.insert(&["a", "b", "c", "d", "e", "d"].map(megabyte));
+        assert_eq!(autocomplete.values("key").len(), VALUES_BYTES_MAX >> 20);
+        autocomplete.insert(&[tagged("f")]);
+        assert!(!autocomplete.values("key").contains(&"f".to_owned()));
+    }
+}

@@ -137,6 +137,37 @@ mod tests {
     }
 
     #[tokio::test]
+    async fn a_service_that_stays_forgets_the_traces_that_go() {
+        let store = store(3);
+        // Most of these numbers fall into one shard.
+        for (number, trace) in (1..).zip([1, 1 + 34, 1 + 55, 1 + 89, 1 + 144]) {
+            let shared = span(94, 0, 0).local_endpoint;
+            accept(
+                &store,
+                [Span {
+                    local_endpoint: shared,
+                    ..span(trace, 1, number)
+                }],
+            )
+            .await;
+        }
+        let entries = |shard: &crate::Shard| shard.by_time(Some("service-94")).map_or(0, |index| index.len());
+        assert_eq!(
+            store
+                .shards
+                .iter()
+                .map(|shard| entries(&shard.read()))
+                .sum::<usize>(),
+            3
+        );
+        assert_eq!(
+            store.span_names("service-94").await.unwrap(),
+            ["name-145", "name-56", "name-90"]
+        );
+        assert_eq!(store.remote_service_names("service-94").await.unwrap().len(), 3);
+    }
+
+    #[tokio::test]
     async fn sending_again_evicts_nothing() {
         let store = store(2);
         accept(&store, [span(1, 1, 1), span(2, 1, 2)]).await;

@@ -28,7 +28,7 @@ const ENTRIES_A_READ: usize = 32;
 pub(crate) struct Candidates<'a> {
     shards: &'a [RwLock<Shard>],
     service_name: Option<&'a str>,
-    end: u64,
+    window: (u64, u64),
     runs: Vec<Run>,
     frontier: BinaryHeap<(u64, Next)>,
     seen: HashSet<u64>,
@@ -72,7 +72,7 @@ impl<'a> Candidates<'a> {
         let mut candidates = Self {
             shards,
             service_name,
-            end: window.1,
+            window,
             runs,
             frontier,
             seen: HashSet::new(),
@@ -94,15 +94,18 @@ impl<'a> Candidates<'a> {
             run.entries = run.cursor.read(by_time, ENTRIES_A_READ).into();
         }
         if let Some((bound, _)) = run.entries.front() {
-            self.frontier.push(((*bound).min(self.end), Next::Run(index)));
+            self.frontier
+                .push(((*bound).min(self.window.1), Next::Run(index)));
         }
     }
 
-    /// The bound of a trace met at a place: what it really reaches, which is often much less than the place.
+    /// The bound of a trace met at a place: what it really reaches, which is often much less than the place, or
+    /// not into the window at all.
     fn sharpen(&self, low: u64) -> Option<u64> {
         let shard = self.shards[shard_index(low)].read();
-        let (_, last) = shard.trace(low)?.extent()?;
-        Some(last.min(self.end))
+        let (first, last) = shard.trace(low)?.extent()?;
+        let (start, end) = self.window;
+        (first <= end && last >= start).then_some(last.min(end))
     }
 }
 
@@ -199,6 +202,89 @@ impl<'a> Search<'a> {
         Found {
             traces: traces.map(Arc::unwrap_or_clone).collect(),
             completeness: Completeness::Complete,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use model::{Endpoint, SpanBatch, SpanId};
+    use storage::{SpanSink, TraceQueryBuilder};
+
+    use super::*;
+    use crate::{MemoryConfig, MemoryStore};
+
+    const TRACES: u64 = 20_000;
+
+    /// A trace each 10 ms, from the epoch on, of one service.
+    async fn busy_store() -> MemoryStore {
+        let store = MemoryStore::new(MemoryConfig::default());
+        let mut batch = SpanBatch::new();
+        for low in 1..=TRACES {
+            batch.push_span(&Span {
+                trace_id: TraceId::new(0, low).unwrap(),
+                parent_id: None,
+                id: SpanId::new(1),
+                kind: None,
+                name: None,
+                timestamp: Some(low * 10_000),
+                duration: None,
+                local_endpoint: Some(Endpoint {
+                    service_name: Some("web".to_owned()),
+                    ..Endpoint::default()
+                }),
+                remote_endpoint: None,
+                annotations: Vec::new(),
+                tags: Vec::new(),
+                debug: false,
+                shared: false,
+            });
+        }
+        store.accept(&batch).await.unwrap();
+        store
+    }
+
+    #[tokio::test]
+    async fn candidates_come_newest_first_and_few_are_read_ahead() {
+        let store = busy_store().await;
+        for end in [TRACES * 10_000, TRACES * 5_000] {
+            let mut candidates = Candidates::new(&store.shards, Some("web"), (0, end));
+            let first: Vec<_> = candidates.by_ref().take(10).collect();
+            let expected: Vec<_> = (0..10)
+                .map(|back| (end - back * 10_000, end / 10_000 - back))
+                .collect();
+            assert_eq!(first, expected);
+            assert!(
+                candidates.seen.len() < 100,
+                "{} traces looked up",
+                candidates.seen.len()
+            );
+        }
+    }
+
+    #[tokio::test]
+    async fn a_search_for_the_newest_is_decided_early_and_others_are_not() {
+        let store = busy_store().await;
+        for (order, decided) in [
+            (Order::Newest, true),
+            (Order::Slowest, false),
+            (Order::Errors, false),
+        ] {
+            let builder = TraceQueryBuilder {
+                end_ts: 1 << 40,
+                lookback: 1 << 40,
+                limit: 5,
+                order,
+                ..TraceQuery::builder()
+            };
+            let query = builder.build().unwrap();
+            let mut search = Search::new(&query, true);
+            for low in (TRACES - 4)..=TRACES {
+                assert!(!search.is_decided(u64::MAX));
+                search.consider(store.snapshot(low).unwrap());
+            }
+            assert_eq!(search.is_decided((TRACES - 5) * 10_000), decided, "{order:?}");
+            assert!(!search.is_decided((TRACES - 3) * 10_000), "a newer one may come");
         }
     }
 }

@@ -1,5 +1,7 @@
 //! Random spans and random questions: the store answers as a list of spans that is searched from end to end.
 
+#![allow(clippy::unwrap_used, reason = "an error in a helper of a test is a failure of the test")]
+
 use std::collections::{BTreeMap, BTreeSet};
 
 use model::{Annotation, DependencyLink, DependencyLinker, Endpoint, Kind, Span, SpanBatch, SpanId, TraceId};
@@ -87,8 +89,11 @@ fn service() -> impl Strategy<Value = Option<String>> {
     of(select(vec!["a", "b", "c"]).prop_map(str::to_owned))
 }
 
+/// Most of them fall into one shard, so that what they share there must be told apart, too.
+const LOWS: [u64; 5] = [1, 2, 1 + 34, 1 + 55, 1 + 89];
+
 fn trace_id() -> impl Strategy<Value = TraceId> {
-    (0..3u64, 1..6u64).prop_map(|(high, low)| TraceId::new(high, low).unwrap())
+    (0..3u64, select(LOWS.to_vec())).prop_map(|(high, low)| TraceId::new(high, low).unwrap())
 }
 
 /// From one to 20 seconds after the epoch: on the bounds of windows and on either side of them, within the reach
@@ -228,7 +233,7 @@ async fn assert_names(model: &Model, store: &MemoryStore) {
 
 async fn assert_equal(model: &Model, store: &MemoryStore, queries: &[TraceQueryBuilder]) {
     assert_eq!(store.span_count(), model.spans.len());
-    for (high, low) in (0..3).flat_map(|high| (1..6).map(move |low| (high, low))) {
+    for (high, low) in (0..3).flat_map(|high| LOWS.map(|low| (high, low))) {
         let trace_id = TraceId::new(high, low).unwrap();
         assert_eq!(
             sorted(store.trace(trace_id).await.unwrap()),

@@ -1,6 +1,6 @@
 //! The battery finds out a store that is wrong in one thing: a fault each, and the case it must fail.
 
-#![allow(clippy::unwrap_used, reason = "an error in a helper of a test is a failure of the test")]
+#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 use std::collections::{BTreeMap, BTreeSet, HashSet};
 use std::sync::{Arc, Mutex};

@@ -1,6 +1,6 @@
 //! Random spans and random questions: the store answers as a list of spans that is searched from end to end.
 
-#![allow(clippy::unwrap_used, reason = "an error in a helper of a test is a failure of the test")]
+#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 use std::collections::{BTreeMap, BTreeSet};
 

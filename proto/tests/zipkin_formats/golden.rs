@@ -1,10 +1,10 @@
 //! Holds our readers and writers to what Zipkin's own did with the same input.
 //!
 //! `testdata/zipkin_*.json` are arrays of observations of `SpanBytesDecoder` and `SpanBytesEncoder` of
-//! `io.zipkin.zipkin2:zipkin:3.6.0`. A reading has an input, `hex` or `text`, and either `spans`, as Zipkin
-//! wrote them in v2 JSON, or the message of its `error`. Where we differ on purpose, `ours` has our outcome in
-//! the same form and `because` the reason. Gson's advice, a link in some of its messages, is left out. A
-//! writing has `spans` and, for each format, what was written of them, bytes as hexadecimal.
+//! Zipkin 3.6.1 (the core library that its server holds). A reading has an input, `hex` or `text`, and either
+//! `spans`, as Zipkin wrote them in v2 JSON, or the message of its `error`. Where we differ on purpose, `ours`
+//! has our outcome in the same form and `because` the reason. Gson's advice, a link in some of its messages, is
+//! left out. A writing has `spans` and, for each format, what was written of them, bytes as hexadecimal.
 
 use model::{Span, SpanBatch};
 use proto::Format;

@@ -322,3 +322,92 @@ impl DiskFile for LossyFile {
         Ok(self.machine.lock().files[self.inode].live.len() as u64)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn read(disk: &LossyDisk, name: &str) -> Vec<u8> {
+        let file = disk.open(name).unwrap();
+        let mut bytes = vec![0; file.len().unwrap() as usize];
+        file.read_exact_at(&mut bytes, 0).unwrap();
+        bytes
+    }
+
+    /// A disk with a durable file of four sectors of ones, over which twos were written.
+    fn overwritten() -> LossyDisk {
+        let disk = LossyDisk::new();
+        let file = disk.create("file").unwrap();
+        file.write_all_at(&[1; 2048], 0).unwrap();
+        file.sync().unwrap();
+        disk.sync_directory("").unwrap();
+        file.write_all_at(&[2; 2048], 0).unwrap();
+        disk
+    }
+
+    #[test]
+    fn a_crash_keeps_what_was_synced_and_any_part_of_the_rest() {
+        let disk = overwritten();
+        assert_eq!(read(&disk, "file"), [2; 2048]);
+        assert_eq!(read(&disk.crash(0), "file"), [1; 2048]);
+        let outcomes: Vec<_> = (1..200).map(|seed| read(&disk.crash(seed), "file")).collect();
+        assert!(outcomes.contains(&vec![1; 2048]) && outcomes.contains(&vec![2; 2048]));
+        let torn = |bytes: &&Vec<u8>| bytes.is_sorted_by(|a, b| a >= b) && bytes[0] != bytes[2047];
+        assert!(
+            outcomes.iter().any(|bytes| torn(&bytes)),
+            "a beginning of the write"
+        );
+        assert!(
+            outcomes.iter().any(|bytes| bytes[0] < bytes[2047]),
+            "sectors without those before them"
+        );
+        assert_eq!(read(&disk.crash(5), "file"), read(&disk.crash(5), "file"));
+        assert_eq!(read(&disk, "file"), [2; 2048], "the crashed disk goes on");
+    }
+
+    #[test]
+    fn names_survive_in_the_order_of_their_changes() {
+        let disk = overwritten();
+        disk.rename("file", "renamed").unwrap();
+        disk.create("new").unwrap();
+        disk.remove("new").unwrap();
+        let names = |disk: &LossyDisk| -> Vec<_> {
+            disk.list("").unwrap().into_iter().map(|(name, _)| name).collect()
+        };
+        assert_eq!(names(&disk.crash(0)), ["file"]);
+        let stages = [vec!["file"], vec!["renamed"], vec!["new", "renamed"]];
+        assert!((1..50).all(|seed| stages.iter().any(|stage| names(&disk.crash(seed)) == *stage)));
+        assert!((1..50).any(|seed| names(&disk.crash(seed)) == ["new", "renamed"]));
+        disk.sync_directory("").unwrap();
+        assert_eq!(names(&disk.crash(0)), ["renamed"]);
+        assert_eq!(disk.open("file").unwrap_err().kind(), io::ErrorKind::NotFound);
+        assert_eq!(disk.create("a/b").unwrap_err().kind(), io::ErrorKind::NotFound);
+    }
+
+    #[test]
+    fn it_fails_as_told() {
+        let disk = overwritten();
+        let file = disk.open("file").unwrap();
+        disk.fill_up(2100);
+        assert_eq!(
+            file.write_all_at(&[3; 100], 2040).unwrap_err().kind(),
+            io::ErrorKind::StorageFull
+        );
+        assert_eq!(file.len().unwrap(), 2100, "what fits is written");
+        file.write_all_at(&[3; 100], 2000).unwrap();
+        disk.heal();
+        disk.tear_next_write(1);
+        assert!(file.write_all_at(&[4, 4], 0).is_err());
+        assert_eq!(read(&disk, "file")[..2], [4, 2]);
+        disk.fail_syncs();
+        assert!(file.sync().is_err() && disk.sync_directory("").is_err());
+        assert_eq!(read(&disk.crash(0), "file"), [1; 2048]);
+        disk.heal();
+        let operations = disk.operations();
+        disk.fail_after(1);
+        file.sync().unwrap();
+        assert!(disk.create("late").is_err() && file.write_all_at(&[5], 0).is_err());
+        assert_eq!(disk.operations(), operations + 3);
+        assert_eq!(read(&disk.crash(0), "file").len(), 2100);
+    }
+}

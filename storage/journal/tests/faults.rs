@@ -256,6 +256,10 @@ fn damage_in_a_file_before_the_last_is_an_error_even_at_its_end() {
     );
 }
 
+fn file(number: u64) -> String {
+    format!("journal/{number:016}.log")
+}
+
 #[test]
 fn missing_and_foreign_files_are_named() {
     let fresh = || {
@@ -268,24 +272,22 @@ fn missing_and_foreign_files_are_named() {
         journal.close().unwrap();
         disk
     };
-    let file = |number| format!("journal/{number:016}.log");
-    let damage: [(&str, &dyn Fn(&LossyDisk)); 6] = [
-        ("0000000000000003.log is damaged", &|disk| {
+    type Damage = fn(&LossyDisk);
+    let damage: [(&str, Damage); 6] = [
+        ("0000000000000003.log is damaged", |disk| {
             disk.remove(&file(2)).unwrap()
         }),
-        ("files before it are missing", &|disk| {
+        ("files before it are missing", |disk| {
             disk.remove(&file(1)).unwrap()
         }),
-        ("durable at the checkpoint", &|disk| {
-            disk.remove(&file(4)).unwrap()
-        }),
-        ("checkpoint is damaged", &|disk| {
+        ("durable at the checkpoint", |disk| disk.remove(&file(4)).unwrap()),
+        ("checkpoint is damaged", |disk| {
             disk.remove("journal/checkpoint").unwrap()
         }),
-        ("neither slot is whole", &|disk| {
+        ("neither slot is whole", |disk| {
             change(disk, "journal/checkpoint", 0, 1024, |_| 7)
         }),
-        ("neither copy of its header", &|disk| {
+        ("neither copy of its header", |disk| {
             change(disk, &file(2), 0, 1024, |_| 7)
         }),
     ];

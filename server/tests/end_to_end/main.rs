@@ -1,0 +1,12 @@
+//! Starts the real binary and speaks raw HTTP to it: what a client, an operator and somebody hostile see.
+
+#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+
+mod client;
+mod process;
+
+mod collecting;
+mod configuring;
+mod connections;
+mod operating;
+mod restarting;

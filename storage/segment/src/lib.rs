@@ -43,6 +43,8 @@ mod dependencies;
 mod search;
 
 #[cfg(test)]
+mod seal_tests;
+#[cfg(test)]
 mod testing;
 
 pub use api::{SegmentStore, StoreStats};

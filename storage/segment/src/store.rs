@@ -164,7 +164,7 @@ impl Store {
     }
 
     /// Takes the position of the next record, which is not let go until the ticket is.
-    fn ticket(&self) -> Ticket<'_> {
+    pub(crate) fn ticket(&self) -> Ticket<'_> {
         let mut tickets = self.tickets.lock();
         let position = self.journal.end();
         *tickets.entry(position).or_default() += 1;
@@ -246,7 +246,8 @@ impl Store {
     }
 }
 
-struct Ticket<'s> {
+/// Holds back the checkpoint while a record is between the journal and the head.
+pub(crate) struct Ticket<'s> {
     store: &'s Store,
     position: Position,
 }

@@ -16,12 +16,35 @@ use crate::DecodeError;
 /// How deep a value that nobody asked for may be nested: one bit of a `u64` a level.
 const SKIPPED_LEVELS_MAX: u32 = 64;
 
-/// A string or a number as it stands in the text.
+/// A string or a number as it stands in the text: 32 bits each of its start and its end, and the highest bit
+/// says whether there are escapes. One integer, because results of it are then returned in registers; as a
+/// struct it made reading a third slower.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Raw {
-    start: usize,
-    end: usize,
-    escaped: bool,
+pub(crate) struct Raw(u64);
+
+const _: () = assert!(
+    crate::BODY_BYTES_MAX * 3 < 1 << 31,
+    "31 bits reach to the end, even of replaced UTF-8"
+);
+
+impl Raw {
+    const ESCAPED: u64 = 1 << 63;
+
+    fn new(start: usize, end: usize, escaped: bool) -> Self {
+        Self(start as u64 | (end as u64) << 32 | if escaped { Self::ESCAPED } else { 0 })
+    }
+
+    fn start(self) -> usize {
+        self.0 as u32 as usize
+    }
+
+    fn end(self) -> usize {
+        ((self.0 & !Self::ESCAPED) >> 32) as usize
+    }
+
+    fn is_escaped(self) -> bool {
+        self.0 & Self::ESCAPED != 0
+    }
 }
 
 /// A place in a JSON text, all of which is in a batch already.
@@ -78,11 +101,13 @@ impl<'a> Cursor<'a> {
     }
 
     /// After a member: whether another follows, whose key is to be read next. If not, the object is left.
+    #[inline]
     pub(crate) fn more_members(&mut self) -> Result<bool> {
         self.comma_or(b'}')
     }
 
     /// The key of a member, and the colon.
+    #[inline]
     pub(crate) fn key(&mut self) -> Result<Raw> {
         if self.peek()? != b'"' {
             return Err(Fault::malformed());
@@ -93,11 +118,13 @@ impl<'a> Cursor<'a> {
     }
 
     /// Passes over `null`, if that is what follows.
+    #[inline]
     pub(crate) fn null(&mut self) -> Result<bool> {
         Ok(matches!(self.peek()?, b'n' | b'N') && self.keyword("null"))
     }
 
     /// A string, or a number as it is written.
+    #[inline]
     pub(crate) fn string(&mut self) -> Result<Raw> {
         match self.peek()? {
             b'"' => self.quoted(),
@@ -132,9 +159,10 @@ impl<'a> Cursor<'a> {
     }
 
     /// The characters that a string means.
+    #[inline]
     pub(crate) fn characters(&self, raw: Raw) -> Result<Cow<'a, str>> {
-        let characters = &self.text[raw.start..raw.end];
-        if raw.escaped {
+        let characters = &self.text[raw.start()..raw.end()];
+        if raw.is_escaped() {
             unescape(characters).map(Cow::Owned).ok_or_else(Fault::malformed)
         } else {
             Ok(Cow::Borrowed(characters))
@@ -142,11 +170,12 @@ impl<'a> Cursor<'a> {
     }
 
     /// A string as text of the batch: where it is already, or unescaped and added.
+    #[inline]
     pub(crate) fn text(&self, raw: Raw, batch: &mut SpanBatch) -> Result<Text> {
-        if raw.escaped {
+        if raw.is_escaped() {
             Ok(batch.add_text(&self.characters(raw)?))
         } else {
-            Ok(Text::new(self.base + raw.start, raw.end - raw.start))
+            Ok(Text::new(self.base + raw.start(), raw.end() - raw.start()))
         }
     }
 
@@ -218,7 +247,7 @@ impl<'a> Cursor<'a> {
         found
     }
 
-    #[inline]
+    #[inline(always)]
     fn quoted(&mut self) -> Result<Raw> {
         let bytes = self.text.as_bytes();
         let start = self.at + 1;
@@ -235,7 +264,7 @@ impl<'a> Cursor<'a> {
             }
         }
         self.at = end + 1;
-        Ok(Raw { start, end, escaped })
+        Ok(Raw::new(start, end, escaped))
     }
 
     fn number(&mut self) -> Result<Raw> {
@@ -265,11 +294,7 @@ impl<'a> Cursor<'a> {
             end = digits(end + 1 + usize::from(is(end + 1, b"+-")))?;
         }
         self.at = end;
-        Ok(Raw {
-            start,
-            end,
-            escaped: false,
-        })
+        Ok(Raw::new(start, end, false))
     }
 
     fn integer(&mut self, expected: &str, least: i64, most: i64) -> Result<i64> {
@@ -364,8 +389,8 @@ impl<'a> Cursor<'a> {
             b'-' | b'0'..=b'9' => match self.number() {
                 Ok(raw) => (
                     "NUMBER",
-                    if is_java_long(&self.text[raw.start..raw.end]) {
-                        raw.end - start
+                    if is_java_long(&self.text[raw.start()..raw.end()]) {
+                        raw.end() - start
                     } else {
                         0
                     },

@@ -43,6 +43,8 @@ pub(crate) struct ServerConfig {
     pub(crate) connections_max: usize,
     /// From the first wait for a request's head to its last byte; also how long an idle connection is kept.
     pub(crate) head_timeout: Duration,
+    /// How long a client may take no byte of an answer.
+    pub(crate) answer_timeout: Duration,
     /// How long a stopping server waits for the requests it has.
     pub(crate) drain_timeout: Duration,
     pub(crate) allowed_origins: AllowedOrigins,
@@ -194,6 +196,7 @@ fn read_server(reader: &mut Reader<'_>) -> ServerConfig {
         port: reader.read("QUERY_PORT", parse::port),
         connections_max: reader.read("CONNECTIONS_MAX", parse::count),
         head_timeout: reader.read("REQUEST_HEAD_TIMEOUT", parse::duration),
+        answer_timeout: reader.read("ANSWER_TIMEOUT", parse::duration),
         drain_timeout: reader.read("DRAIN_TIMEOUT", parse::duration),
         allowed_origins: reader.read("ZIPKIN_QUERY_ALLOWED_ORIGINS", parse::origins),
     }

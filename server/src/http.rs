@@ -10,6 +10,7 @@ mod operations;
 mod process;
 mod requests;
 mod serve;
+mod stream;
 
 use std::any::Any;
 use std::sync::Arc;

@@ -33,6 +33,7 @@ pub(crate) async fn run(config: Config) -> anyhow::Result<()> {
     let limits = ServeLimits {
         connections_max: config.server.connections_max,
         head_timeout: config.server.head_timeout,
+        answer_timeout: config.server.answer_timeout,
         drain_timeout: config.server.drain_timeout,
     };
     if !http::serve(listener, application, limits, stop).await {

@@ -192,9 +192,9 @@ fn text_length(rest: &str, before: Option<char>) -> Option<usize> {
     if rest.starts_with('"') {
         return Some(escaped_length(rest, '"'));
     }
-    if rest.starts_with('\'') {
+    if let Some(quoted) = rest.strip_prefix('\'') {
         // A character, not a lifetime: closed after one character or an escape.
-        let mut following = rest[1..].chars();
+        let mut following = quoted.chars();
         let closed = match following.next()? {
             '\\' => true,
             _ => following.next() == Some('\''),

@@ -42,6 +42,7 @@ pub(super) const SETTINGS: &[Setting] = &[
     setting("QUERY_PORT", &[], "9411", "Port to listen on; 0 is any free one"),
     setting("CONNECTIONS_MAX", &[], "8192", "Connections served at one time; more wait to be accepted"),
     setting("REQUEST_HEAD_TIMEOUT", &[], "15s", "How long a connection may take to send a request's head, or stay idle"),
+    setting("ANSWER_TIMEOUT", &[], "30s", "How long a client may take no byte of an answer"),
     setting("DRAIN_TIMEOUT", &[], "10s", "How long a stopping server waits for the requests it is answering"),
     setting("ZIPKIN_QUERY_ALLOWED_ORIGINS", &[], "*", "Origins whose pages may read the API: * or a comma list"),
     // Spans coming in.

@@ -7,12 +7,14 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use axum::Router;
-use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
+use hyper_util::rt::{TokioExecutor, TokioTimer};
 use hyper_util::server::conn::auto;
 use hyper_util::service::TowerToHyperService;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
 use tokio::time::{sleep, timeout};
+
+use super::stream::ImpatientStream;
 
 /// What an HTTP/2 client that knows its server sends first.
 const PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
@@ -40,6 +42,8 @@ pub(crate) struct ServeLimits {
     pub(crate) connections_max: usize,
     /// To send a request's head, from the first wait for it.
     pub(crate) head_timeout: Duration,
+    /// To take any byte of an answer.
+    pub(crate) answer_timeout: Duration,
     /// To finish what is being answered when the server stops.
     pub(crate) drain_timeout: Duration,
 }
@@ -68,7 +72,7 @@ pub(crate) async fn serve(
                     builder: Arc::clone(&builder),
                     slot,
                 };
-                tokio::spawn(connection.serve(application.clone(), limits.head_timeout, watcher.clone()));
+                tokio::spawn(connection.serve(application.clone(), limits, watcher.clone()));
             }
             Err(error) => {
                 tracing::warn!(%error, "cannot accept a connection");
@@ -121,7 +125,7 @@ struct Connection {
 }
 
 impl Connection {
-    async fn serve(self, application: Router, head_timeout: Duration, mut stopping: watch::Receiver<bool>) {
+    async fn serve(self, application: Router, limits: ServeLimits, mut stopping: watch::Receiver<bool>) {
         let Self {
             stream,
             builder,
@@ -133,14 +137,15 @@ impl Connection {
         }
         // hyper waits for the first bytes as long as it takes, so they are waited for here.
         let spoke = tokio::select! {
-            spoke = timeout(head_timeout, first_bytes(&stream)) => matches!(spoke, Ok(Ok(true))),
+            spoke = timeout(limits.head_timeout, first_bytes(&stream)) => matches!(spoke, Ok(Ok(true))),
             () = stopped(&mut stopping) => false,
         };
         if !spoke {
             return;
         }
         let service = TowerToHyperService::new(application);
-        let mut connection = pin!(builder.serve_connection(TokioIo::new(stream), service));
+        let mut connection =
+            pin!(builder.serve_connection(ImpatientStream::new(stream, limits.answer_timeout), service));
         let outcome = tokio::select! {
             outcome = connection.as_mut() => outcome,
             () = stopped(&mut stopping) => {

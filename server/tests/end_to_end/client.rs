@@ -115,6 +115,12 @@ impl Connection {
         self.take(length)
     }
 
+    /// How many bytes come until the connection ends.
+    pub(crate) fn bytes_to_the_end(&mut self) -> usize {
+        while self.read_more() {}
+        self.ahead.len()
+    }
+
     /// True if the server closes the connection, whatever it sends before that.
     pub(crate) fn is_closed(&mut self) -> bool {
         while self.read_more() {}

@@ -143,11 +143,44 @@ fn more_connections_than_allowed_wait_for_their_turn() {
 }
 
 #[test]
+fn who_does_not_read_its_answer_is_let_go_while_others_are_served() {
+    let server = Server::start(&[("ANSWER_TIMEOUT", "500ms")]);
+    let value = "v".repeat(4 << 20);
+    for id in 1..=10 {
+        let span = format!(r#"[{{"traceId":"1","id":"{id:x}","tags":{{"a":"{value}"}}}}]"#);
+        assert_eq!(server.post(span).status, 202);
+    }
+    let mut unread = server.connect();
+    unread.send("GET /api/v2/trace/1 HTTP/1.1\r\nhost: test\r\n\r\n");
+    let begin = Instant::now();
+    while begin.elapsed() < Duration::from_secs(2) {
+        assert_eq!(server.get("/health").status, 200);
+    }
+    let received = unread.bytes_to_the_end();
+    assert!(received < 30 << 20, "all of it was sent: {received} bytes");
+    assert_eq!(server.spans_of("1"), 10, "who reads gets all of it");
+}
+
+#[test]
 fn http2_is_spoken_to_who_knows_it() {
+    const SETTINGS: u8 = 4;
+    const HEADERS: u8 = 1;
     let server = Server::start(&[]);
     let mut connection = server.connect();
-    // The preface, and empty settings.
+    // The preface and empty settings; then `GET http /health` on stream 1, in indexes of HPACK's static table
+    // but for the path, with the flags that say that nothing follows.
     connection.send(b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n\x00\x00\x00\x04\x00\x00\x00\x00\x00");
-    let frame = connection.bytes(9);
-    assert_eq!(frame[3], 4, "the server's first frame is its settings: {frame:?}");
+    connection.send(b"\x00\x00\x0b\x01\x05\x00\x00\x00\x01\x82\x86\x04\x07/health");
+    let mut kinds = Vec::new();
+    let headers = loop {
+        let head = connection.bytes(9);
+        let length = usize::from(head[0]) << 16 | usize::from(head[1]) << 8 | usize::from(head[2]);
+        let payload = connection.bytes(length);
+        kinds.push(head[3]);
+        if head[3] == HEADERS {
+            break payload;
+        }
+    };
+    assert_eq!(kinds[0], SETTINGS, "{kinds:?}");
+    assert_eq!(headers[0], 0x88, "the static table's `:status: 200`");
 }

@@ -167,7 +167,10 @@ fn the_segment_store_tells_its_figures() {
     let server = Server::start_in(directory.path(), &[]);
     server.post(r#"[{"traceId":"1","id":"2"}]"#);
     let text = server.get("/prometheus").text();
-    for line in ["tracehound_journal_records_total 1.0", "tracehound_head_spans 1.0"] {
+    for line in [
+        "tracehound_journal_records_total 1.0",
+        "tracehound_head_spans 1.0",
+    ] {
         assert!(
             text.lines().any(|found| found == line),
             "{line} is not in:\n{text}"
@@ -175,4 +178,41 @@ fn the_segment_store_tells_its_figures() {
     }
     let health = server.get("/health").json();
     assert_eq!(health["zipkin"]["details"]["SegmentStorage{}"]["status"], "UP");
+}
+
+#[test]
+fn a_full_journal_is_told_and_what_was_acknowledged_stays() {
+    let directory = tempfile::tempdir().unwrap();
+    let settings = [("STORAGE_JOURNAL_BYTES_MAX", "200KiB")];
+    let server = Server::start_in(directory.path(), &settings);
+    // Letters that no compression makes much of.
+    let value: String = (0..20_000u32)
+        .map(|n| char::from(b'a' + (n.wrapping_mul(2_654_435_761) >> 24) as u8 % 26))
+        .collect();
+    let mut accepted = 0;
+    let refused = (1..=100).find_map(|id| {
+        let answer = server.post(format!(
+            r#"[{{"traceId":"1","id":"{id:x}","tags":{{"a":"{value}{id}"}}}}]"#
+        ));
+        accepted += usize::from(answer.status == 202);
+        (answer.status != 202).then_some(answer)
+    });
+    let refused = refused.expect("a refusal before 2 MB are in a journal of 200 KiB");
+    assert_eq!(
+        (refused.status, refused.header("retry-after")),
+        (503, Some("1")),
+        "{}",
+        refused.text()
+    );
+    assert!(accepted >= 3, "only {accepted}");
+    assert_eq!(
+        server.spans_of("1"),
+        accepted,
+        "what is stored is answered while nothing more is taken"
+    );
+    server.kill();
+    assert_eq!(
+        Server::start_in(directory.path(), &settings).spans_of("1"),
+        accepted
+    );
 }

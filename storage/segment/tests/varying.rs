@@ -1,7 +1,7 @@
 //! What shapes leave to the rows is found all the same: values that vary, and spans of no shape.
 
 use model::{Annotation, Span, SpanBatch, SpanId, TraceId};
-use storage::{SpanSink, SpanSource, StoreOptions, TraceQuery, TraceQueryBuilder};
+use storage::{SpanSink, SpanSource, StoreOptions, TraceQueryBuilder};
 use storage_segment::SegmentStore;
 
 mod support;

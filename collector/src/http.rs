@@ -81,9 +81,8 @@ fn answer(refusal: &Refusal) -> Response {
             StorageError::Overloaded(_) | StorageError::Unavailable(_) | StorageError::Timeout(_) => {
                 StatusCode::SERVICE_UNAVAILABLE
             }
-            StorageError::Corrupt(_) | StorageError::Unsupported(_) | StorageError::Invalid(_) => {
-                StatusCode::INTERNAL_SERVER_ERROR
-            }
+            StorageError::Invalid(_) => StatusCode::BAD_REQUEST,
+            StorageError::Corrupt(_) | StorageError::Unsupported(_) => StatusCode::INTERNAL_SERVER_ERROR,
         },
     };
     let mut response = (status, refusal.to_string()).into_response();

@@ -12,11 +12,12 @@
 
 use std::future::Future;
 use std::sync::Arc;
+use std::time::Instant;
 
 use bytes::Bytes;
 use model::SpanBatch;
 use proto::Format;
-use storage::SpanSink;
+use storage::{SpanSink, StorageError};
 
 pub mod http;
 
@@ -27,6 +28,7 @@ mod metrics;
 mod refusal;
 mod sample;
 mod scratch;
+mod warnings;
 
 pub use admission::InFlight;
 pub use limits::Limits;
@@ -36,6 +38,7 @@ pub use sample::{InvalidRate, Sampler};
 
 use admission::Admission;
 use scratch::{Scratch, ScratchPool};
+use warnings::Warnings;
 
 /// How the bytes of a message are to be understood.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -71,6 +74,7 @@ pub struct Collector {
     admission: Admission,
     metrics: Metrics,
     scratches: ScratchPool,
+    warnings: Warnings,
 }
 
 impl Collector {
@@ -83,6 +87,7 @@ impl Collector {
             admission: Admission::new(&limits),
             metrics: Metrics::default(),
             scratches: ScratchPool::default(),
+            warnings: Warnings::default(),
         }
     }
 
@@ -113,7 +118,7 @@ impl Collector {
         let outcome = self.deliver(transport, encoding, body).await;
         if let Err(refusal) = &outcome {
             self.metrics.refused(transport, refusal);
-            tracing::debug!(transport = transport.name(), %refusal, "message refused");
+            self.tell(transport, refusal);
         }
         outcome
     }
@@ -144,6 +149,18 @@ impl Collector {
             .map_err(|error| Refusal::Storage { error, spans })
     }
 
+    /// A sender reads why it was refused. A store that fails concerns the operator as well, but once in a while
+    /// is enough: the counts say how often.
+    fn tell(&self, transport: Transport, refusal: &Refusal) {
+        let transport = transport.name();
+        let operator = matches!(refusal, Refusal::Storage { error, .. } if concerns_operator(error));
+        if operator && self.warnings.is_due(Instant::now()) {
+            tracing::warn!(transport, %refusal, "the store does not take spans: senders are told so");
+        } else {
+            tracing::debug!(transport, %refusal, "message refused");
+        }
+    }
+
     fn sample(&self, transport: Transport, batch: &mut SpanBatch) {
         if self.sampler.keeps_all() {
             return;
@@ -160,6 +177,10 @@ impl std::fmt::Debug for Collector {
             .field("limits", &self.limits)
             .finish_non_exhaustive()
     }
+}
+
+fn concerns_operator(error: &StorageError) -> bool {
+    !matches!(error, StorageError::Overloaded(_) | StorageError::Invalid(_))
 }
 
 /// What decoding learned beside the spans.
@@ -225,6 +246,8 @@ fn decode_now(
         None => proto::detect(list).ok_or_else(|| Refusal::malformed("Expected a list of spans"))?,
     };
     proto::check_list(format, list).map_err(Refusal::malformed)?;
+    // The batch has text of its own.
+    in_flight.reserve(list.len())?;
     batch.set_spans_max(limits.message_spans_max);
     match proto::decode(format, list, batch) {
         Ok(()) => Ok(Decoded { bytes: list.len() }),

@@ -51,13 +51,16 @@ pub trait SpanSource: Send + Sync {
     /// All spans of a trace; empty when there is none. MUST NOT depend on `search_enabled`.
     fn trace(&self, trace_id: TraceId) -> BoxFuture<'_, Result<Vec<Span>>>;
 
-    /// The traces found of those asked for, in no particular order. Callers pass distinct identifiers.
+    /// The traces found of those asked for, in no particular order. Callers pass distinct identifiers; those
+    /// that are one trace to a store that is not strict MUST answer it once.
     fn traces<'a>(&'a self, trace_ids: &'a [TraceId]) -> BoxFuture<'a, Result<Vec<Vec<Span>>>>;
 
     /// The first `limit` traces in the query's order for which [`TraceQuery::matches`] is true.
     ///
-    /// For [`Order::Newest`] the key is the newest span timestamp inside the window (`zipkin.md` 5.3), ties in
-    /// any order. Nothing when search is disabled.
+    /// The order is that of [`TraceQuery::rank`]: for [`Order::Newest`] the newest span timestamp inside the window
+    /// (`zipkin.md` 5.3), of the whole trace and not only of the service asked for. Ties in any order. What was
+    /// stored before the search began MUST be considered, however much arrives meanwhile. Nothing when search is
+    /// disabled.
     fn search<'a>(&'a self, query: &'a TraceQuery) -> BoxFuture<'a, Result<Found>>;
 
     /// Local service names, sorted and distinct. Nothing when search is disabled; so are the next two.
@@ -70,7 +73,8 @@ pub trait SpanSource: Send + Sync {
     fn remote_service_names<'a>(&'a self, service_name: &'a str) -> BoxFuture<'a, Result<Vec<String>>>;
 
     /// Values seen of a tag key listed in [`StoreOptions::autocomplete_keys`], sorted and distinct; nothing for
-    /// another key. Nothing when search is disabled.
+    /// another key. They MAY outlive their spans, and a store MAY leave out values beyond a bound of its own.
+    /// Nothing when search is disabled.
     fn autocomplete_values<'a>(&'a self, key: &'a str) -> BoxFuture<'a, Result<Vec<String>>>;
 
     /// Links of the traces whose timestamp ([`model::trace_timestamp`]) lies in the window, by

@@ -2,7 +2,6 @@
 //!
 //! Times are relative to [`today`], so that no retention and no window of days is in the way.
 
-use std::cmp::Ordering;
 use std::net::Ipv4Addr;
 use std::sync::LazyLock;
 use std::time::{SystemTime, UNIX_EPOCH};
@@ -284,28 +283,6 @@ pub fn shifted(mut trace: Vec<Span>, micros: i64) -> Vec<Span> {
 
 /// Spans in a fixed order, for comparison.
 pub fn sorted(mut spans: Vec<Span>) -> Vec<Span> {
-    spans.sort_by(compare);
+    spans.sort();
     spans
-}
-
-fn compare(a: &Span, b: &Span) -> Ordering {
-    let by_scalars = |span: &Span| {
-        (
-            span.trace_id,
-            span.id,
-            span.parent_id,
-            span.kind,
-            span.shared,
-            span.debug,
-            span.timestamp,
-            span.duration,
-        )
-    };
-    by_scalars(a)
-        .cmp(&by_scalars(b))
-        .then_with(|| a.name.cmp(&b.name))
-        .then_with(|| a.local_endpoint.cmp(&b.local_endpoint))
-        .then_with(|| a.tags.cmp(&b.tags))
-        .then_with(|| a.annotations.cmp(&b.annotations))
-        .then_with(|| a.remote_endpoint.cmp(&b.remote_endpoint))
 }

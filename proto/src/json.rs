@@ -8,10 +8,13 @@
 mod cursor;
 mod escape;
 mod fault;
+mod number;
+mod raw;
 mod scan;
 mod write;
 
-pub(crate) use cursor::{Cursor, Raw, read_body};
+pub(crate) use cursor::{Cursor, read_body};
 pub(crate) use fault::{Fault, Result};
+pub(crate) use raw::Raw;
 pub(crate) use scan::hex_u64;
 pub(crate) use write::{write_ipv4, write_ipv6, write_number, write_span_id, write_string, write_trace_id};

@@ -10,42 +10,13 @@ use model::{SpanBatch, Text};
 
 use super::escape::unescape;
 use super::fault::{Fault, Result};
+use super::number::{is_java_long, java_integer};
+use super::raw::Raw;
 use super::scan::{decimal, find_quote_or_backslash};
 use crate::DecodeError;
 
 /// How deep a value that nobody asked for may be nested: one bit of a `u64` a level.
 const SKIPPED_LEVELS_MAX: u32 = 64;
-
-/// A string or a number as it stands in the text: 32 bits each of its start and its end, and the highest bit
-/// says whether there are escapes. One integer, because results of it are then returned in registers; as a
-/// struct it made reading a third slower.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Raw(u64);
-
-const _: () = assert!(
-    crate::BODY_BYTES_MAX * 3 < 1 << 31,
-    "31 bits reach to the end, even of replaced UTF-8"
-);
-
-impl Raw {
-    const ESCAPED: u64 = 1 << 63;
-
-    fn new(start: usize, end: usize, escaped: bool) -> Self {
-        Self(start as u64 | (end as u64) << 32 | if escaped { Self::ESCAPED } else { 0 })
-    }
-
-    fn start(self) -> usize {
-        self.0 as u32 as usize
-    }
-
-    fn end(self) -> usize {
-        ((self.0 & !Self::ESCAPED) >> 32) as usize
-    }
-
-    fn is_escaped(self) -> bool {
-        self.0 & Self::ESCAPED != 0
-    }
-}
 
 /// A place in a JSON text, all of which is in a batch already.
 #[derive(Debug)]
@@ -402,29 +373,5 @@ impl<'a> Cursor<'a> {
             _ => return Fault::malformed(),
         };
         Fault::located(format!("Expected {expected} but was {found}"), start).peeked(peeked)
-    }
-}
-
-/// What Gson reads as a `long` at once; minus zero is a `double` to it.
-fn is_java_long(number: &str) -> bool {
-    number != "-0" && number.parse::<i64>().is_ok()
-}
-
-/// The integer that Java makes of a text: a `long`, or else a `double` without fraction. `None` where the
-/// number is none of these.
-fn java_integer(text: &str) -> Result<Option<i64>> {
-    let text = text.trim_matches(|character| character <= ' ');
-    if text.is_empty() {
-        return Err(Fault::plain("empty String"));
-    }
-    if let Ok(value) = text.parse() {
-        return Ok(Some(value));
-    }
-    let decimal = text
-        .bytes()
-        .all(|byte| byte.is_ascii_digit() || b"+-.eE".contains(&byte));
-    match text.parse::<f64>() {
-        Ok(value) if decimal => Ok(Some(value as i64).filter(|&whole| whole as f64 == value)),
-        _ => Err(Fault::plain(format!("For input string: \"{text}\""))),
     }
 }

@@ -8,5 +8,6 @@ mod process;
 mod collecting;
 mod configuring;
 mod connections;
+mod killing;
 mod operating;
 mod restarting;

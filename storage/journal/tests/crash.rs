@@ -211,6 +211,22 @@ fn what_was_before_a_checkpoint_or_a_rotation_is_synced_under_every_policy() {
 }
 
 #[test]
+fn what_was_replayed_once_is_durable() {
+    let disk = LossyDisk::new();
+    let mut witness = Witness::default();
+    let (journal, ..) = open(&disk, SyncPolicy::Os).unwrap();
+    witness.append(&journal, &[500, 500]).unwrap();
+    // The process is killed: it cannot sync any more, but the operating system still has what it wrote.
+    disk.fail_after(0);
+    drop(journal);
+    disk.heal();
+    assert_eq!(open(&disk.crash(0), SyncPolicy::Os).unwrap().2, []);
+    let (_journal, _, replayed) = open(&disk, SyncPolicy::Os).unwrap();
+    assert_eq!(replayed, witness.appended);
+    assert_eq!(open(&disk.crash(0), SyncPolicy::Os).unwrap().2, replayed);
+}
+
+#[test]
 fn an_interval_is_an_upper_bound_of_what_is_lost() {
     let disk = LossyDisk::new();
     let sync = SyncPolicy::Interval(std::time::Duration::from_millis(5));

@@ -91,6 +91,53 @@ fn a_checkpoint_can_be_set_on_a_full_disk() {
 }
 
 #[test]
+fn the_last_bytes_of_a_disk_are_used() {
+    let disk = LossyDisk::new();
+    let replay = &mut |_, _| Ok(());
+    let (journal, _) = Journal::open(Arc::new(disk.clone()), JournalConfig::default(), replay).unwrap();
+    // The checkpoint file, the header of a log file, and two records of the three with what ends them.
+    disk.fill_up(1024 + 1024 + 2 * 128 + 32);
+    let mut kept = Records::new();
+    append(&journal, vec![1; 100], &mut kept).unwrap();
+    append(&journal, vec![2; 100], &mut kept).unwrap();
+    let refused = append(&journal, vec![3; 100], &mut kept);
+    assert!(
+        matches!(refused, Err(JournalError::Unavailable(_))),
+        "{refused:?}"
+    );
+    assert_eq!(open(&disk.crash(0)).2, kept);
+}
+
+#[test]
+fn a_torn_checkpoint_is_the_old_one_or_the_new_one() {
+    for torn in 0..64 {
+        let disk = LossyDisk::new();
+        let (journal, ..) = open(&disk);
+        let mut kept = Records::new();
+        for number in 0..4 {
+            append(&journal, vec![number; 10], &mut kept).unwrap();
+        }
+        for index in 1..3 {
+            journal.set_checkpoint(kept[index].0).unwrap();
+            disk.tear_next_write(torn);
+            let failed = journal.set_checkpoint(kept[index + 1].0);
+            assert!(matches!(failed, Err(JournalError::Unavailable(_))), "{failed:?}");
+            assert_eq!(journal.checkpoint(), kept[index].0);
+            // Seeds differ in what of the torn write survives.
+            for seed in 0..8 {
+                let (_, _, replayed) = open(&disk.crash(seed));
+                assert!(
+                    replayed == kept[index..] || replayed == kept[index + 1..],
+                    "{torn} bytes, seed {seed}"
+                );
+            }
+        }
+        journal.set_checkpoint(kept[3].0).unwrap();
+        assert_eq!(open(&disk.crash(0)).2, kept[3..]);
+    }
+}
+
+#[test]
 fn a_journal_opens_on_a_full_disk() {
     let disk = LossyDisk::new();
     let mut kept = Records::new();
@@ -108,7 +155,7 @@ fn a_journal_opens_on_a_full_disk() {
 #[test]
 fn a_write_that_fails_in_the_middle_leaves_nothing() {
     // Every length of what is left of three records, the first of which may be whole.
-    for torn in (0..3 * 132 + 32).step_by(4) {
+    for torn in (0..3 * 128 + 32).step_by(4) {
         let disk = LossyDisk::new();
         let (journal, ..) = open(&disk);
         let mut kept = Records::new();

@@ -193,6 +193,25 @@ fn what_a_former_use_of_the_file_left_is_neither_replayed_nor_taken_for_damage()
 }
 
 #[test]
+fn every_file_has_a_salt_of_its_own() {
+    let disk = LossyDisk::new();
+    let mut salts = Vec::new();
+    for file in 1..=3 {
+        let (journal, ..) = open(&disk).unwrap();
+        journal
+            .append(b"a file is begun".to_vec())
+            .unwrap()
+            .wait()
+            .unwrap();
+        salts.push(read(&disk, &format!("journal/{file:016}.log"), 32)[24..].to_vec());
+    }
+    assert!(
+        salts[0] != salts[1] && salts[1] != salts[2] && salts[0] != salts[2],
+        "{salts:?}"
+    );
+}
+
+#[test]
 fn a_later_record_tells_damage_from_a_torn_tail() {
     for (durable, damaged) in [(RUN + 80, false), (RUN + 88, true)] {
         let mut log = example(0);

@@ -8,7 +8,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use parking_lot::{Mutex, MutexGuard};
-use storage_journal::{Disk, DiskFile, Journal, JournalConfig, JournalError, LossyDisk, Position};
+use storage_journal::{Disk, DiskFile, Journal, JournalConfig, JournalError, LossyDisk, Position, Recovery};
 
 /// A disk whose syncs wait while a gate is held, or panic on demand.
 #[derive(Clone, Debug, Default)]
@@ -82,19 +82,20 @@ impl DiskFile for GatedFile {
     }
 }
 
-fn open(disk: &GatedDisk, config: &JournalConfig) -> (Journal, Vec<(Position, Vec<u8>)>) {
+fn open(disk: &GatedDisk, config: &JournalConfig) -> (Journal, Recovery, Vec<(Position, Vec<u8>)>) {
     let mut records = Vec::new();
-    let (journal, _) = Journal::open(Arc::new(disk.clone()), config.clone(), &mut |position, bytes| {
-        records.push((position, bytes));
-        Ok(())
-    })
-    .unwrap();
-    (journal, records)
+    let (journal, recovery) =
+        Journal::open(Arc::new(disk.clone()), config.clone(), &mut |position, bytes| {
+            records.push((position, bytes));
+            Ok(())
+        })
+        .unwrap();
+    (journal, recovery, records)
 }
 
 /// An open journal with one record, and the writer stuck in the sync of a second one.
 fn stuck<'a>(disk: &'a GatedDisk, config: &JournalConfig) -> (Journal, MutexGuard<'a, bool>) {
-    let (journal, _) = open(disk, config);
+    let (journal, ..) = open(disk, config);
     journal.append(vec![0; 10]).unwrap().wait().unwrap();
     let gate = disk.gate.lock();
     let operations = disk.disk.operations();
@@ -194,7 +195,7 @@ fn files_are_recycled_not_added() {
         bytes_max: 20_000,
         ..JournalConfig::default()
     };
-    let (journal, _) = open(&disk, &config);
+    let (journal, ..) = open(&disk, &config);
     for number in 0..500_u32 {
         let pending = journal.append(number.to_le_bytes().repeat(200)).unwrap();
         let position = pending.position();
@@ -209,7 +210,11 @@ fn files_are_recycled_not_added() {
     assert_eq!(logs.len() as u64, journal.stats().files);
     assert!(logs.iter().all(|file| file.1 == 8192), "{logs:?}");
     drop(journal);
-    let (_journal, records) = open(&disk, &config);
+    let (_journal, recovery, records) = open(&disk, &config);
+    assert_eq!(
+        recovery.torn_tail, None,
+        "what a recycled file held before is no torn tail"
+    );
     assert_eq!(records.len(), 1);
     assert_eq!(records[0].1, 499_u32.to_le_bytes().repeat(200));
 }
@@ -221,7 +226,7 @@ fn eight_threads_append_a_thousand_records_each() {
         file_bytes: 32 << 10,
         ..JournalConfig::default()
     };
-    let (journal, _) = open(&disk, &config);
+    let (journal, ..) = open(&disk, &config);
     let mut positions = HashMap::new();
     std::thread::scope(|scope| {
         let threads: Vec<_> = (0..8_u32)
@@ -252,7 +257,7 @@ fn eight_threads_append_a_thousand_records_each() {
     });
     assert_eq!(positions.len(), 8000);
     journal.close().unwrap();
-    let (_journal, records) = open(&disk, &config);
+    let (_journal, _, records) = open(&disk, &config);
     assert_eq!(records.len(), 8000);
     assert!(records.is_sorted_by_key(|record| record.0));
     assert!(
@@ -277,7 +282,7 @@ fn nobody_waits_forever_for_a_writer_that_panicked() {
 
 #[test]
 fn a_closed_journal_refuses() {
-    let (journal, _) = open(&GatedDisk::default(), &JournalConfig::default());
+    let (journal, ..) = open(&GatedDisk::default(), &JournalConfig::default());
     let pending = journal.append(vec![1]).unwrap();
     journal.close().unwrap();
     assert_eq!(pending.wait(), Ok(()), "closing drains the queue");

@@ -114,6 +114,8 @@ fn a_request_in_flight_is_finished_and_an_idle_connection_is_not_waited_for() {
     server.terminate();
     server.wait_for_log("stopping: no more connections are accepted");
     assert!(idle.is_closed());
+    // Long enough for a server that does not wait to be gone.
+    std::thread::sleep(Duration::from_millis(300));
     slow.send("]");
     let answer = slow.answer().unwrap();
     assert_eq!((answer.status, answer.header("connection")), (202, Some("close")));

@@ -216,7 +216,8 @@ mod tests {
 
     const TRACES: u64 = 20_000;
 
-    /// A trace each 10 ms, from the epoch on, of one service.
+    /// A trace each 10 ms, from the epoch on, of one service, that lasts longer than that: a duration must not be
+    /// taken for a time.
     async fn busy_store() -> MemoryStore {
         let store = MemoryStore::new(MemoryConfig::default());
         let mut batch = SpanBatch::new();
@@ -228,7 +229,7 @@ mod tests {
                 kind: None,
                 name: None,
                 timestamp: Some(low * 10_000),
-                duration: None,
+                duration: Some(1 << 41),
                 local_endpoint: Some(Endpoint {
                     service_name: Some("web".to_owned()),
                     ..Endpoint::default()

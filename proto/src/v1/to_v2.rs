@@ -244,16 +244,12 @@ fn time_rpc<'a>(span: &Span<'_>, core: &Core<'a>, sides: &mut Sides<'a>) {
         (Some(cs), cr, Some(sr), ss) => {
             // Timestamp and duration are the client's; the server's take less and are to be read off.
             time(span, cs, cr, sides);
-            let (client, server) = sides.pair(cs, sr, (Kind::Client, Kind::Server));
+            let (_, server) = sides.pair(cs, sr, (Kind::Client, Kind::Server));
             let server = &mut sides.list[server];
             server.shared = true;
             server.timestamp = sr.timestamp;
             if let Some(ss) = ss {
                 server.duration = ss.timestamp.wrapping_sub(sr.timestamp);
-            }
-            if cr.is_none() && span.duration == 0 {
-                // One-way.
-                sides.list[client].duration = 0;
             }
         }
         (Some(cs), cr @ Some(_), ..) => time(span, cs, cr, sides),

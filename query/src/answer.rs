@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use model::{IdError, TraceId};
 use serde::Serialize;
-use storage::{Completeness, QueryError, StorageError};
+use storage::{Completeness, QueryError, SpanSource, StorageError};
 
 use crate::span_json::SpanJson;
 
@@ -43,6 +43,14 @@ impl Answer {
             body: Body::Spans(spans),
             cacheable: false,
             completeness,
+        }
+    }
+
+    /// What an answer does not say of itself, its source does.
+    pub(crate) fn with_completeness_of(self, source: &dyn SpanSource) -> Self {
+        match self.completeness {
+            Completeness::Complete => self.with_completeness(source.completeness()),
+            Completeness::Partial(_) => self,
         }
     }
 

@@ -111,8 +111,11 @@ async fn respond(query: &Query, asked: impl Future<Output = Result<Answer, Failu
         .await
         .unwrap_or(Err(Failure::TimedOut(timeout)));
     match outcome {
-        Ok(answer) => answer_response(&query.config, answer),
-        Err(failure) => failure_response(&failure),
+        Ok(answer) => {
+            let answer = answer.with_completeness_of(query.source.as_ref());
+            answer_response(&query.config, answer)
+        }
+        Err(failure) => failure_response(&failure, query.source.completeness()),
     }
 }
 
@@ -178,7 +181,7 @@ impl hyper::body::Body for Pieces {
     }
 }
 
-fn failure_response(failure: &Failure) -> Response {
+fn failure_response(failure: &Failure, completeness: Completeness) -> Response {
     let status = status(failure);
     if status.is_server_error() {
         tracing::warn!(status = status.as_u16(), error = %failure, "a query failed");
@@ -192,7 +195,7 @@ fn failure_response(failure: &Failure) -> Response {
         Failure::NotFound(_) => {
             response
                 .headers_mut()
-                .insert(COMPLETENESS, completeness_value(&Completeness::Complete));
+                .insert(COMPLETENESS, completeness_value(&completeness));
         }
         _ => {}
     }

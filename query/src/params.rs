@@ -61,7 +61,20 @@ impl<'a> Params<'a> {
     }
 
     fn long(&self, name: &str) -> Result<Option<i64>, Failure> {
-        self.get(name).map(parse_long).transpose()
+        self.get(name)
+            .filter(|text| !text.is_empty())
+            .map(parse_long)
+            .transpose()
+    }
+
+    /// As [`Params::get`], for a number that an empty text cannot stand for.
+    fn filled(&self, name: &str) -> Result<Option<&str>, Failure> {
+        match self.get(name) {
+            Some("") => Err(Failure::Invalid(format!(
+                "Cannot set null to primitive type parameter: {name}"
+            ))),
+            found => Ok(found),
+        }
     }
 }
 
@@ -110,6 +123,7 @@ pub(crate) fn dependency_query(
     params: &Params<'_>,
     config: &QueryConfig,
 ) -> Result<DependencyQuery, Failure> {
+    params.filled("endTs")?;
     let end_ts = parse_long(params.required("endTs")?)?;
     let lookback = params
         .long("lookback")?
@@ -147,7 +161,7 @@ pub(crate) fn trace_id(escaped: &str) -> Result<TraceId, Failure> {
 
 /// Zipkin's limit is a 32-bit number without another maximum.
 fn limit(params: &Params<'_>) -> Result<i64, Failure> {
-    match params.get("limit") {
+    match params.filled("limit")? {
         None => Ok(LIMIT_DEFAULT),
         Some(text) => text.parse::<i32>().map(i64::from).map_err(|_| not_a_number(text)),
     }
@@ -237,6 +251,17 @@ mod tests {
         assert_eq!((query.min_duration(), query.max_duration()), (Some(5), Some(6)));
         assert_eq!(query.window(), (1_500_000, 2_000_000));
         assert_eq!((query.limit(), query.order()), (2_147_483_647, Order::Errors));
+    }
+
+    #[test]
+    fn an_empty_number_is_absent_unless_zipkin_cannot_do_without() {
+        let query = search("minDuration=&maxDuration=&endTs=&lookback").unwrap();
+        assert_eq!((query.min_duration(), query.max_duration()), (None, None));
+        assert_eq!(query.window(), search("").unwrap().window());
+        let missing = |name| format!("Cannot set null to primitive type parameter: {name}");
+        assert_eq!(search("limit=").unwrap_err(), missing("limit"));
+        let dependencies = dependency_query(&Params::parse(Some("endTs=")), &config());
+        assert_eq!(dependencies.unwrap_err().to_string(), missing("endTs"));
     }
 
     #[test]

@@ -82,6 +82,11 @@ pub trait SpanSource: Send + Sync {
     /// span once however often it was stored. MUST NOT depend on `search_enabled`.
     fn dependencies(&self, query: DependencyQuery) -> BoxFuture<'_, Result<Vec<model::DependencyLink>>>;
 
+    /// Whether everything this store ever acknowledged, and did not drop by its retention, can be read now: what
+    /// goes with an answer that does not tell itself. MUST be cheap, and MUST know of damage that an earlier answer
+    /// met.
+    fn completeness(&self) -> Completeness;
+
     /// What this store can do; see [`Capabilities`].
     fn capabilities(&self) -> Capabilities;
 

@@ -140,7 +140,16 @@ async fn a_partial_answer_says_so_in_a_header_that_is_always_legal() {
                 ..Fake::default()
             }),
         );
-        for uri in ["/api/v2/traces", "/api/v2/traceSummaries"] {
+        for uri in [
+            "/api/v2/traces",
+            "/api/v2/traceSummaries",
+            "/api/v2/trace/a",
+            "/api/v2/traceMany?traceIds=a,b",
+            "/api/v2/services",
+            "/api/v2/spans?serviceName=a",
+            "/api/v2/remoteServices?serviceName=a",
+            "/api/v2/dependencies?endTs=1",
+        ] {
             assert_eq!(
                 get(&router, uri).await.header("tracehound-completeness"),
                 expected,

@@ -75,6 +75,10 @@ impl SpanSource for Fake {
         self.answer(Vec::new())
     }
 
+    fn completeness(&self) -> Completeness {
+        self.completeness.clone()
+    }
+
     fn capabilities(&self) -> Capabilities {
         self.capabilities
     }

@@ -33,7 +33,8 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use model::{DependencyLink, DependencyLinker, Span, SpanBatch, TraceId};
 use parking_lot::{Mutex, RwLock};
 use storage::{
-    BoxFuture, Capabilities, DependencyQuery, Found, Result, SpanSink, SpanSource, StoreOptions, TraceQuery,
+    BoxFuture, Capabilities, Completeness, DependencyQuery, Found, Result, SpanSink, SpanSource,
+    StoreOptions, TraceQuery,
 };
 
 use crate::autocomplete::Autocomplete;
@@ -253,6 +254,10 @@ impl SpanSource for MemoryStore {
 
     fn dependencies(&self, query: DependencyQuery) -> BoxFuture<'_, Result<Vec<DependencyLink>>> {
         Box::pin(async move { Ok(self.link(query).await) })
+    }
+
+    fn completeness(&self) -> Completeness {
+        Completeness::Complete
     }
 
     fn capabilities(&self) -> Capabilities {

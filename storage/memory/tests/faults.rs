@@ -8,8 +8,8 @@ use std::sync::{Arc, Mutex};
 use model::{DependencyLink, Span, SpanBatch, TraceId};
 use storage::contract::{Stores, check_case};
 use storage::{
-    BoxFuture, Capabilities, DependencyQuery, Found, Order, Result, SpanSink, SpanSource, StoreOptions,
-    TraceQuery, TraceQueryBuilder,
+    BoxFuture, Capabilities, Completeness, DependencyQuery, Found, Order, Result, SpanSink, SpanSource,
+    StoreOptions, TraceQuery, TraceQueryBuilder,
 };
 use storage_memory::{MemoryConfig, MemoryStore};
 
@@ -267,6 +267,10 @@ impl SpanSource for Faulty {
             }
             Ok(links)
         })
+    }
+
+    fn completeness(&self) -> Completeness {
+        self.store.completeness()
     }
 
     fn capabilities(&self) -> Capabilities {

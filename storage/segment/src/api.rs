@@ -8,7 +8,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use model::{DependencyLink, Span, SpanBatch, TraceId};
 use storage::{
-    BoxFuture, Capabilities, DependencyQuery, Found, Result, SpanSink, SpanSource, StorageError, TraceQuery,
+    BoxFuture, Capabilities, Completeness, DependencyQuery, Found, Result, SpanSink, SpanSource, StorageError, TraceQuery,
 };
 use storage_journal::{Disk, JournalStats, RealDisk};
 
@@ -281,6 +281,10 @@ impl SpanSource for SegmentStore {
 
     fn dependencies(&self, query: DependencyQuery) -> BoxFuture<'_, Result<Vec<DependencyLink>>> {
         self.read(move |_, reading, _| dependencies::dependencies(reading, query.window()))
+    }
+
+    fn completeness(&self) -> Completeness {
+        Reading::new(&self.store.view()).completeness()
     }
 
     fn capabilities(&self) -> Capabilities {

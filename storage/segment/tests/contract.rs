@@ -5,7 +5,7 @@ use std::sync::Arc;
 use model::{DependencyLink, Span, SpanBatch, TraceId};
 use storage::contract::{self, Store, Stores};
 use storage::{
-    BoxFuture, Capabilities, DependencyQuery, Found, Result, SpanSink, SpanSource, StoreOptions, TraceQuery,
+    BoxFuture, Capabilities, Completeness, DependencyQuery, Found, Result, SpanSink, SpanSource, StoreOptions, TraceQuery,
 };
 use storage_segment::SegmentStore;
 
@@ -79,6 +79,10 @@ impl SpanSource for Sealed {
 
     fn dependencies(&self, query: DependencyQuery) -> BoxFuture<'_, Result<Vec<DependencyLink>>> {
         self.store.dependencies(query)
+    }
+
+    fn completeness(&self) -> Completeness {
+        self.store.completeness()
     }
 
     fn capabilities(&self) -> Capabilities {

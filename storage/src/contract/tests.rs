@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use model::{Span, SpanBatch, TraceId};
 
 use super::*;
-use crate::{DependencyQuery, Found, TraceQuery};
+use crate::{Completeness, DependencyQuery, Found, TraceQuery};
 
 /// How many of Zipkin's 85 cases are in which group, and its class of its kit.
 const KIT: [(&str, &[&str], usize); 9] = [
@@ -98,6 +98,10 @@ impl SpanSource for Forgetful {
 
     fn dependencies(&self, _: DependencyQuery) -> BoxFuture<'_, crate::Result<Vec<model::DependencyLink>>> {
         nothing()
+    }
+
+    fn completeness(&self) -> Completeness {
+        Completeness::Complete
     }
 
     fn capabilities(&self) -> Capabilities {

@@ -4,13 +4,28 @@ Shared ids, traces of mixed 64 and 128 bit ids, fields that are missing or meani
 are hard to fold and escape, reports that come twice or in parts.
 """
 
+import collections
 import random
 
 from vocabulary import ANNOTATIONS, IPV4, IPV6, SERVICES, SPAN_NAMES, TAGS
 
+MESSINESS = ("orderly", "mixed", "clashing")
 HOUR_US = 3_600_000_000
+MODELS = {"json_v2": "v2", "proto3": "v2", "json_v1": "v1", "thrift": "v1"}
 FORMATS = ["json_v2"] * 5 + ["proto3"] * 2 + ["json_v1"] * 2 + ["thrift"]
 BATCH_SPANS_MAX = 150
+
+# The core annotations that one v1 span may carry.
+ORDERLY_EVENTS = [("cs", "cr"), ("sr", "ss"), ("cs", "sr", "ss", "cr"), ("ms",), ("mr",), ()]
+EVENTS = [
+    *ORDERLY_EVENTS,
+    ("cs",),
+    ("sr",),
+    ("cr",),
+    ("ss",),
+    ("ms", "mr"),
+    ("ms", "ws", "wr", "mr"),
+]
 
 
 class Generator:
@@ -18,9 +33,15 @@ class Generator:
 
     Windows that end "now" begin in the gaps (an hour ago, a day ago), because for each server it is
     a little later when it is asked.
+
+    In the order of `MESSINESS`: "orderly" traces have ids of one length, a client half for every
+    server half and one service a span, so that they can be linked in one way only. "mixed" ones have
+    lost all that. In "clashing" ones unrelated traces share the low 64 bits of their ids besides.
     """
 
-    def __init__(self, seed, now_us):
+    def __init__(self, seed, now_us, messiness):
+        self.orderly = messiness == "orderly"
+        self.clashing = messiness == "clashing"
         self.random = random.Random(seed)
         self.now_us = now_us
         self.used_ms = set()
@@ -28,24 +49,38 @@ class Generator:
         self.durations = []
 
     def batches(self, span_count):
-        """Yields (format, spans, marker): the marker is the id of the batch's last span's trace,
-        which nothing else has, so that it tells when a server has stored the batch."""
-        spans_left = span_count
-        while spans_left > 0:
+        """Yields (format, spans, marker) for about `span_count` spans, cut without regard to traces.
+
+        The marker is the id of a trace of the batch's last span alone, which tells when a server has
+        stored the batch.
+        """
+        waiting = {"v1": [], "v2": []}
+        made = 0
+        while made < span_count or any(waiting.values()):
             wire_format = self.random.choice(FORMATS)
-            target = min(spans_left, self.random.randint(1, BATCH_SPANS_MAX))
-            new_trace = self.trace_v1 if wire_format in ("json_v1", "thrift") else self.trace_v2
-            spans = []
-            while len(spans) < target - 1:
-                spans += new_trace()
-            spans = spans[: target - 1]
-            marker = self.hex(16)
-            spans.append({"traceId": marker, "id": self.hex(16)})
-            spans_left -= len(spans)
-            yield wire_format, spans, marker
+            model = MODELS[wire_format]
+            target = self.random.randint(1, BATCH_SPANS_MAX)
+            while made < span_count and len(waiting[model]) < target:
+                trace = self.trace_v1() if model == "v1" else self.trace_v2()
+                waiting[model] += trace
+                made += len(trace)
+            spans, waiting[model] = waiting[model][:target], waiting[model][target:]
+            if spans:
+                marker = self.hex(16)
+                yield wire_format, [*spans, {"traceId": marker, "id": self.hex(16)}], marker
+                made += 1
+
+    def shared_low64(self):
+        """The low halves of trace ids that more than one of the generated ids has."""
+        whole = {trace_id.rjust(32, "0") for trace_id in self.trace_ids}
+        counts = collections.Counter(trace_id[-16:] for trace_id in whole)
+        return frozenset(low for low, count in counts.items() if count > 1)
 
     def chance(self, probability):
         return self.random.random() < probability
+
+    def messy(self, probability):
+        return not self.orderly and self.chance(probability)
 
     def hex(self, length):
         """Lower-case hex that does not start with a zero, so that it is never all zeros."""
@@ -54,11 +89,11 @@ class Generator:
         return "".join(digits)
 
     def trace_id(self):
-        length = self.random.choice([16] * 8 + [32] * 8 + [self.random.randint(1, 32)])
+        length = self.random.choice([16] * 8 + [32] * 8 + [self.random.randint(9, 31)])
         trace_id = self.hex(length)
         if self.chance(0.05):
             trace_id = trace_id[-16:].rjust(32, "0")
-        if self.trace_ids and self.chance(0.03):  # another trace with the same low 64 bits
+        if self.clashing and self.trace_ids and self.chance(0.03):
             trace_id = self.hex(16) + self.random.choice(self.trace_ids).rjust(16, "0")[-16:]
         self.trace_ids.append(trace_id)
         return trace_id
@@ -137,8 +172,9 @@ class Generator:
         callee = self.random.choice(SERVICES)
         time_us = self.child_time(parent.get("timestamp") or root_us)
         shape = self.random.choice(["shared"] * 3 + ["linked", "client", "server", "message", "local"])
-        if self.chance(0.1):
+        if self.messy(0.1):
             trace_id = trace_id[-16:]  # this hop knows only 64 bit ids
+            self.trace_ids.append(trace_id)
         client = self.span_v2(trace_id, parent["id"], time_us, caller)
         if shape == "local":
             client.pop("kind", None)
@@ -188,7 +224,7 @@ class Generator:
         span["tags"] = self.tags()
         if self.chance(0.03):
             span["debug"] = True
-        if self.chance(0.02):
+        if self.messy(0.02):
             span["shared"] = True
         return span
 
@@ -209,8 +245,9 @@ class Generator:
 
     def trace_v1(self):
         trace_id = self.trace_id()
-        if len(trace_id) not in (16, 32):
-            trace_id = trace_id[:16]
+        if len(trace_id) not in (16, 32):  # v1 reads high bits of whole ids only
+            trace_id = trace_id[-16:]
+            self.trace_ids.append(trace_id)
         time_us = self.unused_time()
         spans = []
         for _ in range(self.random.choice([1, 1, 2, 4])):
@@ -221,67 +258,62 @@ class Generator:
     def span_v1(self, trace_id, parent_id, time_us):
         duration = self.duration()
         hosts = [self.endpoint(), self.endpoint()]
+        events = self.random.choice(ORDERLY_EVENTS if self.orderly else EVENTS)
+        if self.orderly:  # all else is said by the side that is sure to be there
+            side = 1 if set(events) and set(events) <= {"sr", "ss", "mr"} else 0
+            speakers = [hosts[side]]
+            addresses = [("ca", 0)] if side == 1 else [("sa", 1)]
+        else:
+            speakers = hosts
+            addresses = [("sa", 1), ("ca", 0), ("ma", 1)]
         span = {
             "traceId": trace_id,
             "id": self.hex(16),
             "name": self.random.choice(SPAN_NAMES),
-            "annotations": self.core_annotations(time_us, duration, hosts),
-            "binaryAnnotations": self.binary_annotations(hosts),
+            "annotations": core_annotations(events, time_us, duration, hosts),
+            "binaryAnnotations": self.binary_annotations(hosts, speakers, addresses),
         }
         for annotation in self.annotations(time_us):
-            span["annotations"].append({**annotation, "endpoint": self.random.choice(hosts)})
+            span["annotations"].append({**annotation, "endpoint": self.random.choice(speakers)})
         if parent_id is not None:
             span["parentId"] = parent_id
-        if self.chance(0.8):
+        # A server that is not the one to time a v1 span shares it with a client.
+        if self.orderly or self.chance(0.8):
             span["timestamp"] = time_us
-            if self.chance(0.9):
+            if self.orderly or self.chance(0.9):
                 span["duration"] = duration
         if self.chance(0.05):
             span["debug"] = True
         return span
 
-    def core_annotations(self, time_us, duration, hosts):
-        inside = duration // 4
-        events = [
-            ("cs", 0, 0),
-            ("sr", inside, 1),
-            ("ss", duration - inside, 1),
-            ("cr", duration, 0),
-            ("ms", 0, 0),
-            ("mr", inside, 1),
-            ("ws", inside, 0),
-            ("wr", inside, 1),
-        ]
-        wanted = self.random.choice(
-            [
-                ("cs", "cr"),
-                ("sr", "ss"),
-                ("cs", "sr", "ss", "cr"),
-                ("cs",),
-                ("sr",),
-                ("cr",),
-                ("ss",),
-                ("ms",),
-                ("mr",),
-                ("ms", "mr"),
-                ("ms", "ws", "wr", "mr"),
-                (),
-            ]
-        )
-        return [
-            {"timestamp": time_us + after, "value": value, "endpoint": hosts[side]}
-            for value, after, side in events
-            if value in wanted
-        ]
-
-    def binary_annotations(self, hosts):
+    def binary_annotations(self, hosts, speakers, addresses):
         tags = [
-            {"key": key, "value": value, "endpoint": self.random.choice(hosts)}
+            {"key": key, "value": value, "endpoint": self.random.choice(speakers)}
             for key, value in self.tags().items()
         ]
-        for address, side in (("sa", 1), ("ca", 0), ("ma", 1)):
+        for address, side in addresses:
             if self.chance(0.2):
                 tags.append({"key": address, "value": True, "endpoint": hosts[side]})
         if self.chance(0.15):
-            tags.append({"key": "lc", "value": self.random.choice(["", "component"]), "endpoint": hosts[0]})
+            value = self.random.choice(["", "component"])
+            tags.append({"key": "lc", "value": value, "endpoint": speakers[0]})
         return tags
+
+
+def core_annotations(events, time_us, duration, hosts):
+    inside = duration // 4
+    timeline = [
+        ("cs", 0, 0),
+        ("sr", inside, 1),
+        ("ss", duration - inside, 1),
+        ("cr", duration, 0),
+        ("ms", 0, 0),
+        ("mr", inside, 1),
+        ("ws", inside, 0),
+        ("wr", inside, 1),
+    ]
+    return [
+        {"timestamp": time_us + after, "value": value, "endpoint": hosts[side]}
+        for value, after, side in timeline
+        if value in events
+    ]

@@ -10,7 +10,10 @@ DAY_MS = 24 * HOUR_MS
 
 
 class Queries:
-    def __init__(self, seed, now_us, trace_ids, durations):
+    """`orderly` says whether the data can be linked in one way only, and dependencies be asked."""
+
+    def __init__(self, seed, now_us, trace_ids, durations, orderly):
+        self.orderly = orderly
         self.random = random.Random(seed)
         self.now_ms = now_us // 1000
         self.trace_ids = trace_ids
@@ -22,12 +25,21 @@ class Queries:
             [self.traces] * 24
             + [self.trace] * 5
             + [self.trace_many] * 4
-            + [self.dependencies] * 3
+            + [self.dependencies if self.orderly else self.traces] * 3
             + [self.names] * 4
             + [self.values]
             + [self.mistake] * 6
         )
-        fixed = ["/api/v2/services", "/api/v2/autocompleteKeys", "/zipkin/api/v2/services"]
+        fixed = [
+            "/api/v2/services",
+            "/api/v2/autocompleteKeys",
+            "/zipkin/api/v2/services",
+            "/api/v2/traces?limit=%D9%A1",  # an Arabic one
+            "/api/v2/traces?spanName=a%01b",
+            "/api/v2/traces?minDuration=&maxDuration=&endTs=&lookback=",
+            "/api/v2/traces?limit=",
+            "/api/v2/dependencies?endTs=",
+        ]
         return fixed + [self.random.choice(makers)() for _ in range(count - len(fixed))]
 
     def chance(self, probability):
@@ -113,7 +125,9 @@ class Queries:
         return path("traceMany", {"traceIds": ",".join(dict.fromkeys(ids))}, self.random)
 
     def dependencies(self):
+        """Not from before 1970: see the row on the window of dependencies."""
         parameters = {"endTs": self.now_ms} | self.window()
+        parameters["lookback"] = min(parameters.get("lookback", DAY_MS), 10**12)
         return path("dependencies", parameters, self.random)
 
     def names(self):
@@ -126,14 +140,15 @@ class Queries:
 
     def mistake(self):
         endpoint = self.random.choice(["traces", "traces", "dependencies"])
-        numbers = ["0", "-1", "abc", "", "1.5", " 1", "+1", "9" * 30, "١"]
+        numbers = ["0", "-1", "abc", "", "1.5", " 1", "+1", "9" * 30]
         parameter = self.random.choice(["endTs", "lookback", "limit", "minDuration", "maxDuration"])
         value = self.random.choice(numbers)
         known = quote(self.random.choice(self.trace_ids))
+        nothing_there_ms = self.now_ms - 20 * DAY_MS  # a mistaken number may be a good one
         return self.random.choice(
             [
                 f"/api/v2/{endpoint}?{parameter}={quote(value)}",
-                f"/api/v2/{endpoint}?endTs=1&{parameter}={quote(value)}",
+                f"/api/v2/{endpoint}?endTs={nothing_there_ms}&{parameter}={quote(value)}",
                 "/api/v2/traces?minDuration=10&maxDuration=5",
                 "/api/v2/traces?maxDuration=5",
                 "/api/v2/traces?limit=5&limit=abc",

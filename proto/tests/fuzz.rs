@@ -142,8 +142,10 @@ fn decode(format: Format, body: &[u8]) -> Option<Vec<Span>> {
 
 /// Whether the input was accepted. `lossless` tells that the format can say all that a span can.
 fn check(format: Format, lossless: bool, body: &[u8]) -> bool {
-    // Whatever they say, they must come back.
+    // Whatever they say, they must come back. A thrift list is five bytes, then spans.
     let _ = (proto::detect(body), proto::check_list(format, body).is_ok());
+    let first_span = body.get(5..).unwrap_or_default();
+    let _ = proto::decode_thrift_span(first_span, &mut SpanBatch::new()).is_ok();
     let Some(spans) = decode(format, body) else {
         return false;
     };

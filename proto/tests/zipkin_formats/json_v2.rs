@@ -36,8 +36,8 @@ fn without_link(message: &str) -> String {
     }
 }
 
-/// `testdata/zipkin_json_v2.json` holds bodies and what Zipkin made of them: `written` is what its writer made
-/// of the spans it read, byte by byte.
+/// `testdata/zipkin_json_v2.json` holds bodies and what Zipkin 3.6.1 made of them: `written` is what its writer
+/// made of the spans it read, byte by byte, otherwise there is the message of its `error`.
 #[test]
 fn reads_and_writes_as_zipkin_does() {
     let cases: Vec<Value> =

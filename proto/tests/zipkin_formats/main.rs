@@ -1,4 +1,4 @@
-//! Zipkin's older and binary formats as its clients and servers speak them.
+//! Zipkin's formats as its clients and servers speak them.
 
 mod clients;
 mod golden;

@@ -1,0 +1,199 @@
+/**
+ * What is searched for: between the address (Zipkin's UI's parameter names), the form, and the API.
+ *
+ * More lenient than Zipkin's UI: what an address leaves out has its default, `lookback` may be a bare number of
+ * milliseconds, and the `all` of old links means any.
+ */
+import type { UiConfig } from '../api';
+import { parseDuration } from '../format';
+
+export type Sort = 'newest' | 'slowest' | 'errors';
+
+export const SORTS: Sort[] = ['newest', 'slowest', 'errors'];
+
+/** `range` is from `startTs` to `endTs`, `millis` is that long before `endTs`, the others are as they read. */
+export type Lookback = keyof typeof LOOKBACK_MS | 'range' | 'millis';
+
+export const LOOKBACK_MS = {
+  '1m': 60_000,
+  '5m': 300_000,
+  '15m': 900_000,
+  '30m': 1_800_000,
+  '1h': 3_600_000,
+  '2h': 7_200_000,
+  '3h': 10_800_000,
+  '6h': 21_600_000,
+  '12h': 43_200_000,
+  '1d': 86_400_000,
+  '2d': 172_800_000,
+  '7d': 604_800_000,
+} as const;
+
+export interface SearchQuery {
+  serviceName: string;
+  spanName: string;
+  remoteServiceName: string;
+  annotationQuery: string;
+  /** As typed: `10ms`. */
+  minDuration: string;
+  maxDuration: string;
+  lookback: Lookback;
+  /** Milliseconds; only with the lookback `millis`. */
+  millis: number;
+  /** Milliseconds since the epoch; only with the lookback `range`. */
+  startTs: number | null;
+  /** Milliseconds since the epoch; `null` is now, whenever that is. */
+  endTs: number | null;
+  limit: number;
+  sort: Sort;
+}
+
+type TextField = 'serviceName' | 'spanName' | 'remoteServiceName' | 'annotationQuery' | 'minDuration' | 'maxDuration';
+
+export const TEXT_FIELDS: TextField[] = [
+  'serviceName',
+  'spanName',
+  'remoteServiceName',
+  'annotationQuery',
+  'minDuration',
+  'maxDuration',
+];
+
+/** What is wrong with a query, by field. */
+export type FieldErrors = Partial<Record<keyof SearchQuery, string>>;
+
+/** More rows than this would not be read, and the server would load that many traces. */
+export const LIMIT_MAX = 10_000;
+
+/** The query without conditions, as the server is configured. */
+export function defaultQuery(config: UiConfig): SearchQuery {
+  const named = Object.entries(LOOKBACK_MS).find(([, ms]) => ms === config.defaultLookback);
+  return {
+    serviceName: '',
+    spanName: '',
+    remoteServiceName: '',
+    annotationQuery: '',
+    minDuration: '',
+    maxDuration: '',
+    lookback: named ? (named[0] as Lookback) : 'millis',
+    millis: config.defaultLookback,
+    startTs: null,
+    endTs: null,
+    limit: config.queryLimit > 0 ? config.queryLimit : 10,
+    sort: 'newest',
+  };
+}
+
+/** Reads an address's query. `tagKeys` are parameters of their own in Zipkin's links: conditions on tags. */
+export function queryOf(search: string, config: UiConfig, tagKeys: readonly string[] = []): SearchQuery {
+  const parameters = new URLSearchParams(search);
+  const query = defaultQuery(config);
+  for (const field of TEXT_FIELDS) {
+    const value = parameters.get(field)?.trim() ?? '';
+    query[field] = value === 'all' && field !== 'annotationQuery' ? '' : value;
+  }
+  const tags = tagKeys.flatMap((key) => {
+    const value = parameters.get(key);
+    return value ? [`${key}=${value}`] : [];
+  });
+  query.annotationQuery = [query.annotationQuery, ...tags].filter((term) => term !== '').join(' and ');
+  readWindow(parameters, query);
+  query.limit = positive(parameters.get('limit')) ?? query.limit;
+  const sort = parameters.get('sort') as Sort;
+  if (SORTS.includes(sort)) query.sort = sort;
+  return query;
+}
+
+function readWindow(parameters: URLSearchParams, query: SearchQuery): void {
+  const lookback = parameters.get('lookback') ?? '';
+  query.endTs = positive(parameters.get('endTs'));
+  query.startTs = positive(parameters.get('startTs'));
+  if (lookback in LOOKBACK_MS) {
+    query.lookback = lookback as Lookback;
+  } else if (lookback === 'range' && query.startTs !== null) {
+    query.lookback = 'range';
+  } else if (lookback === 'millis' || positive(lookback)) {
+    query.lookback = 'millis';
+    query.millis = positive(lookback) ?? positive(parameters.get('millis')) ?? query.millis;
+  }
+  if (query.lookback !== 'range') query.startTs = null;
+}
+
+function positive(text: string | null): number | null {
+  if (!text || !/^\d{1,16}$/.test(text)) return null;
+  const value = Number(text);
+  return value > 0 && Number.isSafeInteger(value) ? value : null;
+}
+
+/** The address of a query, without what is the default anyway. It is `''` for the default query. */
+export function addressOf(query: SearchQuery, config: UiConfig): string {
+  const defaults = defaultQuery(config);
+  const parameters = new URLSearchParams();
+  for (const field of TEXT_FIELDS) {
+    if (query[field] !== '') parameters.set(field, query[field]);
+  }
+  const { lookback, limit, sort, endTs, startTs } = query;
+  if (lookback !== defaults.lookback || lookback === 'millis') parameters.set('lookback', lookback);
+  if (lookback === 'millis') parameters.set('millis', String(query.millis));
+  if (lookback === 'range' && startTs !== null) parameters.set('startTs', String(startTs));
+  if (endTs !== null) parameters.set('endTs', String(endTs));
+  if (limit !== defaults.limit) parameters.set('limit', String(limit));
+  if (sort !== defaults.sort) parameters.set('sort', sort);
+  const text = parameters.toString();
+  return text === '' ? '' : `?${text}`;
+}
+
+/** What keeps a query from being asked. Empty where nothing does. */
+export function errorsOf(query: SearchQuery): FieldErrors {
+  const errors: FieldErrors = {};
+  for (const field of ['minDuration', 'maxDuration'] as const) {
+    if (query[field] !== '' && parseDuration(query[field]) === null) {
+      errors[field] = 'Write 10s, 10ms, 10us, or a number of microseconds.';
+    }
+  }
+  const [min, max] = [parseDuration(query.minDuration), parseDuration(query.maxDuration)];
+  if (min !== null && max !== null && max < min) errors.maxDuration = 'This is shorter than the minimum.';
+  if (!(query.limit >= 1 && query.limit <= LIMIT_MAX)) errors.limit = `Between 1 and ${LIMIT_MAX}.`;
+  if (query.lookback === 'range') {
+    if (query.startTs === null) errors.startTs = 'When does the range begin?';
+    else if (query.endTs !== null && query.endTs <= query.startTs) errors.endTs = 'The range ends before it begins.';
+  }
+  if (query.lookback === 'millis' && !(query.millis >= 1)) errors.millis = 'A number of milliseconds.';
+  return errors;
+}
+
+/** The parameters of `GET /api/v2/traceSummaries`. */
+export function apiParameters(query: SearchQuery, nowMs: number): URLSearchParams {
+  const parameters = new URLSearchParams();
+  for (const field of ['serviceName', 'spanName', 'remoteServiceName', 'annotationQuery'] as const) {
+    if (query[field] !== '') parameters.set(field, query[field]);
+  }
+  const [min, max] = [parseDuration(query.minDuration), parseDuration(query.maxDuration)];
+  // The server knows no maximum alone. Every duration is at least a microsecond, so this minimum says nothing.
+  if (min !== null || max !== null) parameters.set('minDuration', String(min ?? 1));
+  if (max !== null) parameters.set('maxDuration', String(max));
+  const { startTs, endTs } = windowOf(query, nowMs);
+  parameters.set('endTs', String(endTs));
+  parameters.set('lookback', String(endTs - startTs));
+  parameters.set('limit', String(query.limit));
+  parameters.set('sort', query.sort);
+  return parameters;
+}
+
+/** The window of a query, in milliseconds since the epoch. */
+export function windowOf(query: SearchQuery, nowMs: number): { startTs: number; endTs: number } {
+  const endTs = query.endTs ?? nowMs;
+  if (query.lookback === 'range') return { startTs: Math.min(query.startTs ?? 0, endTs - 1), endTs };
+  const lookback = query.lookback === 'millis' ? query.millis : LOOKBACK_MS[query.lookback];
+  return { startTs: endTs - lookback, endTs };
+}
+
+/** The same query over a week that ends now. */
+export function widened(query: SearchQuery): SearchQuery {
+  return { ...query, lookback: '7d', startTs: null, endTs: null };
+}
+
+/** True if a query leaves out traces by anything but time. */
+export function hasConditions(query: SearchQuery): boolean {
+  return TEXT_FIELDS.some((field) => query[field] !== '');
+}

@@ -1,0 +1,354 @@
+/**
+ * The app in a real browser against a real server: `node browser.mjs BASE_URL SCREENSHOT_DIRECTORY`.
+ *
+ * Spans go in by the API, everything else goes through the page as a user's hands and eyes would. Whatever the
+ * browser complains about fails the run, and so does a request that leaves the server.
+ */
+import assert from 'node:assert/strict';
+import { join } from 'node:path';
+
+import { chromium } from 'playwright-core';
+
+const [baseUrl, screenshots] = process.argv.slice(2);
+if (!baseUrl || !screenshots) throw new Error('usage: browser.mjs BASE_URL SCREENSHOT_DIRECTORY');
+
+const origin = new URL(baseUrl).origin;
+const WINDOW = { width: 1280, height: 800 };
+const NARROW = { width: 320, height: 640 };
+
+const FLAGS = [
+  '--headless',
+  '--no-sandbox',
+  '--disable-gpu',
+  '--disable-quic',
+  '--no-first-run',
+  '--disable-background-networking',
+  '--disable-component-update',
+  '--disable-sync',
+];
+
+/** Names that no other run has left on the server. */
+const run = Date.now().toString(36);
+const nowMicros = Date.now() * 1000;
+const hex = (value, digits = 16) => value.toString(16).padStart(digits, '0');
+const [shopId, largeId, brokenId, unknownId] = [1, 2, 3, 4].map((index) => hex(index) + hex(nowMicros));
+const gateway = `gateway-${run}`;
+
+const endpoint = (serviceName, port) => ({ serviceName, ipv4: '10.0.0.7', port });
+
+/** A shop's checkout: shared spans, an error, a version, an annotation, a database that reports nothing. */
+function shopTrace() {
+  const begin = nowMicros - 30_000_000;
+  const call = (id, parentId, from, to, name, at, took, more = {}) => {
+    const common = { traceId: shopId, id, parentId };
+    const { tags, annotations } = more;
+    return [
+      { ...common, kind: 'CLIENT', name: 'get', timestamp: begin + at, duration: took, localEndpoint: endpoint(from) },
+      {
+        ...common,
+        kind: 'SERVER',
+        shared: true,
+        name,
+        timestamp: begin + at + 400,
+        duration: took - 800,
+        localEndpoint: endpoint(to, 8080),
+        tags: { 'http.method': 'GET', version: '1.4.3', ...tags },
+        annotations,
+      },
+    ];
+  };
+  return [
+    {
+      traceId: shopId,
+      id: hex(1),
+      kind: 'SERVER',
+      name: 'get /checkout',
+      timestamp: begin,
+      duration: 84_300,
+      localEndpoint: endpoint(gateway, 8080),
+      tags: { 'http.method': 'GET', 'http.path': '/checkout', version: '2.0.1' },
+    },
+    ...call(hex(2), hex(1), gateway, 'inventory', 'get /stock', 4_000, 52_000),
+    ...call(hex(3), hex(2), 'inventory', 'pricing', 'get /price', 9_000, 22_000),
+    ...call(hex(4), hex(2), 'inventory', 'warehouse', 'get /level', 32_000, 21_500, {
+      annotations: [{ timestamp: begin + 40_000, value: 'cache miss' }],
+    }),
+    ...call(hex(5), hex(1), gateway, 'payments', 'post /charge', 58_000, 24_000, {
+      tags: { error: 'card declined', 'http.status_code': '502' },
+    }),
+    {
+      traceId: shopId,
+      id: hex(6),
+      parentId: hex(4),
+      kind: 'CLIENT',
+      name: 'select',
+      timestamp: begin + 42_000,
+      duration: 8_000,
+      localEndpoint: endpoint('warehouse', 8080),
+      remoteEndpoint: { serviceName: 'mysql', ipv4: '10.0.0.9', port: 3306 },
+      tags: { 'sql.query': "select level from stock where sku = 'A-113' and warehouse in (1, 2, 3)" },
+    },
+  ];
+}
+
+/** Rows enough that drawing them all would be felt. */
+function largeTrace(count) {
+  const begin = nowMicros - 60_000_000;
+  return Array.from({ length: count }, (_, index) => ({
+    traceId: largeId,
+    id: hex(index + 1),
+    ...(index > 0 && { parentId: hex(Math.floor((index - 1) / 8) + 1) }),
+    name: `step ${index}`,
+    timestamp: begin + index * 10,
+    duration: 1000 + (index % 977) * 100,
+    localEndpoint: { serviceName: `batch-${run}` },
+  }));
+}
+
+/** What broken reporters send: no endpoint, no time, no parent. */
+function brokenTrace() {
+  return [
+    { traceId: brokenId, id: hex(1), parentId: hex(99), timestamp: nowMicros - 5_000_000 },
+    { traceId: brokenId, id: hex(2), parentId: hex(1), name: '<b>bold</b>', tags: { '<i>': '</dd><script>' } },
+  ];
+}
+
+async function post(spans) {
+  for (let from = 0; from < spans.length; from += 5000) {
+    const response = await fetch(`${origin}/api/v2/spans`, {
+      method: 'POST',
+      headers: { 'content-type': 'application/json' },
+      body: JSON.stringify(spans.slice(from, from + 5000)),
+    });
+    assert.equal(response.status, 202, await response.text());
+  }
+}
+
+/** A page that remembers everything that was wrong with it. */
+async function openPage(browser, options) {
+  const context = await browser.newContext({ viewport: WINDOW, ...options });
+  const page = await context.newPage();
+  const complaints = [];
+  page.on('console', (message) => {
+    if (['error', 'warning'].includes(message.type())) complaints.push(`console: ${message.text()}`);
+  });
+  page.on('pageerror', (error) => complaints.push(`uncaught: ${error}`));
+  page.on('request', (request) => {
+    if (!request.url().startsWith(`${origin}/`)) complaints.push(`request left the server: ${request.url()}`);
+  });
+  const expectQuiet = () => assert.deepEqual(complaints.splice(0), []);
+  const shot = (name) => page.screenshot({ path: join(screenshots, `${name}.png`) });
+  return { context, page, complaints, expectQuiet, shot };
+}
+
+const rowOf = (page, name) => page.getByRole('row', { name });
+
+async function searches({ page, expectQuiet, shot }) {
+  await page.goto(`${origin}/`);
+  assert.equal(new URL(page.url()).pathname, '/zipkin/', 'the root leads to the app');
+  await page.getByLabel('Service', { exact: true }).fill(gateway);
+  await page.getByLabel('Tags and annotations').fill('http.method and http.path=/checkout');
+  await page.getByRole('button', { name: 'Run search' }).click();
+  const result = page.locator('.result', { hasText: gateway });
+  await result.waitFor();
+  const text = (await result.innerText()).replaceAll(/\s+/g, ' ');
+  for (const expected of ['get /checkout', '84.300ms', '10 spans', '2.0.1', 'payments', '1 error']) {
+    assert.ok(text.includes(expected), `"${expected}" in: ${text}`);
+  }
+  const address = new URL(page.url());
+  assert.equal(address.searchParams.get('serviceName'), gateway);
+  assert.equal(address.searchParams.get('annotationQuery'), 'http.method and http.path=/checkout');
+
+  await page.getByText('Slowest', { exact: true }).click();
+  await page.waitForURL(/sort=slowest/);
+  await page.reload();
+  await result.waitFor();
+  assert.equal(await page.getByLabel('Service', { exact: true }).inputValue(), gateway, 'a reload restores the form');
+  assert.ok(await page.getByLabel('Slowest').isChecked());
+  await page.goBack();
+  await page.waitForFunction(() => !location.search.includes('sort'));
+  expectQuiet();
+
+  await page.goto(`${origin}/zipkin/?lookback=1h&limit=5`);
+  await page.locator('.result').first().waitFor();
+  await shot('search');
+  expectQuiet();
+}
+
+async function findsNothing({ page, expectQuiet, shot }) {
+  await page.goto(`${origin}/zipkin/?serviceName=${gateway}&minDuration=1h`);
+  await page.getByText('Write 10s, 10ms').waitFor();
+  await shot('field-error');
+  await page.goto(`${origin}/zipkin/?serviceName=${gateway}&minDuration=10s`);
+  await page.getByRole('heading', { name: 'No trace matches' }).waitFor();
+  await shot('no-match');
+  await page.getByRole('button', { name: 'Without minimum duration' }).click();
+  await page.locator('.result').waitFor();
+  expectQuiet();
+}
+
+async function opensATrace({ page, expectQuiet, shot }) {
+  await page.goto(`${origin}/zipkin/?serviceName=${gateway}`);
+  await page.locator('.result', { hasText: gateway }).click();
+  await page.waitForURL(`**/zipkin/traces/${shopId}`);
+  await rowOf(page, /^inventory get \/stock, 52ms/).waitFor();
+  const names = await page.locator('.row').evaluateAll((rows) => rows.map((row) => row.ariaLabel?.split(',')[0]));
+  assert.deepEqual(names, [
+    `${gateway} get /checkout`,
+    'inventory get /stock',
+    'pricing get /price',
+    'warehouse get /level',
+    'mysql select',
+    'payments post /charge',
+  ]);
+  const bar = await rowOf(page, /^payments/).locator('.bar').boundingBox();
+  const whole = await rowOf(page, /^payments/).locator('.row-time').boundingBox();
+  assert.ok(Math.abs((bar.x - whole.x) / whole.width - 58 / 84.3) < 0.01, 'a bar begins where its span does');
+  assert.ok(Math.abs(bar.width / whole.width - 24 / 84.3) < 0.01, 'a bar is as long as its span took');
+  await shot('trace');
+
+  await rowOf(page, /^warehouse/).getByTitle('Collapse').click();
+  await rowOf(page, /^mysql/).waitFor({ state: 'detached' });
+  await rowOf(page, /^warehouse/).getByTitle('Expand').click();
+  await rowOf(page, /^mysql/).waitFor();
+
+  await rowOf(page, /^payments/).click();
+  const panel = page.getByRole('complementary');
+  for (const expected of ['card declined', '502', 'post /charge', '10.0.0.7:8080', 'Server finish', hex(5)]) {
+    await panel.getByText(expected).first().waitFor();
+  }
+  assert.equal(new URL(page.url()).searchParams.get('span'), hex(5));
+  await shot('span');
+  await page.reload();
+  await panel.getByText('card declined').waitFor();
+  expectQuiet();
+}
+
+async function isUsedByKeyboard({ page, expectQuiet }) {
+  await page.goto(`${origin}/zipkin/traces/${shopId}`);
+  const grid = page.getByRole('treegrid');
+  await grid.focus();
+  const active = () => grid.getAttribute('aria-activedescendant');
+  await page.keyboard.press('ArrowDown');
+  assert.equal(await active(), `row-${hex(2)}`);
+  await page.keyboard.press('ArrowLeft');
+  await rowOf(page, /^pricing/).waitFor({ state: 'detached' });
+  await page.keyboard.press('ArrowRight');
+  await rowOf(page, /^pricing/).waitFor();
+  await page.keyboard.press('End');
+  assert.equal(await active(), `row-${hex(5)}`);
+  await page.keyboard.press('Enter');
+  await page.getByRole('complementary').getByText('card declined').waitFor();
+  await page.keyboard.press('Escape');
+  await page.getByRole('complementary').waitFor({ state: 'detached' });
+  await page.keyboard.press('/');
+  await page.keyboard.type('not an id');
+  await page.keyboard.press('Enter');
+  await page.getByText('1 to 32 hexadecimal digits').waitFor();
+  await page.getByLabel('Trace ID').fill(` ${brokenId.toUpperCase()} `);
+  await page.keyboard.press('Enter');
+  await page.waitForURL(`**/zipkin/traces/${brokenId}`);
+  await page.getByText('<b>bold</b>').waitFor();
+  await page.getByText('1 span without its parent').waitFor();
+  expectQuiet();
+}
+
+/** 20,000 spans: few elements, a link to any of them, and no frame that is felt while scrolling. */
+async function scrollsALargeTrace({ page, expectQuiet, shot }) {
+  const linked = hex(19_990);
+  await page.goto(`${origin}/zipkin/traces/${largeId}?span=${linked}`);
+  await page.getByRole('complementary').getByText(linked).first().waitFor();
+  assert.ok(await page.locator(`#row-${linked}`).isVisible(), 'a link to a span shows its row');
+  assert.ok((await page.locator('.row').count()) < 100, 'only rows in sight are elements');
+  const slowest = await page.evaluate(async () => {
+    const scroller = document.querySelector('.timeline-scroller');
+    let slowest = 0;
+    for (let step = 0; step < 60; step++) {
+      scroller.scrollTop = (scroller.scrollHeight / 60) * step;
+      const begin = performance.now();
+      await new Promise((done) => requestAnimationFrame(() => requestAnimationFrame(done)));
+      slowest = Math.max(slowest, performance.now() - begin);
+    }
+    return slowest;
+  });
+  console.log(`large trace: the slowest of 60 jumps took ${slowest.toFixed(0)} ms`);
+  assert.ok(slowest < 500, `${slowest} ms`);
+  await shot('large');
+  expectQuiet();
+}
+
+async function saysWhatIsNotThere({ page, complaints, expectQuiet, shot }) {
+  await page.goto(`${origin}/zipkin/traces/${unknownId}`);
+  await page.getByRole('heading', { name: 'There is no such trace' }).waitFor();
+  await shot('not-found');
+  // The browser itself reports the 404 that this is about, and nothing else may be wrong.
+  assert.equal(complaints.splice(0).filter((complaint) => !complaint.includes('404')).length, 0);
+  await page.goto(`${origin}/zipkin/dependency`);
+  await page.getByRole('heading', { name: 'Dependencies cannot be shown yet' }).waitFor();
+  expectQuiet();
+}
+
+/** A server that fails keeps what was found, and says what it said. */
+async function survivesAFailure({ page, complaints, shot }) {
+  await page.goto(`${origin}/zipkin/?serviceName=${gateway}`);
+  await page.locator('.result').waitFor();
+  const failing = /traceSummaries/;
+  await page.route(failing, (route) => route.fulfill({ status: 500, body: 'the store is on fire' }));
+  await page.getByRole('button', { name: 'Run search' }).click();
+  await page.getByText('the store is on fire').waitFor();
+  await page.locator('.results.stale').waitFor();
+  await shot('failure');
+  await page.unroute(failing);
+  await page.getByRole('button', { name: 'Try again' }).click();
+  await page.locator('.results:not(.stale)').waitFor();
+  await page.getByText('the store is on fire').waitFor({ state: 'detached' });
+  assert.equal(complaints.splice(0).filter((complaint) => !complaint.includes('500')).length, 0);
+}
+
+async function fitsANarrowWindow({ page, shot }) {
+  for (const [name, path] of [
+    ['search', `?serviceName=${gateway}`],
+    ['trace', `traces/${shopId}`],
+  ]) {
+    await page.setViewportSize(NARROW);
+    await page.goto(`${origin}/zipkin/${path}`);
+    await page.locator('.result, .row').first().waitFor();
+    const width = await page.evaluate(() => document.documentElement.scrollWidth);
+    assert.ok(width <= NARROW.width, `${name} is ${width} pixels wide in a window of ${NARROW.width}`);
+    await shot(`${name}-narrow`);
+  }
+  await page.setViewportSize(WINDOW);
+}
+
+/** The theme is the system's, and its text is readable on its ground. */
+async function isInTheSystemsColours({ page }, scheme) {
+  await page.goto(`${origin}/zipkin/`);
+  const [ground, text] = await page.evaluate(() => {
+    const style = getComputedStyle(document.documentElement);
+    return [style.backgroundColor, style.color].map((colour) => Number(/\d+/.exec(colour)[0]));
+  });
+  assert.ok(scheme === 'dark' ? ground < 64 && text > 192 : ground > 192 && text < 64, `${ground} ${text}`);
+}
+
+const browser = await chromium.launch({ executablePath: process.env.CHROMIUM ?? '/usr/bin/chromium', args: FLAGS });
+try {
+  await post([...shopTrace(), ...largeTrace(20_000), ...brokenTrace()]);
+  for (const colorScheme of ['light', 'dark']) {
+    const opened = await openPage(browser, { colorScheme });
+    const view = { ...opened, shot: (name) => opened.shot(`${name}-${colorScheme}`) };
+    await searches(view);
+    await findsNothing(view);
+    await opensATrace(view);
+    await isUsedByKeyboard(view);
+    await scrollsALargeTrace(view);
+    await saysWhatIsNotThere(view);
+    await survivesAFailure(view);
+    await fitsANarrowWindow(view);
+    await isInTheSystemsColours(view, colorScheme);
+    view.expectQuiet();
+    await view.context.close();
+    console.log(`${colorScheme}: passed`);
+  }
+} finally {
+  await browser.close();
+}

@@ -1,0 +1,18 @@
+/**
+ * How the app is bundled. Everything it loads is relative to the page's `<base href>`, so that one build works
+ * under any path. `npm run dev` serves the sources and takes data from a server on its usual port.
+ */
+import { defineConfig } from 'vite';
+
+const server = 'http://localhost:9411';
+
+export default defineConfig(({ command }) => ({
+  base: command === 'serve' ? '/zipkin/' : './',
+  build: {
+    // The first that know light-dark(), which every colour is written with.
+    target: ['chrome123', 'firefox120', 'safari17.5'],
+    assetsInlineLimit: 0,
+    modulePreload: { polyfill: false },
+  },
+  server: { proxy: { '/zipkin/api': server, '/zipkin/config.json': server } },
+}));

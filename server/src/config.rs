@@ -26,7 +26,8 @@ pub(crate) struct Config {
     pub(crate) server: ServerConfig,
     pub(crate) collector: CollectorConfig,
     pub(crate) query: QueryConfig,
-    pub(crate) ui: UiConfig,
+    /// What the web UI is told, or `None` where there is none.
+    pub(crate) ui: Option<ui::UiConfig>,
     pub(crate) storage: StorageConfig,
     pub(crate) logs: LogConfig,
     /// Recognised variables that have no effect here, for one line of warning.
@@ -40,7 +41,7 @@ pub(crate) struct ServerConfig {
     pub(crate) listen: Option<IpAddr>,
     /// Zero is any free one.
     pub(crate) port: u16,
-    pub(crate) connections_max: usize,
+    pub(crate) connections_max: u32,
     /// From the first wait for a request's head to its last byte; also how long an idle connection is kept.
     pub(crate) head_timeout: Duration,
     /// How long a client may take no byte of an answer.
@@ -74,24 +75,6 @@ pub(crate) struct QueryConfig {
     pub(crate) lookback_ms: u64,
     pub(crate) names_max_age_s: u64,
     pub(crate) version_tags: Vec<String>,
-}
-
-/// What the web UI is told (`zipkin.md` 2.6).
-#[derive(Debug)]
-#[expect(dead_code, reason = "read by the UI alone")]
-pub(crate) struct UiConfig {
-    pub(crate) enabled: bool,
-    pub(crate) environment: String,
-    pub(crate) query_limit: u32,
-    pub(crate) default_lookback_ms: u64,
-    pub(crate) logs_url: Option<String>,
-    pub(crate) support_url: Option<String>,
-    pub(crate) archive_post_url: Option<String>,
-    pub(crate) archive_url: Option<String>,
-    pub(crate) dependency_enabled: bool,
-    pub(crate) dependency_low_error_rate: f64,
-    pub(crate) dependency_high_error_rate: f64,
-    pub(crate) base_path: String,
 }
 
 /// Where spans are kept.
@@ -170,6 +153,7 @@ impl Config {
 
 fn read(reader: &mut Reader<'_>) -> Config {
     let query_enabled = reader.read("QUERY_ENABLED", parse::boolean);
+    let storage = read_storage(reader);
     Config {
         server: read_server(reader),
         collector: read_collector(reader),
@@ -180,8 +164,8 @@ fn read(reader: &mut Reader<'_>) -> Config {
             names_max_age_s: reader.read("ZIPKIN_QUERY_NAMES_MAX_AGE", parse::number),
             version_tags: reader.read("VERSION_TAGS", parse::list),
         },
-        ui: read_ui(reader, query_enabled),
-        storage: read_storage(reader),
+        ui: read_ui(reader, query_enabled, storage.options.search_enabled),
+        storage,
         logs: LogConfig {
             json: reader.read("LOG_FORMAT", parse::log_format),
             filter: reader.read("RUST_LOG", parse::log_filter),
@@ -194,7 +178,7 @@ fn read_server(reader: &mut Reader<'_>) -> ServerConfig {
     ServerConfig {
         listen: reader.optional("LISTEN", parse::address),
         port: reader.read("QUERY_PORT", parse::port),
-        connections_max: reader.read("CONNECTIONS_MAX", parse::count),
+        connections_max: reader.read("CONNECTIONS_MAX", parse::small_count),
         head_timeout: reader.read("REQUEST_HEAD_TIMEOUT", parse::duration),
         answer_timeout: reader.read("ANSWER_TIMEOUT", parse::duration),
         drain_timeout: reader.read("DRAIN_TIMEOUT", parse::duration),
@@ -218,23 +202,25 @@ fn read_collector(reader: &mut Reader<'_>) -> CollectorConfig {
     }
 }
 
-fn read_ui(reader: &mut Reader<'_>, query_enabled: bool) -> UiConfig {
-    UiConfig {
-        enabled: reader
-            .optional("UI_ENABLED", parse::boolean)
-            .unwrap_or(query_enabled),
+fn read_ui(reader: &mut Reader<'_>, query_enabled: bool, search_enabled: bool) -> Option<ui::UiConfig> {
+    let enabled = reader
+        .optional("UI_ENABLED", parse::boolean)
+        .unwrap_or(query_enabled);
+    let config = ui::UiConfig {
         environment: reader.read("ZIPKIN_UI_ENVIRONMENT", parse::text),
         query_limit: reader.read("ZIPKIN_UI_QUERY_LIMIT", parse::number),
         default_lookback_ms: reader.read("ZIPKIN_UI_DEFAULT_LOOKBACK", parse::positive),
+        search_enabled,
         logs_url: reader.optional("ZIPKIN_UI_LOGS_URL", parse::text),
         support_url: reader.optional("ZIPKIN_UI_SUPPORT_URL", parse::text),
         archive_post_url: reader.optional("ZIPKIN_UI_ARCHIVE_POST_URL", parse::text),
         archive_url: reader.optional("ZIPKIN_UI_ARCHIVE_URL", parse::text),
         dependency_enabled: reader.read("ZIPKIN_UI_DEPENDENCY_ENABLED", parse::boolean),
-        dependency_low_error_rate: reader.read("ZIPKIN_UI_DEPENDENCY_LOWERRORRATE", parse::number),
-        dependency_high_error_rate: reader.read("ZIPKIN_UI_DEPENDENCY_HIGHERRORRATE", parse::number),
+        low_error_rate: reader.read("ZIPKIN_UI_DEPENDENCY_LOWERRORRATE", parse::number),
+        high_error_rate: reader.read("ZIPKIN_UI_DEPENDENCY_HIGHERRORRATE", parse::number),
         base_path: reader.read("ZIPKIN_UI_BASEPATH", parse::text),
-    }
+    };
+    enabled.then_some(config)
 }
 
 fn read_storage(reader: &mut Reader<'_>) -> StorageConfig {

@@ -72,11 +72,7 @@ pub(crate) fn application(
 }
 
 async fn not_found() -> Response {
-    (
-        StatusCode::NOT_FOUND,
-        "no such path or method: see https://zipkin.io/zipkin-api/ for those of the API\n",
-    )
-        .into_response()
+    (StatusCode::NOT_FOUND, "no such path, or not with this method\n").into_response()
 }
 
 /// TRACE would hand back headers that scripts must not read.

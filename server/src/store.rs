@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use anyhow::Context;
 use storage::{BoxFuture, SpanSink, SpanSource, StorageError, StoreOptions};
+use storage_journal::SyncPolicy;
 use storage_memory::{MemoryConfig, MemoryStore};
 use storage_segment::{Clock, Retention, SegmentStore, StoreStats};
 
@@ -72,6 +73,7 @@ pub(crate) fn segment(
 ) -> anyhow::Result<Store> {
     let lock = DirectoryLock::acquire(&config.directory)?;
     let directory = config.directory.display().to_string();
+    tell_of_sync(config.journal_sync);
     let store = SegmentStore::open(storage_segment::SegmentConfig {
         directory: config.directory,
         options,
@@ -96,6 +98,25 @@ pub(crate) fn segment(
         close: Box::new(move || Box::pin(async move { closed.close().await })),
         _lock: Some(lock),
     })
+}
+
+/// Whoever gave up that acknowledged spans survive a loss of power should read it at every start.
+fn tell_of_sync(sync: SyncPolicy) {
+    match sync {
+        SyncPolicy::Always => {}
+        SyncPolicy::Interval(interval) => {
+            let interval_ms = interval.as_millis() as u64;
+            tracing::warn!(
+                interval_ms,
+                "JOURNAL_SYNC: a loss of power loses what was acknowledged within the interval"
+            );
+        }
+        SyncPolicy::Os => {
+            tracing::warn!(
+                "JOURNAL_SYNC: a loss of power loses what was acknowledged and not yet written to disk"
+            );
+        }
+    }
 }
 
 fn tell_what_was_found(store: &SegmentStore, directory: &str) {

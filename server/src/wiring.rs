@@ -10,7 +10,7 @@ use collector::Collector;
 use storage::StoreOptions;
 use tokio::net::{TcpListener, TcpSocket};
 
-use crate::config::{Config, QueryConfig, StorageConfig, StorageKind, UiConfig};
+use crate::config::{Config, QueryConfig, StorageConfig, StorageKind};
 use crate::http::{self, Component, Metrics, Operations, ServeLimits};
 use crate::shutdown;
 use crate::store::{self, Store};
@@ -86,7 +86,7 @@ fn application(config: &Config, store: &Store, collector: Option<Arc<Collector>>
             .query
             .enabled
             .then(|| query(&config.query, &config.storage.options, store)),
-        config.ui.enabled.then(|| ui(&config.ui, &config.storage.options)),
+        config.ui.clone().map(ui::http::router),
     ];
     let origins = config.server.allowed_origins.clone();
     http::application(parts.into_iter().flatten(), operations, metrics, origins)
@@ -103,11 +103,6 @@ fn query(config: &QueryConfig, options: &StoreOptions, store: &Store) -> Router 
         now: Arc::new(now_ms),
     };
     query::http::router(config, Arc::clone(&store.source))
-}
-
-fn ui(config: &UiConfig, options: &StoreOptions) -> Router {
-    let _ = (config, options);
-    Router::new()
 }
 
 /// Milliseconds since the epoch. The one place that asks the clock what day it is.

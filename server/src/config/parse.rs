@@ -60,6 +60,11 @@ pub(super) fn count(value: &str) -> Parsed<usize> {
     positive(value).map(|number| number as usize)
 }
 
+pub(super) fn small_count(value: &str) -> Parsed<u32> {
+    positive(value)
+        .and_then(|number| u32::try_from(number).map_err(|_| "must be less than 4294967296".to_owned()))
+}
+
 pub(super) fn port(value: &str) -> Parsed<u16> {
     value.parse().map_err(|_| "must be a port, 0 to 65535".to_owned())
 }

@@ -33,12 +33,9 @@ fn defaults_are_zipkins_but_for_the_storage() {
         (86_400_000, 300)
     );
     assert_eq!(config.storage.options, StoreOptions::default());
-    assert!(config.query.enabled && config.ui.enabled && config.collector.http_enabled);
+    assert!(config.query.enabled && config.collector.http_enabled);
     assert!(matches!(config.storage.kind, StorageKind::Segment(_)));
-    assert_eq!(
-        (config.ui.query_limit, config.ui.default_lookback_ms),
-        (10, 900_000)
-    );
+    assert_eq!(config.ui, Some(ui::UiConfig::default()));
     assert!(config.ignored.is_empty());
 }
 
@@ -84,14 +81,18 @@ fn an_empty_variable_is_none() {
         ],
     )
     .unwrap();
-    assert_eq!((config.server.port, config.ui.enabled), (9411, true));
+    assert_eq!((config.server.port, config.ui.is_some()), (9411, true));
 }
 
 #[test]
 fn the_ui_follows_the_query_api_unless_told() {
-    assert!(!load(&[], &[("QUERY_ENABLED", "false")]).unwrap().ui.enabled);
-    let both = [("QUERY_ENABLED", "false"), ("UI_ENABLED", "true")];
-    assert!(load(&[], &both).unwrap().ui.enabled);
+    assert_eq!(load(&[], &[("QUERY_ENABLED", "false")]).unwrap().ui, None);
+    let both = [
+        ("QUERY_ENABLED", "false"),
+        ("UI_ENABLED", "true"),
+        ("SEARCH_ENABLED", "false"),
+    ];
+    assert!(!load(&[], &both).unwrap().ui.unwrap().search_enabled);
 }
 
 #[test]

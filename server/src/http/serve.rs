@@ -39,7 +39,7 @@ const PREFACE_PAUSE: Duration = Duration::from_millis(20);
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct ServeLimits {
     /// Served at one time; others wait in the kernel's queue.
-    pub(crate) connections_max: usize,
+    pub(crate) connections_max: u32,
     /// To send a request's head, from the first wait for it.
     pub(crate) head_timeout: Duration,
     /// To take any byte of an answer.
@@ -56,7 +56,7 @@ pub(crate) async fn serve(
     limits: ServeLimits,
     stop: impl Future<Output = ()>,
 ) -> bool {
-    let slots = Arc::new(Semaphore::new(limits.connections_max));
+    let slots = Arc::new(Semaphore::new(limits.connections_max as usize));
     let (stopping, watcher) = watch::channel(false);
     let builder = Arc::new(connection_builder(limits));
     let mut stop = pin!(stop);
@@ -74,6 +74,9 @@ pub(crate) async fn serve(
                 };
                 tokio::spawn(connection.serve(application.clone(), limits, watcher.clone()));
             }
+            Err(error) if is_of_one_connection(&error) => {
+                tracing::debug!(%error, "a connection was gone before it was accepted");
+            }
             Err(error) => {
                 tracing::warn!(%error, "cannot accept a connection");
                 sleep(ACCEPT_PAUSE).await;
@@ -83,8 +86,7 @@ pub(crate) async fn serve(
     drop(listener);
     stopping.send_replace(true);
     // All slots are free when all connections are done.
-    let all = u32::try_from(limits.connections_max).unwrap_or(u32::MAX);
-    timeout(limits.drain_timeout, slots.acquire_many(all))
+    timeout(limits.drain_timeout, slots.acquire_many(limits.connections_max))
         .await
         .is_ok()
 }
@@ -116,6 +118,11 @@ async fn accept(
     };
     let (stream, _) = listener.accept().await?;
     Ok((stream, slot))
+}
+
+fn is_of_one_connection(error: &io::Error) -> bool {
+    use io::ErrorKind::{ConnectionAborted, ConnectionRefused, ConnectionReset};
+    [ConnectionAborted, ConnectionRefused, ConnectionReset].contains(&error.kind())
 }
 
 struct Connection {

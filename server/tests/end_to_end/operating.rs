@@ -228,3 +228,47 @@ fn long_answers_are_compressed_on_request() {
     assert!(zipped.body.len() < plain.body.len() / 10);
     assert_eq!(gunzip(&zipped.body), plain.body);
 }
+
+#[test]
+fn the_ui_is_at_zipkins_addresses_with_its_configuration() {
+    let server = Server::start(&[("ZIPKIN_UI_QUERY_LIMIT", "25"), ("SEARCH_ENABLED", "false")]);
+    for path in ["/", "/zipkin"] {
+        let answer = server.get(path);
+        assert_eq!(
+            (answer.status, answer.header("location")),
+            (302, Some("/zipkin/")),
+            "{path}"
+        );
+    }
+    for path in ["/zipkin/", "/zipkin/traces/1", "/zipkin/dependency"] {
+        let answer = server.get(path);
+        assert_eq!(answer.status, 200, "{path}");
+        assert!(
+            answer.header("content-type").unwrap().starts_with("text/html"),
+            "{path}"
+        );
+    }
+    let config = server.get("/zipkin/config.json").json();
+    assert_eq!(
+        (&config["queryLimit"], &config["searchEnabled"]),
+        (&25.into(), &false.into())
+    );
+    let text = server.get("/prometheus").text();
+    for line in [
+        "http_server_requests_seconds_count{method=\"GET\",status=\"302\",uri=\"REDIRECTION\"} 2",
+        "http_server_requests_seconds_count{method=\"GET\",status=\"200\",uri=\"/zipkin/index.html\"} 3",
+    ] {
+        assert!(
+            text.lines().any(|found| found == line),
+            "{line} is not in:\n{text}"
+        );
+    }
+    let without = Server::start(&[("UI_ENABLED", "false")]);
+    assert_eq!(
+        (
+            without.get("/zipkin/").status,
+            without.get("/api/v2/services").status
+        ),
+        (404, 200)
+    );
+}

@@ -218,3 +218,22 @@ fn a_full_journal_is_told_and_what_was_acknowledged_stays() {
         accepted
     );
 }
+
+#[test]
+fn what_is_given_up_for_speed_is_said_at_every_start() {
+    let directory = tempfile::tempdir().unwrap();
+    for (sync, said) in [
+        ("interval:50", "within the interval"),
+        ("os", "not yet written to disk"),
+    ] {
+        let server = Server::start_in(directory.path(), &[("JOURNAL_SYNC", sync)]);
+        assert_eq!(server.post("[]").status, 202);
+        let complaints = server.complaints();
+        assert!(
+            complaints.len() == 1 && complaints[0].contains(said),
+            "{sync}: {complaints:?}"
+        );
+    }
+    let server = Server::start_in(directory.path(), &[]);
+    assert_eq!(server.complaints(), [] as [String; 0]);
+}

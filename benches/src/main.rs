@@ -1,2 +1,25 @@
-//! Seeded workloads, load generator, comparisons.
-fn main() {}
+//! The command line of the benchmarks: a subcommand a question.
+
+use clap::{Parser, Subcommand};
+
+use benches::ingest;
+
+/// How fast, how large, how sure.
+#[derive(Debug, Parser)]
+#[command(name = "benches")]
+struct CommandLine {
+    #[command(subcommand)]
+    question: Question,
+}
+
+#[derive(Debug, Subcommand)]
+enum Question {
+    /// How many spans a second the server takes in over HTTP, and what that costs.
+    Ingest(ingest::Options),
+}
+
+fn main() -> anyhow::Result<()> {
+    match CommandLine::parse().question {
+        Question::Ingest(options) => ingest::run(&options),
+    }
+}

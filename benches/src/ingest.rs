@@ -1,0 +1,250 @@
+//! How many spans a second the whole server takes in, what that costs, and whether they are all there afterwards.
+//!
+//! 1. Requests are prepared, the server is started on an empty directory, and warmed up for some seconds.
+//! 2. The load runs, while memory, processor time and the store's own figures are sampled.
+//! 3. The server is left alone until it has settled: nothing sealed, nothing joined, no processor time used.
+//! 4. Every acknowledged span must be stored: the store's counts say how many there are, and some hundred traces are
+//!    read by identifier and compared, field by field, with what was sent.
+//!
+//! With a jar of `zipkin-server`, the same is done to it afterwards, without 4: it keeps no more than its bound.
+
+mod check;
+mod report;
+mod settle;
+
+use std::path::PathBuf;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use serde::Serialize;
+
+use crate::load::{Load, Outcome, Pace, Requests};
+use crate::machine::{Machine, load_average};
+use crate::process::{Sample, Sampler, Usage};
+use crate::server::{Product, Server};
+use crate::workload::Workload;
+use check::Checked;
+use settle::{StoreFigures, StoreSampler};
+
+/// What to measure.
+#[derive(Clone, Debug, Serialize, clap::Args)]
+pub struct Options {
+    /// How long the measured load lasts.
+    #[arg(long, default_value_t = 30)]
+    pub seconds: u64,
+    /// How long the same load runs before, unmeasured.
+    #[arg(long, default_value_t = 3)]
+    pub warm_up_seconds: u64,
+    /// Keep-alive connections, each with one request at a time.
+    #[arg(long, default_value_t = 16)]
+    pub connections: usize,
+    /// Spans in each request, all of one instance.
+    #[arg(long, default_value_t = 100)]
+    pub spans_per_request: usize,
+    /// Spans a second to offer (open loop); without it as many as are answered (closed loop).
+    #[arg(long)]
+    pub rate: Option<f64>,
+    /// Stop after so many requests.
+    #[arg(long, default_value_t = u64::MAX, hide_default_value = true)]
+    pub requests: u64,
+    /// Spans prepared before the run; they are sent again with new identifiers and times.
+    #[arg(long, default_value_t = 400_000)]
+    pub prepared_spans: usize,
+    /// Seed of the workload.
+    #[arg(long, default_value_t = 1)]
+    pub seed: u64,
+    /// The server's binary; the one beside this program without it.
+    #[arg(long)]
+    pub tracehound: Option<PathBuf>,
+    /// Also measure zipkin-server with `mem`, from this executable jar.
+    #[arg(long, value_name = "JAR")]
+    pub with_zipkin: Option<PathBuf>,
+    /// Where servers keep their data; it must be on the disk that is to be measured.
+    #[arg(long)]
+    pub data: Option<PathBuf>,
+    /// Where the reports go.
+    #[arg(long, default_value = "benches/results")]
+    pub results: PathBuf,
+    /// Name of the reports, without `.md` and `.json`.
+    #[arg(long, default_value = "ingest")]
+    pub name: String,
+}
+
+/// Everything that was measured.
+#[derive(Debug, Serialize)]
+pub struct Report {
+    command: String,
+    options: Options,
+    machine: Machine,
+    /// JSON a span, bytes.
+    json_bytes_per_span: f64,
+    runs: Vec<Run>,
+}
+
+/// One server under the load.
+#[derive(Debug, Serialize)]
+struct Run {
+    server: &'static str,
+    settings: &'static str,
+    version: String,
+    load_average_before: f64,
+    load_average_after: f64,
+    seconds: f64,
+    spans: u64,
+    spans_per_second: f64,
+    requests: u64,
+    refused: u64,
+    failed: u64,
+    first_failure: Option<String>,
+    post_ms_p50: f64,
+    post_ms_p90: f64,
+    post_ms_p99: f64,
+    post_ms_p999: f64,
+    post_ms_max: f64,
+    /// Processor time of the server during the load, a span.
+    server_cpu_ns_per_span: f64,
+    /// The same with what it did until it had settled.
+    server_cpu_ns_per_span_settled: f64,
+    client_cpu_ns_per_span: f64,
+    /// Threads' worth of processor that server and generator got.
+    processors_used: f64,
+    resident_bytes_max: u64,
+    store: Option<StoreFigures>,
+    checked: Option<Checked>,
+    samples: Vec<Sample>,
+}
+
+/// Measures, prints and writes the reports.
+///
+/// # Errors
+/// Where a server cannot be measured, or an acknowledged span is missing.
+pub fn run(options: &Options) -> anyhow::Result<()> {
+    let ours = Product::tracehound(options.tracehound.clone())?;
+    let theirs = options.with_zipkin.clone().map(|jar| Product::ZipkinMem { jar });
+    let per_request = options.spans_per_request.max(1);
+    eprintln!("preparing {} spans", options.prepared_spans);
+    let batches = Workload::reference(options.seed)
+        .batches(per_request)
+        .take(options.prepared_spans.div_ceil(per_request));
+    let requests = Requests::prepare(batches, yesterday_us())?;
+    let mut report = Report {
+        command: std::env::args().collect::<Vec<_>>().join(" "),
+        options: options.clone(),
+        machine: Machine::find(),
+        json_bytes_per_span: requests.body_bytes() as f64 / requests.spans() as f64,
+        runs: Vec::new(),
+    };
+    for product in std::iter::once(ours).chain(theirs) {
+        eprintln!("{}: {} seconds of load", product.name(), options.seconds);
+        report.runs.push(measure(&product, options, &requests)?);
+    }
+    print!("{}", report::terminal(&report));
+    let written = report::write(&report)?;
+    eprintln!("written: {}", written.display());
+    for run in &report.runs {
+        if let Some(checked) = &run.checked {
+            checked.require()?;
+        }
+    }
+    Ok(())
+}
+
+fn measure(product: &Product, options: &Options, requests: &Requests) -> anyhow::Result<Run> {
+    let load_average_before = load_average();
+    let server = Server::start(product, options.data.as_deref())?;
+    let is_ours = matches!(product, Product::Tracehound { .. });
+    let mut load = Load {
+        address: server.address(),
+        connections: options.connections.max(1),
+        pace: match options.rate {
+            Some(spans) => Pace::Open {
+                rate: spans / options.spans_per_request.max(1) as f64,
+            },
+            None => Pace::Closed,
+        },
+        duration: Duration::from_secs(options.warm_up_seconds),
+        requests_max: options.requests,
+    };
+    let store = is_ours.then(|| StoreSampler::start(&server));
+    let warm_up = load.run(requests)?;
+    load.duration = Duration::from_secs(options.seconds);
+    let (own, before) = (Usage::own()?, Usage::of(server.id())?);
+    let sampler = Sampler::start(server.id());
+    let outcome = load.run(requests)?;
+    let (own_after, after) = (Usage::own()?, Usage::of(server.id())?);
+    settle::wait(&server)?;
+    let settled = Usage::of(server.id())?;
+    let samples = sampler.finish();
+    let load_average_after = load_average();
+    let (mut figures, mut checked) = (None, None);
+    if let Some(store) = store {
+        let stored = warm_up.accepted_spans + outcome.accepted_spans;
+        figures = Some(store.finish(&server, stored)?);
+        checked = Some(check::check(
+            &server,
+            requests,
+            &[&warm_up, &outcome],
+            options.seed,
+        )?);
+    }
+    let spans = outcome.accepted_spans.max(1) as f64;
+    let per_span = |from: Usage, to: Usage| (to.cpu - from.cpu).as_nanos() as f64 / spans;
+    let used = (after.cpu - before.cpu) + (own_after.cpu - own.cpu);
+    let run = Run {
+        server: product.name(),
+        settings: product.settings(),
+        version: product.version(),
+        load_average_before,
+        load_average_after,
+        server_cpu_ns_per_span: per_span(before, after),
+        server_cpu_ns_per_span_settled: per_span(before, settled),
+        client_cpu_ns_per_span: per_span(own, own_after),
+        processors_used: used.as_secs_f64() / outcome.elapsed.as_secs_f64(),
+        resident_bytes_max: settled.resident_bytes_max,
+        store: figures,
+        checked,
+        samples,
+        ..Run::of(&outcome)
+    };
+    server.stop()?;
+    Ok(run)
+}
+
+impl Run {
+    /// What the generator alone knows.
+    fn of(outcome: &Outcome) -> Self {
+        let ms = |quantile: f64| outcome.latency_us.value_at_quantile(quantile) as f64 / 1_000.0;
+        Self {
+            server: "",
+            settings: "",
+            version: String::new(),
+            load_average_before: 0.0,
+            load_average_after: 0.0,
+            seconds: outcome.elapsed.as_secs_f64(),
+            spans: outcome.accepted_spans,
+            spans_per_second: outcome.spans_per_second(),
+            requests: outcome.sent,
+            refused: outcome.refused,
+            failed: outcome.failed,
+            first_failure: outcome.first_failure.clone(),
+            post_ms_p50: ms(0.5),
+            post_ms_p90: ms(0.9),
+            post_ms_p99: ms(0.99),
+            post_ms_p999: ms(0.999),
+            post_ms_max: ms(1.0),
+            server_cpu_ns_per_span: 0.0,
+            server_cpu_ns_per_span_settled: 0.0,
+            client_cpu_ns_per_span: 0.0,
+            processors_used: 0.0,
+            resident_bytes_max: 0,
+            store: None,
+            checked: None,
+            samples: Vec::new(),
+        }
+    }
+}
+
+/// Spans are of the last day, where people look.
+fn yesterday_us() -> u64 {
+    let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    now.saturating_sub(Duration::from_secs(86_400)).as_micros() as u64
+}

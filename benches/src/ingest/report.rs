@@ -1,0 +1,250 @@
+//! What was measured, as a table for the terminal, as Markdown, and raw as JSON.
+
+use std::fmt::Write;
+use std::path::PathBuf;
+
+use anyhow::Context;
+
+use super::{Report, Run};
+
+/// What is promised, on two processors shared with the generator.
+const TARGETS: [(&str, &str); 4] = [
+    ("spans a second, sustained", "≥ 150,000"),
+    ("POST p99", "< 50 ms"),
+    ("resident memory, most", "< 1,000 MB"),
+    ("requests refused or failed", "0"),
+];
+
+/// Name and value of everything there is to say of a run, in the order of the table.
+fn rows(run: &Run) -> Vec<(&'static str, String)> {
+    let mut rows = vec![
+        ("spans a second, sustained", thousands(run.spans_per_second)),
+        ("POST p50", format!("{:.2} ms", run.post_ms_p50)),
+        ("POST p90", format!("{:.2} ms", run.post_ms_p90)),
+        ("POST p99", format!("{:.2} ms", run.post_ms_p99)),
+        ("POST p99.9", format!("{:.2} ms", run.post_ms_p999)),
+        ("POST, slowest", format!("{:.2} ms", run.post_ms_max)),
+        (
+            "resident memory, most",
+            format!("{} MB", thousands(run.resident_bytes_max as f64 / 1e6)),
+        ),
+        (
+            "server processor time a span, during the load",
+            format!("{} ns", thousands(run.server_cpu_ns_per_span)),
+        ),
+        (
+            "the same until settled",
+            format!("{} ns", thousands(run.server_cpu_ns_per_span_settled)),
+        ),
+        (
+            "generator processor time a span",
+            format!("{} ns", thousands(run.client_cpu_ns_per_span)),
+        ),
+        ("processors that both got", format!("{:.2}", run.processors_used)),
+        ("requests", thousands(run.requests as f64)),
+        (
+            "requests refused or failed",
+            thousands((run.refused + run.failed) as f64),
+        ),
+        ("spans acknowledged", thousands(run.spans as f64)),
+    ];
+    if let Some(store) = &run.store {
+        let journal = store
+            .journal_bytes_per_span
+            .map_or("not seen before the first seal".to_owned(), |bytes| {
+                format!("{bytes:.1} bytes")
+            });
+        rows.extend([
+            ("journal a span", journal),
+            (
+                "segments a span, indexes included",
+                format!("{:.1} bytes", store.segment_bytes_per_span),
+            ),
+            (
+                "spans in segments / in the head, settled",
+                format!(
+                    "{} / {}",
+                    thousands(store.segment_spans as f64),
+                    thousands(store.head_spans as f64)
+                ),
+            ),
+            (
+                "segments sealed / compactions / left",
+                format!("{} / {} / {}", store.sealed, store.compactions, store.segments),
+            ),
+            (
+                "journal syncs / requests a sync / time of a sync",
+                format!(
+                    "{} / {:.1} / {:.0} µs",
+                    thousands(store.journal_syncs as f64),
+                    store.journal_records_per_sync,
+                    store.journal_sync_us
+                ),
+            ),
+        ]);
+    }
+    rows.push((
+        "load average before / after",
+        format!("{:.1} / {:.1}", run.load_average_before, run.load_average_after),
+    ));
+    rows
+}
+
+/// For who waits for it.
+pub(super) fn terminal(report: &Report) -> String {
+    let mut text = String::new();
+    for run in &report.runs {
+        let _ = writeln!(text, "\n{} ({}; {})", run.server, run.version, run.settings);
+        for (name, value) in rows(run) {
+            let _ = writeln!(text, "  {name:<50} {value:>24}");
+        }
+        for note in notes(run) {
+            let _ = writeln!(text, "  {note}");
+        }
+    }
+    if let Some(ratio) = ratio(report) {
+        let _ = writeln!(text, "\n{ratio}");
+    }
+    text
+}
+
+fn notes(run: &Run) -> Vec<String> {
+    let checked = run
+        .checked
+        .as_ref()
+        .map(|checked| format!("{}.", checked.sentence()));
+    let failure = run
+        .first_failure
+        .as_ref()
+        .map(|failure| format!("The first request that was not accepted: {failure}"));
+    checked.into_iter().chain(failure).collect()
+}
+
+/// How the first server compares with the second.
+fn ratio(report: &Report) -> Option<String> {
+    let [ours, theirs, ..] = &report.runs[..] else {
+        return None;
+    };
+    Some(format!(
+        "{} against {}: {:.1} times the spans a second, {:.2} of the processor time a span, {:.2} of the p99, {:.2} of the memory.",
+        ours.server,
+        theirs.server,
+        ours.spans_per_second / theirs.spans_per_second,
+        ours.server_cpu_ns_per_span_settled / theirs.server_cpu_ns_per_span_settled,
+        ours.post_ms_p99 / theirs.post_ms_p99,
+        ours.resident_bytes_max as f64 / theirs.resident_bytes_max as f64,
+    ))
+}
+
+/// Writes Markdown and JSON; answers where the Markdown is.
+///
+/// # Errors
+/// Where they cannot be written.
+pub(super) fn write(report: &Report) -> anyhow::Result<PathBuf> {
+    let folder = &report.options.results;
+    std::fs::create_dir_all(folder).with_context(|| format!("{} cannot be made", folder.display()))?;
+    let path = folder.join(format!("{}.md", report.options.name));
+    std::fs::write(&path, markdown(report))?;
+    let json = serde_json::to_string_pretty(report)?;
+    std::fs::write(path.with_extension("json"), json + "\n")?;
+    Ok(path)
+}
+
+fn markdown(report: &Report) -> String {
+    let mut text = String::from(
+        "# Ingestion over HTTP\n\nWritten by the benchmark; the method is in the README above.\n\n",
+    );
+    let machine = &report.machine;
+    let options = &report.options;
+    let pace = match options.rate {
+        Some(rate) => format!("{} spans a second offered (open loop)", thousands(rate)),
+        None => "as many as are answered (closed loop)".to_owned(),
+    };
+    let facts = [
+        ("Command", format!("`{}`", report.command)),
+        (
+            "Load",
+            format!(
+                "{} connections, {} spans a request, JSON v2, {:.0} bytes a span, {pace}, {} s after {} s of warm-up",
+                options.connections,
+                options.spans_per_request,
+                report.json_bytes_per_span,
+                options.seconds,
+                options.warm_up_seconds
+            ),
+        ),
+        (
+            "Machine",
+            format!(
+                "{}, {} threads for server and generator together, {:.0} GB, {}",
+                machine.processor,
+                machine.threads,
+                machine.memory_bytes as f64 / 1e9,
+                machine.kernel
+            ),
+        ),
+        (
+            "Versions",
+            format!("{}, {}; commit {}", machine.rustc, machine.java, machine.commit),
+        ),
+        ("Date", machine.date.clone()),
+    ];
+    for (name, fact) in facts {
+        let _ = writeln!(text, "- {name}: {fact}");
+    }
+    text += "\n| |";
+    for run in &report.runs {
+        let _ = write!(text, " {} |", run.server);
+    }
+    text += " target |\n| --- |";
+    text += &" ---: |".repeat(report.runs.len() + 1);
+    text += "\n";
+    let tables: Vec<_> = report.runs.iter().map(rows).collect();
+    for (name, _) in tables.first().into_iter().flatten() {
+        let _ = write!(text, "| {name} |");
+        for table in &tables {
+            let value = table.iter().find(|row| row.0 == *name).map_or("", |row| &row.1);
+            let _ = write!(text, " {value} |");
+        }
+        let target = TARGETS
+            .iter()
+            .find(|target| target.0 == *name)
+            .map_or("", |target| target.1);
+        let _ = writeln!(text, " {target} |");
+    }
+    for run in &report.runs {
+        let _ = writeln!(text, "\n{}: {}, `{}`.", run.server, run.version, run.settings);
+        for note in notes(run) {
+            let _ = writeln!(text, "{note}");
+        }
+    }
+    if let Some(ratio) = ratio(report) {
+        let _ = writeln!(text, "\n{ratio}");
+    }
+    text
+}
+
+/// Whole, in groups of three digits.
+fn thousands(value: f64) -> String {
+    let digits = format!("{value:.0}");
+    let mut text = String::new();
+    for (index, digit) in digits.chars().enumerate() {
+        if index > 0 && (digits.len() - index).is_multiple_of(3) {
+            text.push(',');
+        }
+        text.push(digit);
+    }
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn numbers_are_grouped_by_three() {
+        assert_eq!(thousands(0.4), "0");
+        assert_eq!(thousands(999.6), "1,000");
+        assert_eq!(thousands(1_234_567.0), "1,234,567");
+    }
+}

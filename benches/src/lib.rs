@@ -1,0 +1,12 @@
+//! How fast, how large, how sure: the seeded workload and the measurements on it.
+//!
+//! [`workload`] says what is sent, [`load`] sends it, [`ingest`] does so to the real server and writes down what
+//! came of it. `README.md` beside this has the method. Nothing depends on this package.
+
+pub mod ingest;
+pub mod workload;
+
+pub mod load;
+pub mod machine;
+pub mod process;
+pub mod server;

@@ -31,7 +31,7 @@ fn send_until_killed(address: SocketAddr, life: u64, sender: u64) -> Ledger {
     let mut connection = Connection::open(address);
     let tag = "x".repeat(300);
     for number in 0u64.. {
-        let trace_id = format!("{:016x}", (life + 1) << 40 | sender << 32 | number / 3);
+        let trace_id = format!("{:016x}", (life + 1) << 40 | sender << 32 | (number / 3));
         let ids = [0, 1].map(|half| format!("{:016x}", 1 + number % 3 * 2 + half));
         let timestamp = 1_600_000_000_000_000 + life * 1_000_000 + number;
         let spans = ids.each_ref().map(|id| {

@@ -8,7 +8,8 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use model::{DependencyLink, Span, SpanBatch, TraceId};
 use storage::{
-    BoxFuture, Capabilities, Completeness, DependencyQuery, Found, Result, SpanSink, SpanSource, StorageError, TraceQuery,
+    BoxFuture, Capabilities, Completeness, DependencyQuery, Found, Result, SpanSink, SpanSource,
+    StorageError, TraceQuery,
 };
 use storage_journal::{Disk, JournalStats, RealDisk};
 

@@ -2,16 +2,16 @@
 //!
 //! The head is a row of generations. The newest, the active one, takes spans; older ones are frozen and on
 //! their way into a segment. A generation has its own shape registry, so nothing in memory outlives the traces
-//! that needed it. Traces are sharded by identifier, so writers meet only on the same shard, and no lock is
+//! that needed it. Traces are in a sharded map, so writers meet only on the same shard, and no lock is
 //! held across I/O.
 //!
 //! ```text
-//! Generation { registry, names, shards: [ low identifier → HeadTrace { rows, shapes, times } ; SHARDS ] }
+//! Generation { registry, names, traces: low identifier → HeadTrace { rows, shapes, times } }
 //! ```
 
-use std::collections::HashMap;
 use std::sync::atomic::{AtomicU64, Ordering};
 
+use dashmap::DashMap;
 use foldhash::fast::RandomState;
 use model::{Span, SpanBatch};
 use parking_lot::{Mutex, RwLock};
@@ -23,8 +23,6 @@ use crate::names::Names;
 use crate::row::{self, TraceFrame};
 use crate::shape::{GENERIC, Registry, ShapeNumber, ShapeTable};
 
-/// Writers wait for each other only on the same shard.
-const SHARDS: usize = 16;
 /// What a trace takes beside its rows: its entry in the map and what is known of it.
 const TRACE_BYTES: u64 = 192;
 
@@ -33,18 +31,13 @@ const TRACE_BYTES: u64 = 192;
 pub(crate) struct Generation {
     registry: RwLock<Registry>,
     names: Mutex<Names>,
-    shards: Box<[Mutex<Shard>]>,
+    traces: DashMap<u64, HeadTrace, RandomState>,
     bytes: AtomicU64,
     spans: AtomicU64,
     /// The least journal position of a record that has spans here; `u64::MAX` when there is none.
     position: AtomicU64,
     /// Epoch milliseconds.
     pub(crate) since: u64,
-}
-
-#[derive(Debug, Default)]
-struct Shard {
-    traces: HashMap<u64, HeadTrace, RandomState>,
 }
 
 /// A trace in the head.
@@ -93,7 +86,7 @@ impl Generation {
         Self {
             registry: RwLock::default(),
             names: Mutex::default(),
-            shards: (0..SHARDS).map(|_| Mutex::default()).collect(),
+            traces: DashMap::default(),
             bytes: AtomicU64::new(0),
             spans: AtomicU64::new(0),
             position: AtomicU64::new(u64::MAX),
@@ -132,14 +125,14 @@ impl Generation {
             };
             if let Ok(shape) = registry.table().get(number) {
                 let low = span.trace_id().low();
-                let mut shard = self.shards[shard_of(low)].lock();
-                let trace = shard.traces.entry(low).or_insert_with(|| {
+                let mut trace = self.traces.entry(low).or_insert_with(|| {
                     added += TRACE_BYTES;
                     HeadTrace::new(&filled, arrival)
                 });
                 let before = trace.rows.capacity();
                 trace.note(&filled, number, arrival);
-                row::encode(&filled, number, shape, trace.frame, &mut trace.rows);
+                let frame = trace.frame;
+                row::encode(&filled, number, shape, frame, &mut trace.rows);
                 added += (trace.rows.capacity() - before) as u64;
             }
             fields = Some(filled);
@@ -214,15 +207,15 @@ impl Generation {
     pub(crate) fn spans_of(&self, low: u64) -> Vec<Span> {
         // The registry first, then the shard: the order of `insert`.
         let registry = self.registry.read();
-        let trace = self.shards[shard_of(low)].lock().traces.get(&low).cloned();
+        let trace = self.traces.get(&low).map(|trace| trace.clone());
         trace.map_or_else(Vec::new, |trace| trace.spans(registry.table()))
     }
 
-    /// Gives `visit` every trace's low identifier and what is known of it without its rows.
+    /// Gives `visit` every trace's low identifier and what is known of it without its rows. `visit` MUST NOT touch this
+    /// generation's traces: it runs while a part of them is locked.
     pub(crate) fn for_each(&self, mut visit: impl FnMut(u64, &HeadTrace)) {
-        for shard in &self.shards {
-            let shard = shard.lock();
-            shard.traces.iter().for_each(|(&low, trace)| visit(low, trace));
+        for entry in &self.traces {
+            visit(*entry.key(), entry.value());
         }
     }
 }
@@ -287,11 +280,6 @@ impl HeadTrace {
         }
         spans
     }
-}
-
-fn shard_of(low: u64) -> usize {
-    // Identifiers may be sequential or have constant low bits: mix them.
-    (low.wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 60) as usize % SHARDS
 }
 
 #[cfg(test)]

@@ -5,7 +5,8 @@ use std::sync::Arc;
 use model::{DependencyLink, Span, SpanBatch, TraceId};
 use storage::contract::{self, Store, Stores};
 use storage::{
-    BoxFuture, Capabilities, Completeness, DependencyQuery, Found, Result, SpanSink, SpanSource, StoreOptions, TraceQuery,
+    BoxFuture, Capabilities, Completeness, DependencyQuery, Found, Result, SpanSink, SpanSource,
+    StoreOptions, TraceQuery,
 };
 use storage_segment::SegmentStore;
 

@@ -209,7 +209,11 @@ async fn a_damaged_segment_is_set_aside_and_the_rest_answers() {
             "byte {at}: {reason}"
         );
         assert_eq!(search_all(&store).await.0, [2], "byte {at}: it stays set aside");
-        assert_eq!(store.completeness(), Completeness::Partial(reason), "byte {at}: other answers say it too");
+        assert_eq!(
+            store.completeness(),
+            Completeness::Partial(reason),
+            "byte {at}: other answers say it too"
+        );
     }
     std::fs::remove_file(&files[0]).expect("a file");
     let store = fixture.open();

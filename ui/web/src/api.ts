@@ -47,6 +47,13 @@ export interface TraceSummary {
   services: ServiceSummary[];
 }
 
+/** The answer to a search. */
+export interface Found {
+  traces: TraceSummary[];
+  /** Why the server may not have looked at everything; `null` where it has. */
+  missing: string | null;
+}
+
 /** What the server tells the app about itself. */
 export interface UiConfig {
   environment: string;
@@ -78,6 +85,11 @@ export function apiUrl(path: string): string {
 }
 
 async function getJson<T>(url: string, signal: AbortSignal): Promise<T> {
+  return readJson(await get(url, signal), signal);
+}
+
+/** An answer with a good status. */
+async function get(url: string, signal: AbortSignal): Promise<Response> {
   let response: Response;
   try {
     response = await fetch(url, { signal, headers: { accept: 'application/json' } });
@@ -89,6 +101,10 @@ async function getJson<T>(url: string, signal: AbortSignal): Promise<T> {
     const text = (await response.text()).trim().slice(0, MESSAGE_CHARACTERS_MAX);
     throw new ApiError(response.status, text || response.statusText || `status ${response.status}`);
   }
+  return response;
+}
+
+async function readJson<T>(response: Response, signal: AbortSignal): Promise<T> {
   try {
     return (await response.json()) as T;
   } catch (error) {
@@ -117,8 +133,16 @@ export function getAutocompleteKeys(signal: AbortSignal): Promise<string[]> {
   return getJson(apiUrl('autocompleteKeys'), signal);
 }
 
-export function getTraceSummaries(parameters: URLSearchParams, signal: AbortSignal): Promise<TraceSummary[]> {
-  return getJson(apiUrl(`traceSummaries?${parameters}`), signal);
+export async function getTraceSummaries(parameters: URLSearchParams, signal: AbortSignal): Promise<Found> {
+  const response = await get(apiUrl(`traceSummaries?${parameters}`), signal);
+  const missing = missingOf(response.headers.get('tracehound-completeness'));
+  return { traces: await readJson(response, signal), missing };
+}
+
+/** The reason in `partial; reason="…"`. */
+export function missingOf(completeness: string | null): string | null {
+  if (!completeness?.startsWith('partial')) return null;
+  return /reason="(.*)"/.exec(completeness)?.[1] || 'the server does not say why.';
 }
 
 /** Where the spans of a trace are. */

@@ -151,7 +151,8 @@ async function searches({ page, expectQuiet, shot }) {
   await page.getByRole('button', { name: 'Run search' }).click();
   const result = page.locator('.result', { hasText: gateway });
   await result.waitFor();
-  const text = (await result.innerText()).replaceAll(/\s+/g, ' ');
+  await page.waitForURL(/annotationQuery/);
+  const text = (await result.textContent()).replaceAll(/\s+/g, ' ');
   for (const expected of ['get /checkout', '84.300ms', '10 spans', '2.0.1', 'payments', '1 error']) {
     assert.ok(text.includes(expected), `"${expected}" in: ${text}`);
   }
@@ -260,19 +261,21 @@ async function scrollsALargeTrace({ page, expectQuiet, shot }) {
   await page.getByRole('complementary').getByText(linked).first().waitFor();
   assert.ok(await page.locator(`#row-${linked}`).isVisible(), 'a link to a span shows its row');
   assert.ok((await page.locator('.row').count()) < 100, 'only rows in sight are elements');
-  const slowest = await page.evaluate(async () => {
+  const jumps = await page.evaluate(async () => {
     const scroller = document.querySelector('.timeline-scroller');
-    let slowest = 0;
-    for (let step = 0; step < 60; step++) {
-      scroller.scrollTop = (scroller.scrollHeight / 60) * step;
+    const took = [];
+    for (let step = 0; step < 61; step++) {
+      scroller.scrollTop = (scroller.scrollHeight / 61) * step;
       const begin = performance.now();
       await new Promise((done) => requestAnimationFrame(() => requestAnimationFrame(done)));
-      slowest = Math.max(slowest, performance.now() - begin);
+      took.push(performance.now() - begin);
     }
-    return slowest;
+    return took.sort((a, b) => a - b);
   });
-  console.log(`large trace: the slowest of 60 jumps took ${slowest.toFixed(0)} ms`);
-  assert.ok(slowest < 500, `${slowest} ms`);
+  const [median, slowest] = [jumps[30], jumps[60]].map(Math.round);
+  console.log(`large trace: a jump is drawn within ${median} ms, the slowest of ${jumps.length} within ${slowest} ms`);
+  // Two frames, and room for a machine that does other things. Drawing every row takes seconds.
+  assert.ok(median < 150, `${median} ms`);
   await shot('large');
   expectQuiet();
 }
@@ -285,6 +288,33 @@ async function saysWhatIsNotThere({ page, complaints, expectQuiet, shot }) {
   assert.equal(complaints.splice(0).filter((complaint) => !complaint.includes('404')).length, 0);
   await page.goto(`${origin}/zipkin/dependency`);
   await page.getByRole('heading', { name: 'Dependencies cannot be shown yet' }).waitFor();
+  expectQuiet();
+}
+
+/** A server without any span says how to send one, and shows it as soon as it comes. */
+async function waitsForTheFirstSpan({ page, expectQuiet, shot }) {
+  const asked = /api\/v2\/(services|traceSummaries)/;
+  await page.route(asked, (route) => route.fulfill({ json: [] }));
+  await page.goto(`${origin}/zipkin/`);
+  await page.getByRole('heading', { name: 'No spans yet' }).waitFor();
+  const command = await page.locator('pre').innerText();
+  assert.ok(command.includes(`curl -X POST ${origin}/api/v2/spans`), command);
+  await shot('no-data');
+  await page.unroute(asked);
+  await page.locator('.result').first().waitFor();
+  expectQuiet();
+}
+
+async function saysThatSearchIsOff({ page, expectQuiet, shot }) {
+  const answer = await fetch(`${origin}/zipkin/config.json`);
+  const config = { ...(await answer.json()), searchEnabled: false, environment: 'staging' };
+  await page.route(/config\.json/, (route) => route.fulfill({ json: config }));
+  await page.goto(`${origin}/zipkin/`);
+  await page.getByRole('heading', { name: 'Search is switched off' }).waitFor();
+  await page.getByText('staging').waitFor();
+  assert.equal(await page.getByRole('button', { name: 'Run search' }).count(), 0);
+  await shot('search-off');
+  await page.unroute(/config\.json/);
   expectQuiet();
 }
 
@@ -342,6 +372,8 @@ try {
     await isUsedByKeyboard(view);
     await scrollsALargeTrace(view);
     await saysWhatIsNotThere(view);
+    await waitsForTheFirstSpan(view);
+    await saysThatSearchIsOff(view);
     await survivesAFailure(view);
     await fitsANarrowWindow(view);
     await isInTheSystemsColours(view, colorScheme);

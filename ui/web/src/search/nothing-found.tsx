@@ -36,8 +36,15 @@ export function NoData() {
   );
 }
 
+interface NoMatchProperties {
+  query: SearchQuery;
+  /** Why something that matches may not have been found. */
+  missing: string | null;
+  onSearch: (query: SearchQuery) => void;
+}
+
 /** Says what was asked, and offers to drop each condition. */
-export function NoMatch({ query, onSearch }: { query: SearchQuery; onSearch: (query: SearchQuery) => void }) {
+export function NoMatch({ query, missing, onSearch }: NoMatchProperties) {
   const { startTs, endTs } = windowOf(query, Date.now());
   const now = new Date();
   const conditions = TEXT_FIELDS.filter((field) => query[field] !== '');
@@ -47,6 +54,7 @@ export function NoMatch({ query, onSearch }: { query: SearchQuery; onSearch: (qu
         Nothing {hasConditions(query) ? 'matches these conditions' : 'was recorded'} between{' '}
         {formatTime(startTs * 1000, now)} and {query.endTs === null ? 'now' : formatTime(endTs * 1000, now)}.
       </p>
+      {missing !== null && <p class="note">Not everything was searched: {missing}</p>}
       <p class="ways-out">
         {query.lookback !== '7d' && (
           <button type="button" onClick={() => onSearch(widened(query))}>

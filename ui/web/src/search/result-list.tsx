@@ -1,7 +1,6 @@
 /** The traces that were found, one block each: a link to the trace. */
-import type { ServiceSummary, TraceSummary } from '../api';
+import type { Found, ServiceSummary, TraceSummary } from '../api';
 import { formatAgo, formatCount, formatDuration, formatTime } from '../format';
-import { colourClass, serviceColours } from '../service-colour';
 import { Link } from '../shell/link';
 import type { SearchQuery, Sort } from './query';
 
@@ -12,13 +11,14 @@ const ORDERS: Record<Sort, string> = {
 };
 
 interface Properties {
-  traces: TraceSummary[];
+  found: Found;
   query: SearchQuery;
   /** Not the answer to what is asked now. */
   stale: boolean;
 }
 
-export function ResultList({ traces, query, stale }: Properties) {
+export function ResultList({ found, query, stale }: Properties) {
+  const { traces, missing } = found;
   const longest = traces.reduce((longest, trace) => Math.max(longest, trace.duration ?? 0), 1);
   const now = new Date();
   const more = traces.length >= query.limit;
@@ -28,6 +28,7 @@ export function ResultList({ traces, query, stale }: Properties) {
         <strong>{formatCount(traces.length, 'trace')}</strong>, {ORDERS[query.sort]}
         {more && <span class="muted"> · the limit: there may be more</span>}
       </p>
+      {missing !== null && <p class="note">Not everything was searched: {missing}</p>}
       <ol>
         {traces.map((trace) => (
           <Result key={trace.traceId} trace={trace} longest={longest} now={now} />
@@ -71,10 +72,9 @@ function Result({ trace, longest, now }: ResultProperties) {
         <span class="result-duration">
           <span class="numbers">{formatDuration(duration)}</span>
           <span class="result-track" aria-hidden="true">
-            <span
-              class="result-bar"
-              style={{ width: `${((duration ?? 0) / longest) * 100}%` }}
-            />
+            {duration !== undefined && (
+              <span class="result-bar" style={{ width: `${(duration / longest) * 100}%` }} />
+            )}
           </span>
         </span>
         <Services services={trace.services} />
@@ -84,12 +84,10 @@ function Result({ trace, longest, now }: ResultProperties) {
 }
 
 function Services({ services }: { services: ServiceSummary[] }) {
-  const colours = serviceColours(services.map((service) => service.serviceName));
   return (
     <span class="result-services">
       {services.map(({ serviceName, spanCount, versions }) => (
         <span class="badge" key={serviceName}>
-          <span class={`swatch ${colourClass(colours.get(serviceName))}`} aria-hidden="true" />
           {serviceName}
           <span class="badge-count">×{spanCount.toLocaleString('en')}</span>
           {versions.length > 0 && <span class="badge-version">{versions.join(', ')}</span>}

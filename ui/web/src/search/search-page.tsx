@@ -1,7 +1,7 @@
 /** The search: what is asked in the address, the form to change it, and what was found. */
 import { useEffect, useMemo } from 'preact/hooks';
 
-import { getAutocompleteKeys, getServices, getTraceSummaries, type TraceSummary, type UiConfig } from '../api';
+import { type Found, getAutocompleteKeys, getServices, getTraceSummaries, type UiConfig } from '../api';
 import { navigate } from '../location';
 import { type Requested, useRequest } from '../request';
 import { Message } from '../shell/message';
@@ -52,7 +52,7 @@ function Search({ config, search }: Properties) {
     if (address === search) found.retry();
     else navigate(address);
   };
-  const nothingEver = services.answer?.length === 0 && found.answer?.length === 0;
+  const nothingEver = services.answer?.length === 0 && found.answer?.traces.length === 0;
   useEffect(() => {
     if (!nothingEver) return;
     const timer = setInterval(() => {
@@ -79,22 +79,22 @@ function Search({ config, search }: Properties) {
           </button>
         </Message>
       )}
-      <Found found={found} query={query} nothingEver={nothingEver} onSearch={submit} />
+      <Results found={found} query={query} nothingEver={nothingEver} onSearch={submit} />
     </main>
   );
 }
 
-interface FoundProperties {
-  found: Requested<TraceSummary[]>;
+interface ResultsProperties {
+  found: Requested<Found>;
   query: SearchQuery;
   nothingEver: boolean;
   onSearch: (query: SearchQuery) => void;
 }
 
-function Found({ found, query, nothingEver, onSearch }: FoundProperties) {
+function Results({ found, query, nothingEver, onSearch }: ResultsProperties) {
   const { answer, error, slow } = found;
   if (!answer) return slow ? <Skeleton /> : null;
   if (nothingEver) return <NoData />;
-  if (answer.length === 0) return error || slow ? null : <NoMatch query={query} onSearch={onSearch} />;
-  return <ResultList traces={answer} query={query} stale={slow || error !== undefined} />;
+  if (answer.traces.length === 0) return error || slow ? null : <NoMatch query={query} missing={answer.missing} onSearch={onSearch} />;
+  return <ResultList found={answer} query={query} stale={slow || error !== undefined} />;
 }

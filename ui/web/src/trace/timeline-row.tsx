@@ -13,8 +13,8 @@ interface Properties {
   row: Row;
   trace: Trace;
   colour: ServiceColour | undefined;
-  /** Among the rows that are not folded away, from 1. */
-  position: number;
+  /** Among the rows that are not folded away; the first is 2, after the axis. */
+  rowIndex: number;
   /** How many rows are below it. */
   children: number;
   open: boolean;
@@ -25,7 +25,7 @@ interface Properties {
 }
 
 export function TimelineRow(properties: Properties) {
-  const { row, trace, colour, position, children, open, active, selected, onToggle, onSelect } = properties;
+  const { row, trace, colour, rowIndex, children, open, active, selected, onToggle, onSelect } = properties;
   const toggle = (event: Event) => {
     event.stopPropagation();
     onToggle();
@@ -35,7 +35,7 @@ export function TimelineRow(properties: Properties) {
       id={`row-${row.id}`}
       class={`row ${active ? 'active' : ''} ${selected ? 'selected' : ''} ${row.failed ? 'failed' : ''}`}
       role="row"
-      aria-rowindex={position}
+      aria-rowindex={rowIndex}
       aria-level={row.depth + 1}
       aria-selected={selected}
       aria-expanded={children > 0 ? open : undefined}

@@ -9,7 +9,7 @@ import { formatDuration } from '../format';
 import type { ServiceColours } from '../service-colour';
 import { BAND_HEIGHT, move, ROW_HEIGHT, scrollTopFor, windowOf } from './scrolling';
 import { TimelineRow } from './timeline-row';
-import { parentIndex, type Row, type Trace, visibleRows } from './tree';
+import { activePosition, parentIndex, type Row, type Trace, visibleRows } from './tree';
 
 interface Properties {
   trace: Trace;
@@ -26,14 +26,19 @@ export function Timeline({ trace, colours, selectedId, onSelect }: Properties) {
   const [collapsed, setCollapsed] = useState<ReadonlySet<string>>(new Set());
   const [activeId, setActiveId] = useState(selectedId ?? rows[0]?.id ?? null);
   const visible = useMemo(() => visibleRows(rows, collapsed), [rows, collapsed]);
-  const active = useMemo(() => visible.findIndex((index) => rows[index]?.id === activeId), [visible, activeId]);
+  const active = useMemo(() => activePosition(rows, visible, activeId), [rows, visible, activeId]);
+  const shownId = rows[visible[active] ?? 0]?.id ?? null;
   const { scroller, top, height } = useScroll();
   const reveal = (position: number) => {
     const element = scroller.current;
     if (element) element.scrollTop = scrollTopFor(position, element.scrollTop, element.clientHeight);
   };
-  // A link to a span shows it, wherever it is.
-  useLayoutEffect(() => reveal(active), []);
+  // A link to a span shows it, wherever it is; so does the back button.
+  useLayoutEffect(() => {
+    if (selectedId === null) return;
+    setActiveId(selectedId);
+    reveal(activePosition(rows, visible, selectedId));
+  }, [selectedId]);
   const activate = (position: number) => {
     const index = visible[position];
     if (index === undefined) return;
@@ -71,8 +76,8 @@ export function Timeline({ trace, colours, selectedId, onSelect }: Properties) {
         class="timeline-scroller"
         role="treegrid"
         aria-label="Spans"
-        aria-rowcount={visible.length}
-        aria-activedescendant={active >= first && active < last ? `row-${activeId}` : undefined}
+        aria-rowcount={visible.length + 1}
+        aria-activedescendant={active >= first && active < last ? `row-${shownId}` : undefined}
         tabIndex={0}
         onKeyDown={onKeyDown}
       >
@@ -87,10 +92,10 @@ export function Timeline({ trace, colours, selectedId, onSelect }: Properties) {
                   row={row}
                   trace={trace}
                   colour={colours.get(row.serviceName)}
-                  position={first + offset + 1}
+                  rowIndex={first + offset + 2}
                   children={row.end - index - 1}
                   open={!collapsed.has(row.id)}
-                  active={row.id === activeId}
+                  active={row.id === shownId}
                   selected={row.id === selectedId}
                   onToggle={() => setOpen(row, collapsed.has(row.id))}
                   onSelect={() => {
@@ -146,7 +151,7 @@ function Toolbar({ rows, setCollapsed }: { rows: readonly Row[]; setCollapsed: (
 
 function TimeAxis({ trace }: { trace: Trace }) {
   return (
-    <div class="timeline-axis" role="row">
+    <div class="timeline-axis" role="row" aria-rowindex={1}>
       <span role="columnheader">Service and span</span>
       <span role="columnheader" class="axis-duration">
         Duration

@@ -202,3 +202,9 @@ export function parentIndex(rows: readonly Row[], index: number): number {
   while (above >= 0 && (rows[above] as Row).depth >= depth) above--;
   return depth === 0 ? -1 : above;
 }
+
+/** Which of the visible rows a row is: itself, or the nearest above that it is folded away into. */
+export function activePosition(rows: readonly Row[], visible: readonly number[], id: string | null): number {
+  const index = rows.findIndex((row) => row.id === id);
+  return Math.max(0, visible.findLastIndex((shown) => shown <= index));
+}

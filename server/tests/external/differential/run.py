@@ -72,7 +72,7 @@ class Comparison:
         self.zipkin = zipkin
         self.ours = ours
         self.excuses = excuses
-        self.differences = []
+        self.differences = {}  # by request
         self.statuses = collections.Counter()
         self.answered = 0
         self.excused = 0
@@ -114,10 +114,10 @@ class Comparison:
         if any(excuse.covers(request, zipkin, ours) for excuse in self.excuses):
             self.excused += 1
         else:
-            self.differences.append((request, what, zipkin, ours))
+            self.differences[request] = (what, zipkin, ours)
 
     def report(self):
-        for request, what, zipkin, ours in self.differences[:SHOWN_MAX]:
+        for request, (what, zipkin, ours) in list(self.differences.items())[:SHOWN_MAX]:
             print(f"DIFFERENT {request}\n  {what}")
             print(f"  {self.zipkin.name}: {shortened(zipkin.text(), 300)}")
             print(f"  {self.ours.name}: {shortened(ours.text(), 300)}")

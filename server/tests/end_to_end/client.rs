@@ -42,13 +42,18 @@ impl Answer {
 
 impl Connection {
     pub(crate) fn open(address: SocketAddr) -> Self {
-        let stream = TcpStream::connect(address).unwrap();
+        Self::try_open(address).unwrap_or_else(|| panic!("nobody listens on {address}"))
+    }
+
+    /// `None` where nobody listens, or no more.
+    pub(crate) fn try_open(address: SocketAddr) -> Option<Self> {
+        let stream = TcpStream::connect(address).ok()?;
         stream.set_read_timeout(Some(PATIENCE)).unwrap();
         stream.set_nodelay(true).unwrap();
-        Self {
+        Some(Self {
             stream,
             ahead: Vec::new(),
-        }
+        })
     }
 
     /// Sends bytes as they are.

@@ -8,7 +8,7 @@
 //!
 //! With a jar of `zipkin-server`, the same is done to it afterwards, without 4: it keeps no more than its bound.
 
-mod check;
+pub(crate) mod check;
 mod report;
 mod settle;
 
@@ -244,7 +244,7 @@ impl Run {
 }
 
 /// Spans are of the last day, where people look.
-fn yesterday_us() -> u64 {
+pub(crate) fn yesterday_us() -> u64 {
     let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
     now.saturating_sub(Duration::from_secs(86_400)).as_micros() as u64
 }

@@ -2,7 +2,7 @@
 
 use clap::{Parser, Subcommand};
 
-use benches::ingest;
+use benches::{ingest, recover};
 
 /// How fast, how large, how sure.
 #[derive(Debug, Parser)]
@@ -16,10 +16,13 @@ struct CommandLine {
 enum Question {
     /// How many spans a second the server takes in over HTTP, and what that costs.
     Ingest(ingest::Options),
+    /// How long the server takes to start after a kill, and whether everything acknowledged is there.
+    Recover(recover::Options),
 }
 
 fn main() -> anyhow::Result<()> {
     match CommandLine::parse().question {
         Question::Ingest(options) => ingest::run(&options),
+        Question::Recover(options) => recover::run(&options),
     }
 }

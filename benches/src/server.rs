@@ -105,6 +105,7 @@ impl Product {
 /// A running server; ends with its value.
 #[derive(Debug)]
 pub struct Server {
+    command: Command,
     child: Child,
     address: SocketAddr,
     directory: TempDir,
@@ -116,6 +117,18 @@ impl Server {
     /// # Errors
     /// Where it cannot be started or does not become healthy; its last words are in the error.
     pub fn start(product: &Product, parent: Option<&Path>) -> anyhow::Result<Self> {
+        Self::start_with(product, &[], parent)
+    }
+
+    /// The same with further variables.
+    ///
+    /// # Errors
+    /// As [`Server::start`].
+    pub fn start_with(
+        product: &Product,
+        settings: &[(&str, &str)],
+        parent: Option<&Path>,
+    ) -> anyhow::Result<Self> {
         let mut builder = tempfile::Builder::new();
         builder.prefix("tracehound-benches-");
         let directory = match parent {
@@ -125,14 +138,17 @@ impl Server {
         .context("no directory for the server")?;
         let port = free_port()?;
         let output = File::create(directory.path().join("output"))?;
-        let child = product
-            .command(directory.path(), port)
+        let mut command = product.command(directory.path(), port);
+        command
+            .envs(settings.iter().copied())
             .stdin(Stdio::null())
             .stdout(output.try_clone()?)
-            .stderr(output)
+            .stderr(output);
+        let child = command
             .spawn()
             .with_context(|| format!("{} cannot be started", product.name()))?;
         let mut server = Self {
+            command,
             child,
             address: SocketAddr::from((Ipv4Addr::LOCALHOST, port)),
             directory,
@@ -176,6 +192,28 @@ impl Server {
     pub fn metrics(&self) -> anyhow::Result<Metrics> {
         let answer = self.get("/prometheus").context("no metrics")?;
         Ok(Metrics::new(&answer.body))
+    }
+
+    /// Ends it with no chance to do anything.
+    ///
+    /// # Errors
+    /// Where the system does not do so.
+    pub fn kill(&mut self) -> anyhow::Result<()> {
+        self.child.kill()?;
+        self.child.wait()?;
+        Ok(())
+    }
+
+    /// Starts it again after [`Server::kill`], on what it left behind, and waits until it is healthy.
+    ///
+    /// # Errors
+    /// As [`Server::start`].
+    pub fn start_again(&mut self) -> anyhow::Result<()> {
+        self.child = self
+            .command
+            .spawn()
+            .context("the server cannot be started again")?;
+        self.await_healthy()
     }
 
     /// Asks it to end, and waits.

@@ -18,7 +18,7 @@ const TRACES_EACH: usize = 25;
 
 /// What the check found.
 #[derive(Clone, Debug, Serialize)]
-pub(super) struct Checked {
+pub(crate) struct Checked {
     /// Spans of requests that were answered with 202.
     acknowledged_spans: u64,
     /// Spans of requests that were not: they may be stored, if the answer was lost on the way.
@@ -34,7 +34,7 @@ pub(super) struct Checked {
 impl Checked {
     /// # Errors
     /// Where something is missing or invented.
-    pub(super) fn require(&self) -> anyhow::Result<()> {
+    pub(crate) fn require(&self) -> anyhow::Result<()> {
         let most = self.acknowledged_spans + self.other_spans;
         if !(self.acknowledged_spans..=most).contains(&self.stored_spans) {
             bail!(
@@ -54,7 +54,7 @@ impl Checked {
     }
 
     /// In a sentence.
-    pub(super) fn sentence(&self) -> String {
+    pub(crate) fn sentence(&self) -> String {
         let verdict = match self.require() {
             Ok(()) => "Every acknowledged span is stored".to_owned(),
             Err(error) => format!("NOT WHOLE: {error}"),
@@ -74,7 +74,7 @@ impl Checked {
 ///
 /// # Errors
 /// Where the server does not answer.
-pub(super) fn check(
+pub(crate) fn check(
     server: &Server,
     requests: &Requests,
     outcomes: &[&Outcome],

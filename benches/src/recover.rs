@@ -1,0 +1,107 @@
+//! How long a start takes after a kill, and whether everything acknowledged is there.
+//!
+//! 1. The server takes spans with bounds so large that nothing is sealed, until its journal has the bytes asked for.
+//! 2. It is killed with SIGKILL and started again on the same store.
+//! 3. The time counts from the start of the process to the first healthy answer. Then every acknowledged span must
+//!    be counted by the store, and some hundred traces are read by identifier and compared with what was sent.
+
+use std::path::PathBuf;
+use std::time::{Duration, Instant};
+
+use anyhow::Context;
+
+use crate::ingest::{check, yesterday_us};
+use crate::load::{Load, Pace, Requests};
+use crate::process::Usage;
+use crate::server::{Product, Server};
+use crate::workload::Workload;
+
+const SPANS_PER_REQUEST: usize = 100;
+const PREPARED_SPANS: usize = 400_000;
+const SEED: u64 = 1;
+/// Nothing is sealed before half of either is reached.
+const SETTINGS: [(&str, &str); 2] = [
+    ("STORAGE_HEAD_BYTES_MAX", "16GiB"),
+    ("STORAGE_JOURNAL_BYTES_MAX", "16GiB"),
+];
+/// Filling takes about a minute; this is a machine that cannot.
+const FILLING_MAX: Duration = Duration::from_secs(600);
+
+/// What to measure.
+#[derive(Clone, Debug, clap::Args)]
+pub struct Options {
+    /// Megabytes of journal to start from.
+    #[arg(long, default_value_t = 1000)]
+    pub journal_megabytes: u64,
+    /// A start that takes longer is a failure, seconds.
+    #[arg(long, default_value_t = 5.0)]
+    pub start_seconds_max: f64,
+    /// The server's binary; the one beside this program without it.
+    #[arg(long)]
+    pub tracehound: Option<PathBuf>,
+    /// Where the server keeps its data; it must be on the disk that is to be measured.
+    #[arg(long)]
+    pub data: Option<PathBuf>,
+}
+
+/// Measures and prints.
+///
+/// # Errors
+/// Where the start takes too long, or an acknowledged span is missing.
+pub fn run(options: &Options) -> anyhow::Result<()> {
+    let product = Product::tracehound(options.tracehound.clone())?;
+    let batches = Workload::reference(SEED)
+        .batches(SPANS_PER_REQUEST)
+        .take(PREPARED_SPANS / SPANS_PER_REQUEST);
+    let requests = Requests::prepare(batches, yesterday_us())?;
+    let mut server = Server::start_with(&product, &SETTINGS, options.data.as_deref())?;
+    let outcomes = fill(&server, &requests, options.journal_megabytes * 1_000_000)?;
+    let journal_bytes = journal_bytes(&server)?;
+    server.kill()?;
+    let begin = Instant::now();
+    server.start_again()?;
+    let took = begin.elapsed();
+    let resident_bytes = Usage::of(server.id())?.resident_bytes_max;
+    let outcomes: Vec<_> = outcomes.iter().collect();
+    let checked = check::check(&server, &requests, &outcomes, SEED)?;
+    println!(
+        "healthy {:.2} s after the start, with {:.0} MB of journal; {:.0} MB resident. {}",
+        took.as_secs_f64(),
+        journal_bytes / 1e6,
+        resident_bytes as f64 / 1e6,
+        checked.sentence()
+    );
+    checked.require()?;
+    anyhow::ensure!(
+        took.as_secs_f64() <= options.start_seconds_max,
+        "the start took {:.2} s, more than {} s",
+        took.as_secs_f64(),
+        options.start_seconds_max
+    );
+    server.stop()
+}
+
+/// Loads the server until its journal has `bytes`.
+fn fill(server: &Server, requests: &Requests, bytes: u64) -> anyhow::Result<Vec<crate::load::Outcome>> {
+    let begin = Instant::now();
+    let load = Load {
+        address: server.address(),
+        connections: 16,
+        pace: Pace::Closed,
+        duration: Duration::from_secs(2),
+        requests_max: u64::MAX,
+    };
+    let mut outcomes = Vec::new();
+    while journal_bytes(server)? < bytes as f64 {
+        anyhow::ensure!(begin.elapsed() < FILLING_MAX, "the journal does not fill");
+        outcomes.push(load.run(requests)?);
+    }
+    Ok(outcomes)
+}
+
+fn journal_bytes(server: &Server) -> anyhow::Result<f64> {
+    server
+        .metrics()?
+        .get("tracehound_journal_bytes")
+        .context("the server has no tracehound_journal_bytes")
+}

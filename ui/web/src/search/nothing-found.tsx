@@ -14,8 +14,9 @@ const LABELS: Record<(typeof TEXT_FIELDS)[number], string> = {
 
 /** Says how a span is sent, by a command that can be pasted. */
 export function NoData() {
-  const origin = location.origin;
-  const command = `curl -X POST ${origin}/api/v2/spans -H 'content-type: application/json' -d '[{
+  // The collector is beside the UI's base, whatever a proxy put before both.
+  const collector = new URL('../api/v2/spans', document.baseURI).href;
+  const command = `curl -X POST ${collector} -H 'content-type: application/json' -d '[{
   "traceId": "463ac35c9f6413ad", "id": "463ac35c9f6413ad", "kind": "SERVER",
   "name": "get /hello", "timestamp": '$(date +%s)'000000, "duration": 25000,
   "localEndpoint": {"serviceName": "my-service"}
@@ -23,7 +24,7 @@ export function NoData() {
   return (
     <Message title="No spans yet">
       <p>
-        This server has not received any span. Point a Zipkin reporter at <code>{origin}/api/v2/spans</code>, or send
+        This server has not received any span. Point a Zipkin reporter at <code>{collector}</code>, or send
         one by hand:
       </p>
       <pre tabIndex={0}>

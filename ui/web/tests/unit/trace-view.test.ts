@@ -14,7 +14,7 @@ const client: Span = {
   timestamp: 100,
   duration: 50,
   localEndpoint: { serviceName: 'web' },
-  tags: { 'http.method': 'GET', error: '500' },
+  tags: { 'http.method': 'GET', error: '500', cached: '' },
   annotations: [{ timestamp: 110, value: 'retry' }],
 };
 const server: Span = {
@@ -43,6 +43,7 @@ describe('the panel', () => {
   it('has the error first, and once what both sides say', () => {
     expect(tagsOf(row).map(({ key, value }) => [key, value])).toEqual([
       ['error', '500'],
+      ['cached', ''],
       ['http.method', 'GET'],
       ['http.path', '/'],
     ]);

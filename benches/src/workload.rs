@@ -89,7 +89,7 @@ impl Workload {
         let (high, low) = (self.random.next(), self.random.next() | 1);
         // Brave begins 128-bit ids with the second of their making; the others are random throughout.
         let high = if self.random.chance(0.5) {
-            begin_us / 1_000_000 << 32 | high >> 32
+            (begin_us / 1_000_000) << 32 | high >> 32
         } else {
             high
         };

@@ -5,6 +5,7 @@ use std::path::PathBuf;
 
 use anyhow::Context;
 
+use super::settle::StoreFigures;
 use super::{Report, Run};
 
 /// What is promised, on two processors shared with the generator.
@@ -48,46 +49,49 @@ fn rows(run: &Run) -> Vec<(&'static str, String)> {
         ),
         ("spans acknowledged", thousands(run.spans as f64)),
     ];
-    if let Some(store) = &run.store {
-        let journal = store
-            .journal_bytes_per_span
-            .map_or("not seen before the first seal".to_owned(), |bytes| {
-                format!("{bytes:.1} bytes")
-            });
-        rows.extend([
-            ("journal a span", journal),
-            (
-                "segments a span, indexes included",
-                format!("{:.1} bytes", store.segment_bytes_per_span),
-            ),
-            (
-                "spans in segments / in the head, settled",
-                format!(
-                    "{} / {}",
-                    thousands(store.segment_spans as f64),
-                    thousands(store.head_spans as f64)
-                ),
-            ),
-            (
-                "segments sealed / compactions / left",
-                format!("{} / {} / {}", store.sealed, store.compactions, store.segments),
-            ),
-            (
-                "journal syncs / requests a sync / time of a sync",
-                format!(
-                    "{} / {:.1} / {:.0} µs",
-                    thousands(store.journal_syncs as f64),
-                    store.journal_records_per_sync,
-                    store.journal_sync_us
-                ),
-            ),
-        ]);
-    }
+    rows.extend(run.store.iter().flat_map(store_rows));
     rows.push((
         "load average before / after",
         format!("{:.1} / {:.1}", run.load_average_before, run.load_average_after),
     ));
     rows
+}
+
+/// What only a store that tells its figures has.
+fn store_rows(store: &StoreFigures) -> [(&'static str, String); 5] {
+    let journal = store
+        .journal_bytes_per_span
+        .map_or("not seen before the first seal".to_owned(), |bytes| {
+            format!("{bytes:.1} bytes")
+        });
+    [
+        ("journal a span", journal),
+        (
+            "segments a span, indexes included",
+            format!("{:.1} bytes", store.segment_bytes_per_span),
+        ),
+        (
+            "spans in segments / in the head, settled",
+            format!(
+                "{} / {}",
+                thousands(store.segment_spans as f64),
+                thousands(store.head_spans as f64)
+            ),
+        ),
+        (
+            "segments sealed / compactions / left",
+            format!("{} / {} / {}", store.sealed, store.compactions, store.segments),
+        ),
+        (
+            "journal syncs / requests a sync / time of a sync",
+            format!(
+                "{} / {:.1} / {:.0} µs",
+                thousands(store.journal_syncs as f64),
+                store.journal_records_per_sync,
+                store.journal_sync_us
+            ),
+        ),
+    ]
 }
 
 /// For who waits for it.
@@ -154,64 +158,10 @@ fn markdown(report: &Report) -> String {
     let mut text = String::from(
         "# Ingestion over HTTP\n\nWritten by the benchmark; the method is in the README above.\n\n",
     );
-    let machine = &report.machine;
-    let options = &report.options;
-    let pace = match options.rate {
-        Some(rate) => format!("{} spans a second offered (open loop)", thousands(rate)),
-        None => "as many as are answered (closed loop)".to_owned(),
-    };
-    let facts = [
-        ("Command", format!("`{}`", report.command)),
-        (
-            "Load",
-            format!(
-                "{} connections, {} spans a request, JSON v2, {:.0} bytes a span, {pace}, {} s after {} s of warm-up",
-                options.connections,
-                options.spans_per_request,
-                report.json_bytes_per_span,
-                options.seconds,
-                options.warm_up_seconds
-            ),
-        ),
-        (
-            "Machine",
-            format!(
-                "{}, {} threads for server and generator together, {:.0} GB, {}",
-                machine.processor,
-                machine.threads,
-                machine.memory_bytes as f64 / 1e9,
-                machine.kernel
-            ),
-        ),
-        (
-            "Versions",
-            format!("{}, {}; commit {}", machine.rustc, machine.java, machine.commit),
-        ),
-        ("Date", machine.date.clone()),
-    ];
-    for (name, fact) in facts {
+    for (name, fact) in facts(report) {
         let _ = writeln!(text, "- {name}: {fact}");
     }
-    text += "\n| |";
-    for run in &report.runs {
-        let _ = write!(text, " {} |", run.server);
-    }
-    text += " target |\n| --- |";
-    text += &" ---: |".repeat(report.runs.len() + 1);
-    text += "\n";
-    let tables: Vec<_> = report.runs.iter().map(rows).collect();
-    for (name, _) in tables.first().into_iter().flatten() {
-        let _ = write!(text, "| {name} |");
-        for table in &tables {
-            let value = table.iter().find(|row| row.0 == *name).map_or("", |row| &row.1);
-            let _ = write!(text, " {value} |");
-        }
-        let target = TARGETS
-            .iter()
-            .find(|target| target.0 == *name)
-            .map_or("", |target| target.1);
-        let _ = writeln!(text, " {target} |");
-    }
+    text += &table(&report.runs);
     for run in &report.runs {
         let _ = writeln!(text, "\n{}: {}, `{}`.", run.server, run.version, run.settings);
         for note in notes(run) {
@@ -220,6 +170,60 @@ fn markdown(report: &Report) -> String {
     }
     if let Some(ratio) = ratio(report) {
         let _ = writeln!(text, "\n{ratio}");
+    }
+    text
+}
+
+/// On what, with what, when.
+fn facts(report: &Report) -> [(&'static str, String); 5] {
+    let (machine, options) = (&report.machine, &report.options);
+    let pace = match options.rate {
+        Some(rate) => format!("{} spans a second offered (open loop)", thousands(rate)),
+        None => "as many as are answered (closed loop)".to_owned(),
+    };
+    let load = format!(
+        "{} connections, {} spans a request, JSON v2, {:.0} bytes a span, {pace}, {} s after {} s of warm-up",
+        options.connections,
+        options.spans_per_request,
+        report.json_bytes_per_span,
+        options.seconds,
+        options.warm_up_seconds
+    );
+    let hardware = format!(
+        "{}, {} threads for server and generator together, {:.0} GB, {}",
+        machine.processor,
+        machine.threads,
+        machine.memory_bytes as f64 / 1e9,
+        machine.kernel
+    );
+    let versions = format!("{}, {}; commit {}", machine.rustc, machine.java, machine.commit);
+    [
+        ("Command", format!("`{}`", report.command)),
+        ("Load", load),
+        ("Machine", hardware),
+        ("Versions", versions),
+        ("Date", machine.date.clone()),
+    ]
+}
+
+/// A column a server.
+fn table(runs: &[Run]) -> String {
+    let mut text = String::from("\n| |");
+    for run in runs {
+        let _ = write!(text, " {} |", run.server);
+    }
+    text += " target |\n| --- |";
+    text += &" ---: |".repeat(runs.len() + 1);
+    text += "\n";
+    let columns: Vec<_> = runs.iter().map(rows).collect();
+    for (name, _) in columns.first().into_iter().flatten() {
+        let _ = write!(text, "| {name} |");
+        for column in &columns {
+            let value = column.iter().find(|row| row.0 == *name).map_or("", |row| &row.1);
+            let _ = write!(text, " {value} |");
+        }
+        let target = TARGETS.iter().find(|target| target.0 == *name);
+        let _ = writeln!(text, " {} |", target.map_or("", |target| target.1));
     }
     text
 }

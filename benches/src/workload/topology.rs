@@ -148,7 +148,7 @@ fn operation(service: usize, number: usize, random: &mut Random) -> Operation {
         controller: format!("{}{}Controller", resource[..1].to_uppercase(), &resource[1..]),
         steps: (0..steps).map(|_| step(service, random)).collect(),
         median_us: random.log_normal(3_000.0, 1.0),
-        parallel: number % 3 == 0,
+        parallel: number.is_multiple_of(3),
     }
 }
 
@@ -182,7 +182,7 @@ fn step(service: usize, random: &mut Random) -> Step {
 fn database(index: usize) -> Database {
     let table = |offset: usize| TABLES[(index + offset * 3) % TABLES.len()];
     let name = SERVICES[index].split('-').next().unwrap_or_default();
-    let mysql = index % 3 == 0;
+    let mysql = index.is_multiple_of(3);
     Database {
         system: if mysql { "mysql" } else { "postgresql" },
         port: if mysql { 3306 } else { 5432 },

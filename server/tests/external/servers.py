@@ -45,8 +45,7 @@ def running(product, storage, **options):
     port = free_port()
     environment = {
         **os.environ,
-        "LISTEN": "127.0.0.1",
-        "QUERY_PORT": str(port),
+        **listen_locally(port),
         "STORAGE_TYPE": storage,
         "STORAGE_PATH": str(directory / "store"),
         **options,
@@ -59,6 +58,7 @@ def running(product, storage, **options):
         base = f"http://127.0.0.1:{port}"
         await_healthy(process, base)
         yield Server(base, SETTLE_S[product])
+        require_unharmed(process, directory / "output")
     except BaseException:
         print(f"--- the last lines of {product} ---")
         lines = (directory / "output").read_text(errors="replace").splitlines()
@@ -67,6 +67,27 @@ def running(product, storage, **options):
     finally:
         stop(process)
         shutil.rmtree(directory)
+
+
+def listen_locally(port):
+    """For both products; the long names are how Zipkin's HTTP server is told an address."""
+    return {
+        "LISTEN": "127.0.0.1",
+        "QUERY_PORT": str(port),
+        "ARMERIA_PORTS_0_IP": "127.0.0.1",
+        "ARMERIA_PORTS_0_PORT": str(port),
+        "ARMERIA_PORTS_0_PROTOCOLS_0": "http",
+    }
+
+
+def require_unharmed(process, output):
+    """Whatever it was asked, the server still runs and has reported no error of its own."""
+    if process.poll() is not None:
+        raise RuntimeError(f"the server ended by itself with status {process.returncode}")
+    lines = output.read_text(errors="replace").splitlines()
+    harm = [line for line in lines if " ERROR " in line or "panicked" in line]
+    if harm:
+        raise RuntimeError("the server reported errors: " + "; ".join(harm[:5]))
 
 
 def await_healthy(process, base):

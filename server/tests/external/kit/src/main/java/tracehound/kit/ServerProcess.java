@@ -47,8 +47,7 @@ final class ServerProcess implements AutoCloseable {
         .redirectErrorStream(true)
         .redirectOutput(directory.resolve("output").toFile());
     Map<String, String> environment = builder.environment();
-    environment.put("LISTEN", "127.0.0.1");
-    environment.put("QUERY_PORT", Integer.toString(port));
+    environment.putAll(listenLocally(port));
     environment.put("STORAGE_TYPE", STORAGE_TYPE);
     environment.put("STORAGE_PATH", directory.resolve("store").toString());
     environment.putAll(options);
@@ -61,6 +60,16 @@ final class ServerProcess implements AutoCloseable {
       throw e;
     }
     return server;
+  }
+
+  /** For both products; the long names are how Zipkin's HTTP server is told an address. */
+  private static Map<String, String> listenLocally(int port) {
+    return Map.of(
+        "LISTEN", "127.0.0.1",
+        "QUERY_PORT", Integer.toString(port),
+        "ARMERIA_PORTS_0_IP", "127.0.0.1",
+        "ARMERIA_PORTS_0_PORT", Integer.toString(port),
+        "ARMERIA_PORTS_0_PROTOCOLS_0", "http");
   }
 
   URI base() {

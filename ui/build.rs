@@ -19,13 +19,14 @@ use flate2::Compression;
 use flate2::write::GzEncoder;
 
 /// What the app is made of, below `web/`.
-const SOURCES: [&str; 7] = [
+const SOURCES: [&str; 8] = [
     ".npmrc",
     "index.html",
     "package-lock.json",
     "package.json",
     "public",
     "src",
+    "tsconfig.json",
     "vite.config.ts",
 ];
 

@@ -119,7 +119,11 @@ struct Run {
 /// Where a server cannot be measured, or an acknowledged span is missing.
 pub fn run(options: &Options) -> anyhow::Result<()> {
     let ours = Product::tracehound(options.tracehound.clone())?;
-    let theirs = options.with_zipkin.clone().map(|jar| Product::ZipkinMem { jar });
+    let theirs = options
+        .with_zipkin
+        .as_deref()
+        .map(Product::zipkin_mem)
+        .transpose()?;
     let per_request = options.spans_per_request.max(1);
     eprintln!("preparing {} spans", options.prepared_spans);
     let batches = Workload::reference(options.seed)
@@ -127,7 +131,7 @@ pub fn run(options: &Options) -> anyhow::Result<()> {
         .take(options.prepared_spans.div_ceil(per_request));
     let requests = Requests::prepare(batches, yesterday_us())?;
     let mut report = Report {
-        command: std::env::args().collect::<Vec<_>>().join(" "),
+        command: command(),
         options: options.clone(),
         machine: Machine::find(),
         json_bytes_per_span: requests.body_bytes() as f64 / requests.spans() as f64,
@@ -241,6 +245,16 @@ impl Run {
             samples: Vec::new(),
         }
     }
+}
+
+/// How to measure this again; where the program was is of no use to anybody.
+fn command() -> String {
+    let arguments = std::env::args().skip(1);
+    let program = "cargo run --release -p benches --".to_owned();
+    std::iter::once(program)
+        .chain(arguments)
+        .collect::<Vec<_>>()
+        .join(" ")
 }
 
 /// Spans are of the last day, where people look.

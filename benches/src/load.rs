@@ -265,3 +265,6 @@ impl Sender<'_> {
 fn text(status: u16, body: &[u8]) -> String {
     format!("{status} {}", String::from_utf8_lossy(body).trim())
 }
+
+#[cfg(test)]
+mod tests;

@@ -61,14 +61,15 @@ pub fn run(options: &Options) -> anyhow::Result<()> {
     let begin = Instant::now();
     server.start_again()?;
     let took = begin.elapsed();
-    let resident_bytes = Usage::of(server.id())?.resident_bytes_max;
+    let usage = Usage::of(server.id())?;
     let outcomes: Vec<_> = outcomes.iter().collect();
     let checked = check::check(&server, &requests, &outcomes, SEED)?;
     println!(
-        "healthy {:.2} s after the start, with {:.0} MB of journal; {:.0} MB resident. {}",
+        "healthy {:.2} s after the start ({:.2} s of processor time), with {:.0} MB of journal; {:.0} MB resident. {}",
         took.as_secs_f64(),
+        usage.cpu.as_secs_f64(),
         journal_bytes / 1e6,
-        resident_bytes as f64 / 1e6,
+        usage.resident_bytes_max as f64 / 1e6,
         checked.sentence()
     );
     checked.require()?;

@@ -67,12 +67,20 @@ impl Product {
             Some(binary) => binary,
             None => std::env::current_exe()?.with_file_name("tracehound"),
         };
-        let shown = binary.display();
-        anyhow::ensure!(
-            binary.is_file(),
-            "{shown} is not there: build it (cargo build --release -p server) or say where it is (--tracehound)"
-        );
+        let binary = found(
+            &binary,
+            "build it (cargo build --release -p server) or say where it is (--tracehound)",
+        )?;
         Ok(Self::Tracehound { binary })
+    }
+
+    /// `zipkin-server` from its executable jar.
+    ///
+    /// # Errors
+    /// Where it is not there.
+    pub fn zipkin_mem(jar: &Path) -> anyhow::Result<Self> {
+        let jar = found(jar, "benches/zipkin-server.sh gets it")?;
+        Ok(Self::ZipkinMem { jar })
     }
 
     fn command(&self, directory: &Path, port: u16) -> Command {
@@ -278,6 +286,14 @@ impl Metrics {
     }
 }
 
+/// The file from the root: servers are started in directories of their own.
+fn found(file: &Path, otherwise: &str) -> anyhow::Result<PathBuf> {
+    let shown = file.display();
+    anyhow::ensure!(file.is_file(), "{shown} is not there: {otherwise}");
+    file.canonicalize()
+        .with_context(|| format!("{shown} cannot be reached"))
+}
+
 fn free_port() -> io::Result<u16> {
     Ok(TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?.local_addr()?.port())
 }
@@ -298,6 +314,8 @@ mod tests {
     fn a_binary_that_is_not_there_is_named() {
         let error = Product::tracehound(Some("/nowhere/tracehound".into())).unwrap_err();
         assert!(error.to_string().starts_with("/nowhere/tracehound is not there"));
+        let error = Product::zipkin_mem(Path::new("nowhere.jar")).unwrap_err();
+        assert!(error.to_string().starts_with("nowhere.jar is not there"));
     }
 
     #[test]

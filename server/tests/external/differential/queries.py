@@ -39,6 +39,7 @@ class Queries:
             "/api/v2/traces?minDuration=&maxDuration=&endTs=&lookback=",
             "/api/v2/traces?limit=",
             "/api/v2/dependencies?endTs=",
+            "/api/v2/traceMany?traceIds=1,2",  # unknown
         ]
         return fixed + [self.random.choice(makers)() for _ in range(count - len(fixed))]
 

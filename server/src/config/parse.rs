@@ -142,7 +142,7 @@ pub(super) fn bytes(value: &str) -> Parsed<u64> {
     }
 }
 
-/// As [`bytes`], of what is held in memory at one time.
+/// As [`bytes()`], of what is held in memory at one time.
 pub(super) fn bytes_in_memory(value: &str) -> Parsed<usize> {
     /// Offsets into a batch are 32 bits wide.
     const BYTES_MAX: u64 = 2 << 30;

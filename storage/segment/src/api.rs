@@ -3,6 +3,7 @@
 //! Reading touches the disk, so it runs on the runtime's blocking threads, and stops soon after whoever asked
 //! has gone.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
@@ -53,6 +54,9 @@ pub struct StoreStats {
     pub compactions: u64,
     /// Segments dropped by retention since the start.
     pub dropped_segments: u64,
+    /// How often since the start a name, or a value for completion, was left out of a segment's lists because there
+    /// were too many.
+    pub names_left_out: u64,
     /// Batches refused since the start because the head was full.
     pub refused_batches: u64,
 }
@@ -126,14 +130,7 @@ impl SegmentStore {
     pub fn stats(&self) -> StoreStats {
         let view = self.store.view();
         let counters = &self.store.counters;
-        let segment_bytes = self
-            .store
-            .manifest
-            .lock()
-            .segments
-            .iter()
-            .map(|segment| segment.bytes)
-            .sum();
+        let segment_bytes = self.store.segment_bytes();
         StoreStats {
             journal: self.store.journal.stats(),
             head_bytes: view.generations().map(|generation| generation.bytes()).sum(),
@@ -150,6 +147,7 @@ impl SegmentStore {
             sealed_spans: counters.sealed_spans.load(Ordering::Relaxed),
             compactions: counters.compactions.load(Ordering::Relaxed),
             dropped_segments: counters.dropped_segments.load(Ordering::Relaxed),
+            names_left_out: counters.names_left_out.load(Ordering::Relaxed),
             refused_batches: counters.refused_batches.load(Ordering::Relaxed),
         }
     }
@@ -178,13 +176,13 @@ impl SegmentStore {
 
     fn names<'a>(
         &'a self,
-        choose: impl FnOnce(&Names) -> Vec<String> + Send + 'a,
+        choose: impl Fn(&Names, &mut BTreeSet<String>) + Send + 'a,
     ) -> BoxFuture<'a, Result<Vec<String>>> {
         Box::pin(async move {
             if !self.store.config.options.search_enabled {
                 return Ok(Vec::new());
             }
-            Ok(choose(&self.store.view().all_names()))
+            Ok(self.store.view().names(choose))
         })
     }
 }
@@ -244,44 +242,39 @@ impl SpanSource for SegmentStore {
     }
 
     fn service_names(&self) -> BoxFuture<'_, Result<Vec<String>>> {
-        self.names(|names| names.services.keys().cloned().collect())
+        self.names(|names, chosen| chosen.extend(names.services.keys().cloned()))
     }
 
     fn span_names<'a>(&'a self, service_name: &'a str) -> BoxFuture<'a, Result<Vec<String>>> {
-        self.names(move |names| {
-            names
-                .services
-                .get(service_name)
-                .map_or_else(Vec::new, |names| names.spans.iter().cloned().collect())
+        self.names(move |names, chosen| {
+            if let Some(names) = names.services.get(service_name) {
+                chosen.extend(names.spans.iter().cloned());
+            }
         })
     }
 
     fn remote_service_names<'a>(&'a self, service_name: &'a str) -> BoxFuture<'a, Result<Vec<String>>> {
-        self.names(move |names| {
-            let remote = names
-                .services
-                .get(service_name)
-                .map(|names| &names.remote_services);
-            remote.map_or_else(Vec::new, |names| names.iter().cloned().collect())
+        self.names(move |names, chosen| {
+            if let Some(names) = names.services.get(service_name) {
+                chosen.extend(names.remote_services.iter().cloned());
+            }
         })
     }
 
     fn autocomplete_values<'a>(&'a self, key: &'a str) -> BoxFuture<'a, Result<Vec<String>>> {
-        let asked_for = self
-            .store
-            .config
-            .options
-            .autocomplete_keys
-            .iter()
-            .any(|known| known == key);
-        self.names(move |names| {
-            let values = names.values.get(key).filter(|_| asked_for);
-            values.map_or_else(Vec::new, |values| values.iter().cloned().collect())
+        let known = &self.store.config.options.autocomplete_keys;
+        if !known.iter().any(|known| known == key) {
+            return Box::pin(std::future::ready(Ok(Vec::new())));
+        }
+        self.names(move |names, chosen| {
+            if let Some(values) = names.values.get(key) {
+                chosen.extend(values.iter().cloned());
+            }
         })
     }
 
     fn dependencies(&self, query: DependencyQuery) -> BoxFuture<'_, Result<Vec<DependencyLink>>> {
-        self.read(move |_, reading, _| dependencies::dependencies(reading, query.window()))
+        self.read(move |_, reading, cancelled| dependencies::dependencies(reading, query.window(), cancelled))
     }
 
     fn completeness(&self) -> Completeness {
@@ -297,7 +290,13 @@ impl SpanSource for SegmentStore {
     }
 
     fn health(&self) -> BoxFuture<'_, Result<()>> {
-        Box::pin(async move { self.store.journal.health().map_err(crate::store::refusal) })
+        Box::pin(async move {
+            if self.maintenance.is_broken() {
+                let reason = "the thread that seals spans into segments ended, see the log";
+                return Err(StorageError::Unavailable(reason.to_owned()));
+            }
+            self.store.journal.health().map_err(crate::store::refusal)
+        })
     }
 }
 

@@ -3,10 +3,13 @@
 //! Conditions only find candidates; [`TraceQuery::matches`] decides. Different spans of a trace may meet
 //! different conditions, so each condition gives a set of traces and the sets are intersected.
 
+use std::sync::atomic::AtomicBool;
+
 use storage::{StorageError, TraceQuery};
 
 use crate::postings::{duration_class, intersect, union};
 use crate::reader::{SegmentReader, Shapes};
+use crate::search::check;
 use crate::shape::{GENERIC, Shape, ShapeNumber, ShapeTable, Symbol};
 use crate::term::{About, Term, term};
 use crate::trace_table::Ordinal;
@@ -74,14 +77,15 @@ impl<'q> Conditions<'q> {
     }
 
     /// Traces of a segment that may match, ascending; `None` means all of them.
-    pub(crate) fn candidates(&self, segment: &SegmentReader) -> Result<Option<Vec<Ordinal>>, StorageError> {
+    pub(crate) fn candidates(
+        &self,
+        segment: &SegmentReader,
+        cancelled: &AtomicBool,
+    ) -> Result<Option<Vec<Ordinal>>, StorageError> {
         if self.all.is_empty() {
             return Ok(None);
         }
-        if self
-            .service
-            .is_some_and(|service| !segment.services().any(|known| known == service))
-        {
+        if self.service.is_some_and(|service| !segment.has_service(service)) {
             return Ok(Some(Vec::new()));
         }
         let shapes = segment.shapes()?;
@@ -90,7 +94,7 @@ impl<'q> Conditions<'q> {
             if found.as_ref().is_some_and(Vec::is_empty) {
                 break;
             }
-            let meeting = self.traces_meeting(condition, segment, &shapes)?;
+            let meeting = self.traces_meeting(condition, segment, &shapes, cancelled)?;
             found = Some(match found {
                 None => meeting,
                 Some(before) => intersect(before, &meeting),
@@ -104,6 +108,7 @@ impl<'q> Conditions<'q> {
         condition: &Condition<'_>,
         segment: &SegmentReader,
         shapes: &Shapes,
+        cancelled: &AtomicBool,
     ) -> Result<Vec<Ordinal>, StorageError> {
         let services: Vec<&str> = match self.service {
             Some(service) => vec![service],
@@ -118,6 +123,7 @@ impl<'q> Conditions<'q> {
                     0
                 };
                 for service in services {
+                    check(cancelled)?;
                     lists.push(segment.traces_of_service(service, least)?);
                 }
             }
@@ -130,6 +136,7 @@ impl<'q> Conditions<'q> {
                     }
                 }
                 for service in services {
+                    check(cancelled)?;
                     for term in condition.terms(service) {
                         lists.push(segment.traces_of_term(term)?);
                     }

@@ -45,10 +45,12 @@ impl std::fmt::Debug for SegmentConfig {
     }
 }
 
-/// Which segments are dropped, whole, oldest first.
+/// Which segments are dropped, whole, oldest first. How old a segment is goes by when it was sealed, by the
+/// server's clock: timestamps of spans may be missing or years off, and must neither cost spans that just arrived
+/// nor keep others for ever. Damaged segments go as others do.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Retention {
-    /// Those whose newest span is older than this.
+    /// Those sealed longer ago than this; joined ones, the last of them.
     pub age_max: Option<Duration>,
     /// Those beyond so many bytes of segments.
     pub bytes_max: Option<u64>,
@@ -70,6 +72,9 @@ pub(crate) struct Limits {
     pub(crate) shape_cache_bytes_max: u64,
     /// Segments are joined up to this many spans.
     pub(crate) segment_spans_max: u64,
+    /// Segments are joined, and written, up to this many bytes, not compressed: a segment's lists are made in
+    /// memory, and take a few times as much when every value is different.
+    pub(crate) segment_raw_bytes_max: u64,
     /// So many small segments of an hour are joined at once.
     pub(crate) compaction_segments_min: usize,
 }
@@ -83,6 +88,7 @@ impl Default for Limits {
             page_cache_bytes_max: 64 << 20,
             shape_cache_bytes_max: 64 << 20,
             segment_spans_max: 2_000_000,
+            segment_raw_bytes_max: 128 << 20,
             compaction_segments_min: 4,
         }
     }

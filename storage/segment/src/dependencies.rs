@@ -1,87 +1,126 @@
-//! Links between services over a window, from rollups where they serve and from spans where they don't.
+//! Dependency links of a window, from rollups where they are whole and from spans where they aren't.
 //!
 //! A segment's rollup counts every trace as if it were whole there. So for whole minutes of the window the
 //! rollups are added up; in minutes that the window cuts, traces are read; and traces that are in several
 //! places are taken out part by part and counted once, whole.
 
 use std::collections::HashSet;
+use std::sync::atomic::AtomicBool;
 
-use model::{DependencyLink, LinkCounts};
+use model::{DependencyLink, LinkCounts, Span};
 use storage::StorageError;
 
 use crate::reader::SegmentReader;
 use crate::rollup::{MINUTE, links_of};
+use crate::search::check;
 use crate::view::{Reading, sort_distinct};
 
-/// The links of the traces whose timestamp lies in `window` (microseconds, inclusive).
+/// The links of the traces whose timestamp lies in `window` (microseconds, inclusive). `cancelled` is looked at
+/// between traces.
 pub(crate) fn dependencies(
     reading: &mut Reading<'_>,
     window: (u64, u64),
+    cancelled: &AtomicBool,
 ) -> Result<Vec<DependencyLink>, StorageError> {
-    let split = reading.split();
+    let mut split = reading.split_in_head();
+    split.extend(reading.view.stragglers.iter());
+    let question = Question {
+        window,
+        split: &split,
+        cancelled,
+    };
     let mut counts = LinkCounts::new();
+    // The span that gives a trace its timestamp is in one of the places that touch the window.
+    let mut whole = HashSet::new();
     for segment in reading.view.segments.clone() {
+        check(cancelled)?;
         let summary = &segment.footer().summary;
         if summary.last < window.0 || summary.first > window.1 {
             continue;
         }
-        if let Some(found) =
-            reading.read(&segment, |segment| of_segment(segment, window, &split).map(Some))?
-        {
-            counts.add_all(&found);
+        let found = reading.read(&segment, |segment| question.of_segment(segment).map(Some))?;
+        if let Some((links, parts)) = found {
+            counts.add_all(&links);
+            whole.extend(parts);
         }
     }
-    let mut whole = split;
     for generation in reading.view.generations() {
         generation.for_each(|low, _| {
             whole.insert(low);
         });
     }
     for low in whole {
-        let spans = reading.spans_of(low)?;
-        if in_window(&spans, window) {
+        check(cancelled)?;
+        let spans = reading.spans_unless_too_many(low)?;
+        if question.is_asked_for(&spans) {
             counts.add_all(&links_of(&spans));
         }
     }
     Ok(counts.links())
 }
 
-fn in_window(spans: &[model::Span], window: (u64, u64)) -> bool {
-    model::trace_timestamp(spans).is_some_and(|timestamp| (window.0..=window.1).contains(&timestamp))
+struct Question<'q> {
+    window: (u64, u64),
+    /// Traces whose parts may be in several places.
+    split: &'q HashSet<u64>,
+    cancelled: &'q AtomicBool,
 }
 
-/// The links of a segment's traces but those in `split`.
-fn of_segment(
-    segment: &SegmentReader,
-    window: (u64, u64),
-    split: &HashSet<u64>,
-) -> Result<LinkCounts, StorageError> {
-    let is_whole = |minute: u64| minute * MINUTE >= window.0 && minute * MINUTE + (MINUTE - 1) <= window.1;
-    let mut counts = LinkCounts::new();
-    for minute in segment.links()?.iter().filter(|minute| is_whole(minute.minute)) {
-        counts.add_all(&minute.links);
+impl Question<'_> {
+    fn contains(&self, timestamp: u64) -> bool {
+        (self.window.0..=self.window.1).contains(&timestamp)
     }
-    for &low in split {
-        let spans = segment.spans_of(low)?;
-        if model::trace_timestamp(&spans).is_some_and(|timestamp| is_whole(timestamp / MINUTE)) {
-            counts.subtract_all(&links_of(&spans));
-        }
+
+    fn is_asked_for(&self, spans: &[Span]) -> bool {
+        model::trace_timestamp(spans).is_some_and(|timestamp| self.contains(timestamp))
     }
-    let cut = [window.0 / MINUTE, window.1 / MINUTE].map(|minute| (minute, is_whole(minute)));
-    if cut.iter().all(|(_, whole)| *whole) {
-        return Ok(counts);
+
+    /// Whether all of a minute is in the window.
+    fn is_whole(&self, minute: u64) -> bool {
+        let first = minute.saturating_mul(MINUTE);
+        first >= self.window.0 && first.saturating_add(MINUTE - 1) <= self.window.1
     }
-    for entry in segment.entries() {
-        let entry = entry?;
-        let timestamp = entry.times.timestamp;
-        let in_cut_minute = cut
+
+    /// The links of a segment's traces but those that are split, and which of those it has a part of.
+    fn of_segment(&self, segment: &SegmentReader) -> Result<(LinkCounts, Vec<u64>), StorageError> {
+        let mut counts = LinkCounts::new();
+        for minute in segment
+            .links()?
             .iter()
-            .any(|&(minute, whole)| !whole && timestamp / MINUTE == minute);
-        if in_cut_minute && (window.0..=window.1).contains(&timestamp) && !split.contains(&entry.low) {
-            let mut spans = segment.spans(&entry)?;
-            sort_distinct(&mut spans);
-            counts.add_all(&links_of(&spans));
+            .filter(|links| self.is_whole(links.minute))
+        {
+            counts.add_all(&minute.links);
         }
+        let mut parts = Vec::new();
+        for &low in self.split.iter().filter(|&&low| segment.may_hold(low)) {
+            check(self.cancelled)?;
+            let spans = segment.spans_of(low)?;
+            if !spans.is_empty() {
+                parts.push(low);
+            }
+            if model::trace_timestamp(&spans).is_some_and(|timestamp| self.is_whole(timestamp / MINUTE)) {
+                counts.subtract_all(&links_of(&spans));
+            }
+        }
+        let cut = [self.window.0, self.window.1].map(|end| end / MINUTE);
+        let cut = cut.into_iter().filter(|&minute| !self.is_whole(minute));
+        let cut: Vec<u64> = cut.collect();
+        if cut.is_empty() {
+            return Ok((counts, parts));
+        }
+        for entry in segment.entries() {
+            let entry = entry?;
+            let timestamp = entry.times.timestamp;
+            if self.contains(timestamp)
+                && cut.contains(&(timestamp / MINUTE))
+                && !self.split.contains(&entry.low)
+            {
+                check(self.cancelled)?;
+                let mut spans = segment.spans(&entry)?;
+                sort_distinct(&mut spans);
+                counts.add_all(&links_of(&spans));
+            }
+        }
+        Ok((counts, parts))
     }
-    Ok(counts)
 }

@@ -180,26 +180,34 @@ impl Footer {
     }
 
     fn parse(bytes: &[u8], mut offset: u64) -> Result<Self, Malformed> {
+        let small = |cursor: &mut Cursor<'_>| {
+            u32::try_from(cursor.varint()?).map_err(|_| Malformed("a figure beyond 32 bits"))
+        };
         let mut cursor = Cursor::new(bytes);
         let _version = cursor.u8()?;
         let mut footer = Self::new(cursor.u8()? & 1 != 0, Summary::default());
         footer.summary = Summary {
-            traces: cursor.varint()? as u32,
+            traces: small(&mut cursor)?,
             spans: cursor.varint()?,
             first: cursor.varint()?,
             last: cursor.varint()?,
             duration_max: cursor.varint()?,
-            errors_max: cursor.varint()? as u32,
+            errors_max: small(&mut cursor)?,
         };
         for _ in 0..cursor.count(6)? {
             let page = PageEntry::read(&mut cursor, offset)?;
             offset = page.end();
             footer.pages.push(page);
         }
+        let page_count = footer.pages.len() as u64;
         for run in &mut footer.sections {
+            let (first, count) = (cursor.varint()?, cursor.varint()?);
+            if first.saturating_add(count) > page_count {
+                return Err(Malformed("a section beyond the pages"));
+            }
             *run = Run {
-                first: cursor.varint()? as PageNumber,
-                count: cursor.varint()? as u32,
+                first: first as PageNumber,
+                count: count as u32,
             };
         }
         for firsts in [&mut footer.first_ids, &mut footer.first_terms] {

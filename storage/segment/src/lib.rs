@@ -35,6 +35,7 @@ mod writer;
 
 mod compact;
 mod maintenance;
+mod output;
 mod retention;
 mod seal;
 

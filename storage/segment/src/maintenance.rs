@@ -1,6 +1,7 @@
 //! The thread that seals, joins and drops, one after the other, while spans arrive and queries run.
 
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
@@ -14,8 +15,13 @@ use crate::{compact, retention};
 
 /// How often it looks whether there is something to do: the head grows by a few megabytes meanwhile.
 const LOOK_EVERY: Duration = Duration::from_millis(200);
-/// How long it waits after a failure; a full disk does not get better by trying at once.
+/// How long a task waits after a failure, and twice as long after each further one: a full disk does not get
+/// better by trying at once.
 const AFTER_FAILURE: Duration = Duration::from_secs(5);
+/// The longest that sealing and retention wait: they are what makes room.
+const SOON: Duration = Duration::from_secs(10);
+/// The longest that compaction waits: every try reads and writes as much as a segment, and nobody waits for it.
+const LATER: Duration = Duration::from_secs(600);
 
 enum Request {
     /// Seal everything now and answer.
@@ -26,6 +32,7 @@ enum Request {
 /// The running thread.
 #[derive(Debug)]
 pub(crate) struct Maintenance {
+    store: Arc<Store>,
     requests: Sender<Request>,
     thread: Mutex<Option<JoinHandle<()>>>,
 }
@@ -33,10 +40,12 @@ pub(crate) struct Maintenance {
 impl Maintenance {
     pub(crate) fn start(store: Arc<Store>) -> std::io::Result<Self> {
         let (requests, receiver) = channel();
+        let of_thread = store.clone();
         let thread = thread::Builder::new()
             .name("maintenance".to_owned())
-            .spawn(move || run(&store, &receiver))?;
+            .spawn(move || run(&of_thread, &receiver))?;
         Ok(Self {
+            store,
             requests,
             thread: Mutex::new(Some(thread)),
         })
@@ -52,8 +61,14 @@ impl Maintenance {
         receiver.recv().map_err(|_| stopped())?
     }
 
-    /// Finishes what is going on and ends the thread.
+    /// Whether nothing is sealed any more though the store is open: the thread panicked, and said so then.
+    pub(crate) fn is_broken(&self) -> bool {
+        self.thread.lock().as_ref().is_some_and(JoinHandle::is_finished)
+    }
+
+    /// Gives up what is going on and ends the thread. Spans that are not sealed are in the journal.
     pub(crate) fn stop(&self) {
+        self.store.stopping.store(true, Ordering::Relaxed);
         let _ = self.requests.send(Request::Stop);
         if let Some(thread) = self.thread.lock().take() {
             // A panic of the thread was reported when it happened.
@@ -63,7 +78,7 @@ impl Maintenance {
 }
 
 fn run(store: &Store, requests: &Receiver<Request>) {
-    let mut not_before = Instant::now();
+    let mut tasks = Tasks::default();
     loop {
         match requests.recv_timeout(LOOK_EVERY) {
             Ok(Request::Stop) | Err(RecvTimeoutError::Disconnected) => return,
@@ -71,45 +86,96 @@ fn run(store: &Store, requests: &Receiver<Request>) {
                 // Who asked may be gone.
                 let _ = answer.send(seal_all(store));
             }
-            Err(RecvTimeoutError::Timeout) if Instant::now() < not_before => {}
-            Err(RecvTimeoutError::Timeout) => {
-                if let Err(error) = look(store) {
-                    tracing::error!(%error, "maintenance of the segment store failed and is tried again");
-                    not_before = Instant::now() + AFTER_FAILURE;
-                }
-            }
+            Err(RecvTimeoutError::Timeout) => tasks.look(store),
         }
     }
 }
 
 fn seal_all(store: &Store) -> Result<(), StorageError> {
-    store.freeze();
-    for frozen in store.view().frozen.clone() {
-        seal(store, &frozen, Quiet::Everything)?;
+    if store.view().active.spans() > 0 {
+        store.freeze();
     }
-    while compact::compact(store)? {}
-    retention::retain(store).map(|_| ())
+    let sealed = seal_frozen(store, Quiet::Everything);
+    let joined = loop {
+        match compact::compact(store, is_urgent) {
+            Ok(true) => {}
+            Ok(false) => break Ok(()),
+            Err(error) => break Err(error),
+        }
+    };
+    let retained = retention::retain(store).map(|_| ());
+    // One that failed must not keep the others from making room.
+    sealed.and(joined).and(retained)
 }
 
-/// Does what is due.
-fn look(store: &Store) -> Result<(), StorageError> {
-    if let Some(quiet) = due(store) {
+fn seal_frozen(store: &Store, quiet: Quiet) -> Result<(), StorageError> {
+    for frozen in store.view().frozen.clone() {
+        seal(store, &frozen, quiet)?;
+    }
+    // Moved already, unless that failed or a batch was given up between the journal and the head.
+    store.move_checkpoint()
+}
+
+/// What is looked after, each by itself: one that fails must not keep the others from making room.
+#[derive(Default)]
+struct Tasks {
+    sealing: Pause,
+    compaction: Pause,
+    retention: Pause,
+}
+
+impl Tasks {
+    /// Does what is due.
+    fn look(&mut self, store: &Store) {
+        let now = Instant::now();
+        if self.sealing.is_over(now) {
+            self.sealing.note("sealing", SOON, seal_due(store));
+        }
+        let is_calm = store.view().active.bytes() < store.config.head_bytes_max / 4;
+        if is_calm && self.compaction.is_over(now) {
+            let joined = compact::compact(store, is_urgent).map(|_| ());
+            self.compaction.note("compaction", LATER, joined);
+        }
+        if self.retention.is_over(now) {
+            let retained = retention::retain(store).map(|_| ());
+            self.retention.note("retention", SOON, retained);
+        }
+    }
+}
+
+/// How often a task failed in a row, and until when it waits therefore.
+#[derive(Default)]
+struct Pause {
+    failures: u32,
+    until: Option<Instant>,
+}
+
+impl Pause {
+    fn is_over(&self, now: Instant) -> bool {
+        self.until.is_none_or(|until| now >= until)
+    }
+
+    fn note(&mut self, task: &'static str, longest: Duration, result: Result<(), StorageError>) {
+        let Err(error) = result else {
+            *self = Self::default();
+            return;
+        };
+        let wait = AFTER_FAILURE
+            .saturating_mul(1 << self.failures.min(16))
+            .min(longest);
+        self.failures += 1;
+        self.until = Some(Instant::now() + wait);
+        tracing::error!(%error, task, wait_s = wait.as_secs(), "maintenance of the segment store failed and is tried again");
+    }
+}
+
+fn seal_due(store: &Store) -> Result<(), StorageError> {
+    let due = due(store);
+    if due.is_some() {
         store.freeze();
-        for frozen in store.view().frozen.clone() {
-            seal(store, &frozen, quiet)?;
-        }
-    } else {
-        for frozen in store.view().frozen.clone() {
-            // Left from a failure.
-            seal(store, &frozen, Quiet::For(store.limits.quiet_ms))?;
-        }
     }
-    let calm = store.view().active.bytes() < store.config.head_bytes_max / 4;
-    if calm {
-        compact::compact(store)?;
-    }
-    retention::retain(store)?;
-    Ok(())
+    // Some may be left from a failure.
+    seal_frozen(store, due.unwrap_or(Quiet::For(store.limits.quiet_ms)))
 }
 
 /// Whether the active generation is to be sealed, and what counts as still arriving then.
@@ -119,13 +185,41 @@ fn due(store: &Store) -> Option<Quiet> {
         return None;
     }
     let age = (store.config.now)().saturating_sub(active.since);
-    let journal = store.journal.stats().bytes;
-    if active.bytes() >= store.config.head_bytes_max / 2 || journal >= store.config.journal_bytes_max / 2 {
+    if store.journal.stats().bytes >= store.config.journal_bytes_max / 2 {
+        // A trace that is carried over holds its records, and with them all later ones.
+        Some(Quiet::Everything)
+    } else if active.bytes() >= store.config.head_bytes_max / 2 {
         // Under load a generation lives for seconds; a quarter of that is long for a trace to be quiet.
         Some(Quiet::For(store.limits.quiet_ms.min(age / 4)))
     } else if age >= store.limits.generation_age_max_ms {
         Some(Quiet::For(store.limits.quiet_ms))
     } else {
         None
+    }
+}
+
+/// Whether compaction has to give way: the head will be full soon, or the store is being closed.
+fn is_urgent(store: &Store) -> bool {
+    store.stopping.load(Ordering::Relaxed)
+        || store.view().active.bytes() >= store.config.head_bytes_max / 4 * 3
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_task_that_keeps_failing_is_tried_less_and_less_often() {
+        let failed = || Err(StorageError::Unavailable("no room".to_owned()));
+        let mut pause = Pause::default();
+        assert!(pause.is_over(Instant::now()));
+        for least_s in [4, 9, 19, 39, 59, 59] {
+            pause.note("compaction", Duration::from_secs(60), failed());
+            let now = Instant::now();
+            assert!(!pause.is_over(now + Duration::from_secs(least_s)));
+            assert!(pause.is_over(now + Duration::from_secs(60)));
+        }
+        pause.note("compaction", Duration::from_secs(60), Ok(()));
+        assert!(pause.is_over(Instant::now()));
     }
 }

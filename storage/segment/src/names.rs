@@ -7,6 +7,10 @@ use crate::bytes::{Cursor, Malformed, Put};
 /// Different names of one kind a service may have before further ones are left out of the lists of names
 /// (never out of traces and searches): far beyond what a person can choose from.
 const NAMES_MAX: usize = 20_000;
+/// Memory that the names of a segment, or of the store, may take: many services with many names each.
+const BYTES_MAX: u64 = 16 << 20;
+/// What a name takes beside its text: its string and its place in a set.
+const NAME_BYTES: u64 = 48;
 
 /// Sorted, distinct names.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -14,6 +18,9 @@ pub(crate) struct Names {
     pub(crate) services: BTreeMap<String, ServiceNames>,
     /// Values of each autocomplete key.
     pub(crate) values: BTreeMap<String, BTreeSet<String>>,
+    bytes: u64,
+    /// How often a name was left out because of a bound; the same one counts again.
+    left_out: u64,
 }
 
 /// The names on spans local to a service.
@@ -24,51 +31,70 @@ pub(crate) struct ServiceNames {
 }
 
 impl Names {
+    /// Memory they take, roughly; bounded.
+    pub(crate) fn bytes(&self) -> u64 {
+        self.bytes
+    }
+
+    /// How often a name was left out because there are too many.
+    pub(crate) fn left_out(&self) -> u64 {
+        self.left_out
+    }
+
     /// Notes the names on a span local to `service`.
     pub(crate) fn note(&mut self, service: Option<&str>, span: Option<&str>, remote: Option<&str>) {
         let Some(service) = service else { return };
-        if !self.services.contains_key(service) {
-            if self.services.len() >= NAMES_MAX {
-                return;
-            }
+        let mut room = self.room();
+        if !self.services.contains_key(service) && room.take(self.services.len(), service) {
             self.services.insert(service.to_owned(), ServiceNames::default());
         }
-        let Some(names) = self.services.get_mut(service) else {
-            return;
-        };
-        insert(&mut names.spans, span);
-        insert(&mut names.remote_services, remote);
+        if let Some(names) = self.services.get_mut(service) {
+            room.insert(&mut names.spans, span);
+            room.insert(&mut names.remote_services, remote);
+        }
+        self.settle(room);
     }
 
     /// Notes a value of an autocomplete key.
     pub(crate) fn note_value(&mut self, key: &str, value: &str) {
-        if !self.values.contains_key(key) {
+        let mut room = self.room();
+        if !self.values.contains_key(key) && room.take(self.values.len(), key) {
             self.values.insert(key.to_owned(), BTreeSet::new());
         }
         if let Some(values) = self.values.get_mut(key) {
-            insert(values, Some(value));
+            room.insert(values, Some(value));
         }
+        self.settle(room);
     }
 
     /// Adds all of `other`.
     pub(crate) fn add(&mut self, other: &Self) {
         for (service, names) in &other.services {
             self.note(Some(service), None, None);
-            let Some(mine) = self.services.get_mut(service) else {
-                continue;
-            };
-            names
-                .spans
-                .iter()
-                .for_each(|name| insert(&mut mine.spans, Some(name)));
-            names
-                .remote_services
-                .iter()
-                .for_each(|name| insert(&mut mine.remote_services, Some(name)));
+            let spans = names.spans.iter().map(|name| (Some(name), None));
+            let remote = names.remote_services.iter().map(|name| (None, Some(name)));
+            for (span, remote) in spans.chain(remote) {
+                self.note(
+                    Some(service),
+                    span.map(String::as_str),
+                    remote.map(String::as_str),
+                );
+            }
         }
         for (key, values) in &other.values {
             values.iter().for_each(|value| self.note_value(key, value));
         }
+    }
+
+    fn room(&self) -> Room {
+        Room {
+            bytes: self.bytes,
+            left_out: self.left_out,
+        }
+    }
+
+    fn settle(&mut self, room: Room) {
+        (self.bytes, self.left_out) = (room.bytes, room.left_out);
     }
 
     pub(crate) fn put(&self, out: &mut Vec<u8>) {
@@ -88,40 +114,55 @@ impl Names {
     pub(crate) fn read(cursor: &mut Cursor<'_>) -> Result<Self, Malformed> {
         let mut names = Self::default();
         for _ in 0..cursor.count(3)? {
-            let service = cursor.text()?.to_owned();
-            let spans = read_set(cursor)?;
-            names.services.insert(
-                service,
-                ServiceNames {
-                    spans,
-                    remote_services: read_set(cursor)?,
-                },
-            );
+            let service = cursor.text()?;
+            names.note(Some(service), None, None);
+            for _ in 0..cursor.count(1)? {
+                names.note(Some(service), Some(cursor.text()?), None);
+            }
+            for _ in 0..cursor.count(1)? {
+                names.note(Some(service), None, Some(cursor.text()?));
+            }
         }
         for _ in 0..cursor.count(2)? {
-            let key = cursor.text()?.to_owned();
-            names.values.insert(key, read_set(cursor)?);
+            let key = cursor.text()?;
+            for _ in 0..cursor.count(1)? {
+                names.note_value(key, cursor.text()?);
+            }
         }
         Ok(names)
     }
 }
 
-fn insert(set: &mut BTreeSet<String>, name: Option<&str>) {
-    if let Some(name) = name.filter(|name| !set.contains(*name))
-        && set.len() < NAMES_MAX
-    {
-        set.insert(name.to_owned());
+/// What there is room for, while names are added.
+struct Room {
+    bytes: u64,
+    left_out: u64,
+}
+
+impl Room {
+    /// Takes room for one more name beside so many of its kind; counts it where there is none.
+    fn take(&mut self, others: usize, name: &str) -> bool {
+        let bytes = self.bytes + name.len() as u64 + NAME_BYTES;
+        if others >= NAMES_MAX || bytes > BYTES_MAX {
+            self.left_out += 1;
+            return false;
+        }
+        self.bytes = bytes;
+        true
+    }
+
+    fn insert(&mut self, set: &mut BTreeSet<String>, name: Option<&str>) {
+        if let Some(name) = name.filter(|name| !set.contains(*name))
+            && self.take(set.len(), name)
+        {
+            set.insert(name.to_owned());
+        }
     }
 }
 
 fn put_set(set: &BTreeSet<String>, out: &mut Vec<u8>) {
     out.put_varint(set.len() as u64);
     set.iter().for_each(|name| out.put_text(name));
-}
-
-fn read_set(cursor: &mut Cursor<'_>) -> Result<BTreeSet<String>, Malformed> {
-    let count = cursor.count(1)?;
-    (0..count).map(|_| cursor.text().map(str::to_owned)).collect()
 }
 
 #[cfg(test)]
@@ -155,5 +196,28 @@ mod tests {
             sum.note(Some("web"), Some(&format!("name-{name}")), None);
         }
         assert_eq!(sum.services["web"].spans.len(), NAMES_MAX);
+        // Two names of `web` were there before.
+        assert_eq!(sum.left_out(), 12);
+    }
+
+    #[test]
+    fn names_of_all_services_together_are_bounded() {
+        let mut names = Names::default();
+        let long = "x".repeat(10_000);
+        for name in 0..2000 {
+            names.note(
+                Some(&format!("service-{name}")),
+                Some(&format!("{long}{name}")),
+                None,
+            );
+            names.note_value(&format!("key-{name}"), &long);
+        }
+        assert!(names.bytes() <= BYTES_MAX);
+        assert!(names.left_out() > 2000, "{}", names.left_out());
+        let mut bytes = Vec::new();
+        names.put(&mut bytes);
+        assert!((bytes.len() as u64) < BYTES_MAX);
+        let read = Names::read(&mut Cursor::new(&bytes)).unwrap();
+        assert!(read.services == names.services && read.left_out() == 0);
     }
 }

@@ -65,6 +65,7 @@ impl PageEntry {
 pub(crate) struct PageWriter {
     file: Box<dyn DiskFile>,
     offset: u64,
+    raw_bytes: u64,
     pages: Vec<PageEntry>,
     compressor: zstd::bulk::Compressor<'static>,
     // Pages are gathered, so that the disk is not asked for every 16 KiB.
@@ -80,6 +81,7 @@ impl PageWriter {
         Ok(Self {
             file,
             offset: header.len() as u64,
+            raw_bytes: 0,
             pages: Vec::new(),
             compressor,
             pending: header.to_vec(),
@@ -106,10 +108,16 @@ impl PageWriter {
         });
         self.pending.extend_from_slice(stored);
         self.offset += stored.len() as u64;
+        self.raw_bytes += raw.len() as u64;
         if self.pending.len() >= PENDING_BYTES_MAX {
             self.flush()?;
         }
         Ok(number)
+    }
+
+    /// Bytes of all pages so far, not compressed.
+    pub(crate) fn raw_bytes(&self) -> u64 {
+        self.raw_bytes
     }
 
     pub(crate) fn page_count(&self) -> PageNumber {
@@ -181,6 +189,16 @@ impl PageReader {
             pages,
             cache,
         }
+    }
+
+    /// Bytes of all pages, not compressed.
+    pub(crate) fn raw_bytes(&self) -> u64 {
+        self.pages.iter().map(|page| u64::from(page.raw_bytes)).sum()
+    }
+
+    /// Reads every page and checks it.
+    pub(crate) fn verify(&self) -> Result<(), StorageError> {
+        (0..self.pages.len()).try_for_each(|number| self.page_uncached(number as PageNumber).map(|_| ()))
     }
 
     /// An error that names the file and the page.

@@ -349,11 +349,11 @@ mod tests {
             spans in arbitrary_spans(4), at in any::<prop::sample::Index>(), value in any::<u8>(), cut in any::<prop::sample::Index>(),
         ) {
             let mut record = encode(&batch_of(&spans));
+            let shorter = cut.index(record.len());
+            prop_assert!(decode(&record[..shorter], &mut SpanBatch::new()).is_err());
             let at = at.index(record.len());
             record[at] = value;
             let _ = decode(&record, &mut SpanBatch::new());
-            let shorter = cut.index(record.len());
-            prop_assert!(decode(&record[..shorter], &mut SpanBatch::new()).is_err());
         }
     }
 

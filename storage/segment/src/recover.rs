@@ -50,7 +50,9 @@ pub(crate) fn open_journal(
         };
         let mut replay = |position, record| chunks.add(position, record);
         let opened = Journal::open(disk.clone(), journal_config(config), &mut replay).map_err(refusal)?;
-        chunks.send().map_err(|error| refusal(JournalError::Unavailable(error.to_string())))?;
+        chunks
+            .send()
+            .map_err(|error| refusal(JournalError::Unavailable(error.to_string())))?;
         Ok(opened)
     });
     match failure.into_inner() {
@@ -70,7 +72,11 @@ impl Chunks {
     fn add(&mut self, position: Position, record: Vec<u8>) -> io::Result<()> {
         self.bytes += record.len();
         self.filling.push((position, record));
-        if self.bytes >= CHUNK_BYTES { self.send() } else { Ok(()) }
+        if self.bytes >= CHUNK_BYTES {
+            self.send()
+        } else {
+            Ok(())
+        }
     }
 
     fn send(&mut self) -> io::Result<()> {

@@ -1,43 +1,31 @@
-//! Retention: whole segments go, by age and by bytes, oldest first.
+//! Retention: whole segments go, by age and by bytes, oldest first. The manifest decides alone, so damaged segments
+//! go as others do.
 
-use std::sync::Arc;
+use std::cmp::Reverse;
 use std::sync::atomic::Ordering;
-use std::time::Duration;
 
 use storage::StorageError;
 
 use crate::compact::remove_files;
 use crate::config::Retention;
 use crate::manifest::Manifest;
-use crate::reader::SegmentReader;
-use crate::seal::cannot_write;
+use crate::output::cannot_write;
 use crate::store::Store;
 
 /// Drops what retention does not keep; gives how many segments went.
 pub(crate) fn retain(store: &Store) -> Result<usize, StorageError> {
-    let view = store.view();
-    let manifest = store.manifest.lock().clone();
-    let drop = to_drop(
-        &view.segments,
-        &manifest,
-        store.config.retention,
-        (store.config.now)(),
-    );
+    let drop = to_drop(store.manifest(), store.config.retention, (store.config.now)());
     if drop.is_empty() {
         return Ok(0);
     }
-    let mut changed = manifest;
-    changed.segments.retain(|segment| !drop.contains(&segment.number));
-    changed.write(store.disk.as_ref()).map_err(cannot_write)?;
-    *store.manifest.lock() = changed;
-    store.change_view(|view| {
-        let kept = view
-            .segments
-            .iter()
-            .filter(|segment| !drop.contains(&segment.number()))
-            .cloned();
-        view.with_segments(kept.collect())
-    });
+    store
+        .change_manifest(|manifest| {
+            manifest
+                .segments
+                .retain(|segment| !drop.contains(&segment.number))
+        })
+        .map_err(cannot_write)?;
+    store.change_view(|view| view.with_segments(&drop, Vec::new()));
     store
         .counters
         .dropped_segments
@@ -46,25 +34,22 @@ pub(crate) fn retain(store: &Store) -> Result<usize, StorageError> {
     Ok(drop.len())
 }
 
-/// `now` in epoch milliseconds. Segments come newest first.
-fn to_drop(segments: &[Arc<SegmentReader>], manifest: &Manifest, retention: Retention, now: u64) -> Vec<u64> {
-    let oldest = |age: Duration| (now.saturating_mul(1000)).saturating_sub(age.as_micros() as u64);
-    let bytes_of = |number: u64| {
-        manifest
-            .segments
-            .iter()
-            .find(|s| s.number == number)
-            .map_or(0, |s| s.bytes)
-    };
+/// `now` in epoch milliseconds.
+fn to_drop(mut manifest: Manifest, retention: Retention, now: u64) -> Vec<u64> {
+    manifest
+        .segments
+        .sort_unstable_by_key(|segment| Reverse((segment.sealed_at, segment.number)));
     let mut bytes = 0u64;
     let mut drop = Vec::new();
-    for segment in segments {
-        let last = segment.footer().summary.last;
-        bytes += bytes_of(segment.number());
-        let too_old = retention.age_max.is_some_and(|age| last < oldest(age));
+    for segment in manifest.segments {
+        bytes = bytes.saturating_add(segment.bytes);
+        let age_ms = u128::from(now.saturating_sub(segment.sealed_at));
+        let too_old = retention
+            .age_max
+            .is_some_and(|age_max| age_ms > age_max.as_millis());
         let too_many = retention.bytes_max.is_some_and(|bytes_max| bytes > bytes_max);
         if too_old || too_many {
-            drop.push(segment.number());
+            drop.push(segment.number);
         }
     }
     drop

@@ -1,9 +1,10 @@
 //! Sealing: a frozen generation becomes segments.
 //!
-//! 1. Traces that are still arriving go over into the active generation.
-//! 2. The others are written by the order of their first span; what a segment has already is left out.
-//! 3. The files get their names, then the manifest names them, then the view has them instead of the
-//!    generation, and only then the journal's checkpoint moves.
+//! 1. Traces that are whole are written by the order of their first span; what a segment has already is left
+//!    out.
+//! 2. The files get their names, then the manifest names them (`output.rs`).
+//! 3. Traces that are still arriving go over into the active generation, then the view has the segments
+//!    instead of the frozen one, and only then the journal's checkpoint moves.
 //!
 //! If anything fails, the generation stays frozen and searchable, its records stay in the journal, and sealing
 //! is tried again.
@@ -15,14 +16,13 @@ use model::{Span, SpanBatch};
 use storage::StorageError;
 
 use crate::head::{Arrival, Generation};
-use crate::manifest::{DIRECTORY, Manifest, ManifestSegment};
-use crate::reader::SegmentReader;
-use crate::store::{Store, open_segment};
+use crate::output::{PART_SPANS_MAX, SegmentOutput};
+use crate::store::Store;
 use crate::view::{View, sort_distinct};
-use crate::writer::{SegmentWriter, Written};
 
-/// Spans of one trace that go into one segment: what a reader must take into memory at once.
-const TRACE_SPANS_MAX: usize = 500_000;
+/// Spans of a trace that are read from segments to leave out those that come again. Beyond that, duplicates are
+/// stored; reads answer them once.
+const STORED_SPANS_MAX: u64 = 100_000;
 
 /// Which traces are still arriving.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -37,12 +37,23 @@ struct Trace {
     low: u64,
     first: u64,
     bytes: u64,
+    spans: usize,
     arrival: Arrival,
 }
 
 /// Seals a frozen generation. See the head of this file.
 pub(crate) fn seal(store: &Store, frozen: &Arc<Generation>, quiet: Quiet) -> Result<(), StorageError> {
     let (mut traces, arriving) = divide(store, frozen, quiet);
+    traces.sort_unstable_by_key(|trace| (trace.first, trace.low));
+    let mut output = SegmentOutput::new(store, (store.config.now)());
+    let view = store.view();
+    for trace in &traces {
+        if store.stopping.load(Ordering::Relaxed) {
+            return Err(StorageError::Unavailable("the store is being closed".to_owned()));
+        }
+        write(&view, frozen, trace, &mut output)?;
+    }
+    let segments = output.finish(&[])?;
     for trace in arriving {
         let mut batch = SpanBatch::new();
         frozen
@@ -51,27 +62,17 @@ pub(crate) fn seal(store: &Store, frozen: &Arc<Generation>, quiet: Quiet) -> Res
             .for_each(|span| batch.push_span(span));
         store.carry_over(&batch, trace.arrival);
     }
-    traces.sort_unstable_by_key(|trace| (trace.first, trace.low));
-    let mut output = SegmentOutput::new(store);
-    let view = store.view();
-    for trace in traces {
-        let mut spans = frozen.spans_of(trace.low);
-        sort_distinct(&mut spans);
-        let straggler = leave_out_stored(&view, trace.low, &mut spans)?;
-        output.add(trace.low, &spans, straggler)?;
-    }
-    let segments = output.finish()?;
     let spans: u64 = segments
         .iter()
         .map(|segment| segment.footer().summary.spans)
         .sum();
-    store
-        .counters
+    let counters = &store.counters;
+    counters
         .sealed_segments
         .fetch_add(segments.len() as u64, Ordering::Relaxed);
-    store.counters.sealed_spans.fetch_add(spans, Ordering::Relaxed);
+    counters.sealed_spans.fetch_add(spans, Ordering::Relaxed);
     store.change_view(|view| {
-        let mut changed = view.with_segments(view.segments.iter().cloned().chain(segments).collect());
+        let mut changed = view.with_segments(&[], segments);
         changed
             .frozen
             .retain(|generation| !Arc::ptr_eq(generation, frozen));
@@ -80,17 +81,44 @@ pub(crate) fn seal(store: &Store, frozen: &Arc<Generation>, quiet: Quiet) -> Res
     store.move_checkpoint()
 }
 
+/// Writes a trace of a frozen generation.
+fn write(
+    view: &View,
+    frozen: &Generation,
+    trace: &Trace,
+    output: &mut SegmentOutput<'_>,
+) -> Result<(), StorageError> {
+    let Some(mut rows) = frozen.rows_of(trace.low) else {
+        return Ok(());
+    };
+    if trace.spans <= PART_SPANS_MAX {
+        let mut spans = rows.take(trace.spans);
+        sort_distinct(&mut spans);
+        let straggler = leave_out_stored(view, trace.low, &mut spans)?;
+        return output.add(trace.low, &spans, straggler);
+    }
+    // Never as a whole in memory. Duplicates among its parts are stored, and answered once.
+    loop {
+        let mut spans = rows.take(PART_SPANS_MAX);
+        if spans.is_empty() {
+            return Ok(());
+        }
+        sort_distinct(&mut spans);
+        output.add_parts(trace.low, &spans)?;
+    }
+}
+
 /// Traces to seal, and traces that are still arriving.
 fn divide(store: &Store, frozen: &Generation, quiet: Quiet) -> (Vec<Trace>, Vec<Trace>) {
     let now = (store.config.now)();
     let mut traces = Vec::new();
     frozen.for_each(|low, trace| {
-        let (first, bytes, arrival) = (trace.first, trace.bytes(), trace.arrival);
         traces.push(Trace {
             low,
-            first,
-            bytes,
-            arrival,
+            first: trace.first,
+            bytes: trace.bytes(),
+            spans: trace.span_count(),
+            arrival: trace.arrival,
         });
     });
     let Quiet::For(quiet_ms) = quiet else {
@@ -114,8 +142,17 @@ fn divide(store: &Store, frozen: &Generation, quiet: Quiet) -> (Vec<Trace>, Vec<
 /// Removes spans that a segment has; tells whether a segment has any of the trace.
 fn leave_out_stored(view: &View, low: u64, spans: &mut Vec<Span>) -> Result<bool, StorageError> {
     let mut stored: Vec<Span> = Vec::new();
+    let mut count = 0;
     for segment in view.segments.iter().filter(|segment| segment.may_hold(low)) {
-        match segment.spans_of(low) {
+        let found = segment.span_count(low).and_then(|more| {
+            count += more;
+            if count <= STORED_SPANS_MAX {
+                segment.spans_of(low)
+            } else {
+                Ok(Vec::new())
+            }
+        });
+        match found {
             Ok(found) => stored.extend(found),
             // What cannot be read cannot be left out; a search will set the segment aside.
             Err(StorageError::Corrupt(reason)) => {
@@ -124,155 +161,8 @@ fn leave_out_stored(view: &View, low: u64, spans: &mut Vec<Span>) -> Result<bool
             Err(error) => return Err(error),
         }
     }
-    if stored.is_empty() {
-        return Ok(false);
-    }
     sort_distinct(&mut stored);
     let order = |a: &Span, b: &Span| a.timestamp.cmp(&b.timestamp).then_with(|| a.cmp(b));
     spans.retain(|span| stored.binary_search_by(|other| order(other, span)).is_err());
-    Ok(true)
-}
-
-/// Writes traces into as many segments as they need.
-pub(crate) struct SegmentOutput<'s> {
-    store: &'s Store,
-    current: Option<(u64, SegmentWriter, u64)>,
-    written: Vec<(u64, Written)>,
-    /// Parts of traces too large for one segment.
-    parts: Vec<(u64, Vec<Span>)>,
-}
-
-impl<'s> SegmentOutput<'s> {
-    pub(crate) fn new(store: &'s Store) -> Self {
-        Self {
-            store,
-            current: None,
-            written: Vec::new(),
-            parts: Vec::new(),
-        }
-    }
-
-    /// Adds a trace; MUST be called in the order of first spans.
-    pub(crate) fn add(&mut self, low: u64, spans: &[Span], straggler: bool) -> Result<(), StorageError> {
-        if spans.is_empty() {
-            return Ok(());
-        }
-        let (here, rest) = spans.split_at(spans.len().min(TRACE_SPANS_MAX));
-        rest.chunks(TRACE_SPANS_MAX)
-            .for_each(|part| self.parts.push((low, part.to_vec())));
-        self.write(low, here, straggler)
-    }
-
-    fn write(&mut self, low: u64, spans: &[Span], straggler: bool) -> Result<(), StorageError> {
-        let (number, mut writer, before) = match self.current.take() {
-            Some(current) => current,
-            None => {
-                let number = self.next_number();
-                let file = self
-                    .store
-                    .disk
-                    .create(&Manifest::temporary_name(number))
-                    .map_err(cannot_write)?;
-                (
-                    number,
-                    SegmentWriter::new(file, self.store.writer_options()).map_err(cannot_write)?,
-                    0,
-                )
-            }
-        };
-        let added = writer.add_trace(low, spans, straggler);
-        let total = before + spans.len() as u64;
-        self.current = Some((number, writer, total));
-        added.map_err(cannot_write)?;
-        if total >= self.store.limits.segment_spans_max {
-            self.close()
-        } else {
-            Ok(())
-        }
-    }
-
-    fn close(&mut self) -> Result<(), StorageError> {
-        let Some((number, writer, _)) = self.current.take() else {
-            return Ok(());
-        };
-        // Kept before it is finished, so that a failure removes its file.
-        let written = writer.finish();
-        let bytes = written.as_ref().map_or(0, |written| written.bytes);
-        let summary = written
-            .as_ref()
-            .map(|written| written.summary)
-            .unwrap_or_default();
-        self.written.push((number, Written { bytes, summary }));
-        written.map(|_| ()).map_err(cannot_write)
-    }
-
-    fn next_number(&self) -> u64 {
-        let mut manifest = self.store.manifest.lock();
-        manifest.next_segment += 1;
-        manifest.next_segment - 1
-    }
-
-    /// Names the files, enters them in the manifest and opens them.
-    pub(crate) fn finish(self) -> Result<Vec<Arc<SegmentReader>>, StorageError> {
-        self.finish_instead_of(&[])
-    }
-
-    /// The same, in the place of segments that the manifest then does not name any more.
-    pub(crate) fn finish_instead_of(
-        mut self,
-        replaced: &[u64],
-    ) -> Result<Vec<Arc<SegmentReader>>, StorageError> {
-        self.close()?;
-        for (low, spans) in std::mem::take(&mut self.parts) {
-            // A part is a straggler of the first: their links are not those of the whole trace.
-            self.write(low, &spans, true)?;
-            self.close()?;
-        }
-        let Self {
-            store, ref written, ..
-        } = self;
-        let disk = store.disk.as_ref();
-        for (number, _) in written {
-            disk.rename(&Manifest::temporary_name(*number), &Manifest::file_name(*number))
-                .map_err(cannot_write)?;
-        }
-        disk.sync_directory(DIRECTORY).map_err(cannot_write)?;
-        let mut segments = Vec::with_capacity(written.len());
-        for (number, _) in written {
-            segments.push(Arc::new(open_segment(disk, *number, &store.caches)?));
-        }
-        let mut manifest = store.manifest.lock();
-        let mut changed = manifest.clone();
-        changed
-            .segments
-            .retain(|segment| !replaced.contains(&segment.number));
-        changed
-            .segments
-            .extend(written.iter().map(|(number, w)| ManifestSegment {
-                number: *number,
-                bytes: w.bytes,
-            }));
-        changed.write(disk).map_err(cannot_write)?;
-        *manifest = changed;
-        drop(manifest);
-        self.written.clear();
-        Ok(segments)
-    }
-}
-
-/// Files that did not make it into the manifest are removed.
-impl Drop for SegmentOutput<'_> {
-    fn drop(&mut self) {
-        let current = self.current.take().map(|current| current.0);
-        for number in self.written.drain(..).map(|(number, _)| number).chain(current) {
-            for name in [Manifest::temporary_name(number), Manifest::file_name(number)] {
-                // It may have either name; if it cannot be removed now, the next start does.
-                let _ = self.store.disk.remove(&name);
-            }
-        }
-    }
-}
-
-pub(crate) fn cannot_write(error: std::io::Error) -> StorageError {
-    StorageError::Unavailable(format!("a segment cannot be written: {error}"))
+    Ok(count > 0)
 }

@@ -4,9 +4,13 @@
 //! taken: a segment is replaced by its candidates, a candidate is read whole, from wherever its spans are,
 //! verified with Zipkin's rule and put back with the rank it really has, a verified trace is an answer. So it
 //! stops as early as it may, and what comes first does not depend on where it is stored.
+//!
+//! A trace in several places may meet one condition here and another there, so every place that touches the
+//! window names it as a candidate, whatever the conditions. By time, the place with its newest span is met no later
+//! than its rank; duration and errors add up over places, so in those orders it comes before everything else.
 
 use std::cmp::Ordering;
-use std::collections::{BinaryHeap, HashSet};
+use std::collections::{BinaryHeap, HashMap};
 use std::sync::atomic::{self, AtomicBool};
 
 use model::Span;
@@ -14,7 +18,8 @@ use storage::{Completeness, Found, Order, StorageError, TraceQuery};
 
 use crate::conditions::Conditions;
 use crate::head::HeadTrace;
-use crate::trace_table::TraceTimes;
+use crate::reader::SegmentReader;
+use crate::trace_table::{TraceEntry, TraceTimes};
 use crate::view::{Reading, group};
 
 /// Spans an answer may hold: what a browser can show and a server can hold several times.
@@ -56,7 +61,7 @@ impl PartialEq for Entry {
 
 impl Eq for Entry {}
 
-/// Answers a search. `cancelled` is looked at between traces.
+/// Answers a search. `cancelled` is looked at between traces, and between lists of a segment.
 pub(crate) fn search(
     reading: &mut Reading<'_>,
     query: &TraceQuery,
@@ -66,21 +71,22 @@ pub(crate) fn search(
     let mut search = Search {
         conditions: Conditions::of(query),
         query,
+        cancelled,
         heap: BinaryHeap::new(),
-        seen: HashSet::new(),
+        candidates: HashMap::new(),
     };
-    search.begin(reading);
+    search.begin(reading)?;
     let mut traces = Vec::new();
     let mut spans = 0;
     while let Some(entry) = search.heap.pop() {
-        if cancelled.load(atomic::Ordering::Relaxed) {
-            return Err(StorageError::Timeout(
-                "the search was given up by who asked".to_owned(),
-            ));
-        }
+        check(cancelled)?;
         match entry.item {
             Item::Segment(index) => search.expand(reading, index)?,
-            Item::Candidate(low) => search.verify(reading.spans_of(low)?, strict),
+            Item::Candidate(low) => {
+                if search.candidates.insert(low, Seen::Read) != Some(Seen::Read) {
+                    search.verify(reading.spans_unless_too_many(low)?, strict);
+                }
+            }
             Item::Verified(trace) => {
                 spans += trace.len();
                 traces.push(trace);
@@ -97,11 +103,8 @@ pub(crate) fn search(
             }
         }
     }
-    let unindexed = reading
-        .view
-        .segments
-        .iter()
-        .any(|segment| !segment.footer().indexed);
+    let segments = &reading.view.segments;
+    let unindexed = segments.iter().any(|segment| !segment.footer().indexed);
     let completeness = match reading.completeness() {
         Completeness::Complete if unindexed => {
             Completeness::Partial("spans stored while search was disabled cannot be searched".to_owned())
@@ -111,22 +114,42 @@ pub(crate) fn search(
     Ok(Found { traces, completeness })
 }
 
+/// An error if nobody waits for the answer any more.
+pub(crate) fn check(cancelled: &AtomicBool) -> Result<(), StorageError> {
+    if cancelled.load(atomic::Ordering::Relaxed) {
+        return Err(StorageError::Timeout(
+            "the question was given up by who asked".to_owned(),
+        ));
+    }
+    Ok(())
+}
+
 struct Search<'q> {
     query: &'q TraceQuery,
     conditions: Conditions<'q>,
+    cancelled: &'q AtomicBool,
     heap: BinaryHeap<Entry>,
-    /// Candidates already in the heap or beyond it.
-    seen: HashSet<u64>,
+    candidates: HashMap<u64, Seen>,
+}
+
+/// How far a candidate has come.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Seen {
+    /// In the heap, with this rank and perhaps with lesser ones.
+    Waiting(Rank),
+    Read,
 }
 
 impl Search<'_> {
-    /// Puts in what has no better bound: traces in several places, the head, and every segment of the window.
-    fn begin(&mut self, reading: &Reading<'_>) {
-        for low in reading.split() {
+    /// Puts in what has no better bound: the head, every segment of the window, and traces in several places where
+    /// their rank is not known from one of them.
+    fn begin(&mut self, reading: &mut Reading<'_>) -> Result<(), StorageError> {
+        for low in reading.split_in_head() {
             self.push_candidate(low, (u64::MAX, u64::MAX));
         }
         let window = self.query.window();
-        for generation in reading.view.generations() {
+        let view = reading.view;
+        for generation in view.generations() {
             let sets = generation.with_shapes(|table| self.conditions.of_shapes(table));
             let mut found = Vec::new();
             generation.for_each(|low, trace| {
@@ -135,26 +158,49 @@ impl Search<'_> {
                 }
             });
             for (low, last) in found {
-                let newest = last.min(window.1);
-                let first = if self.query.order() == Order::Newest {
-                    newest
-                } else {
-                    u64::MAX
-                };
-                self.push_candidate(low, (first, newest));
+                // Nothing else is known of a trace that is still arriving.
+                self.push_candidate(low, self.rank(last.min(window.1), u64::MAX, u64::MAX));
             }
         }
-        for (index, segment) in reading.view.segments.iter().enumerate() {
+        for (index, segment) in view.segments.iter().enumerate() {
             let summary = &segment.footer().summary;
-            if segment.footer().indexed && summary.last >= window.0 && summary.first <= window.1 {
-                let newest = summary.last.min(window.1);
-                let rank = self.rank(newest, summary.duration_max, u64::from(summary.errors_max));
-                self.heap.push(Entry {
-                    rank,
-                    item: Item::Segment(index),
-                });
+            if !segment.footer().indexed || summary.last < window.0 || summary.first > window.1 {
+                continue;
+            }
+            let newest = summary.last.min(window.1);
+            let rank = self.rank(newest, summary.duration_max, u64::from(summary.errors_max));
+            self.heap.push(Entry {
+                rank,
+                item: Item::Segment(index),
+            });
+            if self.query.order() != Order::Newest {
+                for entry in self.split_in(reading, segment)? {
+                    self.push_candidate(entry.low, (u64::MAX, u64::MAX));
+                }
             }
         }
+        Ok(())
+    }
+
+    /// What a segment knows of its traces that are in others, too, and touch the window.
+    fn split_in(
+        &self,
+        reading: &mut Reading<'_>,
+        segment: &SegmentReader,
+    ) -> Result<Vec<TraceEntry>, StorageError> {
+        let stragglers = &reading.view.stragglers;
+        let window = self.query.window();
+        reading.read(segment, |segment| {
+            let mut entries = Vec::new();
+            for &low in stragglers.iter().filter(|&&low| segment.may_hold(low)) {
+                check(self.cancelled)?;
+                if let Some(ordinal) = segment.find(low)? {
+                    entries.push(segment.entry(ordinal)?);
+                }
+            }
+            entries.retain(|entry| entry.times.touches(window));
+            Ok(entries)
+        })
     }
 
     fn rank(&self, newest: u64, duration: u64, errors: u64) -> Rank {
@@ -166,8 +212,15 @@ impl Search<'_> {
         (first, newest)
     }
 
+    /// Puts in a candidate, again where it may come earlier than was known.
     fn push_candidate(&mut self, low: u64, rank: Rank) {
-        if self.seen.insert(low) {
+        let is_known = match self.candidates.get(&low) {
+            Some(Seen::Waiting(known)) => *known >= rank,
+            Some(Seen::Read) => true,
+            None => false,
+        };
+        if !is_known {
+            self.candidates.insert(low, Seen::Waiting(rank));
             self.heap.push(Entry {
                 rank,
                 item: Item::Candidate(low),
@@ -180,23 +233,22 @@ impl Search<'_> {
         let segment = reading.view.segments[index].clone();
         let window = self.query.window();
         let conditions = &self.conditions;
-        let entries = reading.read(&segment, |segment| {
-            let all = 0..segment.footer().summary.traces;
-            let entries = match conditions.candidates(segment)? {
-                None => all
-                    .map(|ordinal| segment.entry(ordinal))
-                    .collect::<Result<Vec<_>, _>>()?,
-                Some(found) => found
-                    .into_iter()
-                    .map(|ordinal| segment.entry(ordinal))
-                    .collect::<Result<Vec<_>, _>>()?,
+        let cancelled = self.cancelled;
+        let mut is_all = false;
+        let mut entries = reading.read(&segment, |segment| {
+            let entries: Result<Vec<_>, _> = match conditions.candidates(segment, cancelled)? {
+                None => {
+                    is_all = true;
+                    segment.entries().collect()
+                }
+                Some(found) => found.into_iter().map(|ordinal| segment.entry(ordinal)).collect(),
             };
-            Ok(entries)
+            entries
         })?;
-        for entry in entries
-            .into_iter()
-            .filter(|entry| touches_times(&entry.times, window))
-        {
+        if !is_all && self.query.order() == Order::Newest {
+            entries.extend(self.split_in(reading, &segment)?);
+        }
+        for entry in entries.into_iter().filter(|entry| entry.times.touches(window)) {
             let newest = entry.times.last.min(window.1);
             let rank = self.rank(newest, entry.times.duration, u64::from(entry.error_count));
             self.push_candidate(entry.low, rank);
@@ -217,16 +269,10 @@ impl Search<'_> {
 }
 
 fn touches(trace: &HeadTrace, window: (u64, u64)) -> bool {
-    touches_times(
-        &TraceTimes {
-            first: trace.first,
-            last: trace.last,
-            ..TraceTimes::default()
-        },
-        window,
-    )
-}
-
-fn touches_times(times: &TraceTimes, window: (u64, u64)) -> bool {
+    let times = TraceTimes {
+        first: trace.first,
+        last: trace.last,
+        ..TraceTimes::default()
+    };
     times.touches(window)
 }

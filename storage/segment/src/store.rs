@@ -7,10 +7,14 @@
 //!
 //! The checkpoint is the least position that a ticket, a generation or a record still to come may need. So a
 //! record is let go only when every span of it is in a segment that the manifest names.
+//!
+//! Locks are taken in this order: `changes`, `gate`, `view`, then those of a generation (`head.rs`). `view` is
+//! held for as long as a pointer takes to copy; no lock but `changes` is held while the names of segments are
+//! gathered, and none across I/O. `tickets` is held while the journal is asked for its end, `manifest` alone.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 use model::SpanBatch;
 use parking_lot::{Mutex, RwLock};
@@ -19,8 +23,7 @@ use storage_journal::{Disk, Journal, JournalConfig, JournalError, Position, Reco
 
 use crate::config::{Limits, SegmentConfig};
 use crate::head::{Arrival, Generation};
-use crate::manifest::{DIRECTORY, Manifest};
-use crate::names::Names;
+use crate::manifest::{DIRECTORY, Manifest, NotReplaced};
 use crate::page::page_cache;
 use crate::reader::{Caches, SegmentReader, shape_cache};
 use crate::record;
@@ -35,11 +38,15 @@ pub(crate) struct Store {
     pub(crate) journal: Journal,
     pub(crate) caches: Caches,
     view: RwLock<Arc<View>>,
+    /// Held by who makes another view from the one there is.
+    changes: Mutex<()>,
     /// Held for reading while spans go into the active generation, for writing while another takes its place.
     gate: RwLock<()>,
     tickets: Mutex<BTreeMap<Position, usize>>,
-    /// Only the maintenance thread and opening lock it.
-    pub(crate) manifest: Mutex<Manifest>,
+    /// Only the maintenance thread changes it.
+    manifest: Mutex<Manifest>,
+    /// Tells maintenance to give up what takes long.
+    pub(crate) stopping: AtomicBool,
     pub(crate) counters: Counters,
 }
 
@@ -50,6 +57,7 @@ pub(crate) struct Counters {
     pub(crate) sealed_spans: AtomicU64,
     pub(crate) compactions: AtomicU64,
     pub(crate) dropped_segments: AtomicU64,
+    pub(crate) names_left_out: AtomicU64,
     pub(crate) refused_batches: AtomicU64,
 }
 
@@ -83,7 +91,7 @@ impl Store {
     ) -> Result<(Self, Opened), StorageError> {
         let unavailable = |error: std::io::Error| StorageError::Unavailable(format!("the store: {error}"));
         disk.create_directory(DIRECTORY).map_err(unavailable)?;
-        let manifest = Manifest::read(disk.as_ref())?;
+        let manifest = Manifest::open(disk.as_ref())?;
         let orphans = manifest.remove_orphans(disk.as_ref()).map_err(unavailable)?;
         if orphans > 0 {
             tracing::info!(
@@ -111,9 +119,11 @@ impl Store {
             journal,
             caches,
             view: RwLock::new(Arc::new(view)),
+            changes: Mutex::default(),
             gate: RwLock::default(),
             tickets: Mutex::default(),
             manifest: Mutex::new(manifest),
+            stopping: AtomicBool::new(false),
             counters: Counters::default(),
         };
         Ok((store, opened))
@@ -126,8 +136,38 @@ impl Store {
 
     /// Puts another view in the place of the one there is.
     pub(crate) fn change_view(&self, change: impl FnOnce(&View) -> View) {
-        let mut view = self.view.write();
-        *view = Arc::new(change(&view));
+        let _changing = self.changes.lock();
+        let changed = Arc::new(change(&self.view()));
+        let before = std::mem::replace(&mut *self.view.write(), changed);
+        // Not under the lock: it may be the last to hold a generation.
+        drop(before);
+    }
+
+    /// The manifest as it is.
+    pub(crate) fn manifest(&self) -> Manifest {
+        self.manifest.lock().clone()
+    }
+
+    /// Bytes on disk of all segments.
+    pub(crate) fn segment_bytes(&self) -> u64 {
+        let manifest = self.manifest.lock();
+        manifest.segments.iter().map(|segment| segment.bytes).sum()
+    }
+
+    /// Gives a segment its number. Only the maintenance thread does.
+    pub(crate) fn next_segment(&self) -> u64 {
+        let mut manifest = self.manifest.lock();
+        manifest.next_segment += 1;
+        manifest.next_segment - 1
+    }
+
+    /// Puts a changed manifest in the place of the one there is. Only the maintenance thread does.
+    pub(crate) fn change_manifest(&self, change: impl FnOnce(&mut Manifest)) -> Result<(), NotReplaced> {
+        let mut changed = self.manifest();
+        change(&mut changed);
+        changed.replace(self.disk.as_ref())?;
+        *self.manifest.lock() = changed;
+        Ok(())
     }
 
     /// See [`storage::SpanSink::accept`].
@@ -176,16 +216,14 @@ impl Store {
 
     /// Freezes the active generation; from now on spans go into another.
     pub(crate) fn freeze(&self) -> Arc<Generation> {
+        let _changing = self.changes.lock();
         let _gate = self.gate.write();
-        let next = Arc::new(Generation::new((self.config.now)()));
-        let mut view = self.view.write();
-        let frozen = view.active.clone();
-        let mut changed = View {
-            active: next,
-            ..(**view).clone()
-        };
+        let before = self.view();
+        let frozen = before.active.clone();
+        let mut changed = (*before).clone();
+        changed.active = Arc::new(Generation::new((self.config.now)()));
         changed.frozen.push(frozen.clone());
-        *view = Arc::new(changed);
+        *self.view.write() = Arc::new(changed);
         frozen
     }
 
@@ -235,11 +273,11 @@ impl Store {
             );
         }
         self.change_view(|view| {
-            let left = view
-                .segments
-                .iter()
-                .filter(|segment| !damaged.contains_key(&segment.number()));
-            let mut changed = view.with_segments(left.cloned().collect());
+            // A question may have been answered from a view in which it was still there.
+            let there = |number: &u64| view.segments.iter().any(|segment| segment.number() == *number);
+            let damaged: BTreeMap<_, _> = damaged.into_iter().filter(|entry| there(&entry.0)).collect();
+            let numbers: Vec<u64> = damaged.keys().copied().collect();
+            let mut changed = view.with_segments(&numbers, Vec::new());
             changed.set_aside.extend(damaged);
             changed
         });
@@ -264,11 +302,19 @@ impl Drop for Ticket<'_> {
     }
 }
 
+/// A record is a batch, and a batch is what came in one request: 64 MiB of text by default, and some 40 bytes for
+/// each of at most 200,000 spans.
+const RECORD_BYTES_MAX: u32 = 128 << 20;
+/// Records that wait for the disk: two of the largest.
+const QUEUE_BYTES_MAX: u64 = 256 << 20;
+
 /// The journal's configuration of a store.
 pub(crate) fn journal_config(config: &SegmentConfig) -> JournalConfig {
     JournalConfig {
         directory: "journal".to_owned(),
         bytes_max: config.journal_bytes_max,
+        record_bytes_max: RECORD_BYTES_MAX,
+        queue_bytes_max: QUEUE_BYTES_MAX,
         sync: config.sync,
         ..JournalConfig::default()
     }
@@ -306,14 +352,9 @@ fn open_segments(
             Err(error) => return Err(StorageError::Unavailable(format!("{name}: {error}"))),
         }
     }
-    let empty = View {
-        active,
-        frozen: Vec::new(),
-        segments: Vec::new(),
-        names: Arc::new(Names::default()),
-        set_aside,
-    };
-    Ok(empty.with_segments(segments))
+    let mut empty = View::of(active);
+    empty.set_aside = set_aside;
+    Ok(empty.with_segments(&[], segments))
 }
 
 /// Opens the file of a segment.

@@ -49,13 +49,6 @@ pub(crate) struct SegmentWriter {
     summary: Summary,
 }
 
-/// What became of a segment that was written.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Written {
-    pub(crate) bytes: u64,
-    pub(crate) summary: Summary,
-}
-
 impl SegmentWriter {
     /// Writes into an empty file.
     pub(crate) fn new(file: Box<dyn DiskFile>, options: WriterOptions) -> io::Result<Self> {
@@ -71,6 +64,21 @@ impl SegmentWriter {
             stragglers: Vec::new(),
             summary: Summary::default(),
         })
+    }
+
+    /// Spans added so far.
+    pub(crate) fn spans(&self) -> u64 {
+        self.summary.spans
+    }
+
+    /// Bytes of rows added so far, not compressed.
+    pub(crate) fn raw_bytes(&self) -> u64 {
+        self.pages.raw_bytes()
+    }
+
+    /// How often a name was left out because there are too many.
+    pub(crate) fn names_left_out(&self) -> u64 {
+        self.names.left_out()
     }
 
     /// Adds a trace: all spans with the low identifier `low`, distinct. MUST be called in the order of
@@ -159,8 +167,8 @@ impl SegmentWriter {
         summary.errors_max = summary.errors_max.max(entry.error_count);
     }
 
-    /// Writes the sections and the footer, and makes the file durable.
-    pub(crate) fn finish(mut self) -> io::Result<Written> {
+    /// Writes the sections and the footer, and makes the file durable; gives its length in bytes.
+    pub(crate) fn finish(mut self) -> io::Result<u64> {
         self.rows.flush(&mut self.pages)?;
         let mut footer = Footer::new(self.options.indexed, self.summary);
         let table = std::mem::take(&mut self.registry).into_table();
@@ -204,11 +212,7 @@ impl SegmentWriter {
         self.write_page(Section::Stragglers, &stragglers, &mut footer)?;
 
         footer.pages = self.pages.pages().to_vec();
-        let bytes = self.pages.finish(&footer.to_bytes())?;
-        Ok(Written {
-            bytes,
-            summary: footer.summary,
-        })
+        self.pages.finish(&footer.to_bytes())
     }
 
     fn run_since(&self, first: PageNumber) -> Run {

@@ -139,9 +139,10 @@ async fn old_segments_go_and_leave_no_trace_in_answers() {
     });
     let store = fixture.open();
     store_sealed(&store, &[span(1, START)]).await;
-    store_sealed(&store, &[span(2, START + 2 * HOUR)]).await;
-    assert_eq!(search_all(&store).await.0, [1, 2]);
-    fixture.clock.store(START + 2 * HOUR, Ordering::SeqCst);
+    fixture.clock.store(START + HOUR, Ordering::SeqCst);
+    store_sealed(&store, &[span(2, START + HOUR)]).await;
+    assert_eq!(search_all(&store).await.0, [1, 2], "an hour is not too old");
+    fixture.clock.store(START + HOUR + 1, Ordering::SeqCst);
     tokio::task::block_in_place(|| store.seal_all()).expect("nothing to seal");
     assert_eq!(search_all(&store).await.0, [2]);
     assert_eq!(store.service_names().await.expect("names"), ["service-0"]);
@@ -156,6 +157,82 @@ async fn old_segments_go_and_leave_no_trace_in_answers() {
         (fixture.segment_files().len(), store.stats().dropped_segments),
         (1, 1)
     );
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn age_goes_by_arrival_whatever_timestamps_say() {
+    let fixture = Fixture::new(Retention {
+        age_max: Some(Duration::from_secs(3600)),
+        bytes_max: None,
+    });
+    let store = fixture.open();
+    let timestamps = [
+        None,
+        Some(1),
+        Some(1000),
+        Some(START * 1000),
+        Some(i64::MAX as u64),
+    ];
+    let trace_id = |trace: u64| TraceId::new(0, trace).expect("not zero");
+    for (trace, timestamp) in (1..).zip(timestamps) {
+        let span = Span {
+            timestamp,
+            ..span(trace, START)
+        };
+        store_sealed(&store, &[span]).await;
+    }
+    for trace in 1..=5 {
+        let spans = store.trace(trace_id(trace)).await.expect("a trace");
+        assert_eq!(spans.len(), 1, "trace {trace} has just arrived");
+    }
+    fixture.clock.fetch_add(HOUR + 1, Ordering::SeqCst);
+    tokio::task::block_in_place(|| store.seal_all()).expect("nothing to seal");
+    for trace in 1..=5 {
+        let spans = store.trace(trace_id(trace)).await.expect("an answer");
+        assert_eq!(spans, [], "trace {trace} is an hour old");
+    }
+    assert_eq!(store.stats().segments, 0);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_damaged_segment_goes_with_its_age() {
+    let fixture = Fixture::new(Retention {
+        age_max: Some(Duration::from_secs(3600)),
+        bytes_max: None,
+    });
+    let store = fixture.open();
+    store_sealed(&store, &[span(1, START)]).await;
+    drop(store);
+    std::fs::write(&fixture.segment_files()[0], b"nothing").expect("a segment");
+    let store = fixture.open();
+    assert!(matches!(store.completeness(), Completeness::Partial(_)));
+    fixture.clock.fetch_add(HOUR + 1, Ordering::SeqCst);
+    tokio::task::block_in_place(|| store.seal_all()).expect("nothing to seal");
+    assert_eq!(store.completeness(), Completeness::Complete);
+    assert_eq!(fixture.segment_files().len(), 0);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn damage_that_compaction_meets_is_set_aside_and_the_others_are_joined() {
+    let fixture = Fixture::new(Retention::default());
+    let store = fixture.open();
+    for trace in 1..=3 {
+        store_sealed(&store, &[span(trace, START)]).await;
+    }
+    // The first page, of spans: an opening does not read it.
+    let file = &fixture.segment_files()[1];
+    let mut bytes = std::fs::read(file).expect("a segment");
+    bytes[20] ^= 1;
+    std::fs::write(file, bytes).expect("a segment");
+    store_sealed(&store, &[span(4, START)]).await;
+    let stats = store.stats();
+    assert_eq!(stats.set_aside.len(), 1, "{stats:?}");
+    store_sealed(&store, &[span(5, START)]).await;
+    let stats = store.stats();
+    assert_eq!((stats.compactions, stats.segments), (1, 1), "{stats:?}");
+    let (found, completeness) = search_all(&store).await;
+    assert_eq!(found, [1, 3, 4, 5]);
+    assert!(matches!(completeness, Completeness::Partial(reason) if reason.contains("0000000002.segment")));
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -222,4 +299,33 @@ async fn a_damaged_segment_is_set_aside_and_the_rest_answers() {
         store.opened().set_aside,
         ["segments/0000000001.segment: the file is missing"]
     );
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_batch_as_large_as_a_message_may_be_is_kept() {
+    let fixture = Fixture::new(Retention::default());
+    let store = fixture.open();
+    let mut batch = SpanBatch::new();
+    for trace in 1..=64 {
+        let tags = vec![("stack".to_owned(), format!("{trace}").repeat(1 << 19))];
+        batch.push_span(&Span {
+            tags,
+            ..span(trace, START)
+        });
+    }
+    assert!(batch.text_bytes() > 59 << 20, "{} bytes", batch.text_bytes());
+    store.accept(&batch).await.expect("room");
+    drop(store);
+    let store = fixture.open();
+    let trace = store
+        .trace(TraceId::new(0, 64).expect("not zero"))
+        .await
+        .expect("a trace");
+    assert_eq!(trace, [batch.get(63).to_span()]);
+    tokio::task::block_in_place(|| store.seal_all()).expect("a segment");
+    let trace = store
+        .trace(TraceId::new(0, 64).expect("not zero"))
+        .await
+        .expect("a trace");
+    assert_eq!(trace, [batch.get(63).to_span()]);
 }

@@ -45,6 +45,11 @@ impl Text {
         self.length == 0
     }
 
+    /// Where it begins in the batch's text, bytes.
+    pub const fn start(self) -> usize {
+        self.start as usize
+    }
+
     fn range(self) -> Range<usize> {
         self.start as usize..self.start as usize + self.length as usize
     }
@@ -245,22 +250,7 @@ impl SpanBatch {
     /// # Errors
     /// [`SpanError`] where an identifier is missing or the batch is full; nothing of the span is kept then.
     pub fn finish(&mut self, draft: &SpanDraft) -> Result<(), SpanError> {
-        let (trace_id, id) = match (draft.trace_id, draft.id) {
-            (Some(trace_id), Some(id)) => (trace_id, id),
-            (trace_id, id) => {
-                self.abandon();
-                return Err(match (trace_id, id) {
-                    (None, None) => SpanError::MissingIds,
-                    (None, Some(_)) => SpanError::MissingTraceId,
-                    (Some(_), _) => SpanError::MissingId,
-                });
-            }
-        };
-        if let Some(most) = self.spans_max.filter(|&most| self.spans.len() >= most) {
-            self.abandon();
-            self.overflowed = true;
-            return Err(SpanError::TooMany(most));
-        }
+        let (trace_id, id) = self.check(draft)?;
         let record = SpanRecord {
             trace_id,
             parent_id: draft
@@ -280,6 +270,55 @@ impl SpanBatch {
         };
         self.spans.push(record);
         Ok(())
+    }
+
+    /// Adds a span that was normalised before: read back from where the spans of another batch were written. The
+    /// same as [`SpanBatch::finish`] for such a span, at half the cost.
+    ///
+    /// # Errors
+    /// As [`SpanBatch::finish`].
+    pub fn finish_normalised(&mut self, draft: &SpanDraft) -> Result<(), SpanError> {
+        let (trace_id, id) = self.check(draft)?;
+        let tags = (self.open_tags as u32, self.tags.len() as u32);
+        let annotations = (self.open_annotations as u32, self.annotations.len() as u32);
+        (self.open_tags, self.open_annotations) = (self.tags.len(), self.annotations.len());
+        self.spans.push(SpanRecord {
+            trace_id,
+            parent_id: draft.parent_id,
+            id,
+            kind: draft.kind,
+            name: draft.name,
+            timestamp: draft.timestamp as u64,
+            duration: draft.duration as u64,
+            local_endpoint: draft.local_endpoint,
+            remote_endpoint: draft.remote_endpoint,
+            tags,
+            annotations,
+            debug: draft.debug,
+            shared: draft.shared,
+        });
+        Ok(())
+    }
+
+    /// The identifiers of a draft; where one is missing or the batch is full, nothing of the span is kept.
+    fn check(&mut self, draft: &SpanDraft) -> Result<(TraceId, SpanId), SpanError> {
+        let ids = match (draft.trace_id, draft.id) {
+            (Some(trace_id), Some(id)) => (trace_id, id),
+            (trace_id, id) => {
+                self.abandon();
+                return Err(match (trace_id, id) {
+                    (None, None) => SpanError::MissingIds,
+                    (None, Some(_)) => SpanError::MissingTraceId,
+                    (Some(_), _) => SpanError::MissingId,
+                });
+            }
+        };
+        if let Some(most) = self.spans_max.filter(|&most| self.spans.len() >= most) {
+            self.abandon();
+            self.overflowed = true;
+            return Err(SpanError::TooMany(most));
+        }
+        Ok(ids)
     }
 
     /// Adds an owned span; for tests and rare paths.
@@ -664,6 +703,42 @@ mod tests {
         batch.finish(&draft()).unwrap();
         batch.finish(&draft()).unwrap();
         assert_eq!((batch.overflowed(), batch.get(1).tags().len()), (false, 0));
+    }
+
+    #[test]
+    fn a_normalised_span_needs_no_normalising() {
+        let mut first = SpanBatch::new();
+        for (key, value) in [("b", "1"), ("a", "2")] {
+            let tag = (first.add_text(key), first.add_text(value));
+            first.push_tag(tag.0, tag.1);
+        }
+        let name = first.add_text("GET");
+        let draft = SpanDraft {
+            name,
+            timestamp: 7,
+            ..draft()
+        };
+        first.finish(&draft).unwrap();
+        let span = first.get(0).to_span();
+
+        let mut second = SpanBatch::new();
+        for (key, value) in &span.tags {
+            let tag = (second.add_text(key), second.add_text(value));
+            second.push_tag(tag.0, tag.1);
+        }
+        let name = second.add_text(span.name.as_deref().unwrap());
+        second.finish_normalised(&SpanDraft { name, ..draft }).unwrap();
+        second.finish_normalised(&SpanDraft { name, ..draft }).unwrap();
+        assert_eq!(second.get(0).to_span(), span);
+        assert_eq!(
+            second.get(1).tags().len(),
+            0,
+            "tags belong to the span they were pushed for"
+        );
+        assert_eq!(
+            second.finish_normalised(&SpanDraft::default()),
+            Err(SpanError::MissingIds)
+        );
     }
 
     #[test]

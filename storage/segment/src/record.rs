@@ -143,11 +143,21 @@ fn read_texts(cursor: &mut Cursor<'_>, batch: &mut SpanBatch) -> Result<Vec<Text
     for _ in 0..count {
         lengths.push(cursor.varint()? as usize);
     }
+    let bytes = lengths
+        .iter()
+        .try_fold(0usize, |sum, &length| sum.checked_add(length));
+    let bytes = cursor.take(bytes.ok_or(Malformed("texts beyond all memory"))?)?;
+    let all = std::str::from_utf8(bytes).map_err(|_| Malformed("text that is not UTF-8"))?;
+    let mut start = batch.add_text(all).start();
     let mut texts = Vec::with_capacity(count);
+    let mut end = 0;
     for length in lengths {
-        let text =
-            std::str::from_utf8(cursor.take(length)?).map_err(|_| Malformed("text that is not UTF-8"))?;
-        texts.push(batch.add_text(text));
+        end += length;
+        if !all.is_char_boundary(end) {
+            return Err(Malformed("a text that ends within a character"));
+        }
+        texts.push(Text::new(start, length));
+        start += length;
     }
     Ok(texts)
 }
@@ -296,7 +306,7 @@ fn decode_span(
         batch.push_annotation(timestamp, read_text(cursor, texts)?);
     }
     batch
-        .finish(&draft)
+        .finish_normalised(&draft)
         .map_err(|_| Malformed("a span without a trace identifier"))
 }
 

@@ -147,7 +147,7 @@ fn a_crash_right_after_the_failure_loses_nothing() {
                 break disk.inner.clone();
             }
         };
-        for seed in 0..3 {
+        for seed in 0..12 {
             let store = SegmentStore::open_on(Arc::new(crashed.crash(seed)), config())
                 .unwrap_or_else(|error| panic!("operation {failing}, seed {seed}: {error}"));
             let expected: Vec<u64> = (1..=id).collect();

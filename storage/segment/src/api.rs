@@ -163,7 +163,7 @@ impl SegmentStore {
             let flag = cancelled.0.clone();
             let task = tokio::task::spawn_blocking(move || {
                 let view: Arc<View> = store.view();
-                let mut reading = Reading::new(&view);
+                let mut reading = Reading::new(&view, store.limits.trace_spans_max);
                 let answered = answer(&store, &mut reading, &flag);
                 store.set_aside(reading.into_damaged());
                 answered
@@ -278,7 +278,7 @@ impl SpanSource for SegmentStore {
     }
 
     fn completeness(&self) -> Completeness {
-        Reading::new(&self.store.view()).completeness()
+        Reading::new(&self.store.view(), 0).completeness()
     }
 
     fn capabilities(&self) -> Capabilities {

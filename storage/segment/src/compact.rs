@@ -41,7 +41,7 @@ pub(crate) fn compact(
     let others: Vec<_> = view.segments.iter().filter(is_other).collect();
     let mut output = SegmentOutput::new(store, sealed_at);
     // Segments that turn out to be damaged are set aside, so that the next try is one without them.
-    let mut reading = Reading::new(&view);
+    let mut reading = Reading::new(&view, store.limits.trace_spans_max);
     let mut add = |low: u64, parts: Parts| {
         let mut spans: Vec<Span> = Vec::new();
         for (input, entry) in parts {

@@ -75,6 +75,14 @@ pub(crate) struct Limits {
     /// Segments are joined, and written, up to this many bytes, not compressed: a segment's lists are made in
     /// memory, and take a few times as much when every value is different.
     pub(crate) segment_raw_bytes_max: u64,
+    /// Spans of one trace that go into one segment: what a reader takes into memory at once.
+    pub(crate) part_spans_max: usize,
+    /// Bytes of the spans of one trace that go into one segment, and so into one page. A span alone may be larger,
+    /// as large as a record of the journal.
+    pub(crate) part_bytes_max: usize,
+    /// Spans of one trace that are read to answer, duplicates included: about a gigabyte of memory. A trace that
+    /// never ends, as of a client whose identifiers are all the same, must not take the server with it.
+    pub(crate) trace_spans_max: u64,
     /// So many small segments of an hour are joined at once.
     pub(crate) compaction_segments_min: usize,
 }
@@ -89,6 +97,9 @@ impl Default for Limits {
             shape_cache_bytes_max: 64 << 20,
             segment_spans_max: 2_000_000,
             segment_raw_bytes_max: 128 << 20,
+            part_spans_max: 500_000,
+            part_bytes_max: 64 << 20,
+            trace_spans_max: 2_000_000,
             compaction_segments_min: 4,
         }
     }

@@ -44,6 +44,8 @@ mod dependencies;
 mod search;
 
 #[cfg(test)]
+mod hostile_tests;
+#[cfg(test)]
 mod seal_tests;
 #[cfg(test)]
 mod testing;

@@ -8,16 +8,11 @@ use std::sync::Arc;
 use model::Span;
 use storage::StorageError;
 
+use crate::config::Limits;
 use crate::manifest::{DIRECTORY, Manifest, ManifestSegment, NotReplaced};
 use crate::reader::SegmentReader;
 use crate::store::{Store, open_segment};
 use crate::writer::SegmentWriter;
-
-/// Spans of one trace that go into one segment: what a reader must take into memory at once.
-pub(crate) const PART_SPANS_MAX: usize = 500_000;
-/// Bytes of the spans of one trace that go into one segment, and so into one page. A span alone may be larger, as
-/// large as a record of the journal.
-const PART_BYTES_MAX: usize = 64 << 20;
 
 /// Writes traces into as many segments as they need.
 pub(crate) struct SegmentOutput<'s> {
@@ -46,7 +41,7 @@ impl<'s> SegmentOutput<'s> {
         if spans.is_empty() {
             return Ok(());
         }
-        if first_part(spans) < spans.len() {
+        if first_part(spans, &self.store.limits) < spans.len() {
             return self.add_parts(low, spans);
         }
         let (number, mut writer) = match self.current.take() {
@@ -65,7 +60,7 @@ impl<'s> SegmentOutput<'s> {
     /// Adds some of the spans of a trace too large for one segment, in segments of their own.
     pub(crate) fn add_parts(&mut self, low: u64, mut spans: &[Span]) -> Result<(), StorageError> {
         while !spans.is_empty() {
-            let (part, rest) = spans.split_at(first_part(spans));
+            let (part, rest) = spans.split_at(first_part(spans, &self.store.limits));
             let (number, mut writer) = self.begin()?;
             match writer.add_trace(low, part, true) {
                 Ok(()) => self.end(number, writer, true)?,
@@ -172,11 +167,11 @@ impl Drop for SegmentOutput<'_> {
 }
 
 /// How many of the spans go into one segment; at least one.
-fn first_part(spans: &[Span]) -> usize {
+fn first_part(spans: &[Span], limits: &Limits) -> usize {
     let mut bytes = 0;
-    let fitting = spans.iter().take(PART_SPANS_MAX).take_while(|span| {
+    let fitting = spans.iter().take(limits.part_spans_max).take_while(|span| {
         bytes += bytes_of(span);
-        bytes <= PART_BYTES_MAX
+        bytes <= limits.part_bytes_max
     });
     fitting.count().max(1)
 }

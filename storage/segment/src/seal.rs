@@ -16,7 +16,7 @@ use model::{Span, SpanBatch};
 use storage::StorageError;
 
 use crate::head::{Arrival, Generation};
-use crate::output::{PART_SPANS_MAX, SegmentOutput};
+use crate::output::SegmentOutput;
 use crate::store::Store;
 use crate::view::{View, sort_distinct};
 
@@ -51,7 +51,7 @@ pub(crate) fn seal(store: &Store, frozen: &Arc<Generation>, quiet: Quiet) -> Res
         if store.stopping.load(Ordering::Relaxed) {
             return Err(StorageError::Unavailable("the store is being closed".to_owned()));
         }
-        write(&view, frozen, trace, &mut output)?;
+        write(store, &view, frozen, trace, &mut output)?;
     }
     let segments = output.finish(&[])?;
     for trace in arriving {
@@ -83,6 +83,7 @@ pub(crate) fn seal(store: &Store, frozen: &Arc<Generation>, quiet: Quiet) -> Res
 
 /// Writes a trace of a frozen generation.
 fn write(
+    store: &Store,
     view: &View,
     frozen: &Generation,
     trace: &Trace,
@@ -91,7 +92,8 @@ fn write(
     let Some(mut rows) = frozen.rows_of(trace.low) else {
         return Ok(());
     };
-    if trace.spans <= PART_SPANS_MAX {
+    let most = store.limits.part_spans_max;
+    if trace.spans <= most {
         let mut spans = rows.take(trace.spans);
         sort_distinct(&mut spans);
         let straggler = leave_out_stored(view, trace.low, &mut spans)?;
@@ -99,7 +101,7 @@ fn write(
     }
     // Never as a whole in memory. Duplicates among its parts are stored, and answered once.
     loop {
-        let mut spans = rows.take(PART_SPANS_MAX);
+        let mut spans = rows.take(most);
         if spans.is_empty() {
             return Ok(());
         }

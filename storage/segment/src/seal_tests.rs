@@ -1,77 +1,21 @@
 //! What sealing may let go of in the journal, and what it must not.
 
-use std::path::PathBuf;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::Ordering;
 
 use model::SpanBatch;
-use storage::StoreOptions;
-use storage_journal::LossyDisk;
 
-use crate::config::{Limits, Retention, SegmentConfig};
+use crate::config::Limits;
 use crate::record;
 use crate::seal::{Quiet, seal};
 use crate::store::Store;
-use crate::testing::span;
-use crate::view::Reading;
-
-struct Machine {
-    disk: LossyDisk,
-    clock: Arc<AtomicU64>,
-    runtime: tokio::runtime::Runtime,
-}
-
-impl Machine {
-    fn new() -> Self {
-        let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
-        Self {
-            disk: LossyDisk::new(),
-            clock: Arc::new(AtomicU64::new(1_600_000_000_000)),
-            runtime,
-        }
-    }
-
-    fn open(&self) -> Store {
-        let clock = self.clock.clone();
-        let config = SegmentConfig {
-            directory: PathBuf::new(),
-            options: StoreOptions::default(),
-            sync: storage_journal::SyncPolicy::Always,
-            journal_bytes_max: 1 << 30,
-            head_bytes_max: 1 << 30,
-            retention: Retention::default(),
-            version_tags: Vec::new(),
-            now: Arc::new(move || clock.load(Ordering::SeqCst)),
-        };
-        Store::open(Arc::new(self.disk.clone()), config, Limits::default())
-            .unwrap()
-            .0
-    }
-
-    /// Loses power and starts again.
-    fn crash(self) -> Self {
-        Self {
-            disk: self.disk.crash(0),
-            ..self
-        }
-    }
-
-    fn accept(&self, store: &Store, trace: u64, id: u64) {
-        self.runtime.block_on(store.accept(&batch(trace, id))).unwrap();
-    }
-}
+use crate::testing::{Machine, batch_of, span, spans_of};
 
 fn batch(trace: u64, id: u64) -> SpanBatch {
-    let mut batch = SpanBatch::new();
-    batch.push_span(&span(trace, id, 1_600_000_000_000_000));
-    batch
+    batch_of(&[span(trace, id, 1_600_000_000_000_000)])
 }
 
 fn ids(store: &Store, trace: u64) -> Vec<u64> {
-    let view = store.view();
-    let mut ids: Vec<_> = Reading::new(&view)
-        .spans_of(trace)
-        .unwrap()
+    let mut ids: Vec<_> = spans_of(store, trace)
         .iter()
         .map(|span| span.id.value())
         .collect();
@@ -81,11 +25,11 @@ fn ids(store: &Store, trace: u64) -> Vec<u64> {
 
 #[test]
 fn records_of_the_active_generation_are_kept() {
-    let machine = Machine::new();
+    let machine = Machine::new(Limits::default());
     let store = machine.open();
-    machine.accept(&store, 1, 1);
+    machine.accept(&store, &batch(1, 1));
     let frozen = store.freeze();
-    machine.accept(&store, 2, 2);
+    machine.accept(&store, &batch(2, 2));
     seal(&store, &frozen, Quiet::Everything).unwrap();
     assert_eq!((ids(&store, 1), ids(&store, 2)), (vec![1], vec![2]));
     assert_eq!(store.view().segments.len(), 1);
@@ -96,9 +40,9 @@ fn records_of_the_active_generation_are_kept() {
 
 #[test]
 fn records_on_their_way_into_the_head_are_kept() {
-    let machine = Machine::new();
+    let machine = Machine::new(Limits::default());
     let store = machine.open();
-    machine.accept(&store, 1, 1);
+    machine.accept(&store, &batch(1, 1));
     {
         // As `accept` stands between the journal and the head.
         let _ticket = store.ticket();
@@ -118,11 +62,11 @@ fn records_on_their_way_into_the_head_are_kept() {
 
 #[test]
 fn traces_that_are_still_arriving_are_carried_over_and_hold_their_records() {
-    let machine = Machine::new();
+    let machine = Machine::new(Limits::default());
     let store = machine.open();
-    machine.accept(&store, 1, 1);
+    machine.accept(&store, &batch(1, 1));
     machine.clock.fetch_add(60_000, Ordering::SeqCst);
-    machine.accept(&store, 2, 2);
+    machine.accept(&store, &batch(2, 2));
     let frozen = store.freeze();
     seal(&store, &frozen, Quiet::For(30_000)).unwrap();
     assert_eq!(store.view().segments[0].footer().summary.traces, 1);
@@ -137,11 +81,11 @@ fn traces_that_are_still_arriving_are_carried_over_and_hold_their_records() {
     );
 
     // A trace that is carried over again and again must not hold the records of others.
-    machine.accept(&store, 3, 3);
+    machine.accept(&store, &batch(3, 3));
     let frozen = store.freeze();
     let before = store.journal.checkpoint();
     machine.clock.fetch_add(31_000, Ordering::SeqCst);
-    machine.accept(&store, 3, 4);
+    machine.accept(&store, &batch(3, 4));
     seal(&store, &frozen, Quiet::For(30_000)).unwrap();
     assert!(store.journal.checkpoint() > before);
     assert_eq!(store.view().active.spans(), 1, "quiet traces are sealed");
@@ -164,9 +108,9 @@ fn traces_that_are_still_arriving_are_carried_over_and_hold_their_records() {
 
 #[test]
 fn a_failed_seal_changes_nothing_and_can_be_repeated() {
-    let machine = Machine::new();
+    let machine = Machine::new(Limits::default());
     let store = machine.open();
-    machine.accept(&store, 1, 1);
+    machine.accept(&store, &batch(1, 1));
     let frozen = store.freeze();
     machine.disk.fail_after(1);
     assert!(seal(&store, &frozen, Quiet::Everything).is_err());

@@ -1,7 +1,80 @@
-//! Spans for this package's tests.
+//! Spans and stores for this package's tests.
 
-use model::{Annotation, Endpoint, IpAddresses, Kind, Span, SpanId, TraceId};
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use model::{Annotation, Endpoint, IpAddresses, Kind, Span, SpanBatch, SpanId, TraceId};
 use proptest::prelude::*;
+use storage::StoreOptions;
+use storage_journal::LossyDisk;
+
+use crate::config::{Limits, Retention, SegmentConfig};
+use crate::store::Store;
+use crate::view::Reading;
+
+/// A computer on which a store runs without maintenance, and that may lose power.
+pub(crate) struct Machine {
+    pub(crate) disk: LossyDisk,
+    /// Epoch milliseconds.
+    pub(crate) clock: Arc<AtomicU64>,
+    limits: Limits,
+    runtime: tokio::runtime::Runtime,
+}
+
+impl Machine {
+    pub(crate) fn new(limits: Limits) -> Self {
+        let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
+        Self {
+            disk: LossyDisk::new(),
+            clock: Arc::new(AtomicU64::new(1_600_000_000_000)),
+            limits,
+            runtime,
+        }
+    }
+
+    pub(crate) fn open(&self) -> Store {
+        let clock = self.clock.clone();
+        let config = SegmentConfig {
+            directory: PathBuf::new(),
+            options: StoreOptions::default(),
+            sync: storage_journal::SyncPolicy::Always,
+            journal_bytes_max: 1 << 30,
+            head_bytes_max: 1 << 30,
+            retention: Retention::default(),
+            version_tags: Vec::new(),
+            now: Arc::new(move || clock.load(Ordering::SeqCst)),
+        };
+        Store::open(Arc::new(self.disk.clone()), config, self.limits)
+            .unwrap()
+            .0
+    }
+
+    /// Loses power and starts again.
+    pub(crate) fn crash(self) -> Self {
+        Self {
+            disk: self.disk.crash(0),
+            ..self
+        }
+    }
+
+    pub(crate) fn accept(&self, store: &Store, batch: &SpanBatch) {
+        self.runtime.block_on(store.accept(batch)).unwrap();
+    }
+}
+
+pub(crate) fn batch_of(spans: &[Span]) -> SpanBatch {
+    let mut batch = SpanBatch::new();
+    spans.iter().for_each(|span| batch.push_span(span));
+    batch
+}
+
+/// What a store answers for a trace, by its low identifier.
+pub(crate) fn spans_of(store: &Store, low: u64) -> Vec<Span> {
+    let view = store.view();
+    let spans = Reading::new(&view, store.limits.trace_spans_max).spans_of(low);
+    spans.unwrap()
+}
 
 /// A client span of `trace`, told apart by `id`; `timestamp` in microseconds.
 pub(crate) fn span(trace: u64, id: u64, timestamp: u64) -> Span {

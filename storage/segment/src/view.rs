@@ -13,10 +13,6 @@ use crate::head::Generation;
 use crate::names::Names;
 use crate::reader::SegmentReader;
 
-/// Spans of one trace that are read at once, duplicates included: about a gigabyte of memory. A trace that never
-/// ends, as of a client whose identifiers are all the same, must not take the server with it.
-pub(crate) const TRACE_SPANS_MAX: u64 = 2_000_000;
-
 /// See the head of this file.
 #[derive(Clone, Debug)]
 pub(crate) struct View {
@@ -95,15 +91,18 @@ impl View {
 #[derive(Debug)]
 pub(crate) struct Reading<'v> {
     pub(crate) view: &'v View,
+    spans_max: u64,
     damaged: BTreeMap<u64, String>,
     /// Why a trace was left out of the answer.
     left_out: Option<String>,
 }
 
 impl<'v> Reading<'v> {
-    pub(crate) fn new(view: &'v View) -> Self {
+    /// `spans_max`: see [`Limits::trace_spans_max`](crate::config::Limits).
+    pub(crate) fn new(view: &'v View, spans_max: u64) -> Self {
         Self {
             view,
+            spans_max,
             damaged: BTreeMap::new(),
             left_out: None,
         }
@@ -130,7 +129,7 @@ impl<'v> Reading<'v> {
     /// All spans stored with a low identifier, exact duplicates once, by time.
     ///
     /// # Errors
-    /// [`StorageError::Unsupported`] where there are more than [`TRACE_SPANS_MAX`].
+    /// [`StorageError::Unsupported`] where there are more than [`Limits::trace_spans_max`](crate::config::Limits).
     pub(crate) fn spans_of(&mut self, low: u64) -> Result<Vec<Span>, StorageError> {
         let view = self.view;
         let holding: Vec<_> = view
@@ -145,10 +144,11 @@ impl<'v> Reading<'v> {
         for segment in &holding {
             count += self.read(segment, |segment| segment.span_count(low))?;
         }
-        if count > TRACE_SPANS_MAX {
+        let most = self.spans_max;
+        if count > most {
             return Err(StorageError::Unsupported(format!(
-                "the trace with the low identifier {low:016x} has {count} spans, more than the {TRACE_SPANS_MAX} that \
-                 can be answered"
+                "the trace with the low identifier {low:016x} has {count} spans, more than the {most} that can be \
+                 answered"
             )));
         }
         let mut spans = Vec::new();

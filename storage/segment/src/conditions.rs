@@ -10,7 +10,8 @@ use storage::{StorageError, TraceQuery};
 use crate::postings::{duration_class, intersect, union};
 use crate::reader::{SegmentReader, Shapes};
 use crate::search::check;
-use crate::shape::{GENERIC, Shape, ShapeNumber, ShapeTable, Symbol};
+use crate::shape::{GENERIC, Shape, ShapeNumber, ShapeTable};
+use crate::strings::Symbol;
 use crate::term::{About, Term, term};
 use crate::trace_table::Ordinal;
 

@@ -24,8 +24,9 @@ use storage_journal::Position;
 use crate::bytes::Cursor;
 use crate::fields::Fields;
 use crate::names::Names;
+use crate::registry::Registry;
 use crate::row::{self, TraceFrame};
-use crate::shape::{Registry, ShapeNumber, ShapeTable};
+use crate::shape::{ShapeNumber, ShapeTable};
 
 /// What a trace takes beside its rows: its entry in the map and what is known of it.
 const TRACE_BYTES: u64 = 208;

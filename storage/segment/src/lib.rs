@@ -15,8 +15,10 @@ mod view;
 mod bytes;
 mod fields;
 mod record;
+mod registry;
 mod row;
 mod shape;
+mod strings;
 mod term;
 
 mod head;

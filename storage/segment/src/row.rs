@@ -19,7 +19,8 @@ use model::{Annotation, Endpoint, EndpointRef, IpAddresses, Kind, Span, SpanId, 
 use crate::bytes::{Cursor, Malformed, Put};
 use crate::fields::Fields;
 use crate::record::{put_addresses, read_addresses, read_port};
-use crate::shape::{GENERIC, Shape, ShapeNumber, ShapeTable, Slot, Symbol};
+use crate::shape::{GENERIC, Shape, ShapeNumber, ShapeTable, Slot};
+use crate::strings::Symbol;
 
 const HIGH: u8 = 1;
 const PARENT: u8 = 1 << 1;
@@ -307,7 +308,7 @@ fn read_generic(cursor: &mut Cursor<'_>) -> Result<Texts, Malformed> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::shape::Registry;
+    use crate::registry::Registry;
     use crate::testing::arbitrary_spans;
     use proptest::prelude::*;
 

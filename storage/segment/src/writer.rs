@@ -15,9 +15,10 @@ use crate::format::{Footer, MAGIC, Run, Section, Summary};
 use crate::names::Names;
 use crate::page::{ListRef, Packer, PageNumber, PageWriter};
 use crate::postings::PostingsBuilder;
+use crate::registry::Registry;
 use crate::rollup::RollupBuilder;
 use crate::row::{self, TraceFrame};
-use crate::shape::{GENERIC, Registry};
+use crate::shape::GENERIC;
 use crate::term;
 use crate::trace_table::{ENTRIES_PER_PAGE, Ordinal, TraceEntry, TraceTimes};
 

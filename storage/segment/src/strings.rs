@@ -1,0 +1,90 @@
+//! Distinct strings by number: what shapes name things with.
+
+use std::hash::BuildHasher;
+
+use foldhash::fast::RandomState;
+use hashbrown::HashTable;
+
+/// The number of a string in a table; [`Symbol::NONE`] is no string.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub(crate) struct Symbol(pub(crate) u32);
+
+impl Symbol {
+    pub(crate) const NONE: Self = Self(0);
+}
+
+/// Distinct strings, numbered from 1 in the order first seen.
+#[derive(Debug)]
+pub(crate) struct Strings {
+    bytes: String,
+    ends: Vec<u32>,
+    numbers: HashTable<u32>,
+    hasher: RandomState,
+}
+
+impl Default for Strings {
+    fn default() -> Self {
+        Self {
+            bytes: String::new(),
+            ends: vec![0],
+            numbers: HashTable::new(),
+            hasher: RandomState::default(),
+        }
+    }
+}
+
+impl Strings {
+    /// The string of a symbol; empty for [`Symbol::NONE`] and for a symbol of another table.
+    pub(crate) fn get(&self, symbol: Symbol) -> &str {
+        let number = symbol.0 as usize;
+        if number == 0 || number >= self.ends.len() {
+            return "";
+        }
+        &self.bytes[self.ends[number - 1] as usize..self.ends[number] as usize]
+    }
+
+    pub(crate) fn find(&self, text: &str) -> Option<Symbol> {
+        let hash = self.hasher.hash_one(text);
+        self.numbers
+            .find(hash, |&number| self.get(Symbol(number)) == text)
+            .map(|&number| Symbol(number))
+    }
+
+    pub(crate) fn find_option(&self, text: Option<&str>) -> Option<Symbol> {
+        text.map_or(Some(Symbol::NONE), |text| self.find(text))
+    }
+
+    pub(crate) fn insert(&mut self, text: &str) -> Symbol {
+        if let Some(found) = self.find(text) {
+            return found;
+        }
+        let number = self.ends.len() as u32;
+        self.bytes.push_str(text);
+        self.ends.push(self.bytes.len() as u32);
+        let Self {
+            bytes,
+            ends,
+            numbers,
+            hasher,
+        } = self;
+        let get = |number: u32| &bytes[ends[number as usize - 1] as usize..ends[number as usize] as usize];
+        numbers.insert_unique(hasher.hash_one(text), number, |&number| {
+            hasher.hash_one(get(number))
+        });
+        Symbol(number)
+    }
+
+    pub(crate) fn insert_option(&mut self, text: Option<&str>) -> Symbol {
+        text.map_or(Symbol::NONE, |text| self.insert(text))
+    }
+
+    /// How many there are, [`Symbol::NONE`] included.
+    pub(crate) fn len(&self) -> usize {
+        self.ends.len()
+    }
+
+    /// Bytes of text.
+    pub(crate) fn text_bytes(&self) -> usize {
+        self.bytes.len()
+    }
+}

@@ -238,7 +238,8 @@ async fn what_was_acknowledged_is_answered_once_at_every_moment() {
     store.close().await.expect("a journal");
     drop(store);
     let store = SegmentStore::open(config).expect("a store");
-    for (trace, ids) in book.acknowledged.lock().clone() {
+    let acknowledged = book.acknowledged.lock().clone();
+    for (trace, ids) in acknowledged {
         let trace_id = TraceId::new(0, trace).expect("not zero");
         let found = store.trace(trace_id).await.expect("a trace");
         check_trace(&found, &ids, &format!("trace {trace} after a restart"));

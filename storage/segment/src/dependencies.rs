@@ -22,6 +22,14 @@ pub(crate) fn dependencies(
     window: (u64, u64),
     cancelled: &AtomicBool,
 ) -> Result<Vec<DependencyLink>, StorageError> {
+    // The head goes on growing. A trace is looked for in it first, and asked afterwards whether it is split: so one
+    // that gets another span meanwhile is either taken out of its segment's rollup and read whole, or neither.
+    let mut whole = HashSet::new();
+    for generation in reading.view.generations() {
+        generation.for_each(|low, _| {
+            whole.insert(low);
+        });
+    }
     let mut split = reading.split_in_head();
     split.extend(reading.view.stragglers.iter());
     let question = Question {
@@ -31,7 +39,6 @@ pub(crate) fn dependencies(
     };
     let mut counts = LinkCounts::new();
     // The span that gives a trace its timestamp is in one of the places that touch the window.
-    let mut whole = HashSet::new();
     for segment in reading.view.segments.clone() {
         check(cancelled)?;
         let summary = &segment.footer().summary;
@@ -43,11 +50,6 @@ pub(crate) fn dependencies(
             counts.add_all(&links);
             whole.extend(parts);
         }
-    }
-    for generation in reading.view.generations() {
-        generation.for_each(|low, _| {
-            whole.insert(low);
-        });
     }
     for low in whole {
         check(cancelled)?;

@@ -1,16 +1,19 @@
 //! What a question reads: no more than it needs, however much is stored.
 
-use std::io;
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use model::{Span, SpanBatch, SpanId, TraceId};
 use storage::{Order, SpanSink, SpanSource, StoreOptions, TraceQuery, TraceQueryBuilder};
-use storage_journal::{Disk, DiskFile, LossyDisk};
 use storage_segment::{SegmentConfig, SegmentStore};
 
+#[path = "support/watched_disk.rs"]
+mod watched_disk;
+
 mod support;
+
+use watched_disk::WatchedDisk;
 
 /// Milliseconds; a whole hour.
 const START: u64 = 1_600_002_000_000;
@@ -18,72 +21,20 @@ const HOUR: u64 = 3_600_000;
 const SEGMENTS: u64 = 40;
 const TRACES: u64 = 300;
 
-/// Counts reads of files.
-#[derive(Clone, Debug, Default)]
-struct CountingDisk {
-    inner: LossyDisk,
+/// A disk and how often its files were read.
+struct Counted {
+    disk: WatchedDisk,
     reads: Arc<AtomicU64>,
 }
 
-#[derive(Debug)]
-struct CountingFile {
-    inner: Box<dyn DiskFile>,
-    reads: Arc<AtomicU64>,
-}
-
-impl CountingDisk {
-    fn count(&self, file: Box<dyn DiskFile>) -> Box<dyn DiskFile> {
-        let reads = self.reads.clone();
-        Box::new(CountingFile { inner: file, reads })
-    }
-}
-
-impl Disk for CountingDisk {
-    fn create(&self, name: &str) -> io::Result<Box<dyn DiskFile>> {
-        self.inner.create(name).map(|file| self.count(file))
-    }
-
-    fn open(&self, name: &str) -> io::Result<Box<dyn DiskFile>> {
-        self.inner.open(name).map(|file| self.count(file))
-    }
-
-    fn rename(&self, from: &str, to: &str) -> io::Result<()> {
-        self.inner.rename(from, to)
-    }
-
-    fn remove(&self, name: &str) -> io::Result<()> {
-        self.inner.remove(name)
-    }
-
-    fn list(&self, directory: &str) -> io::Result<Vec<(String, u64)>> {
-        self.inner.list(directory)
-    }
-
-    fn sync_directory(&self, directory: &str) -> io::Result<()> {
-        self.inner.sync_directory(directory)
-    }
-
-    fn create_directory(&self, directory: &str) -> io::Result<()> {
-        self.inner.create_directory(directory)
-    }
-}
-
-impl DiskFile for CountingFile {
-    fn read_exact_at(&self, buffer: &mut [u8], offset: u64) -> io::Result<()> {
-        self.reads.fetch_add(1, Ordering::SeqCst);
-        self.inner.read_exact_at(buffer, offset)
-    }
-
-    fn write_all_at(&self, bytes: &[u8], offset: u64) -> io::Result<()> {
-        self.inner.write_all_at(bytes, offset)
-    }
-
-    fn sync(&self) -> io::Result<()> {
-        self.inner.sync()
-    }
-
-    fn len(&self) -> io::Result<u64> {
-        self.inner.len()
+impl Counted {
+    fn new() -> Self {
+        let reads: Arc<AtomicU64> = Arc::default();
+        let counter = reads.clone();
+        let disk = WatchedDisk::new(move || {
+            counter.fetch_add(1, Ordering::SeqCst);
+        });
+        Self { disk, reads }
     }
 }
 
@@ -109,14 +60,14 @@ fn span(trace: u64, timestamp_ms: u64) -> Span {
 }
 
 /// A segment an hour, one of them and the head with parts of the same trace; opened anew.
-async fn stored(disk: &CountingDisk) -> Arc<SegmentStore> {
+async fn stored(disk: &Counted) -> Arc<SegmentStore> {
     let clock = Arc::new(AtomicU64::new(START));
     let of_store = clock.clone();
     let config = SegmentConfig {
         now: Arc::new(move || of_store.load(Ordering::SeqCst)),
         ..support::config(Path::new(""), StoreOptions::default())
     };
-    let store = SegmentStore::open_on(Arc::new(disk.clone()), config.clone()).expect("an empty disk");
+    let store = SegmentStore::open_on(Arc::new(disk.disk.clone()), config.clone()).expect("an empty disk");
     for segment in 0..SEGMENTS {
         let mut batch = SpanBatch::new();
         for trace in 1..=TRACES {
@@ -140,11 +91,11 @@ async fn stored(disk: &CountingDisk) -> Arc<SegmentStore> {
     assert_eq!(store.stats().segments, SEGMENTS);
     store.close().await.expect("a journal");
     drop(store);
-    SegmentStore::open_on(Arc::new(disk.clone()), config).expect("a store")
+    SegmentStore::open_on(Arc::new(disk.disk.clone()), config).expect("a store")
 }
 
 /// Searches, best ten first; gives the traces' numbers and how often a file was read.
-async fn search(store: &SegmentStore, disk: &CountingDisk, query: TraceQueryBuilder) -> (Vec<u64>, u64) {
+async fn search(store: &SegmentStore, disk: &Counted, query: TraceQueryBuilder) -> (Vec<u64>, u64) {
     let query = TraceQueryBuilder {
         end_ts: (START + SEGMENTS * HOUR) as i64,
         lookback: (SEGMENTS * HOUR) as i64,
@@ -162,7 +113,7 @@ async fn search(store: &SegmentStore, disk: &CountingDisk, query: TraceQueryBuil
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_search_stops_as_soon_as_it_has_its_answer() {
-    let disk = CountingDisk::default();
+    let disk = Counted::new();
     let store = stored(&disk).await;
     let newest: Vec<u64> = (SEGMENTS * TRACES - 9..=SEGMENTS * TRACES).rev().collect();
     let any = TraceQuery::builder();
@@ -185,7 +136,7 @@ async fn a_search_stops_as_soon_as_it_has_its_answer() {
         ..any
     };
     let store = SegmentStore::open_on(
-        Arc::new(disk.clone()),
+        Arc::new(disk.disk.clone()),
         support::config(Path::new(""), StoreOptions::default()),
     )
     .expect("a store");
@@ -199,7 +150,7 @@ async fn a_search_stops_as_soon_as_it_has_its_answer() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_trace_is_read_from_where_it_is() {
-    let disk = CountingDisk::default();
+    let disk = Counted::new();
     let store = stored(&disk).await;
     let before = disk.reads.load(Ordering::SeqCst);
     let trace_id = TraceId::new(0, 5 * TRACES + 50).expect("not zero");

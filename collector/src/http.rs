@@ -11,10 +11,10 @@ use bytes::{Bytes, BytesMut};
 use http::header::{CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_TYPE, RETRY_AFTER};
 use http::{HeaderMap, HeaderName, StatusCode};
 use http_body_util::BodyExt;
-use proto::Format;
+use proto::{Format, Wire};
 use storage::StorageError;
 
-use crate::{Collector, Encoding, InFlight, Limits, ReadBody, Refusal, Transport};
+use crate::{Collector, Compression, Encoding, Expected, InFlight, Limits, ReadBody, Refusal, Transport};
 
 /// Seconds. What is full now is a queue for the disk: it moves on within a second or not soon.
 const RETRY_AFTER_SECONDS: &str = "1";
@@ -57,8 +57,8 @@ async fn accept_v1(State(collector): State<Arc<Collector>>, request: Request) ->
 async fn accept(collector: &Collector, format: Format, request: Request) -> Response {
     let (head, body) = request.into_parts();
     let encoding = Encoding {
-        format: Some(format),
-        gzip: is_gzip(&head.headers),
+        expected: Expected::Wire(Wire::List(format)),
+        compression: is_gzip(&head.headers).then_some(Compression::Gzip),
     };
     let body = RequestBody {
         announced: announced_bytes(&head.headers),
@@ -66,7 +66,7 @@ async fn accept(collector: &Collector, format: Format, request: Request) -> Resp
         limits: *collector.limits(),
     };
     match collector.accept(Transport::Http, encoding, body).await {
-        Ok(()) => StatusCode::ACCEPTED.into_response(),
+        Ok(_) => StatusCode::ACCEPTED.into_response(),
         Err(refusal) => answer(&refusal),
     }
 }

@@ -16,7 +16,7 @@ use std::time::Instant;
 
 use bytes::Bytes;
 use model::SpanBatch;
-use proto::Format;
+use proto::{DecodeError, Rejected, Wire};
 use storage::{SpanSink, StorageError};
 
 pub mod http;
@@ -43,10 +43,35 @@ use warnings::Warnings;
 /// How the bytes of a message are to be understood.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Encoding {
-    /// What the sender says it is, or `None` where only the first bytes tell.
-    pub format: Option<Format>,
-    /// Compressed with gzip.
-    pub gzip: bool,
+    /// How the spans are written.
+    pub expected: Expected,
+    /// How the message as a whole is compressed, if it is.
+    pub compression: Option<Compression>,
+}
+
+/// What is known of how spans are written, before their bytes are looked at.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Expected {
+    /// What the sender says.
+    Wire(Wire),
+    /// A list of Zipkin's; its first bytes tell which.
+    List,
+    /// A list, or one thrift span, as Kafka topics hold both (`zipkin.md` 7.1).
+    ListOrSpan,
+}
+
+/// How a message is compressed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Compression {
+    /// RFC 1952, of one or more members.
+    Gzip,
+}
+
+/// What was taken of a message.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Accepted {
+    /// What was left out and is to be told, where the format's answer can say so; nothing for most.
+    pub rejected: Rejected,
 }
 
 /// Where the bytes of one message come from. Whole ones ([`Bytes`]) are at hand; a request's body arrives bit
@@ -101,7 +126,8 @@ impl Collector {
         &self.limits
     }
 
-    /// Takes one message: `Ok` means that the sink has every span of it that the sampler kept.
+    /// Takes one message: `Ok` means that the sink has every span of it that the sampler kept, but for those
+    /// that [`Accepted`] tells of.
     ///
     /// A message without bytes is `Ok`: senders probe with it (`zipkin.md` 13).
     ///
@@ -113,7 +139,7 @@ impl Collector {
         transport: Transport,
         encoding: Encoding,
         body: impl ReadBody,
-    ) -> Result<(), Refusal> {
+    ) -> Result<Accepted, Refusal> {
         self.metrics.message(transport);
         let outcome = self.deliver(transport, encoding, body).await;
         if let Err(refusal) = &outcome {
@@ -128,25 +154,26 @@ impl Collector {
         transport: Transport,
         encoding: Encoding,
         body: impl ReadBody,
-    ) -> Result<(), Refusal> {
+    ) -> Result<Accepted, Refusal> {
         let mut in_flight = self.admission.admit()?;
         let body = body.read(&mut in_flight).await?;
         if body.is_empty() {
-            return Ok(());
+            return Ok(Accepted::default());
         }
         let mut scratch = self.scratches.take();
         let decoded = decode(self.limits, encoding, body, &mut in_flight, &mut scratch).await?;
         let batch = &mut scratch.batch;
         self.metrics.decoded(transport, decoded.bytes, batch.len());
         self.sample(transport, batch);
-        if batch.is_empty() {
-            return Ok(());
-        }
         let spans = batch.len();
-        self.sink
-            .accept(batch)
-            .await
-            .map_err(|error| Refusal::Storage { error, spans })
+        if spans > 0 {
+            let stored = self.sink.accept(batch).await;
+            stored.map_err(|error| Refusal::Storage { error, spans })?;
+        }
+        self.metrics.rejected(transport, decoded.rejected.spans);
+        Ok(Accepted {
+            rejected: decoded.rejected,
+        })
     }
 
     /// A sender reads why it was refused. A store that fails concerns the operator as well, but once in a while
@@ -184,9 +211,11 @@ fn concerns_operator(error: &StorageError) -> bool {
 }
 
 /// What decoding learned beside the spans.
+#[derive(Default)]
 struct Decoded {
-    /// Length of the list of spans, inflated.
+    /// Length of the message, inflated.
     bytes: usize,
+    rejected: Rejected,
 }
 
 /// Decodes here, or on a thread that may block where the body is so large that others would wait for it.
@@ -197,10 +226,9 @@ async fn decode(
     in_flight: &mut InFlight,
     scratch: &mut Scratch,
 ) -> Result<Decoded, Refusal> {
-    let work = if encoding.gzip {
-        gzip::inflated_bytes_likely(&body)
-    } else {
-        body.len()
+    let work = match encoding.compression {
+        Some(Compression::Gzip) => gzip::inflated_bytes_likely(&body),
+        None => body.len(),
     };
     if work <= limits.inline_decode_bytes_max {
         return decode_now(&limits, encoding, &body, in_flight, scratch);
@@ -233,25 +261,37 @@ fn decode_now(
     scratch: &mut Scratch,
 ) -> Result<Decoded, Refusal> {
     let Scratch { batch, inflater } = scratch;
-    let list = if encoding.gzip {
-        inflater.inflate(body, limits.inflated_bytes_max, in_flight)?
-    } else {
-        body
+    let message = match encoding.compression {
+        Some(Compression::Gzip) => inflater.inflate(body, limits.inflated_bytes_max, in_flight)?,
+        None => body,
     };
-    if list.is_empty() {
-        return Ok(Decoded { bytes: 0 });
+    if message.is_empty() {
+        return Ok(Decoded::default());
     }
-    let format = match encoding.format {
-        Some(format) => format,
-        None => proto::detect(list).ok_or_else(|| Refusal::malformed("Expected a list of spans"))?,
-    };
-    proto::check_list(format, list).map_err(Refusal::malformed)?;
+    let wire = wire(encoding.expected, message).map_err(Refusal::malformed)?;
     // The batch has text of its own.
-    in_flight.reserve(list.len())?;
+    in_flight.reserve(message.len())?;
     batch.set_spans_max(limits.message_spans_max);
-    match proto::decode(format, list, batch) {
-        Ok(()) => Ok(Decoded { bytes: list.len() }),
+    match proto::decode_message(wire, message, batch) {
+        Ok(rejected) => Ok(Decoded {
+            bytes: message.len(),
+            rejected,
+        }),
         Err(_) if batch.overflowed() => Err(Refusal::too_many_spans(limits.message_spans_max)),
         Err(error) => Err(Refusal::malformed(error)),
     }
+}
+
+/// How a message is written, once its first bytes are seen.
+fn wire(expected: Expected, message: &[u8]) -> Result<Wire, DecodeError> {
+    let detected = match expected {
+        Expected::Wire(wire) => Some(wire),
+        Expected::List => proto::detect(message).map(Wire::List),
+        Expected::ListOrSpan => proto::detect_message(message),
+    };
+    let wire = detected.ok_or_else(|| DecodeError::new("Expected a list of spans"))?;
+    if let Wire::List(format) = wire {
+        proto::check_list(format, message)?;
+    }
+    Ok(wire)
 }

@@ -5,7 +5,7 @@
 //! message and every span is counted as dropped at most once. A message refused before its spans are known
 //! counts as one dropped message; a batch that the store refused counts as its spans, as in Zipkin.
 
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 use crate::{Reason, Refusal};
 
@@ -17,17 +17,52 @@ pub enum Transport {
     Http,
     /// `zipkin.proto3.SpanService/Report`.
     Grpc,
+    /// OTLP's `POST /v1/traces`, named as Zipkin's module for it does.
+    OtlpHttp,
+    /// OTLP's `TraceService/Export`.
+    OtlpGrpc,
+    /// Records of Kafka topics.
+    Kafka,
+    /// Messages of a RabbitMQ queue.
+    RabbitMq,
+    /// Calls of `scribe.Log`.
+    Scribe,
+    /// Jaeger's `POST /api/traces`.
+    JaegerHttp,
+    /// Jaeger's `CollectorService/PostSpans`.
+    JaegerGrpc,
+    /// The server's own requests.
+    Local,
 }
 
 impl Transport {
     /// All of them, in the order of their numbers.
-    pub const ALL: [Self; 2] = [Self::Http, Self::Grpc];
+    pub const ALL: [Self; 10] = [
+        Self::Http,
+        Self::Grpc,
+        Self::OtlpHttp,
+        Self::OtlpGrpc,
+        Self::Kafka,
+        Self::RabbitMq,
+        Self::Scribe,
+        Self::JaegerHttp,
+        Self::JaegerGrpc,
+        Self::Local,
+    ];
 
     /// Its name in metrics.
     pub const fn name(self) -> &'static str {
         match self {
             Self::Http => "http",
             Self::Grpc => "grpc",
+            Self::OtlpHttp => "otel/http",
+            Self::OtlpGrpc => "otel/grpc",
+            Self::Kafka => "kafka",
+            Self::RabbitMq => "rabbitmq",
+            Self::Scribe => "scribe",
+            Self::JaegerHttp => "jaeger/http",
+            Self::JaegerGrpc => "jaeger/grpc",
+            Self::Local => "local",
         }
     }
 }
@@ -40,11 +75,13 @@ pub struct Metrics {
 
 #[derive(Debug, Default)]
 struct Counts {
+    expected: AtomicBool,
     messages: AtomicU64,
     messages_dropped: AtomicU64,
     bytes: AtomicU64,
     spans: AtomicU64,
     spans_dropped: AtomicU64,
+    spans_rejected: AtomicU64,
     message_spans: AtomicU64,
     message_bytes: AtomicU64,
     refused: [AtomicU64; Reason::ALL.len()],
@@ -61,8 +98,10 @@ pub struct Snapshot {
     pub bytes: u64,
     /// Spans decoded, before sampling.
     pub spans: u64,
-    /// Spans sampled out, and spans that the store refused.
+    /// Spans sampled out, spans that the store refused, and spans rejected.
     pub spans_dropped: u64,
+    /// Spans left out of messages that were taken, and told to the sender ([`crate::Accepted`]).
+    pub spans_rejected: u64,
     /// Spans of the last message.
     pub message_spans: u64,
     /// Bytes of the last message, inflated.
@@ -88,6 +127,11 @@ impl Metrics {
         add(&self.of(transport).spans_dropped, spans);
     }
 
+    pub(crate) fn rejected(&self, transport: Transport, spans: usize) {
+        add(&self.of(transport).spans_dropped, spans);
+        add(&self.of(transport).spans_rejected, spans);
+    }
+
     pub(crate) fn refused(&self, transport: Transport, refusal: &Refusal) {
         let counts = self.of(transport);
         add(&counts.refused[refusal.reason() as usize], 1);
@@ -95,6 +139,22 @@ impl Metrics {
             Refusal::Storage { spans, .. } => add(&counts.spans_dropped, *spans),
             _ => add(&counts.messages_dropped, 1),
         }
+    }
+
+    /// Says that messages will come by a transport: it is shown from now on.
+    pub fn expect(&self, transport: Transport) {
+        self.of(transport).expected.store(true, Ordering::Relaxed);
+    }
+
+    /// The transports that are shown: Zipkin's two that are always there, and every other once messages are
+    /// expected by it or came.
+    pub fn shown(&self) -> impl Iterator<Item = Transport> {
+        Transport::ALL.into_iter().filter(|&transport| {
+            let counts = self.of(transport);
+            matches!(transport, Transport::Http | Transport::Grpc)
+                || counts.expected.load(Ordering::Relaxed)
+                || counts.messages.load(Ordering::Relaxed) > 0
+        })
     }
 
     /// The counts of a transport now.
@@ -107,6 +167,7 @@ impl Metrics {
             bytes: read(&counts.bytes),
             spans: read(&counts.spans),
             spans_dropped: read(&counts.spans_dropped),
+            spans_rejected: read(&counts.spans_rejected),
             message_spans: read(&counts.message_spans),
             message_bytes: read(&counts.message_bytes),
             refused: std::array::from_fn(|reason| read(&counts.refused[reason])),

@@ -11,7 +11,7 @@ use std::time::Duration;
 use axum::body::{Body, HttpBody};
 use axum::extract::Request;
 use bytes::Bytes;
-use collector::{Collector, Encoding, Limits, Reason, Sampler, Snapshot, Transport};
+use collector::{Accepted, Collector, Encoding, Expected, Limits, Reason, Sampler, Snapshot, Transport};
 use http::StatusCode;
 use http_body::Frame;
 use http_body_util::BodyExt;
@@ -492,15 +492,15 @@ async fn long_bodies_are_decoded_on_a_thread_that_may_block() {
 async fn without_a_format_the_first_bytes_tell() {
     let fixture = Fixture::unlimited();
     let unknown = Encoding {
-        format: None,
-        gzip: false,
+        expected: Expected::List,
+        compression: None,
     };
     let spans = [sample_span()];
     for format in [Format::JsonV2, Format::Proto3, Format::Thrift] {
         let body = Bytes::from(proto::encode(format, &spans));
         assert_eq!(
             fixture.collector.accept(Transport::Grpc, unknown, body).await,
-            Ok(()),
+            Ok(Accepted::default()),
             "{format:?}"
         );
     }
@@ -512,4 +512,37 @@ async fn without_a_format_the_first_bytes_tell() {
     assert_eq!(refused.unwrap_err().reason(), Reason::Malformed);
     assert_eq!(fixture.collector.metrics().snapshot(Transport::Grpc).messages, 4);
     assert_eq!(fixture.counts(), Snapshot::default());
+}
+
+#[tokio::test]
+async fn a_broker_may_hold_single_thrift_spans_beside_lists() {
+    let fixture = Fixture::unlimited();
+    let either = Encoding {
+        expected: Expected::ListOrSpan,
+        compression: None,
+    };
+    let list = proto::encode(Format::Thrift, &[sample_span()]);
+    // A list is the type of its elements, their number and the elements.
+    let span = Bytes::copy_from_slice(&list[5..]);
+    for body in [Bytes::from(list), span] {
+        let outcome = fixture.collector.accept(Transport::Kafka, either, body).await;
+        assert_eq!(outcome, Ok(Accepted::default()));
+    }
+    assert_eq!(fixture.stored(), 2);
+}
+
+#[tokio::test]
+async fn a_transport_is_shown_once_it_is_expected_or_used() {
+    let fixture = Fixture::unlimited();
+    let metrics = fixture.collector.metrics();
+    let shown = || metrics.shown().map(Transport::name).collect::<Vec<_>>();
+    assert_eq!(shown(), ["http", "grpc"]);
+    metrics.expect(Transport::Kafka);
+    let list = Encoding {
+        expected: Expected::List,
+        compression: None,
+    };
+    let empty = fixture.collector.accept(Transport::OtlpHttp, list, Bytes::new());
+    empty.await.unwrap();
+    assert_eq!(shown(), ["http", "grpc", "otel/http", "kafka"]);
 }

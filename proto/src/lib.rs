@@ -11,13 +11,16 @@ mod error;
 mod json;
 mod json_v1;
 mod json_v2;
+mod message;
 mod proto3;
+mod thrift;
 mod thrift_v1;
 mod v1;
 
 pub use detect::{check_list, detect};
 pub use error::DecodeError;
 pub use json_v2::{write_span, write_spans};
+pub use message::{Rejected, Wire, decode_message, detect_message};
 pub use thrift_v1::decode_thrift_span;
 
 /// The most bytes that a body and the batch it is read into may have together. Unescaped and lower-cased

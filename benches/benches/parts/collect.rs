@@ -4,10 +4,10 @@ use std::hint::black_box;
 use std::sync::Arc;
 
 use bytes::Bytes;
-use collector::{Collector, Encoding, Limits, Sampler, Transport};
+use collector::{Collector, Encoding, Expected, Limits, Sampler, Transport};
 use criterion::{Criterion, Throughput};
 use model::SpanBatch;
-use proto::Format;
+use proto::{Format, Wire};
 use storage::{BoxFuture, SpanSink};
 
 use super::{BATCH_SPANS, batches, size};
@@ -36,8 +36,8 @@ pub(crate) fn pipeline(criterion: &mut Criterion) {
         let sampler = Sampler::new(rate).expect("the rate is between 0 and 1");
         let collector = Collector::new(Arc::new(Nowhere), sampler, Limits::default());
         let encoding = Encoding {
-            format: Some(Format::JsonV2),
-            gzip: false,
+            expected: Expected::Wire(Wire::List(Format::JsonV2)),
+            compression: None,
         };
         let mut bodies = bodies.iter().cycle();
         group.bench_function(name, |bencher| {

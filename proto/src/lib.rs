@@ -13,6 +13,7 @@ mod json_v1;
 mod json_v2;
 mod message;
 mod proto3;
+mod protobuf;
 mod thrift;
 mod thrift_v1;
 mod v1;

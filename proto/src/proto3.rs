@@ -13,7 +13,6 @@
 //!   refuses it in full length only.
 //! - Annotations from before the epoch are dropped: [`model::Annotation`] cannot say when they were.
 
-mod cursor;
 mod write;
 
 use model::{
@@ -21,7 +20,7 @@ use model::{
 };
 
 use crate::DecodeError;
-use cursor::{Cursor, FIXED64, LENGTH_DELIMITED, VARINT, key};
+use crate::protobuf::{Cursor, FIXED64, Fault, LENGTH_DELIMITED, VARINT, key};
 
 /// Field numbers of `ListOfSpans`.
 mod list {
@@ -68,12 +67,8 @@ mod tag {
 /// Why a body is refused, in Zipkin's words.
 #[derive(Debug, thiserror::Error)]
 enum Cause {
-    #[error("Malformed")]
-    Malformed,
-    #[error("Truncated: length {length} > bytes available {available}")]
-    Truncated { length: usize, available: usize },
-    #[error("Greater than {bits}-bit varint at position {position}")]
-    LongVarint { bits: u32, position: usize },
+    #[error(transparent)]
+    Fault(#[from] Fault),
     #[error(transparent)]
     Id(#[from] IdError),
     #[error(transparent)]
@@ -204,14 +199,14 @@ fn read_tag(mut cursor: Cursor<'_>, batch: &mut SpanBatch) -> Result<(), Cause> 
 }
 
 fn read_text(cursor: &mut Cursor<'_>, batch: &mut SpanBatch) -> Result<Text, Cause> {
-    cursor.text().map(|text| batch.add_text(&text))
+    Ok(batch.add_text(&cursor.text()?))
 }
 
 fn read_bool(cursor: &mut Cursor<'_>) -> Result<bool, Cause> {
     match cursor.varint64()? {
         0 => Ok(false),
         1 => Ok(true),
-        _ => Err(Cause::Malformed),
+        _ => Err(Fault::Malformed.into()),
     }
 }
 

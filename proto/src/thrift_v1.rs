@@ -7,18 +7,17 @@
 //! end: fields nobody knows nest 64 deep at most, a list's count may not exceed the bytes that follow, and a
 //! value that is cut is refused even if nobody knows the field.
 
-mod cursor;
 mod write;
 
 use model::{IpAddresses, Span, SpanBatch};
 
 use crate::DecodeError;
+use crate::thrift::{Cursor, Fault};
 use crate::v1::{self, Annotation, BinaryAnnotation, BinaryValue, ConversionError, Endpoint};
-use cursor::Cursor;
 
 /// Fields of `Span`.
 mod span {
-    use super::cursor::{BOOL, Field, I64, LIST, STRING};
+    use crate::thrift::{BOOL, Field, I64, LIST, STRING};
 
     pub(super) const TRACE_ID: Field = (I64, 1);
     pub(super) const NAME: Field = (STRING, 3);
@@ -34,7 +33,7 @@ mod span {
 
 /// Fields of `Annotation`.
 mod annotation {
-    use super::cursor::{Field, I64, STRING, STRUCT};
+    use crate::thrift::{Field, I64, STRING, STRUCT};
 
     pub(super) const TIMESTAMP: Field = (I64, 1);
     pub(super) const VALUE: Field = (STRING, 2);
@@ -43,7 +42,7 @@ mod annotation {
 
 /// Fields of `BinaryAnnotation`, and the types of its value that mean something to us.
 mod binary_annotation {
-    use super::cursor::{Field, I32, STRING, STRUCT};
+    use crate::thrift::{Field, I32, STRING, STRUCT};
 
     pub(super) const KEY: Field = (STRING, 1);
     pub(super) const VALUE: Field = (STRING, 2);
@@ -57,7 +56,7 @@ mod binary_annotation {
 
 /// Fields of `Endpoint`.
 mod endpoint {
-    use super::cursor::{Field, I16, I32, STRING};
+    use crate::thrift::{Field, I16, I32, STRING};
 
     pub(super) const IPV4: Field = (I32, 1);
     pub(super) const PORT: Field = (I16, 2);
@@ -68,10 +67,8 @@ mod endpoint {
 /// Why a body is refused, in Zipkin's words.
 #[derive(Debug, thiserror::Error)]
 enum Cause {
-    #[error("Malformed")]
-    Malformed,
-    #[error("Truncated: length {length} > bytes available {available}")]
-    Truncated { length: usize, available: usize },
+    #[error(transparent)]
+    Fault(#[from] Fault),
     #[error(transparent)]
     Conversion(#[from] ConversionError),
 }

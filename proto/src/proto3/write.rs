@@ -2,8 +2,8 @@
 
 use model::{Endpoint, Span};
 
-use super::cursor::{FIXED64, LENGTH_DELIMITED, VARINT, key};
 use super::{annotation, endpoint, list, span, tag};
+use crate::protobuf::{FIXED64, LENGTH_DELIMITED, VARINT, key};
 
 pub(super) fn write_list(spans: &[Span]) -> Vec<u8> {
     let mut out = Vec::new();

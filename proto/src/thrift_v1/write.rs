@@ -1,7 +1,7 @@
 //! Writes v1 spans in TBinaryProtocol, fields in Zipkin's order.
 
-use super::cursor::{BOOL, Field, I16, I32, I64, LIST, STOP, STRING, STRUCT};
 use super::{annotation, binary_annotation, endpoint, span};
+use crate::thrift::{BOOL, Field, I16, I32, I64, LIST, STOP, STRING, STRUCT};
 use crate::v1::{Annotation, BinaryAnnotation, BinaryValue, Endpoint, Span};
 
 pub(super) fn write_list(spans: &[model::Span]) -> Vec<u8> {

@@ -2,41 +2,48 @@
 
 use std::borrow::Cow;
 
-use super::Cause;
-
 /// Deepest nesting of fields that nobody knows; deeper than any real message, shallower than a stack.
 const DEPTH_MAX: usize = 64;
 
 /// How a value is written.
-pub(super) const STOP: u8 = 0;
-pub(super) const BOOL: u8 = 2;
-pub(super) const I8: u8 = 3;
-pub(super) const DOUBLE: u8 = 4;
-pub(super) const I16: u8 = 6;
-pub(super) const I32: u8 = 8;
-pub(super) const I64: u8 = 10;
-pub(super) const STRING: u8 = 11;
-pub(super) const STRUCT: u8 = 12;
-pub(super) const MAP: u8 = 13;
-pub(super) const SET: u8 = 14;
-pub(super) const LIST: u8 = 15;
+pub(crate) const STOP: u8 = 0;
+pub(crate) const BOOL: u8 = 2;
+pub(crate) const I8: u8 = 3;
+pub(crate) const DOUBLE: u8 = 4;
+pub(crate) const I16: u8 = 6;
+pub(crate) const I32: u8 = 8;
+pub(crate) const I64: u8 = 10;
+pub(crate) const STRING: u8 = 11;
+pub(crate) const STRUCT: u8 = 12;
+pub(crate) const MAP: u8 = 13;
+pub(crate) const SET: u8 = 14;
+pub(crate) const LIST: u8 = 15;
 
 /// The type and the number of a field.
-pub(super) type Field = (u8, i16);
+pub(crate) type Field = (u8, i16);
+
+/// Why bytes are not what they are read as, in the words of Zipkin's reader.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub(crate) enum Fault {
+    #[error("Malformed")]
+    Malformed,
+    #[error("Truncated: length {length} > bytes available {available}")]
+    Truncated { length: usize, available: usize },
+}
 
 /// What remains of a body.
 #[derive(Clone, Debug)]
-pub(super) struct Cursor<'a> {
+pub(crate) struct Cursor<'a> {
     rest: &'a [u8],
 }
 
 impl<'a> Cursor<'a> {
-    pub(super) fn new(body: &'a [u8]) -> Self {
+    pub(crate) fn new(body: &'a [u8]) -> Self {
         Self { rest: body }
     }
 
     /// The next field of a struct; `None` at its end.
-    pub(super) fn next_field(&mut self) -> Result<Option<Field>, Cause> {
+    pub(crate) fn next_field(&mut self) -> Result<Option<Field>, Fault> {
         let kind = self.byte()?;
         if kind == STOP {
             Ok(None)
@@ -45,40 +52,40 @@ impl<'a> Cursor<'a> {
         }
     }
 
-    pub(super) fn byte(&mut self) -> Result<u8, Cause> {
+    pub(crate) fn byte(&mut self) -> Result<u8, Fault> {
         self.array::<1>().map(|[byte]| byte)
     }
 
-    pub(super) fn i16(&mut self) -> Result<i16, Cause> {
+    pub(crate) fn i16(&mut self) -> Result<i16, Fault> {
         self.array().map(i16::from_be_bytes)
     }
 
-    pub(super) fn i32(&mut self) -> Result<i32, Cause> {
+    pub(crate) fn i32(&mut self) -> Result<i32, Fault> {
         self.array().map(i32::from_be_bytes)
     }
 
-    pub(super) fn i64(&mut self) -> Result<i64, Cause> {
+    pub(crate) fn i64(&mut self) -> Result<i64, Fault> {
         self.array().map(i64::from_be_bytes)
     }
 
-    pub(super) fn u64(&mut self) -> Result<u64, Cause> {
+    pub(crate) fn u64(&mut self) -> Result<u64, Fault> {
         self.array().map(u64::from_be_bytes)
     }
 
     /// A length and as many bytes.
-    pub(super) fn bytes(&mut self) -> Result<&'a [u8], Cause> {
-        let length = usize::try_from(self.i32()?).map_err(|_| Cause::Malformed)?;
+    pub(crate) fn bytes(&mut self) -> Result<&'a [u8], Fault> {
+        let length = usize::try_from(self.i32()?).map_err(|_| Fault::Malformed)?;
         self.take(length)
     }
 
     /// A length and as many bytes of UTF-8; what is not becomes U+FFFD, as in Zipkin.
-    pub(super) fn text(&mut self) -> Result<Cow<'a, str>, Cause> {
+    pub(crate) fn text(&mut self) -> Result<Cow<'a, str>, Fault> {
         self.bytes().map(String::from_utf8_lossy)
     }
 
     /// The head of a list of structs, whatever type it claims its elements to have: how many they are. As each
     /// takes a byte at least, no more than there are bytes. A negative count is zero, as in Zipkin.
-    pub(super) fn structs(&mut self) -> Result<usize, Cause> {
+    pub(crate) fn structs(&mut self) -> Result<usize, Fault> {
         self.byte()?;
         let count = self.count()?;
         self.require(count)?;
@@ -86,12 +93,12 @@ impl<'a> Cursor<'a> {
     }
 
     /// Passes over a value of a type.
-    pub(super) fn skip(&mut self, kind: u8) -> Result<(), Cause> {
+    pub(crate) fn skip(&mut self, kind: u8) -> Result<(), Fault> {
         self.skip_within(kind, DEPTH_MAX)
     }
 
-    fn skip_within(&mut self, kind: u8, depth: usize) -> Result<(), Cause> {
-        let depth = depth.checked_sub(1).ok_or(Cause::Malformed)?;
+    fn skip_within(&mut self, kind: u8, depth: usize) -> Result<(), Fault> {
+        let depth = depth.checked_sub(1).ok_or(Fault::Malformed)?;
         match kind {
             STRING => self.bytes().map(drop),
             STRUCT => {
@@ -113,7 +120,7 @@ impl<'a> Cursor<'a> {
     }
 
     /// A count, then as many times a value of each of `kinds`.
-    fn skip_elements(&mut self, kinds: &[u8], depth: usize) -> Result<(), Cause> {
+    fn skip_elements(&mut self, kinds: &[u8], depth: usize) -> Result<(), Fault> {
         let count = self.count()?;
         let is_fixed = |&kind: &u8| !matches!(kind, STRING | STRUCT | MAP | SET | LIST);
         if kinds.iter().all(is_fixed) {
@@ -127,27 +134,27 @@ impl<'a> Cursor<'a> {
         Ok(())
     }
 
-    fn count(&mut self) -> Result<usize, Cause> {
+    fn count(&mut self) -> Result<usize, Fault> {
         self.i32().map(|count| count.max(0) as usize)
     }
 
-    fn require(&self, length: usize) -> Result<(), Cause> {
+    fn require(&self, length: usize) -> Result<(), Fault> {
         let available = self.rest.len();
         if length > available {
-            Err(Cause::Truncated { length, available })
+            Err(Fault::Truncated { length, available })
         } else {
             Ok(())
         }
     }
 
-    fn take(&mut self, length: usize) -> Result<&'a [u8], Cause> {
+    fn take(&mut self, length: usize) -> Result<&'a [u8], Fault> {
         self.require(length)?;
         let (taken, rest) = self.rest.split_at(length);
         self.rest = rest;
         Ok(taken)
     }
 
-    fn array<const N: usize>(&mut self) -> Result<[u8; N], Cause> {
+    fn array<const N: usize>(&mut self) -> Result<[u8; N], Fault> {
         let mut array = [0; N];
         array.copy_from_slice(self.take(N)?);
         Ok(array)
@@ -174,7 +181,7 @@ mod tests {
         cursor
             .skip(kind)
             .map(|()| cursor.rest.len())
-            .map_err(|cause| cause.to_string())
+            .map_err(|fault| fault.to_string())
     }
 
     #[test]

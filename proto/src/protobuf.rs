@@ -2,29 +2,38 @@
 
 use std::borrow::Cow;
 
-use super::Cause;
-
 /// How the value of a field is written; the lower three bits of its key.
-pub(super) const VARINT: u32 = 0;
-pub(super) const FIXED64: u32 = 1;
-pub(super) const LENGTH_DELIMITED: u32 = 2;
-pub(super) const FIXED32: u32 = 5;
+pub(crate) const VARINT: u32 = 0;
+pub(crate) const FIXED64: u32 = 1;
+pub(crate) const LENGTH_DELIMITED: u32 = 2;
+pub(crate) const FIXED32: u32 = 5;
 
 /// The key that precedes the value of a field.
-pub(super) const fn key(field: u32, wire_type: u32) -> u32 {
+pub(crate) const fn key(field: u32, wire_type: u32) -> u32 {
     field << 3 | wire_type
+}
+
+/// Why bytes are not what they are read as, in the words of Zipkin's reader.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub(crate) enum Fault {
+    #[error("Malformed")]
+    Malformed,
+    #[error("Truncated: length {length} > bytes available {available}")]
+    Truncated { length: usize, available: usize },
+    #[error("Greater than {bits}-bit varint at position {position}")]
+    LongVarint { bits: u32, position: usize },
 }
 
 /// A message that is being read. Positions count from the start of the body, for error messages.
 #[derive(Clone, Debug)]
-pub(super) struct Cursor<'a> {
+pub(crate) struct Cursor<'a> {
     body: &'a [u8],
     position: usize,
     end: usize,
 }
 
 impl<'a> Cursor<'a> {
-    pub(super) fn new(body: &'a [u8]) -> Self {
+    pub(crate) fn new(body: &'a [u8]) -> Self {
         Self {
             body,
             position: 0,
@@ -33,7 +42,7 @@ impl<'a> Cursor<'a> {
     }
 
     /// The key of the next field; `None` at the end of the message.
-    pub(super) fn next_key(&mut self) -> Result<Option<u32>, Cause> {
+    pub(crate) fn next_key(&mut self) -> Result<Option<u32>, Fault> {
         if self.position == self.end {
             Ok(None)
         } else {
@@ -41,23 +50,23 @@ impl<'a> Cursor<'a> {
         }
     }
 
-    pub(super) fn varint64(&mut self) -> Result<u64, Cause> {
+    pub(crate) fn varint64(&mut self) -> Result<u64, Fault> {
         self.varint(64)
     }
 
     /// Keys and lengths are narrower than values.
-    fn varint32(&mut self) -> Result<u32, Cause> {
+    fn varint32(&mut self) -> Result<u32, Fault> {
         self.varint(32).map(|value| value as u32)
     }
 
     /// Seven bits a byte, the lowest first; the upper bit of a byte says that there is another.
-    fn varint(&mut self, bits: u32) -> Result<u64, Cause> {
+    fn varint(&mut self, bits: u32) -> Result<u64, Fault> {
         let mut value = 0;
         let mut shift = 0;
         loop {
             let byte = self.byte()?;
             if bits - shift < 7 && byte >> (bits - shift) != 0 {
-                return Err(Cause::LongVarint {
+                return Err(Fault::LongVarint {
                     bits,
                     position: self.position - 1,
                 });
@@ -70,26 +79,26 @@ impl<'a> Cursor<'a> {
         }
     }
 
-    pub(super) fn fixed64(&mut self) -> Result<u64, Cause> {
+    pub(crate) fn fixed64(&mut self) -> Result<u64, Fault> {
         let mut value = [0; 8];
         value.copy_from_slice(self.take(8)?);
         Ok(u64::from_le_bytes(value))
     }
 
     /// A length and as many bytes.
-    pub(super) fn bytes(&mut self) -> Result<&'a [u8], Cause> {
+    pub(crate) fn bytes(&mut self) -> Result<&'a [u8], Fault> {
         let length = self.varint32()?;
         self.take(length as usize)
     }
 
     /// A length and as many bytes of UTF-8. What is not UTF-8 becomes U+FFFD, as in Zipkin: one bad byte in
     /// one tag is no reason to lose a message of good spans.
-    pub(super) fn text(&mut self) -> Result<Cow<'a, str>, Cause> {
+    pub(crate) fn text(&mut self) -> Result<Cow<'a, str>, Fault> {
         self.bytes().map(String::from_utf8_lossy)
     }
 
     /// A length and a message as long; this cursor then stands behind it.
-    pub(super) fn message(&mut self) -> Result<Self, Cause> {
+    pub(crate) fn message(&mut self) -> Result<Self, Fault> {
         let length = self.bytes()?.len();
         Ok(Self {
             body: self.body,
@@ -99,24 +108,24 @@ impl<'a> Cursor<'a> {
     }
 
     /// Passes over the value of a field nobody knows.
-    pub(super) fn skip(&mut self, key: u32) -> Result<(), Cause> {
+    pub(crate) fn skip(&mut self, key: u32) -> Result<(), Fault> {
         match key & 7 {
             VARINT => self.varint64().map(drop),
             FIXED64 => self.take(8).map(drop),
             LENGTH_DELIMITED => self.bytes().map(drop),
             FIXED32 => self.take(4).map(drop),
-            _ => Err(Cause::Malformed),
+            _ => Err(Fault::Malformed),
         }
     }
 
-    fn byte(&mut self) -> Result<u8, Cause> {
+    fn byte(&mut self) -> Result<u8, Fault> {
         self.take(1).map(|bytes| bytes[0])
     }
 
-    fn take(&mut self, length: usize) -> Result<&'a [u8], Cause> {
+    fn take(&mut self, length: usize) -> Result<&'a [u8], Fault> {
         let available = self.end - self.position;
         if length > available {
-            return Err(Cause::Truncated { length, available });
+            return Err(Fault::Truncated { length, available });
         }
         let start = self.position;
         self.position += length;

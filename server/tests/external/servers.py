@@ -34,38 +34,66 @@ def command(product):
     return [os.environ["TRACEHOUND_BINARY"]]
 
 
+class Instance:
+    """A server with a store of its own, to be started, killed and started again on the same port.
+
+    `product` is "tracehound" or "zipkin", `storage` "segment" or "mem". The store and the output go
+    into `directory`; `options` are further environment variables, by Zipkin's names.
+    """
+
+    def __init__(self, product, storage, directory, **options):
+        self.product = product
+        self.output = directory / "output"
+        self.process = None
+        port = free_port()
+        self.base = f"http://127.0.0.1:{port}"
+        self.environment = {
+            **os.environ,
+            **listen_locally(port),
+            "STORAGE_TYPE": storage,
+            "STORAGE_PATH": str(directory / "store"),
+            **options,
+        }
+
+    def start(self):
+        """Returns once it is healthy."""
+        self.launch()
+        await_healthy(self.process, self.base)
+
+    def launch(self):
+        with open(self.output, "ab") as output:
+            self.process = subprocess.Popen(
+                command(self.product), env=self.environment, stdout=output, stderr=subprocess.STDOUT
+            )
+
+    def kill(self):
+        self.process.kill()
+        self.process.wait()
+
+    def stop(self):
+        if self.process is not None:
+            stop(self.process)
+
+    def show_output(self):
+        print(f"--- the last lines of {self.product} ---")
+        lines = self.output.read_text(errors="replace").splitlines()
+        print("\n".join(lines[-LINES_SHOWN_MAX:]))
+
+
 @contextlib.contextmanager
 def running(product, storage, **options):
-    """A healthy server of `product` ("tracehound" or "zipkin") with `storage` ("segment", "mem").
-
-    `options` are further environment variables, by Zipkin's names. The server's output is printed
-    if the block fails.
-    """
+    """A healthy server as of `Instance`, on an empty store; its output is printed if the block fails."""
     directory = Path(tempfile.mkdtemp(prefix="tracehound-external-"))
-    port = free_port()
-    environment = {
-        **os.environ,
-        **listen_locally(port),
-        "STORAGE_TYPE": storage,
-        "STORAGE_PATH": str(directory / "store"),
-        **options,
-    }
-    with open(directory / "output", "wb") as output:
-        process = subprocess.Popen(
-            command(product), env=environment, stdout=output, stderr=subprocess.STDOUT
-        )
+    instance = Instance(product, storage, directory, **options)
     try:
-        base = f"http://127.0.0.1:{port}"
-        await_healthy(process, base)
-        yield Server(base, SETTLE_S[product])
-        require_unharmed(process, directory / "output")
+        instance.start()
+        yield Server(instance.base, SETTLE_S[product])
+        require_unharmed(instance.process, instance.output)
     except BaseException:
-        print(f"--- the last lines of {product} ---")
-        lines = (directory / "output").read_text(errors="replace").splitlines()
-        print("\n".join(lines[-LINES_SHOWN_MAX:]))
+        instance.show_output()
         raise
     finally:
-        stop(process)
+        instance.stop()
         shutil.rmtree(directory)
 
 

@@ -37,8 +37,8 @@ impl Query {
     /// `/dependencies`; answers whether or not search is disabled.
     pub(crate) async fn dependencies(&self, params: &Params<'_>) -> Result<Answer, Failure> {
         let query = params::dependency_query(params, &self.config)?;
-        let links = self.source.dependencies(query).await?;
-        let links: Vec<LinkJson<'_>> = links.iter().map(LinkJson::from).collect();
-        Ok(Answer::json(&links))
+        let found = self.source.dependencies(query).await?;
+        let links: Vec<LinkJson<'_>> = found.links.iter().map(LinkJson::from).collect();
+        Ok(Answer::json(&links).with_completeness(found.completeness))
     }
 }

@@ -7,7 +7,7 @@
 use std::future::Future;
 use std::pin::Pin;
 
-use model::{Span, SpanBatch, TraceId};
+use model::{DependencyLink, Span, SpanBatch, TraceId};
 
 mod capabilities;
 #[cfg(feature = "contract")]
@@ -79,8 +79,9 @@ pub trait SpanSource: Send + Sync {
 
     /// Links of the traces whose timestamp ([`model::trace_timestamp`]) lies in the window, by
     /// [`model::DependencyLinker`] on spans grouped by the low 64 bits of their trace identifier. MUST count a
-    /// span once however often it was stored. MUST NOT depend on `search_enabled`.
-    fn dependencies(&self, query: DependencyQuery) -> BoxFuture<'_, Result<Vec<model::DependencyLink>>>;
+    /// span once however often it was stored. A trace that cannot be counted MAY be left out whole, and MUST be told
+    /// then. MUST NOT depend on `search_enabled`.
+    fn dependencies(&self, query: DependencyQuery) -> BoxFuture<'_, Result<Dependencies>>;
 
     /// Whether everything this store ever acknowledged, and did not drop by its retention, can be read now: what
     /// goes with an answer that does not tell itself. MUST be cheap, and MUST know of damage that an earlier answer
@@ -100,5 +101,14 @@ pub struct Found {
     /// In the query's order, at most its limit.
     pub traces: Vec<Vec<Span>>,
     /// Whether everything stored in the window was considered.
+    pub completeness: Completeness,
+}
+
+/// Who calls whom in a window.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Dependencies {
+    /// In no particular order; a pair of services is there once.
+    pub links: Vec<DependencyLink>,
+    /// Whether every trace of the window was counted.
     pub completeness: Completeness,
 }

@@ -132,11 +132,10 @@ async fn a_partial_answer_says_so_in_a_header_that_is_always_legal() {
         (&long, format!("partial; reason=\"{}\"", "x".repeat(256))),
     ];
     for (reason, expected) in cases {
-        let completeness = Completeness::Partial(reason.to_owned());
         let router = router(
             config(),
             Arc::new(Fake {
-                completeness,
+                store_completeness: Completeness::Partial(reason.to_owned()),
                 ..Fake::default()
             }),
         );
@@ -157,6 +156,28 @@ async fn a_partial_answer_says_so_in_a_header_that_is_always_legal() {
             );
         }
     }
+}
+
+#[tokio::test]
+async fn what_an_answer_says_of_itself_is_told() {
+    let router = router(
+        config(),
+        Arc::new(Fake {
+            completeness: Completeness::Partial("a trace is too large".to_owned()),
+            ..Fake::default()
+        }),
+    );
+    for uri in [
+        "/api/v2/traces",
+        "/api/v2/traceSummaries",
+        "/api/v2/dependencies?endTs=1",
+    ] {
+        let reply = get(&router, uri).await;
+        let expected = "partial; reason=\"a trace is too large\"";
+        assert_eq!(reply.header("tracehound-completeness"), expected, "{uri}");
+    }
+    let reply = get(&router, "/api/v2/services").await;
+    assert_eq!(reply.header("tracehound-completeness"), "complete");
 }
 
 #[tokio::test]

@@ -2,17 +2,20 @@
 
 use std::time::Duration;
 
-use model::{DependencyLink, Span, SpanId, TraceId};
+use model::{Span, SpanId, TraceId};
 use storage::{
-    BoxFuture, Capabilities, Completeness, DependencyQuery, Found, Result, SpanSource, StorageError,
-    TraceQuery,
+    BoxFuture, Capabilities, Completeness, Dependencies, DependencyQuery, Found, Result, SpanSource,
+    StorageError, TraceQuery,
 };
 
 /// See the head of this file. The default answers at once that there is nothing.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Fake {
     pub(crate) traces: Vec<Vec<Span>>,
+    /// Of answers that tell it themselves.
     pub(crate) completeness: Completeness,
+    /// Of the store as a whole.
+    pub(crate) store_completeness: Completeness,
     pub(crate) delay: Duration,
     pub(crate) failure: Option<StorageError>,
     pub(crate) capabilities: Capabilities,
@@ -71,12 +74,15 @@ impl SpanSource for Fake {
         self.answer(Vec::new())
     }
 
-    fn dependencies(&self, _: DependencyQuery) -> BoxFuture<'_, Result<Vec<DependencyLink>>> {
-        self.answer(Vec::new())
+    fn dependencies(&self, _: DependencyQuery) -> BoxFuture<'_, Result<Dependencies>> {
+        self.answer(Dependencies {
+            links: Vec::new(),
+            completeness: self.completeness.clone(),
+        })
     }
 
     fn completeness(&self) -> Completeness {
-        self.completeness.clone()
+        self.store_completeness.clone()
     }
 
     fn capabilities(&self) -> Capabilities {

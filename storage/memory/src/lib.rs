@@ -33,8 +33,8 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use model::{DependencyLink, DependencyLinker, Span, SpanBatch, TraceId};
 use parking_lot::{Mutex, RwLock};
 use storage::{
-    BoxFuture, Capabilities, Completeness, DependencyQuery, Found, Result, SpanSink, SpanSource,
-    StoreOptions, TraceQuery,
+    BoxFuture, Capabilities, Completeness, Dependencies, DependencyQuery, Found, Result, SpanSink,
+    SpanSource, StoreOptions, TraceQuery,
 };
 
 use crate::autocomplete::Autocomplete;
@@ -252,8 +252,13 @@ impl SpanSource for MemoryStore {
         Box::pin(async move { Ok(self.autocomplete.values(key)) })
     }
 
-    fn dependencies(&self, query: DependencyQuery) -> BoxFuture<'_, Result<Vec<DependencyLink>>> {
-        Box::pin(async move { Ok(self.link(query).await) })
+    fn dependencies(&self, query: DependencyQuery) -> BoxFuture<'_, Result<Dependencies>> {
+        Box::pin(async move {
+            Ok(Dependencies {
+                links: self.link(query).await,
+                completeness: Completeness::Complete,
+            })
+        })
     }
 
     fn completeness(&self) -> Completeness {

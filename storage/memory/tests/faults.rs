@@ -5,11 +5,11 @@
 use std::collections::{BTreeMap, BTreeSet, HashSet};
 use std::sync::{Arc, Mutex};
 
-use model::{DependencyLink, Span, SpanBatch, TraceId};
+use model::{Span, SpanBatch, TraceId};
 use storage::contract::{Stores, check_case};
 use storage::{
-    BoxFuture, Capabilities, Completeness, DependencyQuery, Found, Order, Result, SpanSink, SpanSource,
-    StoreOptions, TraceQuery, TraceQueryBuilder,
+    BoxFuture, Capabilities, Completeness, Dependencies, DependencyQuery, Found, Order, Result, SpanSink,
+    SpanSource, StoreOptions, TraceQuery, TraceQueryBuilder,
 };
 use storage_memory::{MemoryConfig, MemoryStore};
 
@@ -50,6 +50,7 @@ enum Fault {
     NamesOfRemotes,
     LinksOfAllTime,
     LinksTwice,
+    LinksInPart,
 }
 
 struct Faulty {
@@ -253,7 +254,7 @@ impl SpanSource for Faulty {
         self.store.autocomplete_values(key)
     }
 
-    fn dependencies(&self, query: DependencyQuery) -> BoxFuture<'_, Result<Vec<DependencyLink>>> {
+    fn dependencies(&self, query: DependencyQuery) -> BoxFuture<'_, Result<Dependencies>> {
         Box::pin(async move {
             let all = DependencyQuery::new(i64::MAX, i64::MAX).unwrap();
             let query = if matches!(self.fault, Fault::LinksOfAllTime) {
@@ -261,11 +262,14 @@ impl SpanSource for Faulty {
             } else {
                 query
             };
-            let mut links = self.store.dependencies(query).await?;
+            let mut found = self.store.dependencies(query).await?;
             if matches!(self.fault, Fault::LinksTwice) {
-                links.extend(links.clone());
+                found.links.extend(found.links.clone());
             }
-            Ok(links)
+            if matches!(self.fault, Fault::LinksInPart) {
+                found.completeness = Completeness::Partial("left out".to_owned());
+            }
+            Ok(found)
         })
     }
 
@@ -282,7 +286,7 @@ impl SpanSource for Faulty {
     }
 }
 
-const FOUND_OUT_BY: [(Fault, &str); 29] = [
+const FOUND_OUT_BY: [(Fault, &str); 30] = [
     (
         Fault::AlwaysStrict,
         "strict_trace_id_false/get_traces_128_bit_trace_id_mixed",
@@ -372,6 +376,7 @@ const FOUND_OUT_BY: [(Fault, &str); 29] = [
     ),
     (Fault::LinksOfAllTime, "dependencies/lookback_after_data"),
     (Fault::LinksTwice, "dependencies/replay_overwrites"),
+    (Fault::LinksInPart, "dependencies/get_dependencies"),
 ];
 
 #[tokio::test]

@@ -246,7 +246,7 @@ async fn assert_equal(model: &Model, store: &MemoryStore, queries: &[TraceQueryB
         let found = store.search(&query).await.unwrap();
         assert_found(model, &query, &found.traces);
         let window = DependencyQuery::new(builder.end_ts, builder.lookback).unwrap();
-        let mut links = store.dependencies(window).await.unwrap();
+        let mut links = store.dependencies(window).await.unwrap().links;
         links.sort();
         assert_eq!(links, model.links(window));
     }

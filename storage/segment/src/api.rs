@@ -7,10 +7,10 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use model::{DependencyLink, Span, SpanBatch, TraceId};
+use model::{Span, SpanBatch, TraceId};
 use storage::{
-    BoxFuture, Capabilities, Completeness, DependencyQuery, Found, Result, SpanSink, SpanSource,
-    StorageError, TraceQuery,
+    BoxFuture, Capabilities, Completeness, Dependencies, DependencyQuery, Found, Result, SpanSink,
+    SpanSource, StorageError, TraceQuery,
 };
 use storage_journal::{Disk, JournalStats, RealDisk};
 
@@ -273,7 +273,7 @@ impl SpanSource for SegmentStore {
         })
     }
 
-    fn dependencies(&self, query: DependencyQuery) -> BoxFuture<'_, Result<Vec<DependencyLink>>> {
+    fn dependencies(&self, query: DependencyQuery) -> BoxFuture<'_, Result<Dependencies>> {
         self.read(move |_, reading, cancelled| dependencies::dependencies(reading, query.window(), cancelled))
     }
 

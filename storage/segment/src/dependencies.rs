@@ -7,8 +7,8 @@
 use std::collections::HashSet;
 use std::sync::atomic::AtomicBool;
 
-use model::{DependencyLink, LinkCounts, Span};
-use storage::StorageError;
+use model::{LinkCounts, Span};
+use storage::{Dependencies, StorageError};
 
 use crate::reader::SegmentReader;
 use crate::rollup::{MINUTE, links_of};
@@ -16,12 +16,12 @@ use crate::search::check;
 use crate::view::{Reading, sort_distinct};
 
 /// The links of the traces whose timestamp lies in `window` (microseconds, inclusive). `cancelled` is looked at
-/// between traces.
+/// between traces. A trace of too many spans is left out, and told.
 pub(crate) fn dependencies(
     reading: &mut Reading<'_>,
     window: (u64, u64),
     cancelled: &AtomicBool,
-) -> Result<Vec<DependencyLink>, StorageError> {
+) -> Result<Dependencies, StorageError> {
     // The head goes on growing. A trace is looked for in it first, and asked afterwards whether it is split: so one
     // that gets another span meanwhile is either taken out of its segment's rollup and read whole, or neither.
     let mut whole = HashSet::new();
@@ -58,7 +58,10 @@ pub(crate) fn dependencies(
             counts.add_all(&links_of(&spans));
         }
     }
-    Ok(counts.links())
+    Ok(Dependencies {
+        links: counts.links(),
+        completeness: reading.completeness(),
+    })
 }
 
 struct Question<'q> {

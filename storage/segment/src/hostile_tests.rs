@@ -4,8 +4,8 @@
 use std::collections::BTreeSet;
 use std::sync::atomic::AtomicBool;
 
-use model::{DependencyLink, Kind, Span, TraceId};
-use storage::{Completeness, Order, StorageError, TraceQuery, TraceQueryBuilder};
+use model::{Kind, Span, TraceId};
+use storage::{Completeness, Dependencies, Order, StorageError, TraceQuery, TraceQueryBuilder};
 
 use crate::compact::compact;
 use crate::config::Limits;
@@ -59,7 +59,7 @@ fn find(store: &Store, query: TraceQueryBuilder) -> storage::Found {
     search::search(&mut reading, &in_window(query), true, &AtomicBool::new(false)).unwrap()
 }
 
-fn links(store: &Store) -> Vec<DependencyLink> {
+fn links(store: &Store) -> Dependencies {
     let view = store.view();
     let mut reading = Reading::new(&view, store.limits.trace_spans_max);
     dependencies::dependencies(
@@ -112,7 +112,11 @@ fn check_calls(store: &Store, count: u64) {
         assert!(found.traces == [&expected[..]], "by {order:?}");
         assert_eq!(found.completeness, Completeness::Complete);
     }
-    assert_eq!(links(store), links_of(&expected).links());
+    let whole = Dependencies {
+        links: links_of(&expected).links(),
+        completeness: Completeness::Complete,
+    };
+    assert_eq!(links(store), whole);
 }
 
 #[test]
@@ -210,6 +214,9 @@ fn a_trace_that_never_ends_is_refused_by_itself_and_told() {
         let found = find(&store, TraceQueryBuilder::default());
         assert_eq!(found.traces, [spans_of(&store, 2)]);
         assert!(matches!(found.completeness, Completeness::Partial(reason) if reason.contains("101 spans")));
+        let calls = links(&store);
+        assert_eq!(calls.links, [], "in part, calls would be counted of nothing");
+        assert!(matches!(calls.completeness, Completeness::Partial(reason) if reason.contains("101 spans")));
         seal_everything(&store);
     }
 }

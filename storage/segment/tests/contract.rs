@@ -2,11 +2,11 @@
 
 use std::sync::Arc;
 
-use model::{DependencyLink, Span, SpanBatch, TraceId};
+use model::{Span, SpanBatch, TraceId};
 use storage::contract::{self, Store, Stores};
 use storage::{
-    BoxFuture, Capabilities, Completeness, DependencyQuery, Found, Result, SpanSink, SpanSource,
-    StoreOptions, TraceQuery,
+    BoxFuture, Capabilities, Completeness, Dependencies, DependencyQuery, Found, Result, SpanSink,
+    SpanSource, StoreOptions, TraceQuery,
 };
 use storage_segment::SegmentStore;
 
@@ -78,7 +78,7 @@ impl SpanSource for Sealed {
         self.store.autocomplete_values(key)
     }
 
-    fn dependencies(&self, query: DependencyQuery) -> BoxFuture<'_, Result<Vec<DependencyLink>>> {
+    fn dependencies(&self, query: DependencyQuery) -> BoxFuture<'_, Result<Dependencies>> {
         self.store.dependencies(query)
     }
 

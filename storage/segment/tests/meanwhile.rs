@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use model::{Endpoint, Kind, Span, SpanBatch, SpanId, TraceId};
 use parking_lot::Mutex;
-use storage::{DependencyQuery, SpanSink, SpanSource, StoreOptions};
+use storage::{Dependencies, DependencyQuery, SpanSink, SpanSource, StoreOptions};
 use storage_segment::SegmentStore;
 
 #[path = "support/watched_disk.rs"]
@@ -73,11 +73,11 @@ async fn a_trace_that_goes_on_while_dependencies_are_counted_counts_once() {
         arrived.expect("room");
     }));
     let query = DependencyQuery::new(START as i64 + 60_000, 120_000).expect("a valid query");
-    let links = store.dependencies(query).await.expect("links");
+    let Dependencies { links, .. } = store.dependencies(query).await.expect("links");
     assert!(on_read.lock().is_none(), "nothing arrived meanwhile");
     assert_eq!(store.stats().head_spans, 1);
     let calls: Vec<u64> = links.iter().map(|link| link.call_count).collect();
     assert_eq!(calls, [3]);
-    let links = store.dependencies(query).await.expect("links");
+    let Dependencies { links, .. } = store.dependencies(query).await.expect("links");
     assert_eq!(links[0].call_count, 3, "asked again");
 }

@@ -6,7 +6,9 @@ use std::sync::Arc;
 
 use model::{Annotation, DependencyLink, Endpoint, Kind, Span, SpanBatch, SpanId, TraceId};
 use proptest::prelude::*;
-use storage::{DependencyQuery, Order, SpanSink, SpanSource, StoreOptions, TraceQuery, TraceQueryBuilder};
+use storage::{
+    Completeness, DependencyQuery, Order, SpanSink, SpanSource, StoreOptions, TraceQuery, TraceQueryBuilder,
+};
 use storage_segment::SegmentStore;
 use tokio::runtime::Runtime;
 
@@ -212,7 +214,9 @@ fn run(steps: Vec<Step>, options: StoreOptions) {
             }
             Step::Dependencies(end_ts, lookback) => {
                 let query = DependencyQuery::new(end_ts, lookback).expect("a valid query");
-                let mut links = runtime.block_on(store.dependencies(query)).expect("links");
+                let found = runtime.block_on(store.dependencies(query)).expect("links");
+                assert_eq!(found.completeness, Completeness::Complete);
+                let mut links = found.links;
                 links.sort();
                 assert_eq!(links, definition.dependencies(query), "in {query:?}");
             }

@@ -9,7 +9,8 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 use model::{Kind, Span, SpanBatch, SpanId, TraceId};
 use parking_lot::Mutex;
 use storage::{
-    DependencyQuery, Order, SpanSink, SpanSource, StorageError, StoreOptions, TraceQuery, TraceQueryBuilder,
+    Dependencies, DependencyQuery, Order, SpanSink, SpanSource, StorageError, StoreOptions, TraceQuery,
+    TraceQueryBuilder,
 };
 use storage_segment::{SegmentConfig, SegmentStore};
 
@@ -154,7 +155,7 @@ async fn check_search(store: &SegmentStore, trace: u64, acknowledged: &BTreeSet<
 async fn check_dependencies(store: &SegmentStore, book: &Book) {
     let least = book.seen.load(Ordering::SeqCst);
     let query = DependencyQuery::new(now_ms() as i64 + 60_000, 3_600_000).expect("a valid query");
-    let links = store.dependencies(query).await.expect("links");
+    let Dependencies { links, .. } = store.dependencies(query).await.expect("links");
     let most = book.begun.load(Ordering::SeqCst);
     let calls = links.first().map_or(0, |link| link.call_count);
     assert!(

@@ -6,7 +6,7 @@ use model::{DependencyLink, Span, SpanBatch, TraceId};
 
 use super::fixtures::sorted;
 use super::{Reopen, Store, Stores};
-use crate::{DependencyQuery, TraceQueryBuilder};
+use crate::{Completeness, DependencyQuery, TraceQueryBuilder};
 
 /// A fresh store, or one that was reopened.
 pub(super) struct Subject {
@@ -121,13 +121,15 @@ impl Subject {
         values.unwrap_or_else(|error| panic!("autocomplete values: {error}"))
     }
 
-    /// The links of a window that ends at `end_ts`, both in milliseconds; sorted.
+    /// The links of a window that ends at `end_ts`, both in milliseconds; sorted. No case leaves a reason to leave out
+    /// a trace.
     pub(super) async fn links(&self, end_ts: u64, lookback: u64) -> Vec<DependencyLink> {
         let query = DependencyQuery::new(end_ts as i64, lookback as i64)
             .unwrap_or_else(|error| panic!("a case asks a wrong question: {error}"));
-        let links = self.store.dependencies(query).await;
-        let mut links = links.unwrap_or_else(|error| panic!("dependencies: {error}"));
-        links.sort();
-        links
+        let found = self.store.dependencies(query).await;
+        let mut found = found.unwrap_or_else(|error| panic!("dependencies: {error}"));
+        assert_eq!(found.completeness, Completeness::Complete, "dependencies");
+        found.links.sort();
+        found.links
     }
 }

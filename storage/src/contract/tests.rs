@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use model::{Span, SpanBatch, TraceId};
 
 use super::*;
-use crate::{Completeness, DependencyQuery, Found, TraceQuery};
+use crate::{Completeness, Dependencies, DependencyQuery, Found, TraceQuery};
 
 /// How many of Zipkin's 85 cases are in which group, and its class of its kit.
 const KIT: [(&str, &[&str], usize); 9] = [
@@ -96,7 +96,7 @@ impl SpanSource for Forgetful {
         nothing()
     }
 
-    fn dependencies(&self, _: DependencyQuery) -> BoxFuture<'_, crate::Result<Vec<model::DependencyLink>>> {
+    fn dependencies(&self, _: DependencyQuery) -> BoxFuture<'_, crate::Result<Dependencies>> {
         nothing()
     }
 

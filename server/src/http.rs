@@ -5,6 +5,7 @@
 //! ```
 
 mod cors;
+mod listen;
 mod metrics;
 mod operations;
 mod process;
@@ -27,9 +28,10 @@ use tower_http::compression::predicate::{Predicate, SizeAbove};
 
 use crate::config::AllowedOrigins;
 
+pub(crate) use listen::listen;
 pub(crate) use metrics::{Figure, FigureKind, FigureSource, Metrics};
-pub(crate) use operations::{Component, Operations};
-pub(crate) use serve::{ServeLimits, serve};
+pub(crate) use operations::{Component, Health, HealthCheck, Operations};
+pub(crate) use serve::{Port, ServeLimits, serve};
 
 /// Shorter answers are not worth compressing (`zipkin.md` 2.7).
 const COMPRESSED_BYTES_MIN: u64 = 2048;
@@ -110,7 +112,9 @@ fn answer_panic(panic: Box<dyn Any + Send>) -> Response {
 mod tests {
     use axum::body::Body;
     use axum::routing::get;
+    use collector::{Collector, Limits, Sampler};
     use http_body_util::BodyExt;
+    use storage_memory::{MemoryConfig, MemoryStore};
     use tower::ServiceExt;
 
     use super::*;
@@ -137,10 +141,16 @@ mod tests {
                 "/image",
                 get(|| async { ([(CONTENT_TYPE, "image/png")], "x".repeat(4096)) }),
             );
-        let metrics = Arc::new(Metrics::new(None, Arc::new(Vec::new)));
+        let store = Arc::new(MemoryStore::new(MemoryConfig::default()));
+        let collector = Arc::new(Collector::new(
+            store,
+            Sampler::new(1.0).unwrap(),
+            Limits::default(),
+        ));
+        let metrics = Arc::new(Metrics::new(Arc::clone(&collector), Vec::new()));
         let operations = Operations {
             components: Vec::new(),
-            collector: None,
+            collector,
         };
         let application = application([part], operations, metrics, origins);
         let response = application

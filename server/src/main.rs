@@ -5,6 +5,7 @@
 
 mod config;
 mod http;
+mod intake;
 mod lock;
 mod shutdown;
 mod store;

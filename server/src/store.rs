@@ -10,7 +10,7 @@ use storage_segment::{Clock, Retention, SegmentStore, StoreStats};
 
 use crate::config::SegmentConfig;
 use crate::http::FigureKind::{Counter, Gauge};
-use crate::http::{Figure, FigureKind, FigureSource};
+use crate::http::{Component, Figure, FigureKind, FigureSource, Health};
 use crate::lock::DirectoryLock;
 
 /// An open store.
@@ -29,6 +29,24 @@ pub(crate) struct Store {
 type CloseStore = Box<dyn FnOnce() -> BoxFuture<'static, Result<(), StorageError>> + Send>;
 
 impl Store {
+    /// As `/health` shows it.
+    pub(crate) fn component(&self) -> Component {
+        let source = Arc::clone(&self.source);
+        let health = move || -> BoxFuture<'static, Health> {
+            let source = Arc::clone(&source);
+            Box::pin(async move {
+                Health {
+                    error: source.health().await.err().map(|error| error.to_string()),
+                    ..Health::default()
+                }
+            })
+        };
+        Component {
+            name: self.name.to_owned(),
+            health: Arc::new(health),
+        }
+    }
+
     /// Writes down what only memory has, if the store keeps anything.
     ///
     /// # Errors
@@ -48,6 +66,7 @@ pub(crate) fn memory(options: StoreOptions, spans_max: usize) -> Store {
             name: "tracehound_memory_spans",
             help: "Spans in memory",
             kind: Gauge,
+            labels: Vec::new(),
             value,
         }]
     };
@@ -159,6 +178,7 @@ fn segment_figures(stats: &StoreStats) -> Vec<Figure> {
             name,
             help,
             kind,
+            labels: Vec::new(),
             value: value(stats),
         })
         .collect()

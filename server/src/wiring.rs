@@ -1,6 +1,5 @@
 //! Which parts there are and how they hang together: one function a part.
 
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::sync::Arc;
 use std::time::{SystemTime, UNIX_EPOCH};
 
@@ -8,37 +7,35 @@ use anyhow::Context;
 use axum::Router;
 use collector::Collector;
 use storage::StoreOptions;
-use tokio::net::{TcpListener, TcpSocket};
 
 use crate::config::{Config, QueryConfig, StorageConfig, StorageKind};
-use crate::http::{self, Component, Metrics, Operations, ServeLimits};
+use crate::http::{self, Metrics, Operations, Port, ServeLimits};
+use crate::intake::Intakes;
 use crate::shutdown;
 use crate::store::{self, Store};
-
-/// Connections that wait to be accepted, as the kernel allows.
-const BACKLOG: u32 = 1024;
 
 /// Runs the server until it is asked to stop.
 pub(crate) async fn run(config: Config) -> anyhow::Result<()> {
     warn_of_ignored(&config.ignored);
     let stop = shutdown::requested().context("cannot listen for signals")?;
     let store = open_store(config.storage.clone(), &config.query.version_tags)?;
-    let collector = collector(&config, &store);
-    let application = application(&config, &store, collector);
-    let listener = listen(config.server.listen, config.server.port)?;
-    let address = listener
-        .local_addr()
-        .context("cannot tell the address listened on")?;
-    tracing::info!(%address, storage = store.name, "ready");
+    let collector = Arc::new(Collector::new(
+        Arc::clone(&store.sink),
+        config.collector.sampler,
+        config.collector.limits,
+    ));
+    let intakes = Intakes::start(&config, &collector)?;
+    let ports = ports(&config, &store, &collector, &intakes)?;
     let limits = ServeLimits {
         connections_max: config.server.connections_max,
         head_timeout: config.server.head_timeout,
         answer_timeout: config.server.answer_timeout,
         drain_timeout: config.server.drain_timeout,
     };
-    if !http::serve(listener, application, limits, stop).await {
+    if !http::serve(ports, limits, stop).await {
         tracing::warn!("some requests were not finished in time and are given up");
     }
+    intakes.stop(config.server.drain_timeout).await;
     store.close().await.context("cannot close the store")?;
     tracing::info!("stopped");
     Ok(())
@@ -61,27 +58,37 @@ fn open_store(config: StorageConfig, version_tags: &[String]) -> anyhow::Result<
     }
 }
 
-/// `None` where spans are not accepted.
-fn collector(config: &Config, store: &Store) -> Option<Arc<Collector>> {
-    let config = &config.collector;
-    let sink = Arc::clone(&store.sink);
-    config
-        .http_enabled
-        .then(|| Arc::new(Collector::new(sink, config.sampler, config.limits)))
+/// The one port, and those that were asked for beside it.
+fn ports(
+    config: &Config,
+    store: &Store,
+    collector: &Arc<Collector>,
+    intakes: &Intakes,
+) -> anyhow::Result<Vec<Port>> {
+    let listener = http::listen(config.server.listen, config.server.port)?;
+    let address = listener
+        .local_addr()
+        .context("cannot tell the address listened on")?;
+    let application = application(config, store, collector, intakes);
+    tracing::info!(%address, storage = store.name, "ready");
+    Ok(vec![Port {
+        listener,
+        application,
+    }])
 }
 
-fn application(config: &Config, store: &Store, collector: Option<Arc<Collector>>) -> Router {
-    let metrics = Arc::new(Metrics::new(collector.clone(), Arc::clone(&store.figures)));
-    let component = Component {
-        name: store.name,
-        source: Arc::clone(&store.source),
-    };
+fn application(config: &Config, store: &Store, collector: &Arc<Collector>, intakes: &Intakes) -> Router {
+    let figures = std::iter::once(Arc::clone(&store.figures)).chain(intakes.figures());
+    let metrics = Arc::new(Metrics::new(Arc::clone(collector), figures.collect()));
     let operations = Operations {
-        components: vec![component],
-        collector: collector.clone(),
+        components: std::iter::once(store.component())
+            .chain(intakes.components())
+            .collect(),
+        collector: Arc::clone(collector),
     };
+    let spans_over_http = || collector::http::router(Arc::clone(collector));
     let parts = [
-        collector.map(collector::http::router),
+        config.collector.http_enabled.then(spans_over_http),
         config
             .query
             .enabled
@@ -110,29 +117,4 @@ fn now_ms() -> u64 {
     SystemTime::now()
         .duration_since(UNIX_EPOCH)
         .map_or(0, |since| since.as_millis() as u64)
-}
-
-/// Without an address: IPv6 and IPv4 in one socket, or IPv4 alone where the machine has no IPv6.
-fn listen(address: Option<IpAddr>, port: u16) -> anyhow::Result<TcpListener> {
-    let all: [IpAddr; 2] = [Ipv6Addr::UNSPECIFIED.into(), Ipv4Addr::UNSPECIFIED.into()];
-    let (address, bound) = match address {
-        Some(address) => (address, bind(address, port)),
-        None => bind(all[0], port).map_or_else(|_| (all[1], bind(all[1], port)), |bound| (all[0], Ok(bound))),
-    };
-    bound.with_context(|| {
-        let address = SocketAddr::new(address, port);
-        format!("cannot listen on {address}: is another server using it? LISTEN and QUERY_PORT choose")
-    })
-}
-
-fn bind(address: IpAddr, port: u16) -> std::io::Result<TcpListener> {
-    let socket = if address.is_ipv6() {
-        TcpSocket::new_v6()?
-    } else {
-        TcpSocket::new_v4()?
-    };
-    // A server that was just stopped leaves connections behind that must not keep the next from starting.
-    socket.set_reuseaddr(true)?;
-    socket.bind(SocketAddr::new(address, port))?;
-    socket.listen(BACKLOG)
 }

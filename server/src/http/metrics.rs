@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use collector::{Collector, Reason, Snapshot, Transport};
 use prometheus_client::collector::Collector as Scraped;
-use prometheus_client::encoding::{DescriptorEncoder, EncodeLabelSet, EncodeMetric, text};
+use prometheus_client::encoding::{DescriptorEncoder, EncodeLabelSet, EncodeMetric, MetricEncoder, text};
 use prometheus_client::metrics::MetricType;
 use prometheus_client::metrics::counter::ConstCounter;
 use prometheus_client::metrics::family::Family;
@@ -22,13 +22,15 @@ const REQUEST_BUCKETS: [f64; 14] = [
     0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0,
 ];
 
-/// A number that a store tells about itself.
+/// A number that a part tells about itself. Those of one name follow each other, each with other labels.
 #[derive(Clone, Debug)]
 pub(crate) struct Figure {
     /// Begins with `tracehound_`.
     pub(crate) name: &'static str,
     pub(crate) help: &'static str,
     pub(crate) kind: FigureKind,
+    /// Of a bounded number of values each.
+    pub(crate) labels: Vec<(&'static str, String)>,
     pub(crate) value: f64,
 }
 
@@ -41,7 +43,7 @@ pub(crate) enum FigureKind {
     Counter,
 }
 
-/// Asks a store for its numbers, at every scrape.
+/// Asks a part for its numbers, at every scrape.
 pub(crate) type FigureSource = Arc<dyn Fn() -> Vec<Figure> + Send + Sync>;
 
 /// Everything that is counted, ready to be written.
@@ -59,15 +61,15 @@ struct RequestLabels {
 }
 
 impl Metrics {
-    /// Of a collector, if spans are collected, and of a store.
-    pub(crate) fn new(collector: Option<Arc<Collector>>, store: FigureSource) -> Self {
+    /// Of a collector and of parts that tell their own numbers.
+    pub(crate) fn new(collector: Arc<Collector>, parts: Vec<FigureSource>) -> Self {
         let mut registry = Registry::default();
         let requests: Family<RequestLabels, Histogram, fn() -> Histogram> =
             Family::new_with_constructor(|| Histogram::new(REQUEST_BUCKETS));
         let help = "Requests answered, and how long the answers took to begin";
         registry.register_with_unit("http_server_requests", help, Unit::Seconds, requests.clone());
         registry.register_collector(Box::new(CollectorMetrics { collector }));
-        registry.register_collector(Box::new(StoreMetrics { store }));
+        registry.register_collector(Box::new(PartMetrics { parts }));
         registry.register_collector(Box::new(ProcessMetrics::default()));
         Self { registry, requests }
     }
@@ -88,7 +90,7 @@ impl Metrics {
 
 /// The collector's counts, read when they are asked for.
 struct CollectorMetrics {
-    collector: Option<Arc<Collector>>,
+    collector: Arc<Collector>,
 }
 
 impl fmt::Debug for CollectorMetrics {
@@ -137,15 +139,10 @@ const GAUGES: [Row; 2] = [
 
 impl CollectorMetrics {
     fn snapshots(&self) -> Vec<(Transport, Snapshot)> {
-        let snapshot = |transport| {
-            self.collector
-                .as_deref()
-                .map(|collector| collector.metrics().snapshot(transport))
-                .unwrap_or_default()
-        };
-        Transport::ALL
-            .iter()
-            .map(|&transport| (transport, snapshot(transport)))
+        let metrics = self.collector.metrics();
+        metrics
+            .shown()
+            .map(|transport| (transport, metrics.snapshot(transport)))
             .collect()
     }
 }
@@ -180,36 +177,51 @@ impl Scraped for CollectorMetrics {
     }
 }
 
-struct StoreMetrics {
-    store: FigureSource,
+struct PartMetrics {
+    parts: Vec<FigureSource>,
 }
 
-impl fmt::Debug for StoreMetrics {
+impl fmt::Debug for PartMetrics {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("StoreMetrics").finish_non_exhaustive()
+        f.debug_struct("PartMetrics").finish_non_exhaustive()
     }
 }
 
-impl Scraped for StoreMetrics {
+impl Scraped for PartMetrics {
     fn encode(&self, mut encoder: DescriptorEncoder<'_>) -> Result<(), fmt::Error> {
-        for Figure {
-            name,
-            help,
-            kind,
-            value,
-        } in (self.store)()
-        {
-            match kind {
-                FigureKind::Gauge => {
-                    let row = encoder.encode_descriptor(name, help, None, MetricType::Gauge)?;
-                    ConstGauge::new(value).encode(row)?;
-                }
-                FigureKind::Counter => {
-                    let row = encoder.encode_descriptor(name, help, None, MetricType::Counter)?;
-                    ConstCounter::new(value).encode(row)?;
-                }
+        for part in &self.parts {
+            for family in part().chunk_by(|figure, next| figure.name == next.name) {
+                encode_family(&mut encoder, family)?;
             }
         }
         Ok(())
+    }
+}
+
+/// Figures of one name.
+fn encode_family(encoder: &mut DescriptorEncoder<'_>, figures: &[Figure]) -> Result<(), fmt::Error> {
+    let Some(first) = figures.first() else {
+        return Ok(());
+    };
+    let kind = match first.kind {
+        FigureKind::Gauge => MetricType::Gauge,
+        FigureKind::Counter => MetricType::Counter,
+    };
+    let mut family = encoder.encode_descriptor(first.name, first.help, None, kind)?;
+    // A figure without labels is the only one of its name; an empty set of labels would be written as one.
+    if first.labels.is_empty() {
+        return encode_value(first, family);
+    }
+    for figure in figures {
+        let labels = figure.labels.as_slice();
+        encode_value(figure, family.encode_family(&labels)?)?;
+    }
+    Ok(())
+}
+
+fn encode_value(figure: &Figure, row: MetricEncoder<'_>) -> Result<(), fmt::Error> {
+    match figure.kind {
+        FigureKind::Gauge => ConstGauge::new(figure.value).encode(row),
+        FigureKind::Counter => ConstCounter::new(figure.value).encode(row),
     }
 }

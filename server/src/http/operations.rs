@@ -7,11 +7,11 @@ use axum::Router;
 use axum::extract::State;
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
-use collector::{Collector, Transport};
+use collector::Collector;
 use http::StatusCode;
 use http::header::CONTENT_TYPE;
 use serde_json::{Map, Value, json};
-use storage::SpanSource;
+use storage::BoxFuture;
 
 use super::metrics::Metrics;
 
@@ -30,16 +30,27 @@ const HEALTH_TIMED_OUT: &str =
 #[derive(Clone)]
 pub(crate) struct Component {
     /// As `/health` shows it.
-    pub(crate) name: &'static str,
-    pub(crate) source: Arc<dyn SpanSource>,
+    pub(crate) name: String,
+    pub(crate) health: HealthCheck,
+}
+
+/// Asks something how it is; asked at every probe, given up after 5 s.
+pub(crate) type HealthCheck = Arc<dyn Fn() -> BoxFuture<'static, Health> + Send + Sync>;
+
+/// How something is.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Health {
+    /// Why it does not work, if it does not.
+    pub(crate) error: Option<String>,
+    /// What an operator wants to see, by name.
+    pub(crate) details: Map<String, Value>,
 }
 
 /// What the operational endpoints tell about.
 #[derive(Clone)]
 pub(crate) struct Operations {
     pub(crate) components: Vec<Component>,
-    /// `None` where spans are not collected; the counts are then zero.
-    pub(crate) collector: Option<Arc<Collector>>,
+    pub(crate) collector: Arc<Collector>,
 }
 
 pub(super) fn router(operations: Operations, metrics: Arc<Metrics>) -> Router {
@@ -63,17 +74,15 @@ async fn health(State(operations): State<Arc<Operations>>, content_type: &'stati
     let mut details = Map::new();
     let mut all_up = true;
     for component in &operations.components {
-        let error = match tokio::time::timeout(HEALTH_TIMEOUT, component.source.health()).await {
-            Ok(Ok(())) => None,
-            Ok(Err(error)) => Some(error.to_string()),
-            Err(_) => Some(HEALTH_TIMED_OUT.to_owned()),
+        let health = match tokio::time::timeout(HEALTH_TIMEOUT, (component.health)()).await {
+            Ok(health) => health,
+            Err(_) => Health {
+                error: Some(HEALTH_TIMED_OUT.to_owned()),
+                ..Health::default()
+            },
         };
-        all_up &= error.is_none();
-        let state = match error {
-            None => json!({"status": "UP"}),
-            Some(error) => json!({"status": "DOWN", "details": {"error": error}}),
-        };
-        details.insert(component.name.to_owned(), state);
+        all_up &= health.error.is_none();
+        details.insert(component.name.clone(), state(health));
     }
     let word = if all_up { "UP" } else { "DOWN" };
     let body = json!({"status": word, "zipkin": {"status": word, "details": details}});
@@ -83,6 +92,19 @@ async fn health(State(operations): State<Arc<Operations>>, content_type: &'stati
         StatusCode::SERVICE_UNAVAILABLE
     };
     (status, [(CONTENT_TYPE, content_type)], format!("{body:#}")).into_response()
+}
+
+fn state(health: Health) -> Value {
+    let Health { error, mut details } = health;
+    let word = if error.is_none() { "UP" } else { "DOWN" };
+    if let Some(error) = error {
+        details.insert("error".to_owned(), error.into());
+    }
+    if details.is_empty() {
+        json!({"status": word})
+    } else {
+        json!({"status": word, "details": details})
+    }
 }
 
 /// The commit is what the build was told, if it was.
@@ -95,12 +117,10 @@ fn info(content_type: &'static str) -> Response {
 /// Exactly Zipkin's keys, seven a transport: scripts read them.
 async fn collector_metrics(State(operations): State<Arc<Operations>>) -> Response {
     let mut body = Map::new();
-    for transport in Transport::ALL {
+    let metrics = operations.collector.metrics();
+    for transport in metrics.shown() {
         let name = transport.name();
-        let collector = operations.collector.as_deref();
-        let counts = collector
-            .map(|collector| collector.metrics().snapshot(transport))
-            .unwrap_or_default();
+        let counts = metrics.snapshot(transport);
         for (counter, value) in [
             ("messages", counts.messages),
             ("bytes", counts.bytes),

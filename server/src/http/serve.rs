@@ -12,6 +12,7 @@ use hyper_util::server::conn::auto;
 use hyper_util::service::TowerToHyperService;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
+use tokio::task::JoinSet;
 use tokio::time::{sleep, timeout};
 
 use super::stream::ImpatientStream;
@@ -48,47 +49,75 @@ pub(crate) struct ServeLimits {
     pub(crate) drain_timeout: Duration,
 }
 
+/// A place that connections come in by, and who answers there.
+#[derive(Debug)]
+pub(crate) struct Port {
+    pub(crate) listener: TcpListener,
+    pub(crate) application: Router,
+}
+
 /// Serves connections until `stop` is done; then takes no more, and returns when those there are have finished
-/// or [`ServeLimits::drain_timeout`] has passed. True if all finished.
-pub(crate) async fn serve(
-    listener: TcpListener,
-    application: Router,
-    limits: ServeLimits,
-    stop: impl Future<Output = ()>,
-) -> bool {
+/// or [`ServeLimits::drain_timeout`] has passed. True if all finished. The limits are those of all ports together.
+pub(crate) async fn serve(ports: Vec<Port>, limits: ServeLimits, stop: impl Future<Output = ()>) -> bool {
     let slots = Arc::new(Semaphore::new(limits.connections_max as usize));
     let (stopping, watcher) = watch::channel(false);
     let builder = Arc::new(connection_builder(limits));
-    let mut stop = pin!(stop);
-    loop {
-        let next = tokio::select! {
-            () = &mut stop => break,
-            next = accept(&listener, &slots) => next,
+    let mut accepting = JoinSet::new();
+    for port in ports {
+        let connections = Connections {
+            builder: Arc::clone(&builder),
+            slots: Arc::clone(&slots),
+            limits,
+            stopping: watcher.clone(),
         };
-        match next {
-            Ok((stream, slot)) => {
-                let connection = Connection {
-                    stream,
-                    builder: Arc::clone(&builder),
-                    slot,
-                };
-                tokio::spawn(connection.serve(application.clone(), limits, watcher.clone()));
-            }
-            Err(error) if is_of_one_connection(&error) => {
-                tracing::debug!(%error, "a connection was gone before it was accepted");
-            }
-            Err(error) => {
-                tracing::warn!(%error, "cannot accept a connection");
-                sleep(ACCEPT_PAUSE).await;
-            }
-        }
+        accepting.spawn(connections.accept_from(port));
     }
-    drop(listener);
+    stop.await;
     stopping.send_replace(true);
+    // Nobody listens when this is done.
+    accepting.join_all().await;
     // All slots are free when all connections are done.
     timeout(limits.drain_timeout, slots.acquire_many(limits.connections_max))
         .await
         .is_ok()
+}
+
+/// What all connections have in common.
+struct Connections {
+    builder: Arc<auto::Builder<TokioExecutor>>,
+    slots: Arc<Semaphore>,
+    limits: ServeLimits,
+    stopping: watch::Receiver<bool>,
+}
+
+impl Connections {
+    /// Starts every connection that comes, until the server stops.
+    async fn accept_from(mut self, port: Port) {
+        loop {
+            let next = tokio::select! {
+                () = stopped(&mut self.stopping) => return,
+                next = accept(&port.listener, &self.slots) => next,
+            };
+            match next {
+                Ok((stream, slot)) => {
+                    let connection = Connection {
+                        stream,
+                        builder: Arc::clone(&self.builder),
+                        slot,
+                    };
+                    let application = port.application.clone();
+                    tokio::spawn(connection.serve(application, self.limits, self.stopping.clone()));
+                }
+                Err(error) if is_of_one_connection(&error) => {
+                    tracing::debug!(%error, "a connection was gone before it was accepted");
+                }
+                Err(error) => {
+                    tracing::warn!(%error, "cannot accept a connection");
+                    sleep(ACCEPT_PAUSE).await;
+                }
+            }
+        }
+    }
 }
 
 fn connection_builder(limits: ServeLimits) -> auto::Builder<TokioExecutor> {

@@ -12,11 +12,13 @@ use model::{DependencyLink, Span, SpanBatch, TraceId};
 mod capabilities;
 #[cfg(feature = "contract")]
 pub mod contract;
+mod duration_histogram;
 mod error;
 mod options;
 mod query;
 
 pub use capabilities::{Capabilities, Completeness};
+pub use duration_histogram::{DurationHistogram, DurationSnapshot};
 pub use error::StorageError;
 pub use options::StoreOptions;
 pub use query::{AnnotationQuery, DependencyQuery, Order, QueryError, TraceQuery, TraceQueryBuilder};

@@ -37,6 +37,7 @@ pub use refusal::{Reason, Refusal};
 pub use sample::{InvalidRate, Sampler};
 
 use admission::Admission;
+use metrics::Tally;
 use scratch::{Scratch, ScratchPool};
 use warnings::Warnings;
 
@@ -141,7 +142,9 @@ impl Collector {
         body: impl ReadBody,
     ) -> Result<Accepted, Refusal> {
         self.metrics.message(transport);
-        let outcome = self.deliver(transport, encoding, body).await;
+        let mut tally = Tally::default();
+        let outcome = self.deliver(encoding, body, &mut tally).await;
+        self.metrics.decoded(transport, &tally);
         if let Err(refusal) = &outcome {
             self.metrics.refused(transport, refusal);
             self.tell(transport, refusal);
@@ -149,11 +152,37 @@ impl Collector {
         outcome
     }
 
-    async fn deliver(
+    /// As [`Collector::accept`], of a message that a broker keeps until it is taken. One that is refused for now
+    /// is not counted: it will be offered again, and is counted when it is taken or refused for good
+    /// ([`Refusal::is_final`]).
+    ///
+    /// # Errors
+    /// As [`Collector::accept`].
+    pub async fn offer(
         &self,
         transport: Transport,
         encoding: Encoding,
         body: impl ReadBody,
+    ) -> Result<Accepted, Refusal> {
+        let mut tally = Tally::default();
+        let outcome = self.deliver(encoding, body, &mut tally).await;
+        if let Err(refusal) = &outcome {
+            self.tell(transport, refusal);
+            if !refusal.is_final() {
+                return outcome;
+            }
+            self.metrics.refused(transport, refusal);
+        }
+        self.metrics.message(transport);
+        self.metrics.decoded(transport, &tally);
+        outcome
+    }
+
+    async fn deliver(
+        &self,
+        encoding: Encoding,
+        body: impl ReadBody,
+        tally: &mut Tally,
     ) -> Result<Accepted, Refusal> {
         let mut in_flight = self.admission.admit()?;
         let body = body.read(&mut in_flight).await?;
@@ -163,14 +192,15 @@ impl Collector {
         let mut scratch = self.scratches.take();
         let decoded = decode(self.limits, encoding, body, &mut in_flight, &mut scratch).await?;
         let batch = &mut scratch.batch;
-        self.metrics.decoded(transport, decoded.bytes, batch.len());
-        self.sample(transport, batch);
+        (tally.bytes, tally.spans) = (decoded.bytes, batch.len());
+        self.sample(batch);
         let spans = batch.len();
+        tally.sampled_out = tally.spans - spans;
         if spans > 0 {
             let stored = self.sink.accept(batch).await;
             stored.map_err(|error| Refusal::Storage { error, spans })?;
         }
-        self.metrics.rejected(transport, decoded.rejected.spans);
+        tally.rejected = decoded.rejected.spans;
         Ok(Accepted {
             rejected: decoded.rejected,
         })
@@ -188,13 +218,10 @@ impl Collector {
         }
     }
 
-    fn sample(&self, transport: Transport, batch: &mut SpanBatch) {
-        if self.sampler.keeps_all() {
-            return;
+    fn sample(&self, batch: &mut SpanBatch) {
+        if !self.sampler.keeps_all() {
+            batch.retain(|span| self.sampler.keeps(span.trace_id(), span.debug()));
         }
-        let received = batch.len();
-        batch.retain(|span| self.sampler.keeps(span.trace_id(), span.debug()));
-        self.metrics.sampled_out(transport, received - batch.len());
     }
 }
 

@@ -87,6 +87,18 @@ struct Counts {
     refused: [AtomicU64; Reason::ALL.len()],
 }
 
+/// What was found in one message, for the counts.
+#[derive(Debug, Default)]
+pub(crate) struct Tally {
+    /// Length of the message, inflated; zero until it is decoded.
+    pub(crate) bytes: usize,
+    /// Spans decoded, before sampling.
+    pub(crate) spans: usize,
+    pub(crate) sampled_out: usize,
+    /// Spans left out and told.
+    pub(crate) rejected: usize,
+}
+
 /// The counts of one transport at one moment.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Snapshot {
@@ -115,21 +127,18 @@ impl Metrics {
         add(&self.of(transport).messages, 1);
     }
 
-    pub(crate) fn decoded(&self, transport: Transport, bytes: usize, spans: usize) {
+    /// Counts what was in one message; nothing where its spans were never known.
+    pub(crate) fn decoded(&self, transport: Transport, tally: &Tally) {
+        if tally.bytes == 0 {
+            return;
+        }
         let counts = self.of(transport);
-        add(&counts.bytes, bytes);
-        add(&counts.spans, spans);
-        counts.message_bytes.store(bytes as u64, Ordering::Relaxed);
-        counts.message_spans.store(spans as u64, Ordering::Relaxed);
-    }
-
-    pub(crate) fn sampled_out(&self, transport: Transport, spans: usize) {
-        add(&self.of(transport).spans_dropped, spans);
-    }
-
-    pub(crate) fn rejected(&self, transport: Transport, spans: usize) {
-        add(&self.of(transport).spans_dropped, spans);
-        add(&self.of(transport).spans_rejected, spans);
+        add(&counts.bytes, tally.bytes);
+        add(&counts.spans, tally.spans);
+        add(&counts.spans_dropped, tally.sampled_out + tally.rejected);
+        add(&counts.spans_rejected, tally.rejected);
+        counts.message_bytes.store(tally.bytes as u64, Ordering::Relaxed);
+        counts.message_spans.store(tally.spans as u64, Ordering::Relaxed);
     }
 
     pub(crate) fn refused(&self, transport: Transport, refusal: &Refusal) {

@@ -98,6 +98,15 @@ impl Refusal {
         }
     }
 
+    /// True where the same message will be refused always: who keeps messages may put this one aside.
+    pub fn is_final(&self) -> bool {
+        match self {
+            Self::Malformed(_) | Self::TooLarge(..) => true,
+            Self::Storage { error, .. } => matches!(error, StorageError::Invalid(_)),
+            Self::TooSlow(_) | Self::Unreadable(_) | Self::Overloaded(..) => false,
+        }
+    }
+
     pub(crate) fn malformed(message: impl Display) -> Self {
         Self::Malformed(message.to_string())
     }

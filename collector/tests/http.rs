@@ -546,3 +546,32 @@ async fn a_transport_is_shown_once_it_is_expected_or_used() {
     empty.await.unwrap();
     assert_eq!(shown(), ["http", "grpc", "otel/http", "kafka"]);
 }
+
+#[tokio::test]
+async fn a_message_offered_again_and_again_is_counted_once() {
+    let fixture = Fixture::unlimited();
+    let list = Encoding {
+        expected: Expected::List,
+        compression: None,
+    };
+    let offer = |body: &'static str| {
+        let collector = Arc::clone(&fixture.collector);
+        async move {
+            collector
+                .offer(Transport::Kafka, list, Bytes::from_static(body.as_bytes()))
+                .await
+        }
+    };
+    let counts = || fixture.collector.metrics().snapshot(Transport::Kafka);
+    *fixture.sink.failure.lock().unwrap() = Some(StorageError::Unavailable("down".to_owned()));
+    for _ in 0..3 {
+        assert!(!offer(TWO_SPANS).await.unwrap_err().is_final());
+    }
+    assert_eq!(counts(), Snapshot::default());
+    *fixture.sink.failure.lock().unwrap() = None;
+    offer(TWO_SPANS).await.unwrap();
+    assert!(offer("not a list").await.unwrap_err().is_final());
+    let counts = counts();
+    assert_eq!((counts.messages, counts.messages_dropped), (2, 1));
+    assert_eq!((counts.spans, counts.spans_dropped), (2, 0));
+}

@@ -8,12 +8,14 @@ use model::{Span, SpanBatch};
 
 mod detect;
 mod error;
+mod jaeger;
 mod json;
 mod json_v1;
 mod json_v2;
 mod message;
 mod proto3;
 mod protobuf;
+pub mod scribe;
 mod thrift;
 mod thrift_v1;
 mod v1;
@@ -58,14 +60,26 @@ impl Format {
 /// # Errors
 /// [`DecodeError`] in Zipkin's words; `batch` is then cleared: a body is taken whole or refused whole.
 pub fn decode(format: Format, body: &[u8], batch: &mut SpanBatch) -> Result<(), DecodeError> {
-    let outcome = match format {
-        _ if batch.text_bytes().saturating_add(body.len()) > BODY_BYTES_MAX => Err(DecodeError::new(
-            format!("More than {BODY_BYTES_MAX} bytes of spans"),
-        )),
-        Format::JsonV2 => json_v2::decode(body, batch),
-        Format::JsonV1 => json_v1::decode(body, batch),
-        Format::Thrift => thrift_v1::decode(body, batch),
-        Format::Proto3 => proto3::decode(body, batch),
+    let read = match format {
+        Format::JsonV2 => json_v2::decode,
+        Format::JsonV1 => json_v1::decode,
+        Format::Thrift => thrift_v1::decode,
+        Format::Proto3 => proto3::decode,
+    };
+    decode_whole(body, batch, read)
+}
+
+/// Reads a body that is not too long, whole or not at all.
+fn decode_whole<T>(
+    body: &[u8],
+    batch: &mut SpanBatch,
+    read: impl FnOnce(&[u8], &mut SpanBatch) -> Result<T, DecodeError>,
+) -> Result<T, DecodeError> {
+    let outcome = if batch.text_bytes().saturating_add(body.len()) > BODY_BYTES_MAX {
+        let message = format!("More than {BODY_BYTES_MAX} bytes of spans");
+        Err(DecodeError::new(message))
+    } else {
+        read(body, batch)
     };
     if outcome.is_err() {
         batch.clear();

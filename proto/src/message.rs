@@ -2,7 +2,7 @@
 
 use model::SpanBatch;
 
-use crate::{DecodeError, Format, decode, decode_thrift_span, detect};
+use crate::{DecodeError, Format, decode, decode_thrift_span, decode_whole, detect, jaeger, scribe};
 
 /// How one message is written.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -11,6 +11,12 @@ pub enum Wire {
     List(Format),
     /// One v1 span of Zipkin's, thrift's TBinaryProtocol: what Scribe and the first Kafka senders sent.
     ThriftSpan,
+    /// The entries of one call of Scribe's `Log`, as [`scribe::Call::entries`] gives them.
+    ScribeEntries,
+    /// Jaeger's `Batch` of `jaeger.thrift`, thrift's TBinaryProtocol.
+    JaegerThrift,
+    /// Jaeger's `jaeger.api_v2.PostSpansRequest`.
+    JaegerProto,
 }
 
 /// What a message left out. Only formats whose answer can say so leave anything out: everything else is taken
@@ -31,6 +37,9 @@ pub fn decode_message(wire: Wire, body: &[u8], batch: &mut SpanBatch) -> Result<
     match wire {
         Wire::List(format) => decode(format, body, batch)?,
         Wire::ThriftSpan => decode_thrift_span(body, batch)?,
+        Wire::ScribeEntries => decode_whole(body, batch, scribe::decode_entries)?,
+        Wire::JaegerThrift => decode_whole(body, batch, jaeger::decode_thrift)?,
+        Wire::JaegerProto => decode_whole(body, batch, jaeger::decode_proto3)?,
     }
     Ok(Rejected::default())
 }

@@ -42,6 +42,11 @@ impl<'a> Cursor<'a> {
         Self { rest: body }
     }
 
+    /// True if nothing remains.
+    pub(crate) fn is_empty(&self) -> bool {
+        self.rest.is_empty()
+    }
+
     /// The next field of a struct; `None` at its end.
     pub(crate) fn next_field(&mut self) -> Result<Option<Field>, Fault> {
         let kind = self.byte()?;

@@ -1,25 +1,21 @@
 //! The machine may stop at any write: what was acknowledged is there afterwards, once, and nothing else is.
 
 use std::collections::BTreeSet;
-use std::path::Path;
 use std::sync::Arc;
 
 use model::{Span, SpanBatch, SpanId, TraceId};
-use storage::{SpanSink, SpanSource, StorageError, StoreOptions};
-use storage_journal::{LossyDisk, SyncPolicy};
-use storage_segment::{SegmentConfig, SegmentStore};
+use storage::{SpanSink, SpanSource, StorageError};
+use storage_journal::LossyDisk;
+use storage_segment::SegmentStore;
 use tokio::runtime::Runtime;
 
 mod support;
+#[path = "support/synced.rs"]
+mod synced;
+
+use synced::{config, runtime};
 
 const TRACES: u64 = 6;
-
-fn config() -> SegmentConfig {
-    SegmentConfig {
-        sync: SyncPolicy::Always,
-        ..support::config(Path::new(""), StoreOptions::default())
-    }
-}
 
 fn span(trace: u64, id: u64) -> Span {
     Span {
@@ -110,10 +106,7 @@ fn check(runtime: &Runtime, disk: LossyDisk, outcome: &Outcome, context: &str) {
 
 #[test]
 fn nothing_acknowledged_is_lost_wherever_the_machine_stops() {
-    let runtime = tokio::runtime::Builder::new_current_thread()
-        .enable_all()
-        .build()
-        .expect("a runtime");
+    let runtime = runtime();
     let whole = LossyDisk::new();
     let outcome = scenario(&runtime, &whole);
     assert_eq!(
@@ -143,10 +136,7 @@ fn nothing_acknowledged_is_lost_wherever_the_machine_stops() {
 
 #[test]
 fn a_full_disk_refuses_and_loses_nothing() {
-    let runtime = tokio::runtime::Builder::new_current_thread()
-        .enable_all()
-        .build()
-        .expect("a runtime");
+    let runtime = runtime();
     let disk = LossyDisk::new();
     let store = SegmentStore::open_on(Arc::new(disk.clone()), config()).expect("an empty disk");
     let batch = |id: u64| {

@@ -2,40 +2,28 @@
 //! lacks something and does not say so.
 
 use std::collections::BTreeMap;
-use std::path::Path;
 use std::sync::{Arc, LazyLock};
 
 use model::{Span, SpanBatch, SpanId, TraceId};
 use proptest::prelude::*;
 use storage::{
-    Completeness, Dependencies, DependencyQuery, SpanSink, SpanSource, StorageError, StoreOptions,
-    TraceQuery, TraceQueryBuilder,
+    Completeness, Dependencies, DependencyQuery, SpanSink, SpanSource, StorageError, TraceQuery,
+    TraceQueryBuilder,
 };
-use storage_journal::{Disk, LossyDisk, SyncPolicy};
-use storage_segment::{SegmentConfig, SegmentStore};
-use tokio::runtime::Runtime;
+use storage_journal::{Disk, LossyDisk};
+use storage_segment::SegmentStore;
 
 mod support;
+#[path = "support/synced.rs"]
+mod synced;
+
+use synced::{config, runtime};
 
 /// Milliseconds.
 const START: u64 = 1_600_000_000_000;
 const TRACES: u64 = 12;
 
 type Files = BTreeMap<String, Vec<u8>>;
-
-fn config() -> SegmentConfig {
-    SegmentConfig {
-        sync: SyncPolicy::Always,
-        ..support::config(Path::new(""), StoreOptions::default())
-    }
-}
-
-fn runtime() -> Runtime {
-    tokio::runtime::Builder::new_current_thread()
-        .enable_all()
-        .build()
-        .expect("a runtime")
-}
 
 fn span(trace: u64, id: u64) -> Span {
     let named = |name: &str| {

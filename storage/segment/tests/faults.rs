@@ -2,37 +2,25 @@
 //! everything.
 
 use std::collections::BTreeSet;
-use std::path::Path;
 use std::sync::Arc;
 
 use model::{Span, SpanBatch, SpanId, TraceId};
-use storage::{Completeness, SpanSink, SpanSource, StoreOptions};
-use storage_journal::{Disk, SyncPolicy};
-use storage_segment::{SegmentConfig, SegmentStore};
+use storage::{Completeness, SpanSink, SpanSource};
+use storage_journal::{Disk, LossyDisk};
+use storage_segment::SegmentStore;
 use tokio::runtime::Runtime;
 
 #[path = "support/flaky_disk.rs"]
 mod flaky_disk;
 mod support;
+#[path = "support/synced.rs"]
+mod synced;
 
 use flaky_disk::FlakyDisk;
+use synced::{config, runtime};
 
 const TRACES: u64 = 4;
 const BATCHES: u64 = 12;
-
-fn config() -> SegmentConfig {
-    SegmentConfig {
-        sync: SyncPolicy::Always,
-        ..support::config(Path::new(""), StoreOptions::default())
-    }
-}
-
-fn runtime() -> Runtime {
-    tokio::runtime::Builder::new_current_thread()
-        .enable_all()
-        .build()
-        .expect("a runtime")
-}
 
 fn span(trace: u64, id: u64) -> Span {
     Span {
@@ -80,10 +68,10 @@ fn found(runtime: &Runtime, store: &SegmentStore) -> Vec<u64> {
     ids
 }
 
-/// Files of segments that a store does not know of.
-fn leftovers(store: &SegmentStore, disk: &dyn Disk) -> usize {
+/// Asserts that there is a file for each segment, and no other.
+fn check_files(store: &SegmentStore, disk: &dyn Disk, context: &str) {
     let files = disk.list("segments").expect("a directory of segments");
-    files.len().saturating_sub(store.stats().segments as usize)
+    assert_eq!(files.len() as u64, store.stats().segments, "{context}: {files:?}");
 }
 
 #[test]
@@ -116,7 +104,7 @@ fn a_disk_that_fails_once_anywhere_costs_nothing() {
             let context = format!("operation {failing}, seed {seed}");
             assert_eq!(found(&runtime, &store), everything, "{context}: after a crash");
             assert_eq!(store.completeness(), Completeness::Complete, "{context}");
-            assert_eq!(leftovers(&store, &after), 0, "{context}: files are left over");
+            check_files(&store, &after, &context);
             store
                 .verify()
                 .unwrap_or_else(|error| panic!("{context}: {error}"));
@@ -165,41 +153,65 @@ fn a_crash_right_after_the_failure_loses_nothing() {
     }
 }
 
+/// Three segments, and a span that is in the journal only: sealing makes a fourth, and joins them.
+fn about_to_join(runtime: &Runtime) -> LossyDisk {
+    let disk = LossyDisk::new();
+    let store = SegmentStore::open_on(Arc::new(disk.clone()), config()).expect("an empty disk");
+    for id in 1..=4 {
+        accept(runtime, &store, id);
+        if id < 4 {
+            store.seal_all().expect("room for a segment");
+        }
+    }
+    assert_eq!(store.stats().segments, 3);
+    disk
+}
+
+fn accept(runtime: &Runtime, store: &SegmentStore, id: u64) {
+    let mut batch = SpanBatch::new();
+    batch.push_span(&span(id % TRACES + 1, id));
+    runtime.block_on(store.accept(&batch)).expect("room");
+}
+
+fn used_bytes(disk: &dyn Disk) -> u64 {
+    let files = ["", "segments", "journal"].map(|directory| disk.list(directory).expect("a directory"));
+    files.iter().flatten().map(|(_, bytes)| bytes).sum()
+}
+
 #[test]
 fn a_full_disk_stops_sealing_and_joining_and_leaves_nothing_behind() {
     let runtime = runtime();
-    let disk = FlakyDisk::new(u64::MAX);
-    let store = SegmentStore::open_on(Arc::new(disk.clone()), config()).expect("an empty disk");
-    let accept = |ids: std::ops::RangeInclusive<u64>| {
-        let mut batch = SpanBatch::new();
-        ids.for_each(|id| batch.push_span(&span(id % TRACES + 1, id)));
-        runtime.block_on(store.accept(&batch))
-    };
-    for id in 1..=3 {
-        accept(id..=id).expect("room");
-        store.seal_all().expect("room for a segment");
-    }
-    accept(4..=4).expect("room");
-    let used: u64 = ["", "segments", "journal"]
-        .iter()
-        .flat_map(|directory| disk.list(directory).expect("a directory"))
-        .map(|(_, bytes)| bytes)
-        .sum();
-    // Room for none of it, for some of a segment, for the segment but not for the joined one.
-    for room in [0, 100, 300, 900, 1200] {
-        disk.inner.fill_up(used + room);
+    let stored = about_to_join(&runtime);
+    // How often there was no room for the segment, for the one joined of four, and room for both.
+    let (mut unsealed, mut unjoined, mut joined) = (0, 0, 0);
+    for room in (0..).step_by(40) {
+        let disk = stored.crash(0);
+        let store = SegmentStore::open_on(Arc::new(disk.clone()), config()).expect("a store");
+        disk.fill_up(used_bytes(&disk) + room);
         let sealed = store.seal_all();
-        if room < 300 {
-            assert!(sealed.is_err(), "{room} bytes are room enough");
+        let stats = store.stats();
+        match (stats.sealed_segments, stats.compactions) {
+            (0, 0) => unsealed += 1,
+            (1, 0) => unjoined += 1,
+            _ => joined += 1,
         }
-        assert_eq!(leftovers(&store, &disk), 0, "{room}: {sealed:?}");
+        assert_eq!(sealed.is_ok(), joined > 0, "{room}: {sealed:?}, {stats:?}");
+        check_files(&store, &disk, &format!("{room} bytes of room"));
         assert_eq!(found(&runtime, &store), [1, 2, 3, 4], "{room}: {sealed:?}");
+
+        let after = disk.crash(room);
+        let again = SegmentStore::open_on(Arc::new(after), config()).expect("a store");
+        assert_eq!(found(&runtime, &again), [1, 2, 3, 4], "{room}: after a crash");
+        assert_eq!(again.completeness(), Completeness::Complete, "{room}");
+        disk.heal();
+        accept(&runtime, &store, 5);
+        store.seal_all().expect("room again");
+        let stats = store.stats();
+        assert_eq!((stats.head_spans, stats.compactions), (0, 1), "{room}: {stats:?}");
+        assert_eq!(found(&runtime, &store), [1, 2, 3, 4, 5], "{room}: healed");
+        if joined == 3 {
+            break;
+        }
     }
-    disk.inner.heal();
-    accept(5..=5).expect("room again");
-    store.seal_all().expect("room again");
-    let stats = store.stats();
-    assert_eq!((stats.head_spans, stats.compactions), (0, 1), "{stats:?}");
-    assert_eq!(found(&runtime, &store), [1, 2, 3, 4, 5]);
-    assert_eq!(leftovers(&store, &disk), 0);
+    assert!(unsealed > 3 && unjoined > 3, "{unsealed}, {unjoined}, {joined}");
 }

@@ -98,7 +98,7 @@ async fn small_segments_of_an_hour_are_joined() {
     let fixture = Fixture::new(Retention::default());
     let store = fixture.open();
     for trace in 1..=12 {
-        // Every second batch belongs to another hour.
+        // Timestamps do not matter: every second batch is of another hour.
         store_sealed(
             &store,
             &[span(trace, START + (trace % 2) * HOUR), span(100, START + trace)],
@@ -129,6 +129,25 @@ async fn small_segments_of_an_hour_are_joined() {
         search_all(&fixture.open()).await,
         (expected, Completeness::Complete)
     );
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn segments_of_different_hours_stay_apart() {
+    let fixture = Fixture::new(Retention::default());
+    let store = fixture.open();
+    // Four are joined, whatever the timestamps in them: three that were sealed in this hour, three in the next.
+    for trace in 1..=6 {
+        if trace == 4 {
+            fixture.clock.fetch_add(HOUR, Ordering::SeqCst);
+        }
+        store_sealed(&store, &[span(trace, START)]).await;
+    }
+    let stats = store.stats();
+    assert_eq!((stats.compactions, stats.segments), (0, 6), "{stats:?}");
+    store_sealed(&store, &[span(7, START)]).await;
+    let stats = store.stats();
+    assert_eq!((stats.compactions, stats.segments), (1, 4), "{stats:?}");
+    assert_eq!(search_all(&store).await.0, [1, 2, 3, 4, 5, 6, 7]);
 }
 
 #[tokio::test(flavor = "multi_thread")]

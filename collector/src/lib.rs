@@ -1,9 +1,9 @@
 //! Bytes arrive somewhere: decode, sample, make durable.
 //!
 //! ```text
-//! message ─▶ admit ─▶ read ─▶ gunzip ─▶ looks like a list? ─▶ decode ─▶ sample ─▶ SpanSink ─▶ Ok
-//!              │        │        │               │               │                    │
-//!             503      413      400             400             400                  503
+//! message ─▶ admit ─▶ read ─▶ inflate ─▶ looks like a list? ─▶ decode ─▶ sample ─▶ SpanSink ─▶ Ok
+//!              │        │         │               │               │                    │
+//!             503      413       400             400             400                  503
 //! ```
 //!
 //! [`Collector::accept`] is that picture in code, the same for every transport. It answers `Ok` only when
@@ -19,6 +19,7 @@ use model::SpanBatch;
 use proto::{DecodeError, Rejected, Wire};
 use storage::{SpanSink, StorageError};
 
+pub mod grpc;
 pub mod http;
 
 mod admission;
@@ -29,6 +30,7 @@ mod refusal;
 mod sample;
 mod scratch;
 mod warnings;
+mod zstd;
 
 pub use admission::InFlight;
 pub use limits::Limits;
@@ -66,6 +68,8 @@ pub enum Expected {
 pub enum Compression {
     /// RFC 1952, of one or more members.
     Gzip,
+    /// RFC 8878, of one or more frames.
+    Zstd,
 }
 
 /// What was taken of a message.
@@ -259,6 +263,7 @@ async fn decode(
     };
     if work <= limits.inline_decode_bytes_max {
         return decode_now(&limits, encoding, &body, in_flight, scratch);
+        Some(Compression::Zstd) => zstd::inflated_bytes_likely(&body),
     }
     let (mut lent_in_flight, mut lent_scratch) = (in_flight.take(), std::mem::take(scratch));
     let task = tokio::task::spawn_blocking(move || {
@@ -287,9 +292,10 @@ fn decode_now(
     in_flight: &mut InFlight,
     scratch: &mut Scratch,
 ) -> Result<Decoded, Refusal> {
-    let Scratch { batch, inflater } = scratch;
+    let Scratch { batch, gzip, zstd } = scratch;
     let message = match encoding.compression {
-        Some(Compression::Gzip) => inflater.inflate(body, limits.inflated_bytes_max, in_flight)?,
+        Some(Compression::Gzip) => gzip.inflate(body, limits.inflated_bytes_max, in_flight)?,
+        Some(Compression::Zstd) => zstd.inflate(body, limits.inflated_bytes_max, in_flight)?,
         None => body,
     };
     if message.is_empty() {

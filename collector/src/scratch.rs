@@ -5,7 +5,7 @@ use std::sync::{Mutex, PoisonError};
 
 use model::SpanBatch;
 
-use crate::gzip::Inflater;
+use crate::{gzip, zstd};
 
 /// Idle scratches kept; more are freed. As many as decode at one time on a large machine.
 const IDLE_MAX: usize = 64;
@@ -18,7 +18,8 @@ const KEPT_SPANS_MAX: usize = 4096;
 #[derive(Default)]
 pub(crate) struct Scratch {
     pub(crate) batch: SpanBatch,
-    pub(crate) inflater: Inflater,
+    pub(crate) gzip: gzip::Inflater,
+    pub(crate) zstd: zstd::Inflater,
 }
 
 /// Scratches that nobody uses now.
@@ -65,7 +66,8 @@ impl Drop for Pooled<'_> {
             scratch.batch = SpanBatch::new();
         }
         scratch.batch.clear();
-        scratch.inflater.trim();
+        scratch.gzip.trim();
+        scratch.zstd.trim();
         let mut idle = self.pool.idle.lock().unwrap_or_else(PoisonError::into_inner);
         if idle.len() < IDLE_MAX {
             idle.push(scratch);

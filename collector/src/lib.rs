@@ -39,7 +39,7 @@ pub use refusal::{Reason, Refusal};
 pub use sample::{InvalidRate, Sampler};
 
 use admission::Admission;
-use metrics::Tally;
+use metrics::{Received, Tally};
 use scratch::{Scratch, ScratchPool};
 use warnings::Warnings;
 
@@ -145,9 +145,10 @@ impl Collector {
         encoding: Encoding,
         body: impl ReadBody,
     ) -> Result<Accepted, Refusal> {
-        self.metrics.message(transport);
+        let mut received = Received::count(&self.metrics, transport);
         let mut tally = Tally::default();
-        let outcome = self.deliver(encoding, body, &mut tally).await;
+        let outcome = self.deliver(transport, encoding, body, &mut tally).await;
+        received.is_answered = true;
         self.metrics.decoded(transport, &tally);
         if let Err(refusal) = &outcome {
             self.metrics.refused(transport, refusal);
@@ -169,7 +170,7 @@ impl Collector {
         body: impl ReadBody,
     ) -> Result<Accepted, Refusal> {
         let mut tally = Tally::default();
-        let outcome = self.deliver(encoding, body, &mut tally).await;
+        let outcome = self.deliver(transport, encoding, body, &mut tally).await;
         if let Err(refusal) = &outcome {
             self.tell(transport, refusal);
             if !refusal.is_final() {
@@ -184,6 +185,7 @@ impl Collector {
 
     async fn deliver(
         &self,
+        transport: Transport,
         encoding: Encoding,
         body: impl ReadBody,
         tally: &mut Tally,
@@ -194,15 +196,22 @@ impl Collector {
             return Ok(Accepted::default());
         }
         let mut scratch = self.scratches.take();
+        let begin = Instant::now();
         let decoded = decode(self.limits, encoding, body, &mut in_flight, &mut scratch).await?;
+        tally.decode_time = begin.elapsed();
         let batch = &mut scratch.batch;
         (tally.bytes, tally.spans) = (decoded.bytes, batch.len());
-        self.sample(batch);
+        // What the server traces of itself has been sampled where it began.
+        if transport != Transport::Local {
+            self.sample(batch);
+        }
         let spans = batch.len();
         tally.sampled_out = tally.spans - spans;
         if spans > 0 {
+            let begin = Instant::now();
             let stored = self.sink.accept(batch).await;
             stored.map_err(|error| Refusal::Storage { error, spans })?;
+            tally.store_time = Some(begin.elapsed());
         }
         tally.rejected = decoded.rejected.spans;
         Ok(Accepted {
@@ -259,11 +268,11 @@ async fn decode(
 ) -> Result<Decoded, Refusal> {
     let work = match encoding.compression {
         Some(Compression::Gzip) => gzip::inflated_bytes_likely(&body),
+        Some(Compression::Zstd) => zstd::inflated_bytes_likely(&body),
         None => body.len(),
     };
     if work <= limits.inline_decode_bytes_max {
         return decode_now(&limits, encoding, &body, in_flight, scratch);
-        Some(Compression::Zstd) => zstd::inflated_bytes_likely(&body),
     }
     let (mut lent_in_flight, mut lent_scratch) = (in_flight.take(), std::mem::take(scratch));
     let task = tokio::task::spawn_blocking(move || {

@@ -6,6 +6,9 @@
 //! counts as one dropped message; a batch that the store refused counts as its spans, as in Zipkin.
 
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::time::Duration;
+
+use storage::{DurationHistogram, DurationSnapshot};
 
 use crate::{Reason, Refusal};
 
@@ -85,6 +88,35 @@ struct Counts {
     message_spans: AtomicU64,
     message_bytes: AtomicU64,
     refused: [AtomicU64; Reason::ALL.len()],
+    decode_time: DurationHistogram,
+    store_time: DurationHistogram,
+}
+
+/// A message that was received and must be accounted for, even if nobody waits for its answer any more.
+#[derive(Debug)]
+pub(crate) struct Received<'a> {
+    metrics: &'a Metrics,
+    transport: Transport,
+    pub(crate) is_answered: bool,
+}
+
+impl<'a> Received<'a> {
+    pub(crate) fn count(metrics: &'a Metrics, transport: Transport) -> Self {
+        metrics.message(transport);
+        Self {
+            metrics,
+            transport,
+            is_answered: false,
+        }
+    }
+}
+
+impl Drop for Received<'_> {
+    fn drop(&mut self) {
+        if !self.is_answered {
+            self.metrics.abandoned(self.transport);
+        }
+    }
 }
 
 /// What was found in one message, for the counts.
@@ -97,6 +129,9 @@ pub(crate) struct Tally {
     pub(crate) sampled_out: usize,
     /// Spans left out and told.
     pub(crate) rejected: usize,
+    pub(crate) decode_time: Duration,
+    /// `None` where the store was not asked, or did not take the spans.
+    pub(crate) store_time: Option<Duration>,
 }
 
 /// The counts of one transport at one moment.
@@ -120,6 +155,11 @@ pub struct Snapshot {
     pub message_bytes: u64,
     /// Messages refused, a reason, in the order of [`Reason::ALL`].
     pub refused: [u64; Reason::ALL.len()],
+    /// How long messages took to inflate and decode whose spans became known. A long one may have waited for a
+    /// thread.
+    pub decode_time: DurationSnapshot,
+    /// How long the store took to take the spans of a message that it took.
+    pub store_time: DurationSnapshot,
 }
 
 impl Metrics {
@@ -139,6 +179,23 @@ impl Metrics {
         add(&counts.spans_rejected, tally.rejected);
         counts.message_bytes.store(tally.bytes as u64, Ordering::Relaxed);
         counts.message_spans.store(tally.spans as u64, Ordering::Relaxed);
+        counts.decode_time.record(tally.decode_time);
+        if let Some(store_time) = tally.store_time {
+            counts.store_time.record(store_time);
+        }
+    }
+
+    /// Counts spans that were given up before they were in a message: received, and dropped.
+    pub fn overflowed(&self, transport: Transport, spans: usize) {
+        add(&self.of(transport).spans, spans);
+        add(&self.of(transport).spans_dropped, spans);
+    }
+
+    /// Counts a message whose sender went away before it was answered. Its spans may be stored.
+    fn abandoned(&self, transport: Transport) {
+        let counts = self.of(transport);
+        add(&counts.refused[Reason::Abandoned as usize], 1);
+        add(&counts.messages_dropped, 1);
     }
 
     pub(crate) fn refused(&self, transport: Transport, refusal: &Refusal) {
@@ -180,6 +237,8 @@ impl Metrics {
             message_spans: read(&counts.message_spans),
             message_bytes: read(&counts.message_bytes),
             refused: std::array::from_fn(|reason| read(&counts.refused[reason])),
+            decode_time: counts.decode_time.snapshot(),
+            store_time: counts.store_time.snapshot(),
         }
     }
 

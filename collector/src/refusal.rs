@@ -51,6 +51,8 @@ pub enum Reason {
     BytesInFlight,
     /// [`crate::Limits::body_timeout`], or a connection that failed.
     Body,
+    /// The sender went away before it was answered.
+    Abandoned,
     /// The server is going down.
     Stopping,
     /// The store refused or failed.
@@ -59,7 +61,7 @@ pub enum Reason {
 
 impl Reason {
     /// All of them, in the order of their numbers.
-    pub const ALL: [Self; 9] = [
+    pub const ALL: [Self; 10] = [
         Self::Malformed,
         Self::BodyBytes,
         Self::InflatedBytes,
@@ -67,6 +69,7 @@ impl Reason {
         Self::RequestsInFlight,
         Self::BytesInFlight,
         Self::Body,
+        Self::Abandoned,
         Self::Stopping,
         Self::Storage,
     ];
@@ -81,6 +84,7 @@ impl Reason {
             Self::RequestsInFlight => "requests_in_flight",
             Self::BytesInFlight => "bytes_in_flight",
             Self::Body => "body",
+            Self::Abandoned => "abandoned",
             Self::Stopping => "stopping",
             Self::Storage => "storage",
         }

@@ -37,6 +37,8 @@ pub(crate) struct Queue {
     pub(crate) end: u64,
     /// End of the last record that is synced.
     pub(crate) synced: u64,
+    /// End of the last record that is as durable as was promised: what may be read.
+    pub(crate) kept: u64,
     pub(crate) checkpoint: u64,
     pub(crate) gaps: Gaps,
     /// Somebody needs a sync, whatever the policy.
@@ -54,6 +56,7 @@ impl Queue {
             group: Arc::default(),
             end: slot.run,
             synced: slot.durable,
+            kept: slot.durable,
             checkpoint: slot.position,
             gaps,
             sync_wanted: false,
@@ -123,6 +126,7 @@ impl Shared {
     fn finish(&self, work: &Work, outcome: Outcome, synced: u64) {
         let mut queue = self.queue.lock();
         queue.synced = synced;
+        queue.kept = queue.kept.max(outcome.kept);
         for record in &work.records {
             let frame = frame_bytes(record.payload.len());
             queue.bytes -= frame;

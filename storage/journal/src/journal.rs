@@ -15,6 +15,7 @@ use crate::disk::Disk;
 use crate::error::JournalError;
 use crate::format::{CheckpointSlot, Position, frame_bytes};
 use crate::pending::Pending;
+use crate::reader::Reader;
 use crate::recover::{self, Recovery};
 use crate::write::{Counters, Log, Queued};
 
@@ -22,6 +23,7 @@ use crate::write::{Counters, Log, Queued};
 #[derive(Debug)]
 pub struct Journal {
     shared: Arc<Shared>,
+    disk: Arc<dyn Disk>,
     config: JournalConfig,
     /// Locked across I/O, but only by those who set checkpoints.
     checkpoint: Mutex<CheckpointFile>,
@@ -74,7 +76,7 @@ impl Journal {
             counters: Arc::clone(&counters),
         });
         let log = Log::new(
-            disk,
+            Arc::clone(&disk),
             config.directory.clone(),
             config.file_bytes,
             recovered.found,
@@ -89,6 +91,7 @@ impl Journal {
             })?;
         let journal = Self {
             shared,
+            disk,
             config,
             checkpoint: Mutex::new(checkpoint),
             writer: Mutex::new(Some(writer)),
@@ -140,6 +143,15 @@ impl Journal {
         drop(queue);
         self.shared.wake.notify_one();
         Ok(Pending { position, group })
+    }
+
+    /// Reads records back, from the checkpoint on, as they become durable.
+    pub fn reader(&self) -> Reader {
+        Reader::new(
+            Arc::clone(&self.shared),
+            Arc::clone(&self.disk),
+            self.config.directory.clone(),
+        )
     }
 
     /// Position the next record will get.

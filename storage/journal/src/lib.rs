@@ -13,7 +13,9 @@
 //! the loss of power. [`Journal::open`] hands every record from the checkpoint on to the caller, in the
 //! order of [`Journal::append`], each once.
 //!
-//! It is not a queue with readers, it has no keys, and it keeps no two writers apart: that only one process
+//! What is longer than memory is read back by a [`Reader`] while the journal runs.
+//!
+//! It does not remember who read what, it has no keys, and it keeps no two writers apart: that only one process
 //! opens a directory is for the owner of the directory to see to.
 //!
 //! The bytes on disk are described in `format.rs` and, with an example, in `FORMAT.md`.
@@ -30,6 +32,8 @@ mod write;
 
 mod checkpoint;
 mod format;
+mod log_file;
+mod reader;
 mod recover;
 
 mod lossy_disk;
@@ -43,5 +47,6 @@ pub use format::Position;
 pub use journal::{Journal, JournalStats};
 pub use lossy_disk::LossyDisk;
 pub use pending::Pending;
+pub use reader::{Reader, Record};
 pub use real_disk::RealDisk;
 pub use recover::Recovery;

@@ -6,24 +6,20 @@
 //! 3. Where the last one's records end, look for a witness that something after it had been durable. There is
 //!    none in a torn tail.
 //!
-//! Memory is bounded by [`CHUNK_BYTES`] and the largest record.
+//! Memory is bounded by [`crate::log_file::CHUNK_BYTES`] and the largest record.
 
 use std::io;
 
 use crate::checkpoint::CheckpointFile;
-use crate::disk::{Disk, DiskFile};
+use crate::disk::Disk;
 use crate::error::JournalError;
 use crate::format::{
-    ALIGNMENT, FILE_HEADER_BYTES, FileHeader, FileStart, Position, RECORD_HEADER_BYTES, RecordHeader,
-    file_name, parse_file_name,
+    ALIGNMENT, FILE_HEADER_BYTES, FileHeader, FileStart, Position, RECORD_HEADER_BYTES, file_name,
+    parse_file_name,
 };
 use crate::gaps::Gaps;
-use crate::write::{Found, SealedFile};
-
-/// Read at once.
-pub(crate) const CHUNK_BYTES: u64 = 1 << 20;
-/// Positions in one file lie closer together than this, but for its first: two runs' worth.
-const POSITION_REACH: u64 = 1 << 41;
+use crate::log_file::{LogEnd, LogFile, damage, later_record};
+use crate::write::Found;
 
 /// What [`crate::Journal::open`] found.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -105,14 +101,6 @@ pub(crate) fn recover(
     Ok((checkpoint_file, recovered))
 }
 
-fn damage(file: &str, offset: u64, reason: &str) -> JournalError {
-    JournalError::Corrupt {
-        file: file.to_owned(),
-        offset,
-        reason: reason.to_owned(),
-    }
-}
-
 /// Opens all files; also says which was never begun, if one was not.
 fn read_headers(
     disk: &dyn Disk,
@@ -136,14 +124,7 @@ fn read_headers(
                 if header.base < previous {
                     return Err(damage(&name, 0, "its base is before that of the file before it"));
                 }
-                files.push(LogFile {
-                    name,
-                    header,
-                    file,
-                    length,
-                    chunk: Vec::new(),
-                    chunk_start: 0,
-                });
+                files.push(LogFile::new(name, header, file, length));
             }
             FileStart::NotBegun if index + 1 == sequences.len() => return Ok((files, Some(sequence))),
             FileStart::NotBegun => return Err(damage(&name, 0, "neither copy of its header is whole")),
@@ -174,38 +155,7 @@ fn first_needed(files: &[LogFile], checkpoint: u64) -> Result<usize, JournalErro
     }
 }
 
-/// A log file that was begun, read through one chunk.
-#[derive(Debug)]
-struct LogFile {
-    name: String,
-    header: FileHeader,
-    file: Box<dyn DiskFile>,
-    length: u64,
-    chunk: Vec<u8>,
-    chunk_start: u64,
-}
-
-/// Where the records of a file end, and what is there instead of one.
-#[derive(Debug, Default)]
-struct LogEnd {
-    offset: u64,
-    position: u64,
-    /// Nothing if it is an end as it should be.
-    reason: Option<&'static str>,
-}
-
 impl LogFile {
-    fn sealed(&self) -> SealedFile {
-        SealedFile {
-            sequence: self.header.sequence,
-            base: self.header.base,
-        }
-    }
-
-    fn unavailable(&self, error: &io::Error) -> JournalError {
-        JournalError::Unavailable(format!("{}: {error}", self.name))
-    }
-
     /// Replays the records from the checkpoint on, up to the base of the next file or to what is no record.
     fn walk(
         &mut self,
@@ -239,7 +189,7 @@ impl LogFile {
             end.offset += header.frame_bytes();
             end.position = header.position + header.frame_bytes();
         }
-        self.chunk = Vec::new();
+        self.forget_chunk();
         match next_base {
             Some(base) if base != end.position => {
                 let reason = end.reason.unwrap_or("the records end");
@@ -250,46 +200,6 @@ impl LogFile {
             }
             _ => Ok(end),
         }
-    }
-
-    fn damaged(&self, end: &LogEnd, reason: &str) -> JournalError {
-        damage(
-            &self.name,
-            end.offset,
-            &format!("record at position {} is not whole: {reason}", end.position),
-        )
-    }
-
-    /// The record at an end, or why there is none.
-    #[expect(
-        clippy::type_complexity,
-        reason = "the inner result is taken apart at the only call"
-    )]
-    fn record(
-        &mut self,
-        end: &LogEnd,
-    ) -> Result<Result<(RecordHeader, Vec<u8>), Option<&'static str>>, JournalError> {
-        let salt = self.header.salt;
-        let Some(bytes) = self.bytes(end.offset, RECORD_HEADER_BYTES)? else {
-            return Ok(Err(None));
-        };
-        if bytes.iter().all(|&byte| byte == 0) {
-            return Ok(Err(None));
-        }
-        let Some(header) = RecordHeader::decode(bytes, salt) else {
-            return Ok(Err(Some("its header does not check")));
-        };
-        if header.position < end.position {
-            return Ok(Err(Some("its position is out of order")));
-        }
-        if end.offset + header.frame_bytes() > self.length {
-            return Ok(Err(Some("it reaches beyond the file")));
-        }
-        let payload = self.payload(end.offset + RECORD_HEADER_BYTES as u64, header.length as usize)?;
-        if crc32c::crc32c(&payload) != header.payload_checksum {
-            return Ok(Err(Some("its payload does not check")));
-        }
-        Ok(Ok((header, payload)))
     }
 
     /// Looks at the end of the last file: nothing if it is clean, a text if it is torn.
@@ -321,7 +231,7 @@ impl LogFile {
             }
             offset += ALIGNMENT as u64;
         }
-        self.chunk = Vec::new();
+        self.forget_chunk();
         let text = || {
             format!(
                 "{}: cut at offset {} (position {}): {reason}",
@@ -330,47 +240,4 @@ impl LogFile {
         };
         Ok(torn.then(text))
     }
-
-    /// Some bytes at an offset; nothing if the file ends before.
-    fn bytes(&mut self, offset: u64, count: usize) -> Result<Option<&[u8]>, JournalError> {
-        if offset + count as u64 > self.length {
-            return Ok(None);
-        }
-        let held = self.chunk_start..self.chunk_start + self.chunk.len() as u64;
-        if offset < held.start || offset + count as u64 > held.end {
-            self.chunk
-                .resize((self.length - offset).min(CHUNK_BYTES) as usize, 0);
-            self.chunk_start = offset;
-            if let Err(error) = self.file.read_exact_at(&mut self.chunk, offset) {
-                self.chunk.clear();
-                return Err(self.unavailable(&error));
-            }
-        }
-        let start = (offset - self.chunk_start) as usize;
-        Ok(Some(&self.chunk[start..start + count]))
-    }
-
-    /// The payload at an offset, which lies within the file.
-    fn payload(&mut self, offset: u64, length: usize) -> Result<Vec<u8>, JournalError> {
-        if length as u64 <= CHUNK_BYTES
-            && let Some(bytes) = self.bytes(offset, length)?
-        {
-            return Ok(bytes.to_vec());
-        }
-        let mut payload = vec![0; length];
-        self.file
-            .read_exact_at(&mut payload, offset)
-            .map_err(|error| self.unavailable(&error))?;
-        Ok(payload)
-    }
-}
-
-/// A header of this use of the file, at or after a position. The cheap test comes first: a recycled file is
-/// full of bytes that are none.
-fn later_record(bytes: &[u8], salt: u64, least: u64) -> Option<RecordHeader> {
-    let position = RecordHeader::position(bytes);
-    if position.wrapping_sub(least) >= POSITION_REACH {
-        return None;
-    }
-    RecordHeader::decode(bytes, salt)
 }

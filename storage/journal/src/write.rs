@@ -17,6 +17,8 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Instant;
 
+use parking_lot::Mutex;
+
 use crate::disk::{Disk, DiskFile};
 use crate::error::JournalError;
 use crate::format::{
@@ -55,6 +57,8 @@ pub(crate) struct Counters {
     pub(crate) refused: AtomicU64,
     /// The durable checkpoint, for recycling.
     pub(crate) checkpoint: AtomicU64,
+    /// Files with records, oldest first, the one that is written to included; for those who read them.
+    pub(crate) readable: Mutex<Vec<SealedFile>>,
 }
 
 /// Where the writer begins: what recovery found.
@@ -129,7 +133,7 @@ impl Log {
             buffered: found.end,
             zeros: vec![0; PREALLOCATE_BYTES.min(file_bytes).max(FILE_HEADER_BYTES) as usize],
         };
-        log.count_files();
+        log.publish_files();
         log
     }
 
@@ -330,7 +334,7 @@ impl Log {
             offset: FILE_HEADER_BYTES,
             allocated,
         });
-        self.count_files();
+        self.publish_files();
         Ok(())
     }
 
@@ -371,10 +375,13 @@ impl Log {
         (end <= self.counters.checkpoint.load(Ordering::Acquire)).then(|| self.files[0])
     }
 
-    fn count_files(&self) {
-        let files =
-            self.files.len() + usize::from(self.current.is_some()) + usize::from(self.blank.is_some());
+    /// Tells the others which files there are.
+    fn publish_files(&self) {
+        let current = self.current.as_ref().map(|current| current.sealed);
+        let readable: Vec<SealedFile> = self.files.iter().copied().chain(current).collect();
+        let files = readable.len() + usize::from(self.blank.is_some());
         self.counters.files.store(files as u64, Ordering::Relaxed);
+        *self.counters.readable.lock() = readable;
     }
 }
 

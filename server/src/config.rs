@@ -5,6 +5,7 @@
 //! [`Config`] is the typed result. Every mistake is found before any is reported.
 
 mod parse;
+mod self_tracing;
 mod settings;
 mod unsupported;
 mod values;
@@ -18,6 +19,7 @@ use collector::{Limits, Sampler};
 use storage::StoreOptions;
 use storage_journal::SyncPolicy;
 
+pub(crate) use self_tracing::{SelfSampling, SelfTracingConfig};
 use values::{Reader, Values};
 
 /// Everything the server is told, valid and typed.
@@ -30,6 +32,8 @@ pub(crate) struct Config {
     pub(crate) ui: Option<ui::UiConfig>,
     pub(crate) storage: StorageConfig,
     pub(crate) logs: LogConfig,
+    /// `None` where the server does not trace its own requests.
+    pub(crate) self_tracing: Option<SelfTracingConfig>,
     /// Recognised variables that have no effect here, for one line of warning.
     pub(crate) ignored: Vec<String>,
 }
@@ -170,6 +174,7 @@ fn read(reader: &mut Reader<'_>) -> Config {
             json: reader.read("LOG_FORMAT", parse::log_format),
             filter: reader.read("RUST_LOG", parse::log_filter),
         },
+        self_tracing: self_tracing::read(reader),
         ignored: Vec::new(),
     }
 }

@@ -7,6 +7,7 @@ mod config;
 mod http;
 mod intake;
 mod lock;
+mod self_tracing;
 mod shutdown;
 mod store;
 mod telemetry;

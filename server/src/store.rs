@@ -12,6 +12,7 @@ use crate::config::SegmentConfig;
 use crate::http::FigureKind::{Counter, Gauge};
 use crate::http::{Component, Figure, FigureKind, FigureSource, Health};
 use crate::lock::DirectoryLock;
+use crate::self_tracing::{TracedSink, TracedSource};
 
 /// An open store.
 pub(crate) struct Store {
@@ -44,6 +45,15 @@ impl Store {
         Component {
             name: self.name.to_owned(),
             health: Arc::new(health),
+        }
+    }
+
+    /// The same, with calls recorded that are made for requests that are traced.
+    pub(crate) fn traced(self) -> Self {
+        Self {
+            sink: Arc::new(TracedSink::new(self.sink)),
+            source: Arc::new(TracedSource::new(self.source)),
+            ..self
         }
     }
 

@@ -11,6 +11,7 @@ use storage::StoreOptions;
 use crate::config::{Config, QueryConfig, StorageConfig, StorageKind};
 use crate::http::{self, Metrics, Operations, Port, ServeLimits};
 use crate::intake::Intakes;
+use crate::self_tracing::{Reporter, RequestTracer};
 use crate::shutdown;
 use crate::store::{self, Store};
 
@@ -18,14 +19,18 @@ use crate::store::{self, Store};
 pub(crate) async fn run(config: Config) -> anyhow::Result<()> {
     warn_of_ignored(&config.ignored);
     let stop = shutdown::requested().context("cannot listen for signals")?;
-    let store = open_store(config.storage.clone(), &config.query.version_tags)?;
+    let mut store = open_store(config.storage.clone(), &config.query.version_tags)?;
+    if config.self_tracing.is_some() {
+        store = store.traced();
+    }
     let collector = Arc::new(Collector::new(
         Arc::clone(&store.sink),
         config.collector.sampler,
         config.collector.limits,
     ));
     let intakes = Intakes::start(&config, &collector)?;
-    let ports = ports(&config, &store, &collector, &intakes)?;
+    let (tracer, reporter) = self_tracing(&config, &collector).unzip();
+    let ports = ports(&config, &store, &collector, &intakes, tracer)?;
     let limits = ServeLimits {
         connections_max: config.server.connections_max,
         head_timeout: config.server.head_timeout,
@@ -36,6 +41,9 @@ pub(crate) async fn run(config: Config) -> anyhow::Result<()> {
         tracing::warn!("some requests were not finished in time and are given up");
     }
     intakes.stop(config.server.drain_timeout).await;
+    if let Some(reporter) = reporter {
+        reporter.stop().await;
+    }
     store.close().await.context("cannot close the store")?;
     tracing::info!("stopped");
     Ok(())
@@ -58,18 +66,29 @@ fn open_store(config: StorageConfig, version_tags: &[String]) -> anyhow::Result<
     }
 }
 
+/// `None` unless the server is to trace its own requests.
+fn self_tracing(config: &Config, collector: &Arc<Collector>) -> Option<(Arc<RequestTracer>, Reporter)> {
+    let config = config.self_tracing.as_ref()?;
+    Some(RequestTracer::start(config, collector))
+}
+
 /// The one port, and those that were asked for beside it.
 fn ports(
     config: &Config,
     store: &Store,
     collector: &Arc<Collector>,
     intakes: &Intakes,
+    tracer: Option<Arc<RequestTracer>>,
 ) -> anyhow::Result<Vec<Port>> {
     let listener = http::listen(config.server.listen, config.server.port)?;
     let address = listener
         .local_addr()
         .context("cannot tell the address listened on")?;
     let application = application(config, store, collector, intakes);
+    let application = match tracer {
+        Some(tracer) => tracer.trace(application),
+        None => application,
+    };
     tracing::info!(%address, storage = store.name, "ready");
     Ok(vec![Port {
         listener,

@@ -86,6 +86,10 @@ pub(super) const SETTINGS: &[Setting] = &[
     setting("ZIPKIN_UI_DEPENDENCY_HIGHERRORRATE", &["ZIPKIN_UI_DEPENDENCY_HIGH_ERROR_RATE"], "0.75", "Error rate from which a dependency is red"),
     setting("ZIPKIN_UI_BASEPATH", &["ZIPKIN_UI_BASE_PATH"], "/zipkin", "Path that the UI is reached by"),
     // What it says.
+    setting("SELF_TRACING_ENABLED", &["ZIPKIN_SELF_TRACING_ENABLED"], "false", "Store the server's own requests as spans of the service zipkin-server"),
+    setting("SELF_TRACING_SAMPLE_RATE", &["ZIPKIN_SELF_TRACING_SAMPLE_RATE"], "1.0", "Share of its own requests to trace, 0.0 to 1.0"),
+    setting("SELF_TRACING_TRACES_PER_SECOND", &["ZIPKIN_SELF_TRACING_TRACES_PER_SECOND"], "1", "Most of its own requests to trace in a second, where the share is 1.0; 0 is all"),
+    setting("SELF_TRACING_FLUSH_INTERVAL", &["ZIPKIN_SELF_TRACING_MESSAGE_TIMEOUT"], "1", "How often its own spans are stored; a bare number is seconds"),
     setting("LOG_FORMAT", &[], "text", "text or json"),
     setting("RUST_LOG", &[], "info", "What is logged: error, warn, info, debug, trace, also a module such as collector=debug"),
 ];

@@ -167,3 +167,25 @@ fn the_table_has_no_name_twice() {
     names.dedup();
     assert_eq!(names.len(), all);
 }
+
+#[test]
+fn self_tracing_is_off_unless_asked_for_and_its_mistakes_are_told_anyway() {
+    assert_eq!(
+        load(&[], &[("SELF_TRACING_TRACES_PER_SECOND", "5")])
+            .unwrap()
+            .self_tracing,
+        None
+    );
+    let environment = [
+        ("SELF_TRACING_ENABLED", "true"),
+        ("SELF_TRACING_FLUSH_INTERVAL", "5"),
+    ];
+    let config = load(&[], &environment).unwrap().self_tracing.unwrap();
+    assert_eq!(config.flush_interval, Duration::from_secs(5));
+    assert!(matches!(config.sampling, SelfSampling::PerSecond(limit) if limit.get() == 1));
+    let wrong = [
+        ("SELF_TRACING_SAMPLE_RATE", "2"),
+        ("SELF_TRACING_TRACES_PER_SECOND", "-1"),
+    ];
+    assert_eq!(mistakes(&wrong).len(), 2);
+}

@@ -31,7 +31,6 @@ const REFUSED: &[Refused] = &[
     refused("COLLECTOR_GRPC_ENABLED", When::True, "gRPC is not served yet: spans sent by it would not be seen"),
     refused("COLLECTOR_HTTP_OTEL_ENABLED", When::True, "OTLP is not served yet: spans sent by it would not be seen"),
     refused("STORAGE_THROTTLE_ENABLED", When::True, "there is no such throttle: too much is refused with 503, bounded by COLLECTOR_REQUESTS_IN_FLIGHT_MAX and COLLECTOR_BYTES_IN_FLIGHT_MAX"),
-    refused("SELF_TRACING_ENABLED", When::True, "the server does not trace itself: see /prometheus"),
     refused("EUREKA_SERVICE_URL", When::SetUnless("DISCOVERY_EUREKA_ENABLED"), "the server does not register with Eureka: clients would not find it"),
     refused("ARMERIA_SSL_ENABLED", When::True, "TLS is not served yet: put a proxy in front"),
 ];
@@ -58,7 +57,6 @@ const IGNORED: &[&str] = &[
     "ES_HEALTH_CHECK_INTERVAL", "ES_MAX_REQUESTS",
     "MYSQL_JDBC_URL", "MYSQL_HOST", "MYSQL_TCP_PORT", "MYSQL_USER", "MYSQL_PASS", "MYSQL_DB", "MYSQL_MAX_CONNECTIONS", "MYSQL_USE_SSL",
     "EUREKA_APP_NAME", "EUREKA_INSTANCE_ID", "EUREKA_HOSTNAME",
-    "SELF_TRACING_SAMPLE_RATE", "SELF_TRACING_TRACES_PER_SECOND", "SELF_TRACING_FLUSH_INTERVAL",
     "COLLECTOR_OTEL_RESOURCE_ATTRIBUTE_PREFIX",
 ];
 

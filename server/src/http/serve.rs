@@ -6,7 +6,8 @@ use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 
-use axum::Router;
+use axum::extract::ConnectInfo;
+use axum::{Extension, Router};
 use hyper_util::rt::{TokioExecutor, TokioTimer};
 use hyper_util::server::conn::auto;
 use hyper_util::service::TowerToHyperService;
@@ -14,6 +15,7 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
 use tokio::task::JoinSet;
 use tokio::time::{sleep, timeout};
+use tower::Layer;
 
 use super::stream::ImpatientStream;
 
@@ -167,6 +169,8 @@ impl Connection {
             builder,
             slot: _slot,
         } = self;
+        // A connection that is gone already has none.
+        let Ok(peer) = stream.peer_addr() else { return };
         // Answers are written whole: waiting for more to send only delays them.
         if let Err(error) = stream.set_nodelay(true) {
             tracing::debug!(%error, "cannot set TCP_NODELAY");
@@ -179,7 +183,7 @@ impl Connection {
         if !spoke {
             return;
         }
-        let service = TowerToHyperService::new(application);
+        let service = TowerToHyperService::new(Extension(ConnectInfo(peer)).layer(application));
         let mut connection =
             pin!(builder.serve_connection(ImpatientStream::new(stream, limits.answer_timeout), service));
         let outcome = tokio::select! {

@@ -11,3 +11,4 @@ mod connections;
 mod killing;
 mod operating;
 mod restarting;
+mod self_tracing;

@@ -3,9 +3,7 @@
 //! A frame is a call: a header, strict or of the old kind, then the arguments. Every entry has a category and a
 //! message; a message of Zipkin's category is one v1 span in base64. [`Call::read`] understands the header,
 //! [`Call::entries`] picks the entries of a category, `Wire::ScribeEntries` reads their spans, and
-//! [`Call::answer`] writes the frame that answers.
-
-use std::borrow::Cow;
+//! [`Header::answer`] writes the frame that answers.
 
 use base64::Engine;
 use base64::alphabet::STANDARD;
@@ -17,6 +15,12 @@ use crate::{DecodeError, decode_thrift_span};
 
 /// The only method there is.
 const LOG: &str = "Log";
+
+/// The longest name of a method. It is sent back with every answer.
+const METHOD_BYTES_MAX: usize = 256;
+
+/// No header is longer.
+pub const HEADER_BYTES_MAX: usize = METHOD_BYTES_MAX + 12;
 
 /// The upper half of a strict header.
 const STRICT_VERSION: u32 = 0x8001_0000;
@@ -53,11 +57,18 @@ const BASE64: GeneralPurpose = GeneralPurpose::new(
 /// A call, its arguments not read yet.
 #[derive(Clone, Debug)]
 pub struct Call<'a> {
-    method: Cow<'a, str>,
+    /// What is called, and by whom.
+    pub header: Header,
+    arguments: Cursor<'a>,
+}
+
+/// What stands before the arguments: all that an answer needs to know of a call.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Header {
+    method: String,
     kind: u8,
     sequence: i32,
     strict: bool,
-    arguments: Cursor<'a>,
 }
 
 /// The entries of a call that are of one category.
@@ -93,36 +104,19 @@ pub enum ExceptionKind {
 }
 
 impl<'a> Call<'a> {
-    /// Reads the header of a frame, which comes without its length.
+    /// Reads the header of a frame, which comes without its length, or of its first [`HEADER_BYTES_MAX`] bytes.
     ///
     /// # Errors
     /// [`DecodeError`] where it is no call. Without a header there is nobody to answer.
     pub fn read(frame: &'a [u8]) -> Result<Self, DecodeError> {
         let call = read_header(Cursor::new(frame));
         let call = call.map_err(|fault| DecodeError::new(format!("{fault} reading a call of Scribe")))?;
-        if call.kind == CALL || call.kind == ONE_WAY {
-            Ok(call)
-        } else {
-            Err(DecodeError::new(format!(
-                "Message type {} reading a call of Scribe",
-                call.kind
-            )))
+        match call.header.kind {
+            CALL | ONE_WAY => Ok(call),
+            kind => Err(DecodeError::new(format!(
+                "Message type {kind} reading a call of Scribe"
+            ))),
         }
-    }
-
-    /// The method it calls.
-    pub fn method(&self) -> &str {
-        &self.method
-    }
-
-    /// True if it calls the method that there is.
-    pub fn is_log(&self) -> bool {
-        self.method == LOG
-    }
-
-    /// True if the caller waits for an answer.
-    pub fn wants_answer(&self) -> bool {
-        self.kind == CALL
     }
 
     /// Reads the arguments of `Log`.
@@ -132,6 +126,23 @@ impl<'a> Call<'a> {
     pub fn entries(&self, category: &str) -> Result<Entries, DecodeError> {
         read_arguments(self.arguments.clone(), category)
             .map_err(|fault| DecodeError::new(format!("{fault} reading List<LogEntry> from TBinary")))
+    }
+}
+
+impl Header {
+    /// The method that is called.
+    pub fn method(&self) -> &str {
+        &self.method
+    }
+
+    /// True if that is the method that there is.
+    pub fn is_log(&self) -> bool {
+        self.method == LOG
+    }
+
+    /// True if the caller waits for an answer.
+    pub fn wants_answer(&self) -> bool {
+        self.kind == CALL
     }
 
     /// The frame that answers, with its length, its header like that of the call.
@@ -180,11 +191,17 @@ fn read_header(mut cursor: Cursor<'_>) -> Result<Call<'_>, Fault> {
         method = cursor.text()?;
         kind = cursor.byte()?;
     }
-    Ok(Call {
-        method,
+    if method.len() > METHOD_BYTES_MAX {
+        return Err(Fault::Malformed);
+    }
+    let header = Header {
+        method: method.into_owned(),
         kind,
         sequence: cursor.i32()?,
         strict,
+    };
+    Ok(Call {
+        header,
         arguments: cursor,
     })
 }

@@ -9,9 +9,10 @@ use std::path::Path;
 use std::time::{Duration, Instant};
 
 use model::{Span, SpanBatch};
-use proto::Format;
+use proto::scribe::Call;
+use proto::{Format, Wire};
 
-/// How long each of the four formats is fuzzed.
+/// How long each format is fuzzed.
 const TIME_BOX: Duration = Duration::from_millis(1250);
 /// Longest input, in bytes.
 const INPUT_BYTES_MAX: usize = 16 << 10;
@@ -103,20 +104,21 @@ fn mutate(input: &mut Vec<u8>, other: &[u8], tokens: &[&[u8]], random: &mut Rand
     input.truncate(INPUT_BYTES_MAX);
 }
 
+/// The inputs of a format's corpus, and the bodies of Zipkin's clients that are wanted.
 fn corpus(folder: &str, clients: fn(&str) -> bool) -> Vec<Vec<u8>> {
-    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
-    let mut paths = Vec::new();
-    for (directory, wanted) in [
-        (format!("fuzz/corpus/{folder}"), None),
-        ("testdata/clients".to_owned(), Some(clients)),
-    ] {
-        for file in fs::read_dir(root.join(directory)).expect("a directory of inputs") {
-            let path = file.expect("a file").path();
-            if wanted.is_none_or(|wanted| wanted(&path.to_string_lossy())) {
-                paths.push(path);
-            }
-        }
-    }
+    let mut inputs = files(&format!("fuzz/corpus/{folder}"), |_| true);
+    inputs.extend(files("testdata/clients", clients));
+    inputs
+}
+
+/// What the files of a directory hold whose paths are wanted, in the order of their names.
+fn files(directory: &str, wanted: fn(&str) -> bool) -> Vec<Vec<u8>> {
+    let directory = Path::new(env!("CARGO_MANIFEST_DIR")).join(directory);
+    let mut paths: Vec<_> = fs::read_dir(directory)
+        .expect("a directory of inputs")
+        .map(|file| file.expect("a file").path())
+        .filter(|path| wanted(&path.to_string_lossy()))
+        .collect();
     paths.sort();
     paths
         .iter()
@@ -162,12 +164,25 @@ fn check(format: Format, lossless: bool, body: &[u8]) -> bool {
     true
 }
 
-fn fuzz(format: Format, lossless: bool, mut pool: Vec<Vec<u8>>, tokens: &[&[u8]]) {
-    assert!(pool.len() > 10, "only {} inputs to start from", pool.len());
+/// Whether a message that nobody writes any more, or not we, was accepted.
+fn check_message(wire: Wire, body: &[u8]) -> bool {
+    let mut batch = SpanBatch::new();
+    let is_accepted = proto::decode_message(wire, body, &mut batch).is_ok();
+    assert!(is_accepted || batch.is_empty(), "a message is refused whole");
+    assert!(batch.len() <= body.len(), "{} spans", batch.len());
+    let spans: Vec<Span> = batch.iter().map(|span| span.to_span()).collect();
+    let written = proto::encode(Format::JsonV2, &spans);
+    assert_eq!(decode(Format::JsonV2, &written).as_ref(), Some(&spans));
+    is_accepted
+}
+
+fn fuzz(format: &str, mut pool: Vec<Vec<u8>>, tokens: &[&[u8]], check: impl Fn(&[u8]) -> bool) {
+    assert!(!pool.is_empty(), "no input to start from");
     for input in &pool {
-        assert!(check(format, lossless, input), "the corpus is of accepted inputs");
+        assert!(check(input), "the corpus is of accepted inputs");
     }
-    let mut random = Random(0x5eed_0000 + format as u64);
+    let seed = format.bytes().fold(0, |seed, byte| seed << 5 ^ u64::from(byte));
+    let mut random = Random(0x5eed_0000 ^ seed);
     let (mut accepted, mut refused) = (0u32, 0u32);
     let begin = Instant::now();
     while begin.elapsed() < TIME_BOX {
@@ -181,7 +196,7 @@ fn fuzz(format: Format, lossless: bool, mut pool: Vec<Vec<u8>>, tokens: &[&[u8]]
             input: &input,
         };
         let started = Instant::now();
-        let is_accepted = check(format, lossless, &input);
+        let is_accepted = check(&input);
         assert!(started.elapsed() < PATIENCE, "{:?}", started.elapsed());
         drop(failing);
         if !is_accepted {
@@ -202,16 +217,23 @@ fn fuzz(format: Format, lossless: bool, mut pool: Vec<Vec<u8>>, tokens: &[&[u8]]
     );
 }
 
+fn fuzz_list(format: Format, lossless: bool, pool: Vec<Vec<u8>>, tokens: &[&[u8]]) {
+    assert!(pool.len() > 10, "only {} inputs to start from", pool.len());
+    fuzz(format.zipkin_name(), pool, tokens, |body| {
+        check(format, lossless, body)
+    });
+}
+
 /// Tells which input it was when something below it panics.
 struct PrintOnPanic<'a> {
-    format: Format,
+    format: &'a str,
     input: &'a [u8],
 }
 
 impl Drop for PrintOnPanic<'_> {
     fn drop(&mut self) {
         if std::thread::panicking() {
-            eprintln!("{:?} fails on \"{}\"", self.format, self.input.escape_ascii());
+            eprintln!("{} fails on \"{}\"", self.format, self.input.escape_ascii());
         }
     }
 }
@@ -221,35 +243,48 @@ fn json_v2_survives_damage() {
     let pool = corpus("json_v2", |path| {
         path.ends_with(".json") && !path.ends_with("-v1.json")
     });
-    fuzz(Format::JsonV2, true, pool, &JSON_TOKENS);
+    fuzz_list(Format::JsonV2, true, pool, &JSON_TOKENS);
 }
 
 #[test]
 fn json_v1_survives_damage() {
-    fuzz(
-        Format::JsonV1,
-        false,
-        corpus("json_v1", |path| path.ends_with("-v1.json")),
-        &JSON_TOKENS,
-    );
+    let pool = corpus("json_v1", |path| path.ends_with("-v1.json"));
+    fuzz_list(Format::JsonV1, false, pool, &JSON_TOKENS);
 }
 
 #[test]
 fn thrift_survives_damage() {
-    fuzz(
-        Format::Thrift,
-        false,
-        corpus("thrift", |path| path.ends_with(".thrift")),
-        &BINARY_TOKENS,
-    );
+    let pool = corpus("thrift", |path| path.ends_with(".thrift"));
+    fuzz_list(Format::Thrift, false, pool, &BINARY_TOKENS);
 }
 
 #[test]
 fn proto3_survives_damage() {
-    fuzz(
-        Format::Proto3,
-        true,
-        corpus("proto3", |path| path.ends_with(".proto3")),
-        &BINARY_TOKENS,
-    );
+    let pool = corpus("proto3", |path| path.ends_with(".proto3"));
+    fuzz_list(Format::Proto3, true, pool, &BINARY_TOKENS);
+}
+
+#[test]
+fn jaegers_thrift_survives_damage() {
+    let pool = files("testdata/jaeger", |path| path.ends_with(".thrift"));
+    fuzz("jaeger.thrift", pool, &BINARY_TOKENS, |body| {
+        check_message(Wire::JaegerThrift, body)
+    });
+}
+
+#[test]
+fn jaegers_proto3_survives_damage() {
+    let pool = files("testdata/jaeger", |path| path.ends_with(".proto3"));
+    fuzz("jaeger.proto3", pool, &BINARY_TOKENS, |body| {
+        check_message(Wire::JaegerProto, body)
+    });
+}
+
+#[test]
+fn scribe_survives_damage() {
+    let pool = files("testdata/scribe", |path| path.ends_with(".frame"));
+    fuzz("scribe", pool, &BINARY_TOKENS, |frame| {
+        let entries = Call::read(frame).and_then(|call| call.entries("zipkin"));
+        entries.is_ok_and(|entries| check_message(Wire::ScribeEntries, &entries.body))
+    });
 }

@@ -4,17 +4,16 @@
 //! 2. Tags that Zipkin has a field for fill that field: `span.kind` the kind, `peer.*` the remote endpoint. They
 //!    are not repeated as tags where the field says all that they said.
 //! 3. `error` that is false is no error, so it is left out: in Zipkin the key alone means one.
-//! 4. The parent is the span that Jaeger's own UI takes for it; every other reference is a tag.
+//! 4. The parent is the span that Jaeger's own UI takes for it; every other reference is a link in a tag.
 //! 5. Logs are annotations, warnings one tag.
 
-use std::io::Write;
 use std::net::SocketAddr;
 
 use model::{EndpointDraft, IpAddresses, Kind, SpanBatch, SpanDraft, SpanId, Text, TraceId};
 
 use super::Cause;
 use super::tag::{Tag, Value, write_object};
-use crate::json::write_string;
+use crate::json::{write_span_id, write_string, write_trace_id};
 
 /// The most bytes that the tags of processes may take when they are repeated with each of their spans: a few
 /// bytes of a body could ask for any number of them otherwise.
@@ -181,12 +180,15 @@ impl<'b> Converter<'b> {
         self.references.push(reference);
     }
 
-    /// A moment, in microseconds since the epoch, and what was logged then. An `event` is the annotation, with
-    /// the other fields behind it as JSON; without one all fields are.
+    /// A moment, in microseconds since the epoch, and what was logged then. Its `event`, or else its `message`, is
+    /// the annotation, with the other fields behind it as JSON; without either all fields are.
     pub(super) fn log(&mut self, timestamp: i64, fields: &[Tag<'_>]) {
-        let event = fields.iter().position(|field| {
-            field.key == "event" && field.value.as_text().is_some_and(|text| !text.is_empty())
-        });
+        let named = |name: &str| {
+            fields.iter().position(|field| {
+                field.key == name && field.value.as_text().is_some_and(|text| !text.is_empty())
+            })
+        };
+        let event = named("event").or_else(|| named("message"));
         self.scratch.clear();
         match event {
             Some(at) => {
@@ -269,27 +271,25 @@ impl<'b> Converter<'b> {
             .unwrap_or(0)
     }
 
-    /// Tags for all references but the one that the parent says in full.
+    /// All references but the one that the parent says in full, as links of OpenTelemetry are kept: one tag, a
+    /// JSON list.
     fn push_references(&mut self, parent_id: u64, trace_id: TraceId) {
         let parent = Reference {
             kind: ReferenceKind::ChildOf,
             trace_id: Some(trace_id),
             span_id: parent_id,
         };
-        let mut number = 0;
-        for index in 0..self.references.len() {
-            let reference = self.references[index];
-            if reference == parent {
-                continue;
-            }
-            let key = self.scratched(format_args!("jaeger.reference.{number}"));
-            let kind = reference.kind.name();
-            let value = match reference.trace_id {
-                Some(id) => self.scratched(format_args!("{kind} {id}/{:016x}", reference.span_id)),
-                None => self.scratched(format_args!("{kind} /{:016x}", reference.span_id)),
-            };
+        self.scratch.clear();
+        for reference in self.references.iter().filter(|reference| **reference != parent) {
+            self.scratch
+                .push(if self.scratch.is_empty() { b'[' } else { b',' });
+            reference.write_link(&mut self.scratch);
+        }
+        if !self.scratch.is_empty() {
+            self.scratch.push(b']');
+            let key = self.batch.add_text("otel.links");
+            let value = self.add_scratch();
             self.batch.push_tag(key, value);
-            number += 1;
         }
     }
 
@@ -302,24 +302,26 @@ impl<'b> Converter<'b> {
         self.add_scratch()
     }
 
-    fn scratched(&mut self, text: std::fmt::Arguments<'_>) -> Text {
-        self.scratch.clear();
-        // Writing to memory does not fail.
-        let _ = self.scratch.write_fmt(text);
-        self.add_scratch()
-    }
-
     fn add_scratch(&mut self) -> Text {
         self.batch.add_text(&String::from_utf8_lossy(&self.scratch))
     }
 }
 
-impl ReferenceKind {
-    const fn name(self) -> &'static str {
-        match self {
-            Self::ChildOf => "child_of",
-            Self::FollowsFrom => "follows_from",
+impl Reference {
+    /// As a link, its type in the attribute that OpenTelemetry has for it.
+    fn write_link(&self, out: &mut Vec<u8>) {
+        out.push(b'{');
+        if let Some(trace_id) = self.trace_id {
+            out.extend_from_slice(b"\"traceId\":");
+            write_trace_id(out, trace_id);
+            out.push(b',');
         }
+        out.extend_from_slice(b"\"spanId\":");
+        write_span_id(out, SpanId::new(self.span_id));
+        out.extend_from_slice(match self.kind {
+            ReferenceKind::ChildOf => br#","attributes":{"opentracing.ref_type":"child_of"}}"#,
+            ReferenceKind::FollowsFrom => br#","attributes":{"opentracing.ref_type":"follows_from"}}"#,
+        });
     }
 }
 

@@ -9,6 +9,9 @@ use base64::engine::general_purpose::STANDARD;
 
 use crate::json::write_string;
 
+/// Below it every whole number is one that a float can say, and it is the same in JavaScript.
+const WHOLE_MAX: f64 = 9e15;
+
 /// One tag, borrowed from the body.
 #[derive(Clone, Debug, PartialEq)]
 pub(super) struct Tag<'a> {
@@ -34,7 +37,11 @@ impl Value<'_> {
             Self::Text(text) => out.extend_from_slice(text.as_bytes()),
             Self::Bool(value) => write(out, format_args!("{value}")),
             Self::Int(value) => write(out, format_args!("{value}")),
-            // The debug form keeps the point of whole numbers and writes large ones with an exponent.
+            // Clients of JavaScript send every number so.
+            Self::Float(_) if self.as_whole().is_some() => {
+                write(out, format_args!("{}", self.as_whole().unwrap_or_default()));
+            }
+            // The debug form writes large numbers with an exponent.
             Self::Float(value) => write(out, format_args!("{value:?}")),
             Self::Binary(bytes) => out.extend_from_slice(STANDARD.encode(bytes).as_bytes()),
         }
@@ -61,16 +68,25 @@ impl Value<'_> {
         }
     }
 
+    /// A whole number, whichever way it is written.
+    fn as_whole(&self) -> Option<i64> {
+        match *self {
+            Self::Int(value) => Some(value),
+            Self::Float(value) if value.trunc() == value && value.abs() < WHOLE_MAX => Some(value as i64),
+            _ => None,
+        }
+    }
+
     /// An address as text or, as early clients wrote IPv4, as a number.
     pub(super) fn as_ip(&self) -> Option<IpAddr> {
         match self {
             Self::Text(text) => text.parse().ok(),
             // As 32 bits with or without a sign.
-            Self::Int(value) => u32::try_from(*value)
-                .or_else(|_| i32::try_from(*value).map(|value| value as u32))
-                .ok()
-                .map(|bits| Ipv4Addr::from(bits).into()),
-            _ => None,
+            _ => {
+                let value = self.as_whole()?;
+                let bits = u32::try_from(value).or_else(|_| i32::try_from(value).map(|value| value as u32));
+                bits.ok().map(|bits| Ipv4Addr::from(bits).into())
+            }
         }
     }
 
@@ -78,8 +94,7 @@ impl Value<'_> {
     pub(super) fn as_port(&self) -> Option<u16> {
         let port = match self {
             Self::Text(text) => text.parse().ok(),
-            Self::Int(value) => u16::try_from(*value).ok(),
-            _ => None,
+            _ => self.as_whole().and_then(|port| u16::try_from(port).ok()),
         };
         port.filter(|&port| port != 0)
     }
@@ -133,7 +148,8 @@ mod tests {
                 "-9223372036854775808",
                 "-9223372036854775808",
             ),
-            (Value::Float(1.0), "1.0", "1.0"),
+            (Value::Float(200.0), "200", "200"),
+            (Value::Float(-0.5), "-0.5", "-0.5"),
             (Value::Float(1e300), "1e300", "1e300"),
             (Value::Float(f64::NAN), "NaN", r#""NaN""#),
             (Value::Binary(b"\x00\xff"), "AP8=", r#""AP8=""#),
@@ -153,7 +169,7 @@ mod tests {
         write_object(&mut object, tags[2..4].iter());
         assert_eq!(
             String::from_utf8(object).unwrap(),
-            r#"{"-9223372036854775808":-9223372036854775808,"1.0":1.0}"#
+            r#"{"-9223372036854775808":-9223372036854775808,"200":200}"#
         );
     }
 
@@ -167,6 +183,8 @@ mod tests {
         assert_eq!(ip(Value::Int(1 << 32)), None);
         assert_eq!(ip(Value::Text("host".into())), None);
         assert_eq!(Value::Int(80).as_port(), Some(80));
+        assert_eq!(Value::Float(80.0).as_port(), Some(80));
+        assert_eq!(Value::Float(80.5).as_port(), None);
         assert_eq!(Value::Text("8080".into()).as_port(), Some(8080));
         assert_eq!(Value::Int(65_536).as_port(), None);
         assert_eq!(Value::Int(0).as_port(), None);

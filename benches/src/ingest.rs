@@ -9,7 +9,7 @@
 //! With a jar of `zipkin-server`, the same is done to it afterwards, without 4: it keeps no more than its bound.
 
 pub(crate) mod check;
-mod report;
+pub(crate) mod report;
 mod settle;
 
 use std::path::PathBuf;
@@ -248,7 +248,7 @@ impl Run {
 }
 
 /// How to measure this again; where the program was is of no use to anybody.
-fn command() -> String {
+pub(crate) fn command() -> String {
     let arguments = std::env::args().skip(1);
     let program = "cargo run --release -p benches --".to_owned();
     std::iter::once(program)

@@ -2,7 +2,7 @@
 
 use clap::{Parser, Subcommand};
 
-use benches::{ingest, recover};
+use benches::{ingest, kafka, recover};
 
 /// How fast, how large, how sure.
 #[derive(Debug, Parser)]
@@ -16,6 +16,8 @@ struct CommandLine {
 enum Question {
     /// How many spans a second the server takes in over HTTP, and what that costs.
     Ingest(ingest::Options),
+    /// How many spans a second the server reads from Kafka, and what share that is of only reading.
+    Kafka(kafka::Options),
     /// How long the server takes to start after a kill, and whether everything acknowledged is there.
     Recover(recover::Options),
 }
@@ -23,6 +25,7 @@ enum Question {
 fn main() -> anyhow::Result<()> {
     match CommandLine::parse().question {
         Question::Ingest(options) => ingest::run(&options),
+        Question::Kafka(options) => kafka::run(&options),
         Question::Recover(options) => recover::run(&options),
     }
 }

@@ -294,7 +294,7 @@ fn found(file: &Path, otherwise: &str) -> anyhow::Result<PathBuf> {
         .with_context(|| format!("{shown} cannot be reached"))
 }
 
-fn free_port() -> io::Result<u16> {
+pub(crate) fn free_port() -> io::Result<u16> {
     Ok(TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?.local_addr()?.port())
 }
 

@@ -163,7 +163,11 @@ fn acknowledged(
     Ok(of_traces)
 }
 
-fn read(connection: &mut Connection, trace_id: TraceId) -> anyhow::Result<Vec<Span>> {
+/// The spans of a trace, none where there is no such trace.
+///
+/// # Errors
+/// Where the server does not answer.
+pub(crate) fn read(connection: &mut Connection, trace_id: TraceId) -> anyhow::Result<Vec<Span>> {
     let answer = connection.get(&format!("/api/v2/trace/{trace_id}"))?;
     match answer.status {
         200 => {

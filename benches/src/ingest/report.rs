@@ -229,7 +229,7 @@ fn table(runs: &[Run]) -> String {
 }
 
 /// Whole, in groups of three digits.
-fn thousands(value: f64) -> String {
+pub(crate) fn thousands(value: f64) -> String {
     let digits = format!("{value:.0}");
     let mut text = String::new();
     for (index, digit) in digits.chars().enumerate() {

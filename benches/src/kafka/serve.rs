@@ -1,0 +1,156 @@
+//! The server reading the backlog into an empty store, and whether everything is there afterwards.
+
+use std::time::{Duration, Instant};
+
+use anyhow::Context;
+use model::Span;
+use serde::Serialize;
+
+use super::Options;
+use super::backlog::Backlog;
+use super::broker::{Broker, TOPIC};
+use crate::ingest::check;
+use crate::load::Connection;
+use crate::process::Usage;
+use crate::server::{Metrics, Product, Server};
+
+const LOOK_EVERY: Duration = Duration::from_millis(10);
+const PATIENCE: Duration = Duration::from_secs(300);
+
+/// What it came to.
+#[derive(Clone, Copy, Debug, Serialize)]
+pub(super) struct Serving {
+    /// From the first span in the store to the last.
+    pub(super) seconds: f64,
+    pub(super) spans_per_second: f64,
+    pub(super) server_cpu_ns_per_span: f64,
+    pub(super) broker_cpu_ns_per_span: f64,
+    /// From the start of the server's process to the broker's saying that nothing is left.
+    pub(super) seconds_to_lag_zero: f64,
+    pub(super) resident_bytes_max: u64,
+    /// Traces that were compared with what was sent.
+    pub(super) traces_compared: usize,
+}
+
+/// The server and the broker at a moment.
+struct Moment {
+    at: Instant,
+    stored: u64,
+    server: Usage,
+    broker: Usage,
+}
+
+/// Starts the server and lets it read everything once.
+///
+/// # Errors
+/// Where it does not read everything, or stores something else than was sent.
+pub(super) fn measure(
+    product: &Product,
+    broker: &Broker,
+    backlog: &Backlog,
+    options: &Options,
+    round: usize,
+) -> anyhow::Result<Serving> {
+    let group = format!("server-{round}");
+    let (address, streams) = (broker.address(), options.streams.to_string());
+    let settings = [
+        ("KAFKA_BOOTSTRAP_SERVERS", address.as_str()),
+        ("KAFKA_TOPIC", TOPIC),
+        ("KAFKA_GROUP_ID", &group),
+        ("KAFKA_STREAMS", &streams),
+    ];
+    let begin = Instant::now();
+    let server = Server::start_with(product, &settings, options.data.as_deref())?;
+    let mut connection = Connection::open(server.address())?;
+    let first = await_stored(&server, broker, &mut connection, 1)?;
+    let last = await_stored(&server, broker, &mut connection, backlog.spans)?;
+    anyhow::ensure!(
+        last.stored == backlog.spans,
+        "{} spans are stored, {} were sent",
+        last.stored,
+        backlog.spans
+    );
+    let seconds_to_lag_zero = await_lag_zero(broker, &group, backlog, begin)?;
+    let traces_compared = compare(&mut connection, backlog)?;
+    let resident_bytes_max = Usage::of(server.id())?.resident_bytes_max;
+    server.stop()?;
+    let (seconds, spans) = (
+        (last.at - first.at).as_secs_f64(),
+        (last.stored - first.stored) as f64,
+    );
+    Ok(Serving {
+        seconds,
+        spans_per_second: spans / seconds,
+        server_cpu_ns_per_span: (last.server.cpu - first.server.cpu).as_nanos() as f64 / spans,
+        broker_cpu_ns_per_span: (last.broker.cpu - first.broker.cpu).as_nanos() as f64 / spans,
+        seconds_to_lag_zero,
+        resident_bytes_max,
+        traces_compared,
+    })
+}
+
+/// Waits until the store has at least so many spans.
+fn await_stored(
+    server: &Server,
+    broker: &Broker,
+    connection: &mut Connection,
+    spans: u64,
+) -> anyhow::Result<Moment> {
+    let begin = Instant::now();
+    loop {
+        let metrics = Metrics::new(&connection.get("/prometheus")?.body);
+        let at = Instant::now();
+        let number = |name: &str| metrics.get(name).with_context(|| format!("there is no {name}"));
+        let stored = (number("tracehound_head_spans")? + number("tracehound_segment_spans")?) as u64;
+        if stored >= spans {
+            return Ok(Moment {
+                at,
+                stored,
+                server: Usage::of(server.id())?,
+                broker: Usage::of(broker.id())?,
+            });
+        }
+        anyhow::ensure!(
+            begin.elapsed() < PATIENCE,
+            "{stored} of {spans} spans are stored after {} s; the server said: {}",
+            PATIENCE.as_secs(),
+            server.output()
+        );
+        std::thread::sleep(LOOK_EVERY);
+    }
+}
+
+/// Seconds since `begin` when the group has committed every record.
+fn await_lag_zero(broker: &Broker, group: &str, backlog: &Backlog, begin: Instant) -> anyhow::Result<f64> {
+    let watcher = broker.watcher(group)?;
+    loop {
+        let committed = watcher.committed()?;
+        let took = begin.elapsed();
+        if committed == backlog.records {
+            return Ok(took.as_secs_f64());
+        }
+        anyhow::ensure!(
+            took < PATIENCE,
+            "{committed} of {} records are committed",
+            backlog.records
+        );
+        std::thread::sleep(LOOK_EVERY);
+    }
+}
+
+fn compare(connection: &mut Connection, backlog: &Backlog) -> anyhow::Result<usize> {
+    for (&trace_id, sent) in &backlog.remembered {
+        let mut sent: Vec<&Span> = sent.iter().collect();
+        let stored = check::read(connection, trace_id)?;
+        let mut stored: Vec<&Span> = stored.iter().collect();
+        sent.sort();
+        stored.sort();
+        anyhow::ensure!(
+            sent == stored,
+            "trace {trace_id} is not what was sent: {} spans of {}",
+            stored.len(),
+            sent.len()
+        );
+    }
+    Ok(backlog.remembered.len())
+}

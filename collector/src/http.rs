@@ -14,7 +14,9 @@ use http_body_util::BodyExt;
 use proto::{Format, Wire};
 use storage::StorageError;
 
-use crate::{Collector, Compression, Encoding, Expected, InFlight, Limits, ReadBody, Refusal, Transport};
+use crate::{
+    Accepted, Collector, Compression, Encoding, Expected, InFlight, Limits, ReadBody, Refusal, Transport,
+};
 
 /// Seconds. What is full now is a queue for the disk: it moves on within a second or not soon.
 const RETRY_AFTER_SECONDS: &str = "1";
@@ -55,9 +57,22 @@ async fn accept_v1(State(collector): State<Arc<Collector>>, request: Request) ->
 }
 
 async fn accept(collector: &Collector, format: Format, request: Request) -> Response {
+    match take(collector, Transport::Http, Wire::List(format), request).await {
+        Ok(_) => StatusCode::ACCEPTED.into_response(),
+        Err(refusal) => answer(&refusal),
+    }
+}
+
+/// Takes a request whose body is one message, gzip or not.
+pub(crate) async fn take(
+    collector: &Collector,
+    transport: Transport,
+    wire: Wire,
+    request: Request,
+) -> Result<Accepted, Refusal> {
     let (head, body) = request.into_parts();
     let encoding = Encoding {
-        expected: Expected::Wire(Wire::List(format)),
+        expected: Expected::Wire(wire),
         compression: is_gzip(&head.headers).then_some(Compression::Gzip),
     };
     let body = RequestBody {
@@ -65,13 +80,11 @@ async fn accept(collector: &Collector, format: Format, request: Request) -> Resp
         body,
         limits: *collector.limits(),
     };
-    match collector.accept(Transport::Http, encoding, body).await {
-        Ok(_) => StatusCode::ACCEPTED.into_response(),
-        Err(refusal) => answer(&refusal),
-    }
+    collector.accept(transport, encoding, body).await
 }
 
-fn answer(refusal: &Refusal) -> Response {
+/// What a sender is told of a refusal.
+pub(crate) fn answer(refusal: &Refusal) -> Response {
     let status = match refusal {
         Refusal::Malformed(_) | Refusal::Unreadable(_) => StatusCode::BAD_REQUEST,
         Refusal::TooLarge(..) => StatusCode::PAYLOAD_TOO_LARGE,
@@ -112,7 +125,8 @@ fn announced_bytes(headers: &HeaderMap) -> Option<usize> {
     text_of(headers, CONTENT_LENGTH).parse().ok()
 }
 
-fn text_of(headers: &HeaderMap, name: HeaderName) -> &str {
+/// The text of a header; empty where there is none.
+pub(crate) fn text_of(headers: &HeaderMap, name: HeaderName) -> &str {
     headers
         .get(name)
         .and_then(|value| value.to_str().ok())

@@ -21,12 +21,18 @@ use storage::{SpanSink, StorageError};
 
 pub mod grpc;
 pub mod http;
+pub mod jaeger;
+#[cfg(feature = "rabbitmq")]
+pub mod rabbitmq;
+pub mod scribe;
 
 mod admission;
 mod gzip;
 mod limits;
 mod metrics;
 mod refusal;
+#[cfg(feature = "rabbitmq")]
+mod retry;
 mod sample;
 mod scratch;
 mod warnings;

@@ -116,7 +116,10 @@ async fn what_is_refused_is_refused_in_jaegers_words_and_counted() {
     );
     *sink.failure.lock().unwrap() = Some(StorageError::Overloaded("full".to_owned()));
     let (status, text) = post(&collector, &[thrift], BATCH).await;
-    assert_eq!((status, text.as_str()), (StatusCode::SERVICE_UNAVAILABLE, "overloaded: full"));
+    assert_eq!(
+        (status, text.as_str()),
+        (StatusCode::SERVICE_UNAVAILABLE, "overloaded: full")
+    );
     assert!(sink.spans.lock().unwrap().is_empty());
     let counted = collector.metrics().snapshot(Transport::JaegerHttp);
     assert_eq!((counted.messages, counted.messages_dropped), (3, 2));

@@ -75,9 +75,7 @@ class Instance:
             stop(self.process)
 
     def show_output(self):
-        print(f"--- the last lines of {self.product} ---")
-        lines = self.output.read_text(errors="replace").splitlines()
-        print("\n".join(lines[-LINES_SHOWN_MAX:]))
+        show_last_lines(self.product, self.output)
 
 
 @contextlib.contextmanager
@@ -95,6 +93,12 @@ def running(product, storage, **options):
     finally:
         instance.stop()
         shutil.rmtree(directory)
+
+
+def show_last_lines(who, output):
+    if output.exists():
+        print(f"--- the last lines of {who} ---")
+        print("\n".join(output.read_text(errors="replace").splitlines()[-LINES_SHOWN_MAX:]))
 
 
 def listen_locally(port):

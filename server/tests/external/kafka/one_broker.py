@@ -1,0 +1,169 @@
+"""A million spans wait on one broker, in every format, among records that are none; then a server reads them.
+
+Usage: one_broker.py PRODUCT STORAGE [--spans COUNT]
+
+Held to: the lag is back at zero in time; every span is found by its trace, once and as it was sent;
+what was unreadable is counted and in the dead letters, byte for byte; nothing is read again after a stop.
+"""
+
+import argparse
+import subprocess
+import time
+from collections import Counter
+
+from confluent_kafka import Consumer, TopicPartition
+
+import cluster
+import messages
+import stored
+from disturbances import KINDS, Disturbances
+from producer import PacedProducer
+from stage import Wrong, require, run
+
+import servers
+
+TOPIC, DEAD_LETTERS, GROUP = "spans", "dead-letters", "tracehound-test"
+PARTITIONS = 4
+SENDER_ENCODINGS = ("json", "proto3", "thrift")
+SENDER_SHARE = 0.02
+SENDER_MAX_S = 120
+LAG_MAX_S = 30
+READ_MAX_S = 10
+
+
+def produce(kafka, spans, disturbances):
+    """Both producers at once; answers how many records there are."""
+    each = int(spans * SENDER_SHARE) // messages.BLOCK_SPANS * messages.BLOCK_SPANS
+    plain = spans - each * len(SENDER_ENCODINGS)
+    began = time.monotonic()
+    sender = subprocess.Popen(
+        ["java", *cluster.JVM, cluster.BROKER_LOG, "-cp", cluster.CLASSES, "tracehound.kafka.Reporting"]
+        + [kafka.bootstrap, TOPIC, str(plain), str(each)]
+        + [str(messages.BEGIN_US), str(messages.SPAN_EVERY_US)]
+    )
+    producer = PacedProducer(kafka.bootstrap, TOPIC, disturbances.among(messages.records(plain)))
+    producer.allow(plain)
+    producer.start()
+    producer.finish()
+    require(sender.wait(SENDER_MAX_S) == 0, "zipkin-reporter's sender could not send")
+    records = sum(kafka.end_offsets(TOPIC).values())
+    took = time.monotonic() - began
+    print(f"  {spans} spans in {records} records wait after {took:.1f} s")
+
+    def name_of(span):
+        if span < plain:
+            return messages.plain_name_of(span)
+        return "sender-" + SENDER_ENCODINGS[(span - plain) // each]
+
+    return records, name_of
+
+
+def options(product, kafka):
+    options = {
+        "KAFKA_BOOTSTRAP_SERVERS": kafka.bootstrap,
+        "KAFKA_TOPIC": TOPIC,
+        "KAFKA_GROUP_ID": GROUP,
+        "KAFKA_STREAMS": "2",
+        "MEM_MAX_SPANS": "5000000",
+    }
+    if product == "tracehound":
+        options["KAFKA_DEAD_LETTER_TOPIC"] = DEAD_LETTERS
+    return options
+
+
+def read_all(kafka, topic):
+    """Values of every record of a topic."""
+    consumer = Consumer(
+        {"bootstrap.servers": kafka.bootstrap, "group.id": "reader", "enable.auto.commit": False},
+        logger=cluster.silent,
+    )
+    ends = kafka.end_offsets(topic)
+    consumer.assign([TopicPartition(topic, partition, 0) for partition in ends])
+    values = []
+    while len(values) < sum(ends.values()):
+        record = consumer.poll(READ_MAX_S)
+        if record is None or record.error():
+            raise Wrong(f"{len(values)} records of {topic} could be read, of {ends}")
+        values.append(record.value())
+    consumer.close()
+    return values
+
+
+def require_counted(server, records, spans, disturbances):
+    figures = stored.metrics(server.base)
+    counts = disturbances.counts
+
+    def count(name):
+        return int(figures[f'zipkin_collector_{name}_total{{transport="kafka"}}'])
+
+    require(count("spans") == spans, f"{count('spans')} spans are counted, not {spans}")
+    require(count("messages") == records, f"{count('messages')} messages are counted, not {records}")
+    dropped = count("messages_dropped")
+    require(dropped == counts["unreadable"], f"{dropped} messages dropped, not {dict(counts)}")
+    in_store = stored.counted(server.base)
+    require(in_store == spans, f"the store counts {in_store} spans, not {spans}")
+
+
+def check_dead_letters(kafka, disturbances):
+    letters = Counter(read_all(kafka, DEAD_LETTERS))
+    require(
+        letters == disturbances.unreadable,
+        f"dead letters too many: {letters - disturbances.unreadable}, "
+        f"missing: {disturbances.unreadable - letters}",
+    )
+    print(f"  {letters.total()} unreadable records are in the dead letters, byte for byte")
+
+
+def check(product, storage, spans, directory):
+    # Zipkin's consumer ends at the first null.
+    kinds = KINDS if product == "tracehound" else tuple(kind for kind in KINDS if kind != "null")
+    disturbances = Disturbances(kinds)
+    with cluster.running(directory, brokers=1) as kafka:
+        kafka.create_topics(**{TOPIC: PARTITIONS, DEAD_LETTERS: 1})
+        records, name_of = produce(kafka, spans, disturbances)
+        server = servers.Instance(product, storage, directory, **options(product, kafka))
+        try:
+            began = time.monotonic()
+            server.start()
+            kafka.await_lag_zero(GROUP, TOPIC, LAG_MAX_S)
+            took = time.monotonic() - began
+            print(f"  lag zero {took:.1f} s after the start of the server: {spans / took:,.0f} spans/s")
+            require(took <= LAG_MAX_S, f"a lag of {spans} spans takes more than {LAG_MAX_S} s")
+            found = stored.Found(spans, name_of)
+            time.sleep(servers.SETTLE_S[product])
+            found.read(server.base)
+            found.require_all()
+            print(f"  every span is found, once and as sent ({time.monotonic() - began:.1f} s)")
+            if product == "tracehound":
+                require_counted(server, records, spans, disturbances)
+                check_dead_letters(kafka, disturbances)
+                check_stop(kafka, server)
+            servers.require_unharmed(server.process, server.output)
+        except BaseException:
+            server.show_output()
+            raise
+        finally:
+            server.stop()
+
+
+def check_stop(kafka, server):
+    """A server that is asked to stop commits what it has: the next one begins where it was."""
+    server.stop()
+    server.start()
+    require(kafka.lag(GROUP, TOPIC) == 0, "a stop moved offsets back")
+    figures = stored.metrics(server.base)
+    again = figures['zipkin_collector_messages_total{transport="kafka"}']
+    require(again == 0, f"{again} messages are read again after a stop")
+
+
+def main():
+    parser = argparse.ArgumentParser()
+    parser.add_argument("product")
+    parser.add_argument("storage")
+    parser.add_argument("--spans", type=int, default=1_000_000)
+    arguments = parser.parse_args()
+    run(lambda directory: check(arguments.product, arguments.storage, arguments.spans, directory))
+
+
+if __name__ == "__main__":
+    main()

@@ -81,9 +81,9 @@ pub fn router(collector: Arc<Collector>) -> Router {
     route(collector, REPORT)
 }
 
-/// The route of one method. Its transport is shown in metrics from now on.
+/// The route of one method. It is served whether or not anybody wants it, so its transport is shown in metrics only
+/// once it is used.
 pub fn route(collector: Arc<Collector>, method: UnaryMethod) -> Router {
-    collector.metrics().expect(method.transport);
     Router::new()
         .route(method.path, post(serve))
         .with_state(Service { collector, method })

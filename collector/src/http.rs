@@ -24,8 +24,8 @@ const RETRY_AFTER_SECONDS: &str = "1";
 /// A body's first buffer is no longer than this, whatever length the sender announces.
 const FIRST_BUFFER_BYTES_MAX: usize = 1 << 20;
 
-/// How many times the bound of a body is read and thrown away of one that is too long, so that a sender that
-/// writes first and reads then sees the answer and not a broken connection.
+/// How many times the bound of a body is read and thrown away of one that is refused before its end, so that a
+/// sender that writes first and reads then sees the answer and not a broken connection.
 const DISCARDED_BODIES: usize = 4;
 
 /// The routes that spans come in by. Nothing else is answered here.
@@ -75,12 +75,21 @@ pub(crate) async fn take(
         expected: Expected::Wire(wire),
         compression: is_gzip(&head.headers).then_some(Compression::Gzip),
     };
-    let body = RequestBody {
+    let mut body = RequestBody {
         announced: announced_bytes(&head.headers),
         body,
         limits: *collector.limits(),
     };
-    collector.accept(transport, encoding, body).await
+    let outcome = collector.accept(transport, encoding, &mut body).await;
+    if outcome.as_ref().is_err_and(may_go_on_sending) {
+        body.discard().await;
+    }
+    outcome
+}
+
+/// Not one that was waited for long enough, or is gone.
+fn may_go_on_sending(refusal: &Refusal) -> bool {
+    !matches!(refusal, Refusal::TooSlow(_) | Refusal::Unreadable(_))
 }
 
 /// What a sender is told of a refusal.
@@ -133,15 +142,15 @@ pub(crate) fn text_of(headers: &HeaderMap, name: HeaderName) -> &str {
         .unwrap_or_default()
 }
 
-/// A request's body, not read yet.
+/// A request's body.
 struct RequestBody {
     body: Body,
     announced: Option<usize>,
     limits: Limits,
 }
 
-impl ReadBody for RequestBody {
-    async fn read(mut self, in_flight: &mut InFlight) -> Result<Bytes, Refusal> {
+impl ReadBody for &mut RequestBody {
+    async fn read(self, in_flight: &mut InFlight) -> Result<Bytes, Refusal> {
         let timeout = self.limits.body_timeout;
         match tokio::time::timeout(timeout, self.read_all(in_flight)).await {
             Ok(outcome) => outcome,
@@ -155,7 +164,7 @@ impl RequestBody {
         let bytes_max = self.limits.body_bytes_max;
         let announced = self.announced.unwrap_or(0);
         if announced > bytes_max {
-            return Err(self.refuse_too_long().await);
+            return Err(Refusal::body_too_long(bytes_max));
         }
         let Some(first) = self.next().await? else {
             return Ok(Bytes::new());
@@ -170,13 +179,13 @@ impl RequestBody {
         drop(first);
         while let Some(piece) = self.next().await? {
             if whole.len() + piece.len() > bytes_max {
-                return Err(self.refuse_too_long().await);
+                return Err(Refusal::body_too_long(bytes_max));
             }
             in_flight.reserve(piece.len())?;
             whole.extend_from_slice(&piece);
         }
         if whole.len() > bytes_max {
-            return Err(self.refuse_too_long().await);
+            return Err(Refusal::body_too_long(bytes_max));
         }
         Ok(whole.freeze())
     }
@@ -192,15 +201,20 @@ impl RequestBody {
         Ok(None)
     }
 
-    async fn refuse_too_long(&mut self) -> Refusal {
-        let bytes_max = self.limits.body_bytes_max;
-        let mut left = bytes_max.saturating_mul(DISCARDED_BODIES);
-        while let Ok(Some(piece)) = self.next().await {
-            match left.checked_sub(piece.len()) {
-                Some(less) => left = less,
-                None => break,
+    /// Reads what is left, if it is not too much and comes in time, and keeps nothing of it.
+    async fn discard(&mut self) {
+        let bytes_max = self.limits.body_bytes_max.saturating_mul(DISCARDED_BODIES);
+        let timeout = self.limits.body_timeout;
+        let reading = async {
+            let mut left = bytes_max;
+            while let Ok(Some(piece)) = self.next().await {
+                match left.checked_sub(piece.len()) {
+                    Some(less) => left = less,
+                    None => return,
+                }
             }
-        }
-        Refusal::body_too_long(bytes_max)
+        };
+        // Whoever is slower than that gets the answer and a closed connection.
+        drop(tokio::time::timeout(timeout, reading).await);
     }
 }

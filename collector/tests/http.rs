@@ -575,3 +575,56 @@ async fn a_message_offered_again_and_again_is_counted_once() {
     assert_eq!((counts.messages, counts.messages_dropped), (2, 1));
     assert_eq!((counts.spans, counts.spans_dropped), (2, 0));
 }
+
+/// A body that tells how much of it was read.
+struct CountedBody {
+    pieces: usize,
+    read: Arc<std::sync::atomic::AtomicUsize>,
+}
+
+impl HttpBody for CountedBody {
+    type Data = Bytes;
+    type Error = std::convert::Infallible;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        _: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, Self::Error>>> {
+        if self.pieces == 0 {
+            return Poll::Ready(None);
+        }
+        self.pieces -= 1;
+        self.read.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
+        Poll::Ready(Some(Ok(Frame::data(Bytes::from_static(&[b'x'; 100])))))
+    }
+}
+
+#[tokio::test]
+async fn a_body_that_is_refused_unread_is_read_and_thrown_away_up_to_a_bound() {
+    for (requests_in_flight_max, bytes_in_flight_max) in [(0, 1 << 20), (1, 150)] {
+        let fixture = Fixture::new(
+            Sampler::ALL,
+            Limits {
+                body_bytes_max: 1_000,
+                requests_in_flight_max,
+                bytes_in_flight_max,
+                ..Limits::default()
+            },
+        );
+        // What was read before it was refused does not count for the bound, of 40 and the one that is too many.
+        for (pieces, all) in [(10, 10..=10), (1_000, 41..=43)] {
+            let read = Arc::default();
+            let body = CountedBody {
+                pieces,
+                read: Arc::clone(&read),
+            };
+            let answer = fixture.post_json(Body::new(body)).await;
+            assert_eq!(
+                (answer.status, answer.retry_after),
+                (StatusCode::SERVICE_UNAVAILABLE, true)
+            );
+            let read = read.load(std::sync::atomic::Ordering::Relaxed);
+            assert!(all.contains(&read), "{read} of {pieces}");
+        }
+    }
+}

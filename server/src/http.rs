@@ -29,7 +29,7 @@ use tower_http::compression::predicate::{Predicate, SizeAbove};
 use crate::config::AllowedOrigins;
 
 pub(crate) use listen::listen;
-pub(crate) use metrics::{Figure, FigureKind, FigureSource, Metrics};
+pub(crate) use metrics::{Figure, FigureKind, FigureSource, Metrics, Timing};
 pub(crate) use operations::{Component, Health, HealthCheck, Operations};
 pub(crate) use serve::{Port, ServeLimits, serve};
 

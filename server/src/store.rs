@@ -10,7 +10,7 @@ use storage_segment::{Clock, Retention, SegmentStore, StoreStats};
 
 use crate::config::SegmentConfig;
 use crate::http::FigureKind::{Counter, Gauge};
-use crate::http::{Component, Figure, FigureKind, FigureSource, Health};
+use crate::http::{Component, Figure, FigureKind, FigureSource, Health, Timing};
 use crate::lock::DirectoryLock;
 use crate::self_tracing::{TracedSink, TracedSource};
 
@@ -22,6 +22,8 @@ pub(crate) struct Store {
     pub(crate) source: Arc<dyn SpanSource>,
     /// For `/prometheus`.
     pub(crate) figures: FigureSource,
+    /// For the same.
+    pub(crate) timings: Vec<Timing>,
     close: CloseStore,
     // Released when everything else of the store is gone.
     _lock: Option<DirectoryLock>,
@@ -85,6 +87,7 @@ pub(crate) fn memory(options: StoreOptions, spans_max: usize) -> Store {
         sink: Arc::clone(&store) as Arc<dyn SpanSink>,
         source: store,
         figures: Arc::new(figures),
+        timings: Vec::new(),
         close: Box::new(|| Box::pin(async { Ok(()) })),
         _lock: None,
     }
@@ -119,11 +122,17 @@ pub(crate) fn segment(
     .with_context(|| format!("cannot open the store in {directory}"))?;
     tell_what_was_found(&store, &directory);
     let (counted, closed) = (Arc::clone(&store), Arc::clone(&store));
+    let commits = Timing {
+        name: "tracehound_journal_commit",
+        help: "Time from when a batch is given to the journal until it is as durable as JOURNAL_SYNC says",
+        histogram: store.commit_time(),
+    };
     Ok(Store {
         name: "SegmentStorage{}",
         sink: Arc::clone(&store) as Arc<dyn SpanSink>,
         source: store,
         figures: Arc::new(move || segment_figures(&counted.stats())),
+        timings: vec![commits],
         close: Box::new(move || Box::pin(async move { closed.close().await })),
         _lock: Some(lock),
     })
@@ -161,7 +170,7 @@ fn tell_what_was_found(store: &SegmentStore, directory: &str) {
 type Row = (&'static str, &'static str, FigureKind, fn(&StoreStats) -> f64);
 
 #[rustfmt::skip]
-const SEGMENT_FIGURES: [Row; 17] = [
+const SEGMENT_FIGURES: [Row; 18] = [
     ("tracehound_journal_bytes", "Bytes in the journal that are not in segments yet", Gauge, |stats| stats.journal.bytes as f64),
     ("tracehound_journal_files", "Files of the journal, those to be recycled included", Gauge, |stats| stats.journal.files as f64),
     ("tracehound_journal_records", "Batches written to the journal", Counter, |stats| stats.journal.records as f64),
@@ -177,6 +186,7 @@ const SEGMENT_FIGURES: [Row; 17] = [
     ("tracehound_segments_set_aside", "Segments that are damaged", Gauge, |stats| stats.set_aside.len() as f64),
     ("tracehound_segments_sealed", "Segments sealed", Counter, |stats| stats.sealed_segments as f64),
     ("tracehound_segment_spans_sealed", "Spans sealed", Counter, |stats| stats.sealed_spans as f64),
+    ("tracehound_segment_names_left_out", "Names and values left out of a segment's lists because there were too many", Counter, |stats| stats.names_left_out as f64),
     ("tracehound_compactions", "Compactions", Counter, |stats| stats.compactions as f64),
     ("tracehound_segments_dropped", "Segments dropped by retention", Counter, |stats| stats.dropped_segments as f64),
 ];

@@ -98,7 +98,8 @@ fn ports(
 
 fn application(config: &Config, store: &Store, collector: &Arc<Collector>, intakes: &Intakes) -> Router {
     let figures = std::iter::once(Arc::clone(&store.figures)).chain(intakes.figures());
-    let metrics = Arc::new(Metrics::new(Arc::clone(collector), figures.collect()));
+    let metrics = Metrics::new(Arc::clone(collector), figures.collect()).timed(store.timings.clone());
+    let metrics = Arc::new(metrics);
     let operations = Operations {
         components: std::iter::once(store.component())
             .chain(intakes.components())

@@ -7,13 +7,16 @@ use std::time::Duration;
 
 use collector::{Collector, Reason, Snapshot, Transport};
 use prometheus_client::collector::Collector as Scraped;
-use prometheus_client::encoding::{DescriptorEncoder, EncodeLabelSet, EncodeMetric, MetricEncoder, text};
+use prometheus_client::encoding::{
+    DescriptorEncoder, EncodeLabelSet, EncodeMetric, MetricEncoder, NoLabelSet, text,
+};
 use prometheus_client::metrics::MetricType;
 use prometheus_client::metrics::counter::ConstCounter;
 use prometheus_client::metrics::family::Family;
 use prometheus_client::metrics::gauge::ConstGauge;
 use prometheus_client::metrics::histogram::Histogram;
 use prometheus_client::registry::{Registry, Unit};
+use storage::{DurationHistogram, DurationSnapshot};
 
 use super::process::ProcessMetrics;
 
@@ -46,6 +49,15 @@ pub(crate) enum FigureKind {
 /// Asks a part for its numbers, at every scrape.
 pub(crate) type FigureSource = Arc<dyn Fn() -> Vec<Figure> + Send + Sync>;
 
+/// How long something takes that a part does.
+#[derive(Clone, Debug)]
+pub(crate) struct Timing {
+    /// Begins with `tracehound_`; `_seconds` is added.
+    pub(crate) name: &'static str,
+    pub(crate) help: &'static str,
+    pub(crate) histogram: Arc<DurationHistogram>,
+}
+
 /// Everything that is counted, ready to be written.
 #[derive(Debug)]
 pub(crate) struct Metrics {
@@ -72,6 +84,13 @@ impl Metrics {
         registry.register_collector(Box::new(PartMetrics { parts }));
         registry.register_collector(Box::new(ProcessMetrics::default()));
         Self { registry, requests }
+    }
+
+    /// With what parts time.
+    pub(crate) fn timed(mut self, timings: Vec<Timing>) -> Self {
+        self.registry
+            .register_collector(Box::new(TimingMetrics { timings }));
+        self
     }
 
     /// Counts a request.
@@ -102,7 +121,7 @@ impl fmt::Debug for CollectorMetrics {
 /// Name, help, and which of the counts it is.
 type Row = (&'static str, &'static str, fn(&Snapshot) -> u64);
 
-const COUNTERS: [Row; 5] = [
+const COUNTERS: [Row; 6] = [
     ("zipkin_collector_messages", "Messages received", |counts| {
         counts.messages
     }),
@@ -119,8 +138,13 @@ const COUNTERS: [Row; 5] = [
     ("zipkin_collector_spans", "Spans received", |counts| counts.spans),
     (
         "zipkin_collector_spans_dropped",
-        "Spans sampled out or refused by the store",
+        "Spans sampled out, refused by the store, or rejected",
         |counts| counts.spans_dropped,
+    ),
+    (
+        "tracehound_collector_spans_rejected",
+        "Spans left out of messages that were taken, as their senders were told",
+        |counts| counts.spans_rejected,
     ),
 ];
 
@@ -134,6 +158,22 @@ const GAUGES: [Row; 2] = [
         "zipkin_collector_message_bytes",
         "Bytes of the last message, inflated",
         |counts| counts.message_bytes,
+    ),
+];
+
+/// The same of what is timed; `_seconds` is added to the name.
+type TimingRow = (&'static str, &'static str, fn(&Snapshot) -> &DurationSnapshot);
+
+const TIMINGS: [TimingRow; 2] = [
+    (
+        "tracehound_collector_decode",
+        "Time to inflate and decode a message, the wait for a thread of a long one included",
+        |counts| &counts.decode_time,
+    ),
+    (
+        "tracehound_collector_store",
+        "Time the store took to take the spans of a message",
+        |counts| &counts.store_time,
     ),
 ];
 
@@ -164,6 +204,14 @@ impl Scraped for CollectorMetrics {
                 ConstGauge::new(value(counts) as i64).encode(family.encode_family(&labels)?)?;
             }
         }
+        for (name, help, timing) in TIMINGS {
+            let mut family =
+                encoder.encode_descriptor(name, help, Some(&Unit::Seconds), MetricType::Histogram)?;
+            for (transport, counts) in &snapshots {
+                let labels = [("transport", transport.name())];
+                encode_timing(timing(counts), family.encode_family(&labels)?)?;
+            }
+        }
         let help = "Messages refused, by the rule that refused them";
         let name = "tracehound_collector_refused";
         let mut family = encoder.encode_descriptor(name, help, None, MetricType::Counter)?;
@@ -175,6 +223,31 @@ impl Scraped for CollectorMetrics {
         }
         Ok(())
     }
+}
+
+/// What parts time.
+#[derive(Debug)]
+struct TimingMetrics {
+    timings: Vec<Timing>,
+}
+
+impl Scraped for TimingMetrics {
+    fn encode(&self, mut encoder: DescriptorEncoder<'_>) -> Result<(), fmt::Error> {
+        for timing in &self.timings {
+            let unit = Some(&Unit::Seconds);
+            let row = encoder.encode_descriptor(timing.name, timing.help, unit, MetricType::Histogram)?;
+            encode_timing(&timing.histogram.snapshot(), row)?;
+        }
+        Ok(())
+    }
+}
+
+fn encode_timing(snapshot: &DurationSnapshot, mut row: MetricEncoder<'_>) -> Result<(), fmt::Error> {
+    let buckets: Vec<(f64, u64)> = snapshot
+        .buckets()
+        .map(|(bound, count)| (bound.map_or(f64::INFINITY, |bound| bound.as_secs_f64()), count))
+        .collect();
+    row.encode_histogram::<NoLabelSet>(snapshot.sum().as_secs_f64(), snapshot.count(), &buckets, None)
 }
 
 struct PartMetrics {

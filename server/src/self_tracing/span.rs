@@ -56,7 +56,6 @@ impl TraceClock {
 #[derive(Debug)]
 pub(super) struct OpenSpan {
     span: Span,
-    /// Tags, unsorted.
     begin: Instant,
     context: Context,
     finished: bool,
@@ -235,4 +234,67 @@ fn mix(number: u64) -> u64 {
     bits = (bits ^ (bits >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
     bits = (bits ^ (bits >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
     bits ^ (bits >> 31)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::HashSet;
+
+    use collector::{Limits, Sampler};
+    use storage_memory::{MemoryConfig, MemoryStore};
+
+    use super::*;
+
+    fn buffer() -> Arc<SpanBuffer> {
+        let sink = Arc::new(MemoryStore::new(MemoryConfig::default()));
+        let collector = Collector::new(sink, Sampler::ALL, Limits::default());
+        Arc::new(SpanBuffer::new(Arc::new(collector)))
+    }
+
+    fn request(buffer: &Arc<SpanBuffer>) -> OpenSpan {
+        let trace_id = TraceId::new(0, buffer.ids.next()).unwrap();
+        OpenSpan::of_request(trace_id, None, false, "get /".to_owned(), buffer)
+    }
+
+    #[test]
+    fn identifiers_do_not_come_again() {
+        let (ids, others) = (Ids::default(), Ids::default());
+        let seen: HashSet<u64> = (0..50_000).flat_map(|_| [ids.next(), others.next()]).collect();
+        assert_eq!(seen.len(), 100_000);
+        // Each bit is set in about half of them.
+        for bit in 0..64 {
+            let set = seen.iter().filter(|id| **id >> bit & 1 == 1).count();
+            assert!((48_000..52_000).contains(&set), "bit {bit}: {set}");
+        }
+    }
+
+    #[test]
+    fn what_there_is_no_room_for_is_counted() {
+        let buffer = buffer();
+        for _ in 0..SPANS_MAX + 3 {
+            request(&buffer).finish();
+        }
+        assert_eq!(buffer.take().len(), SPANS_MAX);
+        let counts = buffer.collector.metrics().snapshot(Transport::Local);
+        assert_eq!((counts.spans, counts.spans_dropped), (3, 3));
+        assert!(buffer.take().is_empty());
+    }
+
+    #[test]
+    fn a_span_that_is_given_up_says_so() {
+        let buffer = buffer();
+        let open = request(&buffer);
+        let mut child = OpenSpan::child(&open.context(), "get-trace");
+        child.finish();
+        drop(child);
+        drop(open);
+        let spans = buffer.take();
+        assert_eq!(
+            (spans[0].tag("error"), spans[1].tag("error")),
+            (None, Some("cancelled"))
+        );
+        assert_eq!(spans[0].parent_id, Some(spans[1].id));
+        assert_eq!(spans[0].trace_id, spans[1].trace_id);
+        assert!(spans[0].timestamp >= spans[1].timestamp);
+    }
 }

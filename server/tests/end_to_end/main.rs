@@ -9,6 +9,7 @@ mod collecting;
 mod configuring;
 mod connections;
 mod killing;
+mod metrics;
 mod operating;
 mod restarting;
 mod self_tracing;

@@ -9,8 +9,8 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use model::{Span, SpanBatch, TraceId};
 use storage::{
-    BoxFuture, Capabilities, Completeness, Dependencies, DependencyQuery, Found, Result, SpanSink,
-    SpanSource, StorageError, TraceQuery,
+    BoxFuture, Capabilities, Completeness, Dependencies, DependencyQuery, DurationHistogram, Found, Result,
+    SpanSink, SpanSource, StorageError, TraceQuery,
 };
 use storage_journal::{Disk, JournalStats, RealDisk};
 
@@ -124,6 +124,11 @@ impl SegmentStore {
     pub async fn close(&self) -> Result<()> {
         self.maintenance.stop();
         self.store.journal.close().map_err(crate::store::refusal)
+    }
+
+    /// How long records took from the journal's taking them until they were durable.
+    pub fn commit_time(&self) -> Arc<DurationHistogram> {
+        Arc::clone(&self.store.commit_time)
     }
 
     /// Figures of this moment.

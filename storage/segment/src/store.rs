@@ -15,10 +15,11 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::time::Instant;
 
 use model::SpanBatch;
 use parking_lot::{Mutex, RwLock};
-use storage::StorageError;
+use storage::{DurationHistogram, StorageError};
 use storage_journal::{Disk, Journal, JournalConfig, JournalError, Position, Recovery};
 
 use crate::config::{Limits, SegmentConfig};
@@ -48,6 +49,8 @@ pub(crate) struct Store {
     /// Tells maintenance to give up what takes long.
     pub(crate) stopping: AtomicBool,
     pub(crate) counters: Counters,
+    /// From a record's append until it is durable.
+    pub(crate) commit_time: Arc<DurationHistogram>,
 }
 
 /// What happened since the start.
@@ -125,6 +128,7 @@ impl Store {
             manifest: Mutex::new(manifest),
             stopping: AtomicBool::new(false),
             counters: Counters::default(),
+            commit_time: Arc::default(),
         };
         Ok((store, opened))
     }
@@ -179,8 +183,11 @@ impl Store {
             self.counters.refused_batches.fetch_add(1, Ordering::Relaxed);
         })?;
         let ticket = self.ticket();
-        let pending = self.journal.append(record::encode(batch)).map_err(refusal)?;
+        let record = record::encode(batch);
+        let begin = Instant::now();
+        let pending = self.journal.append(record).map_err(refusal)?;
         pending.durable().await.map_err(refusal)?;
+        self.commit_time.record(begin.elapsed());
         let _gate = self.gate.read();
         let active = self.view().active.clone();
         let arrival = Arrival::at((self.config.now)(), ticket.position);

@@ -22,6 +22,8 @@ use storage::{SpanSink, StorageError};
 pub mod grpc;
 pub mod http;
 pub mod jaeger;
+#[cfg(feature = "kafka")]
+pub mod kafka;
 #[cfg(feature = "rabbitmq")]
 pub mod rabbitmq;
 pub mod scribe;

@@ -7,6 +7,7 @@
 mod parse;
 mod self_tracing;
 mod settings;
+mod tls;
 mod unsupported;
 mod values;
 
@@ -20,6 +21,7 @@ use storage::StoreOptions;
 use storage_journal::SyncPolicy;
 
 pub(crate) use self_tracing::{SelfSampling, SelfTracingConfig};
+pub(crate) use tls::TlsConfig;
 use values::{Reader, Values};
 
 /// Everything the server is told, valid and typed.
@@ -45,6 +47,8 @@ pub(crate) struct ServerConfig {
     pub(crate) listen: Option<IpAddr>,
     /// Zero is any free one.
     pub(crate) port: u16,
+    /// `None` where TLS is not spoken.
+    pub(crate) tls: Option<TlsConfig>,
     pub(crate) connections_max: u32,
     /// From the first wait for a request's head to its last byte; also how long an idle connection is kept.
     pub(crate) head_timeout: Duration,
@@ -67,6 +71,7 @@ pub(crate) enum AllowedOrigins {
 #[derive(Debug)]
 pub(crate) struct CollectorConfig {
     pub(crate) http_enabled: bool,
+    pub(crate) grpc_enabled: bool,
     pub(crate) sampler: Sampler,
     pub(crate) limits: Limits,
 }
@@ -183,6 +188,7 @@ fn read_server(reader: &mut Reader<'_>) -> ServerConfig {
     ServerConfig {
         listen: reader.optional("LISTEN", parse::address),
         port: reader.read("QUERY_PORT", parse::port),
+        tls: tls::read(reader),
         connections_max: reader.read("CONNECTIONS_MAX", parse::small_count),
         head_timeout: reader.read("REQUEST_HEAD_TIMEOUT", parse::duration),
         answer_timeout: reader.read("ANSWER_TIMEOUT", parse::duration),
@@ -194,6 +200,7 @@ fn read_server(reader: &mut Reader<'_>) -> ServerConfig {
 fn read_collector(reader: &mut Reader<'_>) -> CollectorConfig {
     CollectorConfig {
         http_enabled: reader.read("COLLECTOR_HTTP_ENABLED", parse::boolean),
+        grpc_enabled: reader.read("COLLECTOR_GRPC_ENABLED", parse::boolean),
         sampler: reader.read("COLLECTOR_SAMPLE_RATE", parse::sampler),
         limits: Limits {
             body_bytes_max: reader.read("COLLECTOR_BODY_BYTES_MAX", parse::bytes_in_memory),

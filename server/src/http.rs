@@ -12,6 +12,7 @@ mod process;
 mod requests;
 mod serve;
 mod stream;
+mod tls;
 
 use std::any::Any;
 use std::sync::Arc;
@@ -27,11 +28,13 @@ use tower_http::compression::CompressionLayer;
 use tower_http::compression::predicate::{Predicate, SizeAbove};
 
 use crate::config::AllowedOrigins;
+use crate::grpc;
 
 pub(crate) use listen::listen;
 pub(crate) use metrics::{Figure, FigureKind, FigureSource, Metrics, Timing};
-pub(crate) use operations::{Component, Health, HealthCheck, Operations};
+pub(crate) use operations::{Component, Health, HealthCheck, Operations, ask};
 pub(crate) use serve::{Port, ServeLimits, serve};
+pub(crate) use tls::tls;
 
 /// Shorter answers are not worth compressing (`zipkin.md` 2.7).
 const COMPRESSED_BYTES_MIN: u64 = 2048;
@@ -73,7 +76,10 @@ pub(crate) fn application(
         .layer(middleware::from_fn(refuse_trace))
 }
 
-async fn not_found() -> Response {
+async fn not_found(headers: HeaderMap) -> Response {
+    if let Some(refused) = grpc::refuse_unknown(&headers) {
+        return refused;
+    }
     (StatusCode::NOT_FOUND, "no such path, or not with this method\n").into_response()
 }
 

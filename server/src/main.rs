@@ -4,6 +4,7 @@
 //! stop.
 
 mod config;
+mod grpc;
 mod http;
 mod intake;
 mod lock;

@@ -6,9 +6,11 @@ use std::time::{SystemTime, UNIX_EPOCH};
 use anyhow::Context;
 use axum::Router;
 use collector::Collector;
+use collector::grpc::UnaryMethod;
 use storage::StoreOptions;
 
 use crate::config::{Config, QueryConfig, StorageConfig, StorageKind};
+use crate::grpc::GrpcServer;
 use crate::http::{self, Metrics, Operations, Port, ServeLimits};
 use crate::intake::Intakes;
 use crate::self_tracing::{Reporter, RequestTracer};
@@ -28,14 +30,19 @@ pub(crate) async fn run(config: Config) -> anyhow::Result<()> {
         config.collector.sampler,
         config.collector.limits,
     ));
+    let grpc = grpc(&config, &store, &collector).await?;
     let intakes = Intakes::start(&config, &collector)?;
     let (tracer, reporter) = self_tracing(&config, &collector).unzip();
-    let ports = ports(&config, &store, &collector, &intakes, tracer)?;
+    let ports = ports(&config, &store, &collector, &intakes, &grpc, tracer)?;
     let limits = ServeLimits {
         connections_max: config.server.connections_max,
         head_timeout: config.server.head_timeout,
         answer_timeout: config.server.answer_timeout,
         drain_timeout: config.server.drain_timeout,
+    };
+    let stop = async {
+        stop.await;
+        grpc.stop().await;
     };
     if !http::serve(ports, limits, stop).await {
         tracing::warn!("some requests were not finished in time and are given up");
@@ -78,13 +85,15 @@ fn ports(
     store: &Store,
     collector: &Arc<Collector>,
     intakes: &Intakes,
+    grpc: &GrpcServer,
     tracer: Option<Arc<RequestTracer>>,
 ) -> anyhow::Result<Vec<Port>> {
     let listener = http::listen(config.server.listen, config.server.port)?;
     let address = listener
         .local_addr()
         .context("cannot tell the address listened on")?;
-    let application = application(config, store, collector, intakes);
+    let tls = config.server.tls.as_ref().map(http::tls).transpose()?;
+    let application = application(config, store, collector, intakes, grpc);
     let application = match tracer {
         Some(tracer) => tracer.trace(application),
         None => application,
@@ -93,10 +102,24 @@ fn ports(
     Ok(vec![Port {
         listener,
         application,
+        tls,
     }])
 }
 
-fn application(config: &Config, store: &Store, collector: &Arc<Collector>, intakes: &Intakes) -> Router {
+/// The methods of gRPC that take spans, with what tells about them; nothing where none is wanted.
+async fn grpc(config: &Config, store: &Store, collector: &Arc<Collector>) -> anyhow::Result<GrpcServer> {
+    let methods = [config.collector.grpc_enabled.then_some(collector::grpc::REPORT)];
+    let methods: Vec<UnaryMethod> = methods.into_iter().flatten().collect();
+    GrpcServer::start(&methods, collector, store.component().health).await
+}
+
+fn application(
+    config: &Config,
+    store: &Store,
+    collector: &Arc<Collector>,
+    intakes: &Intakes,
+    grpc: &GrpcServer,
+) -> Router {
     let figures = std::iter::once(Arc::clone(&store.figures)).chain(intakes.figures());
     let metrics = Metrics::new(Arc::clone(collector), figures.collect()).timed(store.timings.clone());
     let metrics = Arc::new(metrics);
@@ -109,6 +132,7 @@ fn application(config: &Config, store: &Store, collector: &Arc<Collector>, intak
     let spans_over_http = || collector::http::router(Arc::clone(collector));
     let parts = [
         config.collector.http_enabled.then(spans_over_http),
+        Some(grpc.router.clone()),
         config
             .query
             .enabled

@@ -28,11 +28,10 @@ const REFUSED: &[Refused] = &[
     refused("PULSAR_SERVICE_URL", When::SetUnless("COLLECTOR_PULSAR_ENABLED"), "spans are not read from Pulsar: those sent there would not be seen"),
     refused("COLLECTOR_SCRIBE_ENABLED", When::True, "Scribe is not served: spans sent by it would not be seen"),
     refused("SCRIBE_ENABLED", When::True, "Scribe is not served: spans sent by it would not be seen"),
-    refused("COLLECTOR_GRPC_ENABLED", When::True, "gRPC is not served yet: spans sent by it would not be seen"),
     refused("COLLECTOR_HTTP_OTEL_ENABLED", When::True, "OTLP is not served yet: spans sent by it would not be seen"),
     refused("STORAGE_THROTTLE_ENABLED", When::True, "there is no such throttle: too much is refused with 503, bounded by COLLECTOR_REQUESTS_IN_FLIGHT_MAX and COLLECTOR_BYTES_IN_FLIGHT_MAX"),
     refused("EUREKA_SERVICE_URL", When::SetUnless("DISCOVERY_EUREKA_ENABLED"), "the server does not register with Eureka: clients would not find it"),
-    refused("ARMERIA_SSL_ENABLED", When::True, "TLS is not served yet: put a proxy in front"),
+    refused("ARMERIA_SSL_ENABLED", When::True, "set TLS_CERT_FILE and TLS_KEY_FILE, files in PEM, to serve TLS"),
 ];
 
 const fn refused(name: &'static str, when: When, reason: &'static str) -> Refused {

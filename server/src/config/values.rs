@@ -127,6 +127,11 @@ impl<'a> Reader<'a> {
         }
     }
 
+    /// Adds one that concerns more than one setting.
+    pub(super) fn mistake(&mut self, mistake: &str) {
+        self.mistakes.push(mistake.to_owned());
+    }
+
     pub(super) fn into_mistakes(self) -> Vec<String> {
         self.mistakes
     }

@@ -74,13 +74,7 @@ async fn health(State(operations): State<Arc<Operations>>, content_type: &'stati
     let mut details = Map::new();
     let mut all_up = true;
     for component in &operations.components {
-        let health = match tokio::time::timeout(HEALTH_TIMEOUT, (component.health)()).await {
-            Ok(health) => health,
-            Err(_) => Health {
-                error: Some(HEALTH_TIMED_OUT.to_owned()),
-                ..Health::default()
-            },
-        };
+        let health = ask(&component.health).await;
         all_up &= health.error.is_none();
         details.insert(component.name.clone(), state(health));
     }
@@ -92,6 +86,15 @@ async fn health(State(operations): State<Arc<Operations>>, content_type: &'stati
         StatusCode::SERVICE_UNAVAILABLE
     };
     (status, [(CONTENT_TYPE, content_type)], format!("{body:#}")).into_response()
+}
+
+/// How something is; not well if it does not say so in time.
+pub(crate) async fn ask(check: &HealthCheck) -> Health {
+    let answer = tokio::time::timeout(HEALTH_TIMEOUT, check()).await;
+    answer.unwrap_or_else(|_| Health {
+        error: Some(HEALTH_TIMED_OUT.to_owned()),
+        ..Health::default()
+    })
 }
 
 fn state(health: Health) -> Value {

@@ -1,26 +1,27 @@
-//! The accept loop. Unlike `axum::serve` it bounds connections and the time they may stay silent, and a stop
-//! lets every request that was begun finish.
+//! The accept loop. Unlike `axum::serve` it bounds connections and the time they may stay silent, speaks TLS where a
+//! port does, and a stop lets every request that was begun finish.
 
 use std::io;
+use std::net::SocketAddr;
 use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 
 use axum::extract::ConnectInfo;
 use axum::{Extension, Router};
-use hyper_util::rt::{TokioExecutor, TokioTimer};
+use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use hyper_util::server::conn::auto;
 use hyper_util::service::TowerToHyperService;
+use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
 use tokio::task::JoinSet;
 use tokio::time::{sleep, timeout};
+use tokio_rustls::TlsAcceptor;
+use tokio_rustls::rustls::ServerConfig;
 use tower::Layer;
 
-use super::stream::ImpatientStream;
-
-/// What an HTTP/2 client that knows its server sends first.
-const PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
+use super::stream::{ImpatientStream, Patience};
 
 /// A request's line and headers must fit; Zipkin takes 12 KiB, proxies between add to it.
 const HEAD_BYTES_MAX: usize = 64 << 10;
@@ -35,15 +36,12 @@ const PING_TIMEOUT: Duration = Duration::from_secs(15);
 /// After accepting failed because the process is out of files, which only time heals.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(200);
 
-/// How long to wait for the rest of a preface that has begun.
-const PREFACE_PAUSE: Duration = Duration::from_millis(20);
-
 /// Bounds of connections.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct ServeLimits {
     /// Served at one time; others wait in the kernel's queue.
     pub(crate) connections_max: u32,
-    /// To send a request's head, from the first wait for it.
+    /// To send a request's head, from the first wait for it; and for the handshake of TLS.
     pub(crate) head_timeout: Duration,
     /// To take any byte of an answer.
     pub(crate) answer_timeout: Duration,
@@ -56,6 +54,8 @@ pub(crate) struct ServeLimits {
 pub(crate) struct Port {
     pub(crate) listener: TcpListener,
     pub(crate) application: Router,
+    /// `None` where TLS is not spoken.
+    pub(crate) tls: Option<Arc<ServerConfig>>,
 }
 
 /// Serves connections until `stop` is done; then takes no more, and returns when those there are have finished
@@ -95,6 +95,7 @@ struct Connections {
 impl Connections {
     /// Starts every connection that comes, until the server stops.
     async fn accept_from(mut self, port: Port) {
+        let tls = port.tls.map(TlsAcceptor::from);
         loop {
             let next = tokio::select! {
                 () = stopped(&mut self.stopping) => return,
@@ -103,12 +104,13 @@ impl Connections {
             match next {
                 Ok((stream, slot)) => {
                     let connection = Connection {
-                        stream,
                         builder: Arc::clone(&self.builder),
-                        slot,
+                        application: port.application.clone(),
+                        limits: self.limits,
+                        stopping: self.stopping.clone(),
+                        _slot: slot,
                     };
-                    let application = port.application.clone();
-                    tokio::spawn(connection.serve(application, self.limits, self.stopping.clone()));
+                    tokio::spawn(connection.serve(stream, tls.clone()));
                 }
                 Err(error) if is_of_one_connection(&error) => {
                     tracing::debug!(%error, "a connection was gone before it was accepted");
@@ -157,35 +159,51 @@ fn is_of_one_connection(error: &io::Error) -> bool {
 }
 
 struct Connection {
-    stream: TcpStream,
     builder: Arc<auto::Builder<TokioExecutor>>,
-    slot: OwnedSemaphorePermit,
+    application: Router,
+    limits: ServeLimits,
+    stopping: watch::Receiver<bool>,
+    _slot: OwnedSemaphorePermit,
 }
 
 impl Connection {
-    async fn serve(self, application: Router, limits: ServeLimits, mut stopping: watch::Receiver<bool>) {
-        let Self {
-            stream,
-            builder,
-            slot: _slot,
-        } = self;
+    async fn serve(mut self, stream: TcpStream, tls: Option<TlsAcceptor>) {
         // A connection that is gone already has none.
         let Ok(peer) = stream.peer_addr() else { return };
         // Answers are written whole: waiting for more to send only delays them.
         if let Err(error) = stream.set_nodelay(true) {
             tracing::debug!(%error, "cannot set TCP_NODELAY");
         }
-        // hyper waits for the first bytes as long as it takes, so they are waited for here.
-        let spoke = tokio::select! {
-            spoke = timeout(limits.head_timeout, first_bytes(&stream)) => matches!(spoke, Ok(Ok(true))),
-            () = stopped(&mut stopping) => false,
+        let Some(tls) = tls else {
+            return self.speak(stream, peer).await;
         };
-        if !spoke {
-            return;
+        let handshake = tokio::select! {
+            handshake = timeout(self.limits.head_timeout, tls.accept(stream)) => handshake,
+            () = stopped(&mut self.stopping) => return,
+        };
+        match handshake {
+            Ok(Ok(stream)) => self.speak(stream, peer).await,
+            Ok(Err(error)) => tracing::debug!(%error, %peer, "TLS could not be agreed on"),
+            Err(_) => tracing::debug!(%peer, "the handshake of TLS took too long"),
         }
+    }
+
+    /// HTTP, whichever version the client speaks.
+    async fn speak(self, stream: impl AsyncRead + AsyncWrite + Unpin + Send + 'static, peer: SocketAddr) {
+        let Self {
+            builder,
+            application,
+            limits,
+            mut stopping,
+            _slot,
+        } = self;
+        let patience = Patience {
+            greeting: limits.head_timeout,
+            answer: limits.answer_timeout,
+        };
+        let stream = TokioIo::new(ImpatientStream::new(stream, patience));
         let service = TowerToHyperService::new(Extension(ConnectInfo(peer)).layer(application));
-        let mut connection =
-            pin!(builder.serve_connection(ImpatientStream::new(stream, limits.answer_timeout), service));
+        let mut connection = pin!(builder.serve_connection(stream, service));
         let outcome = tokio::select! {
             outcome = connection.as_mut() => outcome,
             () = stopped(&mut stopping) => {
@@ -203,20 +221,4 @@ impl Connection {
 async fn stopped(stopping: &mut watch::Receiver<bool>) {
     // An error means that the sender is gone, which is a stop as well.
     drop(stopping.wait_for(|stopping| *stopping).await);
-}
-
-/// True when so much has arrived that it is clear which protocol is spoken; false when nothing will.
-async fn first_bytes(stream: &TcpStream) -> io::Result<bool> {
-    let mut start = [0; PREFACE.len()];
-    loop {
-        let length = stream.peek(&mut start).await?;
-        if length == 0 {
-            return Ok(false);
-        }
-        if length == PREFACE.len() || !PREFACE.starts_with(&start[..length]) {
-            return Ok(true);
-        }
-        // There is no waiting for more than is there already.
-        sleep(PREFACE_PAUSE).await;
-    }
 }

@@ -1,29 +1,54 @@
-//! A connection that does not wait for ever for a client to take its answer. hyper bounds how long a head may
-//! take and we bound bodies, but a client that asks for much and reads nothing would keep the answer in memory.
+//! A connection that does not wait for ever for its client: neither for the first bytes, which say what it speaks,
+//! nor for it to take its answer. hyper bounds how long a head may take and we bound bodies, but hyper waits for the
+//! first bytes as long as it takes, and a client that asks for much and reads nothing would keep the answer in
+//! memory.
 
 use std::io;
 use std::pin::Pin;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
-use hyper::rt::{Read, ReadBufCursor, Write};
-use hyper_util::rt::TokioIo;
-use tokio::net::TcpStream;
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::time::{Sleep, sleep};
 
-/// Fails with `TimedOut` when not one byte could be written for `patience`.
-pub(super) struct ImpatientStream {
-    inner: TokioIo<TcpStream>,
-    patience: Duration,
+/// What an HTTP/2 client that knows its server sends first.
+const PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
+
+/// How long is waited.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Patience {
+    /// For so many bytes that it is clear which protocol is spoken.
+    pub(super) greeting: Duration,
+    /// For one byte of an answer to be taken.
+    pub(super) answer: Duration,
+}
+
+/// Fails with `TimedOut` when its patience is at an end.
+pub(super) struct ImpatientStream<S> {
+    inner: S,
+    /// Set until it is clear what is spoken.
+    greeting: Option<Greeting>,
+    answer_patience: Duration,
     /// Set while the client takes nothing.
     stalled: Option<Pin<Box<Sleep>>>,
 }
 
-impl ImpatientStream {
-    pub(super) fn new(stream: TcpStream, patience: Duration) -> Self {
+/// The begin of a preface, so far.
+struct Greeting {
+    length: usize,
+    patience: Pin<Box<Sleep>>,
+}
+
+impl<S> ImpatientStream<S> {
+    pub(super) fn new(inner: S, patience: Patience) -> Self {
+        let greeting = Greeting {
+            length: 0,
+            patience: Box::pin(sleep(patience.greeting)),
+        };
         Self {
-            inner: TokioIo::new(stream),
-            patience,
+            inner,
+            greeting: Some(greeting),
+            answer_patience: patience.answer,
             stalled: None,
         }
     }
@@ -33,29 +58,47 @@ impl ImpatientStream {
             self.stalled = None;
             return outcome;
         }
-        let patience = self.patience;
+        let patience = self.answer_patience;
         let stalled = self.stalled.get_or_insert_with(|| Box::pin(sleep(patience)));
         match stalled.as_mut().poll(context) {
             Poll::Pending => Poll::Pending,
-            Poll::Ready(()) => {
-                let message = "the client does not take its answer";
-                Poll::Ready(Err(io::Error::new(io::ErrorKind::TimedOut, message)))
-            }
+            Poll::Ready(()) => Poll::Ready(Err(timed_out("the client does not take its answer"))),
         }
     }
 }
 
-impl Read for ImpatientStream {
-    fn poll_read(
-        mut self: Pin<&mut Self>,
-        context: &mut Context<'_>,
-        buffer: ReadBufCursor<'_>,
-    ) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.inner).poll_read(context, buffer)
+impl Greeting {
+    /// True when these bytes, after those before, make clear what is spoken: a whole preface, or anything else.
+    fn is_over_after(&mut self, bytes: &[u8]) -> bool {
+        let rest = &PREFACE[self.length..];
+        self.length += bytes.len();
+        bytes.is_empty() || bytes.len() >= rest.len() || !rest.starts_with(bytes)
     }
 }
 
-impl Write for ImpatientStream {
+impl<S: AsyncRead + Unpin> AsyncRead for ImpatientStream<S> {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        buffer: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        let before = buffer.filled().len();
+        let outcome = Pin::new(&mut self.inner).poll_read(context, buffer);
+        let Some(greeting) = &mut self.greeting else {
+            return outcome;
+        };
+        if outcome.is_pending() {
+            let waited = greeting.patience.as_mut().poll(context);
+            return waited.map(|()| Err(timed_out("the client does not say what it speaks")));
+        }
+        if greeting.is_over_after(&buffer.filled()[before..]) {
+            self.greeting = None;
+        }
+        outcome
+    }
+}
+
+impl<S: AsyncWrite + Unpin> AsyncWrite for ImpatientStream<S> {
     fn poll_write(
         mut self: Pin<&mut Self>,
         context: &mut Context<'_>,
@@ -87,4 +130,8 @@ impl Write for ImpatientStream {
         let outcome = Pin::new(&mut self.inner).poll_write_vectored(context, pieces);
         self.bounded(context, outcome)
     }
+}
+
+fn timed_out(message: &'static str) -> io::Error {
+    io::Error::new(io::ErrorKind::TimedOut, message)
 }

@@ -3,13 +3,16 @@
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 mod client;
+mod grpc_client;
 mod process;
 
 mod collecting;
 mod configuring;
 mod connections;
+mod grpc;
 mod killing;
 mod metrics;
 mod operating;
 mod restarting;
 mod self_tracing;
+mod tls;

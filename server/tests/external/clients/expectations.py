@@ -38,7 +38,8 @@ class Client:
     """How to run a client's two services, and the spans they must report.
 
     `arguments` follow the command; the base URL goes before them and the service prefix after.
-    `spans(prefix, backend_port)` gives the expected spans by role.
+    `spans(prefix, backend_port)` gives the expected spans by role. `only` names the one product that
+    the client is for, where it is not for all.
     """
 
     command: list
@@ -46,6 +47,7 @@ class Client:
     spans: callable
     shares_ids: bool
     trace_id_length: int = 16
+    only: str | None = None
 
 
 def endpoint(service, **address):
@@ -161,11 +163,9 @@ def java(project, main):
 BRAVE = java("brave", "tracehound.clients.BraveServices")
 ZIPKIN_JS = ["node", str(HERE / "node" / "zipkin_js.js")]
 OPENTELEMETRY = ["node", str(HERE / "node" / "opentelemetry.js")]
-PY_ZIPKIN = [
-    str(BUILT / "venv" / "bin" / "python"),
-    "-B",
-    str(HERE / "python" / "py_zipkin_services.py"),
-]
+PYTHON = [str(BUILT / "venv" / "bin" / "python"), "-B"]
+PY_ZIPKIN = [*PYTHON, str(HERE / "python" / "py_zipkin_services.py")]
+GRPC_TOOLS = [*PYTHON, str(HERE / "python" / "grpc_tools.py")]
 
 CLIENTS = {
     "brave-json": Client(BRAVE, ["JSON"], brave, shares_ids=True),
@@ -173,9 +173,14 @@ CLIENTS = {
     "brave-thrift": Client(BRAVE, ["THRIFT"], brave, shares_ids=True),
     "zipkin-js-v2": Client(ZIPKIN_JS, ["JSON_V2"], zipkin_js, shares_ids=True),
     "zipkin-js-v1": Client(ZIPKIN_JS, ["JSON_V1"], zipkin_js, shares_ids=True),
-    "py-zipkin-v2": Client(PY_ZIPKIN, ["V2_JSON"], py_zipkin, shares_ids=True),
-    "py-zipkin-proto3": Client(PY_ZIPKIN, ["V2_PROTO3"], py_zipkin, shares_ids=True),
-    "py-zipkin-v1": Client(PY_ZIPKIN, ["V1_JSON"], py_zipkin, shares_ids=True),
+    "py-zipkin-v2": Client(PY_ZIPKIN, ["V2_JSON", "HTTP"], py_zipkin, shares_ids=True),
+    "py-zipkin-proto3": Client(PY_ZIPKIN, ["V2_PROTO3", "HTTP"], py_zipkin, shares_ids=True),
+    "py-zipkin-v1": Client(PY_ZIPKIN, ["V1_JSON", "HTTP"], py_zipkin, shares_ids=True),
+    "py-zipkin-grpc": Client(PY_ZIPKIN, ["V2_PROTO3", "GRPC"], py_zipkin, shares_ids=True),
+    # Zipkin's server takes no compressed messages by gRPC.
+    "py-zipkin-grpc-gzip": Client(
+        PY_ZIPKIN, ["V2_PROTO3", "GRPC_GZIP"], py_zipkin, shares_ids=True, only="tracehound"
+    ),
     "opentelemetry": Client(
         OPENTELEMETRY, [], opentelemetry, shares_ids=False, trace_id_length=32
     ),

@@ -1,7 +1,8 @@
 """A frontend that calls a backend twice, both traced by py_zipkin.
 
-Arguments: base URL of the tracing server, encoding (V1_JSON, V2_JSON or V2_PROTO3), prefix of the
-service names. Prints the trace's id and the backend's port once every span was acknowledged.
+Arguments: base URL of the tracing server, encoding (V1_JSON, V2_JSON or V2_PROTO3), how spans are
+sent (HTTP, GRPC or GRPC_GZIP), prefix of the service names. Prints the trace's id and the backend's
+port once every span was acknowledged.
 """
 
 import json
@@ -12,25 +13,54 @@ import urllib.parse
 import urllib.request
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
+import grpc
 from py_zipkin import Encoding
 from py_zipkin.request_helpers import create_http_headers, extract_zipkin_attrs_from_headers
-from py_zipkin.transport import SimpleHTTPTransport
+from py_zipkin.transport import BaseTransportHandler, SimpleHTTPTransport
 from py_zipkin.zipkin import zipkin_client_span, zipkin_server_span, zipkin_span
 
+REPORT_MAX_S = 10
 
-class CheckedTransport(SimpleHTTPTransport):
+
+class GrpcTransport(BaseTransportHandler):
+    """Lists of spans as they are, by gRPC's own client."""
+
+    def __init__(self, address, port, compression):
+        channel = grpc.insecure_channel(f"{address}:{port}", compression=compression)
+        self.report = channel.unary_unary("/zipkin.proto3.SpanService/Report")
+
+    def get_max_payload_bytes(self):
+        return None
+
+    def send(self, payload):
+        answer = self.report(payload, timeout=REPORT_MAX_S)
+        if answer != b"":
+            raise ValueError(f"the answer has no fields, but is {answer!r}")
+
+
+class CheckedTransport(BaseTransportHandler):
     """Remembers refused reports, which py_zipkin would only log."""
 
-    def __init__(self, address, port):
-        super().__init__(address, port)
+    def __init__(self, sender):
+        self.sender = sender
         self.failures = []
+
+    def get_max_payload_bytes(self):
+        return self.sender.get_max_payload_bytes()
 
     def send(self, payload):
         try:
-            super().send(payload)
+            self.sender.send(payload)
         except Exception as failure:
             self.failures.append(failure)
             raise
+
+
+def sender(kind, address, port):
+    if kind == "HTTP":
+        return SimpleHTTPTransport(address, port)
+    compression = {"GRPC": grpc.Compression.NoCompression, "GRPC_GZIP": grpc.Compression.Gzip}[kind]
+    return GrpcTransport(address, port, compression)
 
 
 class Service:
@@ -103,9 +133,9 @@ def answer_backend(service, path, span):
     return 200, "zoe"
 
 
-def main(base, encoding, prefix):
+def main(base, encoding, sender_kind, prefix):
     server = urllib.parse.urlsplit(base)
-    transport = CheckedTransport(server.hostname, server.port)
+    transport = CheckedTransport(sender(sender_kind, server.hostname, server.port))
     encoding = Encoding(encoding)
     backend = Service(f"{prefix}-backend", encoding, transport, answer_backend)
 

@@ -4,6 +4,8 @@
 //! (`zipkin.md` 3); every row is a variable and a flag. [`values`] finds what each row is set to and where;
 //! [`Config`] is the typed result. Every mistake is found before any is reported.
 
+#[cfg(feature = "kafka")]
+mod kafka;
 mod parse;
 mod self_tracing;
 mod settings;
@@ -34,6 +36,9 @@ pub(crate) struct Config {
     pub(crate) ui: Option<ui::UiConfig>,
     pub(crate) storage: StorageConfig,
     pub(crate) logs: LogConfig,
+    /// `None` where Kafka is not read.
+    #[cfg(feature = "kafka")]
+    pub(crate) kafka: Option<collector::kafka::KafkaConfig>,
     /// `None` where the server does not trace its own requests.
     pub(crate) self_tracing: Option<SelfTracingConfig>,
     /// Recognised variables that have no effect here, for one line of warning.
@@ -179,6 +184,8 @@ fn read(reader: &mut Reader<'_>) -> Config {
             json: reader.read("LOG_FORMAT", parse::log_format),
             filter: reader.read("RUST_LOG", parse::log_filter),
         },
+        #[cfg(feature = "kafka")]
+        kafka: kafka::read(reader),
         self_tracing: self_tracing::read(reader),
         ignored: Vec::new(),
     }

@@ -7,7 +7,10 @@ use collector::Collector;
 use storage::BoxFuture;
 
 use crate::config::Config;
-use crate::http::{Component, FigureSource, HealthCheck};
+use crate::http::{Component, Figure, FigureKind, FigureSource, HealthCheck};
+
+#[cfg(feature = "kafka")]
+mod kafka;
 
 /// A way in that runs until it is stopped.
 pub(crate) struct Intake {
@@ -32,8 +35,13 @@ impl Intakes {
     ///
     /// # Errors
     /// Where one cannot be started as it is configured. A broker that is away is none: it is waited for.
-    pub(crate) fn start(_config: &Config, _collector: &Arc<Collector>) -> anyhow::Result<Self> {
-        Ok(Self { running: Vec::new() })
+    pub(crate) fn start(config: &Config, collector: &Arc<Collector>) -> anyhow::Result<Self> {
+        let mut running = Vec::new();
+        #[cfg(feature = "kafka")]
+        if let Some(kafka) = &config.kafka {
+            running.push(kafka::start(kafka, collector)?);
+        }
+        Ok(Self { running })
     }
 
     /// What `/health` shows of them.
@@ -62,4 +70,19 @@ impl Intakes {
             }
         }
     }
+}
+
+/// Name, help, what may be done with it, and which of a way in's numbers it is.
+type Row<S> = (&'static str, &'static str, FigureKind, fn(&S) -> f64);
+
+/// Numbers without labels.
+fn figures<S>(rows: &[Row<S>], stats: &S) -> Vec<Figure> {
+    let figure = |&(name, help, kind, value): &Row<S>| Figure {
+        name,
+        help,
+        kind,
+        labels: Vec::new(),
+        value: value(stats),
+    };
+    rows.iter().map(figure).collect()
 }

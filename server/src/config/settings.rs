@@ -58,6 +58,12 @@ pub(super) const SETTINGS: &[Setting] = &[
     setting("COLLECTOR_REQUESTS_IN_FLIGHT_MAX", &[], "4096", "Messages being received or stored at one time; more are told to come back"),
     setting("COLLECTOR_BYTES_IN_FLIGHT_MAX", &[], "256MiB", "Bytes of such messages; more are told to come back"),
     setting("COLLECTOR_BODY_TIMEOUT", &[], "30s", "How long a body may take to arrive"),
+    setting("COLLECTOR_KAFKA_ENABLED", &["ZIPKIN_COLLECTOR_KAFKA_ENABLED"], "true", "Read spans from Kafka, where KAFKA_BOOTSTRAP_SERVERS says it is"),
+    setting("KAFKA_BOOTSTRAP_SERVERS", &["ZIPKIN_COLLECTOR_KAFKA_BOOTSTRAP_SERVERS"], "", "Brokers, a comma list of host:port; any property of librdkafka is set as KAFKA_OVERRIDES_<NAME>, in the environment only"),
+    setting("KAFKA_TOPIC", &["ZIPKIN_COLLECTOR_KAFKA_TOPIC"], "zipkin", "Topics to read, a comma list"),
+    setting("KAFKA_GROUP_ID", &["ZIPKIN_COLLECTOR_KAFKA_GROUP_ID"], "zipkin", "Consumer group; its members share the partitions"),
+    setting("KAFKA_STREAMS", &["ZIPKIN_COLLECTOR_KAFKA_STREAMS"], "1", "Consumers in this server"),
+    setting("KAFKA_DEAD_LETTER_TOPIC", &[], "", "Topic for messages that are not spans; without it they are counted and skipped"),
     // Questions.
     setting("QUERY_ENABLED", &["ZIPKIN_QUERY_ENABLED"], "true", "Serve the query API, and the UI unless UI_ENABLED says otherwise"),
     setting("SEARCH_ENABLED", &["ZIPKIN_STORAGE_SEARCH_ENABLED"], "true", "Index spans and serve searches; without it only traces by identifier"),

@@ -21,7 +21,8 @@ enum When {
 
 #[rustfmt::skip]
 const REFUSED: &[Refused] = &[
-    refused("KAFKA_BOOTSTRAP_SERVERS", When::SetUnless("COLLECTOR_KAFKA_ENABLED"), "spans are not read from Kafka yet: those sent there would not be seen"),
+    #[cfg(not(feature = "kafka"))]
+    refused("KAFKA_BOOTSTRAP_SERVERS", When::SetUnless("COLLECTOR_KAFKA_ENABLED"), "this server was built without Kafka: spans sent there would not be seen"),
     refused("RABBIT_ADDRESSES", When::SetUnless("COLLECTOR_RABBITMQ_ENABLED"), "spans are not read from RabbitMQ: those sent there would not be seen"),
     refused("RABBIT_URI", When::SetUnless("COLLECTOR_RABBITMQ_ENABLED"), "spans are not read from RabbitMQ: those sent there would not be seen"),
     refused("ACTIVEMQ_URL", When::SetUnless("COLLECTOR_ACTIVEMQ_ENABLED"), "spans are not read from ActiveMQ: those sent there would not be seen"),
@@ -42,7 +43,6 @@ const fn refused(name: &'static str, when: When, reason: &'static str) -> Refuse
 #[rustfmt::skip]
 const IGNORED: &[&str] = &[
     "JAVA_OPTS", "QUERY_LOG_LEVEL", "QUERY_NAMES_MAX_AGE", "AUTOCOMPLETE_TTL", "ZIPKIN_UI_INSTRUMENTED",
-    "KAFKA_TOPIC", "KAFKA_GROUP_ID", "KAFKA_STREAMS",
     "RABBIT_CONCURRENCY", "RABBIT_CONNECTION_TIMEOUT", "RABBIT_PASSWORD", "RABBIT_QUEUE", "RABBIT_USER", "RABBIT_VIRTUAL_HOST", "RABBIT_USE_SSL",
     "ACTIVEMQ_QUEUE", "ACTIVEMQ_CONCURRENCY", "ACTIVEMQ_USERNAME", "ACTIVEMQ_PASSWORD",
     "PULSAR_TOPIC", "PULSAR_SUBSCRIPTION_NAME", "PULSAR_CONCURRENCY", "SCRIBE_CATEGORY", "COLLECTOR_PORT",

@@ -127,9 +127,26 @@ impl<'a> Reader<'a> {
         }
     }
 
+    /// A setting without a default that may hold a password: a mistake does not repeat it.
+    pub(super) fn secret<T>(&mut self, name: &str, parse: impl Fn(&str) -> Result<T, String>) -> Option<T> {
+        let found = self.values.find(row(name))?;
+        match parse(found.text) {
+            Ok(value) => Some(value),
+            Err(error) => {
+                self.mistakes.push(format!("{name}: {error}"));
+                None
+            }
+        }
+    }
+
     /// Adds one that concerns more than one setting.
     pub(super) fn mistake(&mut self, mistake: &str) {
         self.mistakes.push(mistake.to_owned());
+    }
+
+    /// All variables, for settings that no table can name.
+    pub(super) fn environment(&self) -> &'a [(String, String)] {
+        self.values.environment()
     }
 
     pub(super) fn into_mistakes(self) -> Vec<String> {

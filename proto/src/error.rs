@@ -20,7 +20,12 @@ impl DecodeError {
 
     /// `detail reading List<Span> from encoding`, as Zipkin's readers say it; a long detail is cut.
     pub(crate) fn reading(detail: impl Into<String>, encoding: &str) -> Self {
-        let suffix = format!(" reading List<Span> from {encoding}");
+        Self::reading_message(detail, "List<Span>", encoding)
+    }
+
+    /// The same of a message of another name.
+    pub(crate) fn reading_message(detail: impl Into<String>, name: &str, encoding: &str) -> Self {
+        let suffix = format!(" reading {name} from {encoding}");
         let mut message = detail.into();
         cut(&mut message, MESSAGE_BYTES_MAX - suffix.len());
         message.push_str(&suffix);

@@ -13,7 +13,7 @@ mod raw;
 mod scan;
 mod write;
 
-pub(crate) use cursor::{Cursor, read_body};
+pub(crate) use cursor::{Cursor, read_body, read_document};
 pub(crate) use fault::{Fault, Result};
 pub(crate) use raw::Raw;
 pub(crate) use scan::hex_u64;

@@ -13,6 +13,7 @@ mod json;
 mod json_v1;
 mod json_v2;
 mod message;
+mod otlp;
 mod proto3;
 mod protobuf;
 pub mod scribe;
@@ -24,6 +25,7 @@ pub use detect::{check_list, detect};
 pub use error::DecodeError;
 pub use json_v2::{write_span, write_spans};
 pub use message::{Rejected, Wire, decode_message, detect_message};
+pub use otlp::{OtlpEncoding, write_otlp_response, write_otlp_status};
 pub use thrift_v1::decode_thrift_span;
 
 /// The most bytes that a body and the batch it is read into may have together. Unescaped and lower-cased

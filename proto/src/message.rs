@@ -2,7 +2,9 @@
 
 use model::SpanBatch;
 
-use crate::{DecodeError, Format, decode, decode_thrift_span, decode_whole, detect, jaeger, scribe};
+use crate::{
+    DecodeError, Format, OtlpEncoding, decode, decode_thrift_span, decode_whole, detect, jaeger, otlp, scribe,
+};
 
 /// How one message is written.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -17,6 +19,13 @@ pub enum Wire {
     JaegerThrift,
     /// Jaeger's `jaeger.api_v2.PostSpansRequest`.
     JaegerProto,
+    /// OpenTelemetry's `ExportTraceServiceRequest`.
+    Otlp {
+        /// How it is written.
+        encoding: OtlpEncoding,
+        /// Stands before the key of every tag that was an attribute of a resource; mostly empty.
+        resource_prefix: &'static str,
+    },
 }
 
 /// What a message left out. Only formats whose answer can say so leave anything out: everything else is taken
@@ -40,6 +49,14 @@ pub fn decode_message(wire: Wire, body: &[u8], batch: &mut SpanBatch) -> Result<
         Wire::ScribeEntries => decode_whole(body, batch, scribe::decode_entries)?,
         Wire::JaegerThrift => decode_whole(body, batch, jaeger::decode_thrift)?,
         Wire::JaegerProto => decode_whole(body, batch, jaeger::decode_proto3)?,
+        Wire::Otlp {
+            encoding,
+            resource_prefix,
+        } => {
+            let read =
+                |body: &[u8], batch: &mut SpanBatch| otlp::decode(encoding, resource_prefix, body, batch);
+            return decode_whole(body, batch, read);
+        }
     }
     Ok(Rejected::default())
 }

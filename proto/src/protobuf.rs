@@ -1,6 +1,10 @@
-//! Reads protobuf's wire format from a body, message by message, and never past a message's end.
+//! Reads protobuf's wire format from a body, message by message, and never past a message's end; writes it.
+
+mod write;
 
 use std::borrow::Cow;
+
+pub(crate) use write::{write_bytes, write_fixed64, write_message, write_number, write_text};
 
 /// How the value of a field is written; the lower three bits of its key.
 pub(crate) const VARINT: u32 = 0;
@@ -83,6 +87,12 @@ impl<'a> Cursor<'a> {
         let mut value = [0; 8];
         value.copy_from_slice(self.take(8)?);
         Ok(u64::from_le_bytes(value))
+    }
+
+    pub(crate) fn fixed32(&mut self) -> Result<u32, Fault> {
+        let mut value = [0; 4];
+        value.copy_from_slice(self.take(4)?);
+        Ok(u32::from_le_bytes(value))
     }
 
     /// A length and as many bytes.

@@ -18,8 +18,8 @@ use crate::DecodeError;
 /// How deep a value that nobody asked for may be nested: one bit of a `u64` a level.
 const SKIPPED_LEVELS_MAX: u32 = 64;
 
-/// A place in a JSON text, all of which is in a batch already.
-#[derive(Debug)]
+/// A place in a JSON text, all of which is in a batch already. A copy stays where it is.
+#[derive(Clone, Debug)]
 pub(crate) struct Cursor<'a> {
     text: &'a str,
     at: usize,
@@ -33,6 +33,15 @@ pub(crate) fn read_body(
     batch: &mut SpanBatch,
     read: impl FnOnce(&mut Cursor<'_>, &mut SpanBatch) -> Result<()>,
 ) -> std::result::Result<(), DecodeError> {
+    read_document(body, batch, read).map_err(|detail| DecodeError::reading(detail, "json"))
+}
+
+/// The same of any document; the error does not say of what kind it was to be.
+pub(crate) fn read_document(
+    body: &[u8],
+    batch: &mut SpanBatch,
+    read: impl FnOnce(&mut Cursor<'_>, &mut SpanBatch) -> Result<()>,
+) -> std::result::Result<(), String> {
     // Not the lossy function for all: it checks several times slower.
     let text = str::from_utf8(body).map_or_else(|_| String::from_utf8_lossy(body), Cow::Borrowed);
     let base = batch.text_bytes();
@@ -42,7 +51,7 @@ pub(crate) fn read_body(
         at: 0,
         base,
     };
-    read(&mut cursor, batch).map_err(|fault| fault.into_error(&text))
+    read(&mut cursor, batch).map_err(|fault| fault.detail(&text))
 }
 
 impl<'a> Cursor<'a> {

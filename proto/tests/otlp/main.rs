@@ -1,0 +1,8 @@
+//! OTLP as OpenTelemetry's own library writes it, and as its SDKs sent it.
+
+mod bounds;
+mod json;
+mod mapping;
+mod partial;
+mod requests;
+mod twins;

@@ -5,6 +5,7 @@
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Instant;
 
 use proptest::prelude::*;
 use storage_journal::{
@@ -149,8 +150,10 @@ proptest! {
 
 /// Appends when there is room: another thread makes it.
 fn append_when_there_is_room(journal: &Journal, payload: &[u8]) {
+    let begin = Instant::now();
     while let Err(error) = append(journal, payload.to_vec()) {
         assert!(matches!(error, JournalError::Full { .. }), "{error}");
+        assert!(begin.elapsed().as_secs() < 10, "nobody makes room");
         std::thread::yield_now();
     }
 }
@@ -170,7 +173,9 @@ fn a_reader_keeps_up_with_the_writer_while_files_are_recycled() {
         let reading = scope.spawn(|| {
             let mut reader = journal.reader();
             let mut read = Vec::new();
+            let begin = Instant::now();
             while read.len() < 4000 {
+                assert!(begin.elapsed().as_secs() < 30, "records are missing");
                 match reader.next().unwrap() {
                     Some(record) => read.push(record.payload),
                     None => journal.set_checkpoint(reader.position()).unwrap(),

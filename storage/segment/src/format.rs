@@ -8,9 +8,9 @@
 use storage::StorageError;
 use storage_journal::DiskFile;
 
-use crate::bytes::{Cursor, Malformed, Put};
 use crate::page::{PageEntry, PageNumber};
 use crate::term::Term;
+use storage_record::bytes::{Cursor, Malformed, Put};
 
 /// The first and the last bytes of every segment.
 pub(crate) const MAGIC: &[u8; 8] = b"TRACEHND";

@@ -21,12 +21,12 @@ use model::{Span, SpanBatch};
 use parking_lot::{Mutex, RwLock};
 use storage_journal::Position;
 
-use crate::bytes::Cursor;
 use crate::fields::Fields;
 use crate::names::Names;
 use crate::registry::Registry;
 use crate::row::{self, TraceFrame};
 use crate::shape::{ShapeNumber, ShapeTable};
+use storage_record::bytes::Cursor;
 
 /// What a trace takes beside its rows: its entry in the map and what is known of it.
 const TRACE_BYTES: u64 = 208;

@@ -1,6 +1,6 @@
 //! The embedded default storage: journal, head, sealed segments.
 //!
-//! A batch is written to the journal and synced (`record.rs`, `store.rs`), goes into the head (`head.rs`), where
+//! A batch is written to the journal and synced (`storage-record`, `store.rs`), goes into the head (`head.rs`), where
 //! it is searchable at once, and is sealed into an immutable segment with its neighbours (`seal.rs`,
 //! `writer.rs`). Segments are read by pages through bounded caches (`reader.rs`), joined (`compact.rs`) and
 //! dropped (`retention.rs`) in the background. `FORMAT.md` describes every byte of a segment.
@@ -12,9 +12,7 @@ mod config;
 mod store;
 mod view;
 
-mod bytes;
 mod fields;
-mod record;
 mod registry;
 mod row;
 mod shape;

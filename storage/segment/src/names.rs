@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use crate::bytes::{Cursor, Malformed, Put};
+use storage_record::bytes::{Cursor, Malformed, Put};
 
 /// Different names of one kind a service may have before further ones are left out of the lists of names
 /// (never out of traces and searches): far beyond what a person can choose from.

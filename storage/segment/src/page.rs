@@ -11,7 +11,7 @@ use quick_cache::sync::Cache;
 use storage::StorageError;
 use storage_journal::DiskFile;
 
-use crate::bytes::{Cursor, Malformed, Put};
+use storage_record::bytes::{Cursor, Malformed, Put};
 
 /// Where rows and lists are cut into pages: large enough to compress, small enough that one trace costs
 /// little to read.

@@ -6,12 +6,12 @@
 use std::collections::BTreeMap;
 use std::io;
 
-use crate::bytes::{Cursor, Malformed, Put};
 use crate::format::Run;
 use crate::page::{ListRef, PAGE_BYTES, Packer, PageWriter};
 use crate::shape::ShapeNumber;
 use crate::term::Term;
 use crate::trace_table::Ordinal;
+use storage_record::bytes::{Cursor, Malformed, Put};
 
 /// A duration as one of four classes an octave: 0 for none, ascending. What a service's list keeps of the
 /// longest span of a trace, so that `minDuration` need not read traces that are too fast.

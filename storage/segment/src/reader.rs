@@ -14,7 +14,6 @@ use storage::StorageError;
 use storage_journal::DiskFile;
 use xorf::{BinaryFuse16, Filter};
 
-use crate::bytes::{Cursor, Malformed};
 use crate::format::{Footer, Section};
 use crate::names::Names;
 use crate::page::{ListRef, PageCache, PageNumber, PageReader};
@@ -25,6 +24,7 @@ use crate::shape::{ShapeNumber, ShapeTable};
 use crate::sketches::{SketchEntry, read_sketches};
 use crate::term::Term;
 use crate::trace_table::{ENTRIES_PER_PAGE, Ordinal, TraceEntry};
+use storage_record::bytes::{Cursor, Malformed};
 
 /// Shapes of segments lately searched, bounded by their bytes.
 pub(crate) type ShapeCache = Cache<u64, Arc<Shapes>, ShapesWeight>;

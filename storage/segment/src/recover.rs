@@ -16,8 +16,8 @@ use storage_journal::{Disk, Journal, JournalError, Position, Recovery};
 
 use crate::config::SegmentConfig;
 use crate::head::{Arrival, Generation};
-use crate::record;
 use crate::store::{journal_config, refusal};
+use storage_record as record;
 
 /// Records are handed to a thread so many bytes at a time: one by one, threads would spend their time waking each
 /// other.

@@ -361,9 +361,9 @@ fn slot_symbols(shape: &Shape) -> impl Iterator<Item = Slot> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::bytes::Cursor;
     use crate::testing::{arbitrary_spans, span};
     use proptest::prelude::*;
+    use storage_record::bytes::Cursor;
 
     fn insert(registry: &mut Registry, span: &model::Span) -> ShapeNumber {
         registry.insert(&Fields::of_span(span))

@@ -8,8 +8,8 @@ use std::collections::BTreeMap;
 
 use model::{DependencyLinker, LinkCounts, Span};
 
-use crate::bytes::{Cursor, Malformed, Put};
 use crate::sketches::SketchesBuilder;
+use storage_record::bytes::{Cursor, Malformed, Put};
 
 /// Microseconds of a minute: what rollups are kept by.
 pub(crate) const MINUTE: u64 = 60_000_000;

@@ -16,11 +16,11 @@
 
 use model::{Annotation, Endpoint, EndpointRef, IpAddresses, Kind, Span, SpanId, TraceId};
 
-use crate::bytes::{Cursor, Malformed, Put};
 use crate::fields::Fields;
-use crate::record::{put_addresses, read_addresses, read_port};
 use crate::shape::{GENERIC, Shape, ShapeNumber, ShapeTable, Slot};
 use crate::strings::Symbol;
+use storage_record::bytes::{Cursor, Malformed, Put};
+use storage_record::{put_addresses, read_addresses, read_port};
 
 const HIGH: u8 = 1;
 const PARENT: u8 = 1 << 1;

@@ -5,10 +5,10 @@ use std::sync::atomic::Ordering;
 use model::SpanBatch;
 
 use crate::config::Limits;
-use crate::record;
 use crate::seal::{Quiet, seal};
 use crate::store::Store;
 use crate::testing::{Machine, batch_of, span, spans_of};
+use storage_record as record;
 
 fn batch(trace: u64, id: u64) -> SpanBatch {
     batch_of(&[span(trace, id, 1_600_000_000_000_000)])

@@ -5,8 +5,8 @@
 
 use model::Kind;
 
-use crate::bytes::{Cursor, Malformed, Put};
 use crate::strings::{Strings, Symbol};
+use storage_record::bytes::{Cursor, Malformed, Put};
 
 /// The number of a shape in its table.
 pub(crate) type ShapeNumber = u32;

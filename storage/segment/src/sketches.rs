@@ -9,8 +9,8 @@ use foldhash::fast::RandomState;
 use hashbrown::HashTable;
 use model::{Kind, Sketch, Span, SpanTree, Timeline};
 
-use crate::bytes::{Cursor, Malformed, Put};
 use crate::rollup::MINUTE;
+use storage_record::bytes::{Cursor, Malformed, Put};
 
 /// Entries a segment may have. Beyond that, spans of further operations count for their service, without span
 /// name and version, so that hostile names cost neither memory nor truth.

@@ -27,9 +27,9 @@ use crate::head::{Arrival, Generation};
 use crate::manifest::{DIRECTORY, Manifest, NotReplaced};
 use crate::page::page_cache;
 use crate::reader::{Caches, SegmentReader, shape_cache};
-use crate::record;
 use crate::view::View;
 use crate::writer::WriterOptions;
+use storage_record as record;
 
 /// Everything the parts of the store work on.
 pub(crate) struct Store {

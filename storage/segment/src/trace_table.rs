@@ -1,8 +1,8 @@
 //! The trace table: one entry of fixed size a trace, in the order of the traces' first span.
 
-use crate::bytes::{Cursor, Malformed, Put};
 use crate::page::ListRef;
 use model::Span;
+use storage_record::bytes::{Cursor, Malformed, Put};
 
 /// The number of a trace in its segment.
 pub(crate) type Ordinal = u32;

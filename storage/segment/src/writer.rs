@@ -9,7 +9,6 @@ use std::sync::Arc;
 use model::Span;
 use storage_journal::DiskFile;
 
-use crate::bytes::Put;
 use crate::fields::Fields;
 use crate::format::{Footer, MAGIC, Run, Section, Summary};
 use crate::names::Names;
@@ -21,6 +20,7 @@ use crate::row::{self, TraceFrame};
 use crate::shape::GENERIC;
 use crate::term;
 use crate::trace_table::{ENTRIES_PER_PAGE, Ordinal, TraceEntry, TraceTimes};
+use storage_record::bytes::Put;
 
 /// Identifiers a page of [`Section::Ids`] holds.
 const IDS_PER_PAGE: usize = 1024;

@@ -4,16 +4,21 @@
 //! A [`Cursor`] never reads beyond its bytes and never trusts a length: everything malformed is an error.
 
 /// Appends pieces to a buffer.
-pub(crate) trait Put {
+pub trait Put {
+    /// One byte for each seven bits.
     fn put_varint(&mut self, value: u64);
     /// Small for small magnitudes of either sign.
     fn put_zigzag(&mut self, value: i64);
+    /// Eight bytes.
     fn put_u64(&mut self, value: u64);
+    /// Four bytes.
     fn put_u32(&mut self, value: u32);
+    /// Its length as a varint, and its bytes.
     fn put_text(&mut self, text: &str);
 }
 
 impl Put for Vec<u8> {
+    #[inline]
     fn put_varint(&mut self, mut value: u64) {
         while value >= 0x80 {
             self.push(value as u8 | 0x80);
@@ -22,14 +27,17 @@ impl Put for Vec<u8> {
         self.push(value as u8);
     }
 
+    #[inline]
     fn put_zigzag(&mut self, value: i64) {
         self.put_varint(((value << 1) ^ (value >> 63)) as u64);
     }
 
+    #[inline]
     fn put_u64(&mut self, value: u64) {
         self.extend_from_slice(&value.to_le_bytes());
     }
 
+    #[inline]
     fn put_u32(&mut self, value: u32) {
         self.extend_from_slice(&value.to_le_bytes());
     }
@@ -43,28 +51,38 @@ impl Put for Vec<u8> {
 /// What was expected of bytes that are not what was written.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("malformed: {0}")]
-pub(crate) struct Malformed(pub(crate) &'static str);
+pub struct Malformed(pub &'static str);
 
 /// Reads pieces one after the other.
 #[derive(Clone, Debug)]
-pub(crate) struct Cursor<'a> {
+pub struct Cursor<'a> {
     bytes: &'a [u8],
 }
 
 impl<'a> Cursor<'a> {
-    pub(crate) fn new(bytes: &'a [u8]) -> Self {
+    /// Stands before the first byte.
+    pub fn new(bytes: &'a [u8]) -> Self {
         Self { bytes }
     }
 
-    pub(crate) fn remaining(&self) -> usize {
+    /// Bytes not read yet.
+    #[inline]
+    pub fn remaining(&self) -> usize {
         self.bytes.len()
     }
 
-    pub(crate) fn is_empty(&self) -> bool {
+    /// Whether all bytes are read.
+    #[inline]
+    pub fn is_empty(&self) -> bool {
         self.bytes.is_empty()
     }
 
-    pub(crate) fn take(&mut self, length: usize) -> Result<&'a [u8], Malformed> {
+    /// The next bytes.
+    ///
+    /// # Errors
+    /// [`Malformed`] where it is not there.
+    #[inline]
+    pub fn take(&mut self, length: usize) -> Result<&'a [u8], Malformed> {
         let (taken, rest) = self
             .bytes
             .split_at_checked(length)
@@ -73,13 +91,23 @@ impl<'a> Cursor<'a> {
         Ok(taken)
     }
 
-    pub(crate) fn u8(&mut self) -> Result<u8, Malformed> {
+    /// One byte.
+    ///
+    /// # Errors
+    /// [`Malformed`] where it is not there.
+    #[inline]
+    pub fn u8(&mut self) -> Result<u8, Malformed> {
         let (&first, rest) = self.bytes.split_first().ok_or(Malformed("too short"))?;
         self.bytes = rest;
         Ok(first)
     }
 
-    pub(crate) fn array<const N: usize>(&mut self) -> Result<[u8; N], Malformed> {
+    /// So many bytes.
+    ///
+    /// # Errors
+    /// [`Malformed`] where it is not there.
+    #[inline]
+    pub fn array<const N: usize>(&mut self) -> Result<[u8; N], Malformed> {
         let (array, rest) = self
             .bytes
             .split_first_chunk::<N>()
@@ -88,15 +116,30 @@ impl<'a> Cursor<'a> {
         Ok(*array)
     }
 
-    pub(crate) fn u64(&mut self) -> Result<u64, Malformed> {
+    /// What [`Put::put_u64`] wrote.
+    ///
+    /// # Errors
+    /// [`Malformed`] where it is not there.
+    #[inline]
+    pub fn u64(&mut self) -> Result<u64, Malformed> {
         self.array().map(u64::from_le_bytes)
     }
 
-    pub(crate) fn u32(&mut self) -> Result<u32, Malformed> {
+    /// What [`Put::put_u32`] wrote.
+    ///
+    /// # Errors
+    /// [`Malformed`] where it is not there.
+    #[inline]
+    pub fn u32(&mut self) -> Result<u32, Malformed> {
         self.array().map(u32::from_le_bytes)
     }
 
-    pub(crate) fn varint(&mut self) -> Result<u64, Malformed> {
+    /// What [`Put::put_varint`] wrote.
+    ///
+    /// # Errors
+    /// [`Malformed`] where it is cut or longer than 64 bits.
+    #[inline]
+    pub fn varint(&mut self) -> Result<u64, Malformed> {
         let mut value = 0u64;
         for shift in (0..70).step_by(7) {
             let byte = self.u8()?;
@@ -111,13 +154,22 @@ impl<'a> Cursor<'a> {
         Err(Malformed("a varint beyond 64 bits"))
     }
 
-    pub(crate) fn zigzag(&mut self) -> Result<i64, Malformed> {
+    /// What [`Put::put_zigzag`] wrote.
+    ///
+    /// # Errors
+    /// [`Malformed`] where it is cut or longer than 64 bits.
+    #[inline]
+    pub fn zigzag(&mut self) -> Result<i64, Malformed> {
         let value = self.varint()?;
         Ok((value >> 1) as i64 ^ -((value & 1) as i64))
     }
 
     /// A count of things that take at least `least` bytes each, so that a broken one cannot ask for memory.
-    pub(crate) fn count(&mut self, least: usize) -> Result<usize, Malformed> {
+    ///
+    /// # Errors
+    /// [`Malformed`] where the bytes that follow cannot hold them.
+    #[inline]
+    pub fn count(&mut self, least: usize) -> Result<usize, Malformed> {
         let count = self.varint()?;
         if count > (self.remaining() / least.max(1)) as u64 {
             return Err(Malformed("a count beyond the bytes that follow"));
@@ -125,11 +177,19 @@ impl<'a> Cursor<'a> {
         Ok(count as usize)
     }
 
-    pub(crate) fn sketch(&mut self) -> Result<model::Sketch, Malformed> {
+    /// A sketch as it writes itself.
+    ///
+    /// # Errors
+    /// [`Malformed`] where it cannot be read.
+    pub fn sketch(&mut self) -> Result<model::Sketch, Malformed> {
         model::Sketch::decode(&mut self.bytes).map_err(|_| Malformed("a sketch that cannot be read"))
     }
 
-    pub(crate) fn text(&mut self) -> Result<&'a str, Malformed> {
+    /// What [`Put::put_text`] wrote.
+    ///
+    /// # Errors
+    /// [`Malformed`] where it is cut or not UTF-8.
+    pub fn text(&mut self) -> Result<&'a str, Malformed> {
         let length = self.count(1)?;
         std::str::from_utf8(self.take(length)?).map_err(|_| Malformed("text that is not UTF-8"))
     }

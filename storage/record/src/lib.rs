@@ -1,4 +1,4 @@
-//! A batch as one record of the journal, and back.
+//! A batch of spans as one record of a journal, and back: what every store that keeps a journal writes into it.
 //!
 //! A record carries its own dictionary, so it can be read without any other record: a damaged one costs
 //! nothing but itself, and records can be replayed in parallel. Distinct texts are stored once a record;
@@ -23,7 +23,9 @@ use model::{
 };
 use std::hash::BuildHasher;
 
-use crate::bytes::{Cursor, Malformed, Put};
+pub mod bytes;
+
+use bytes::{Cursor, Malformed, Put};
 
 const VERSION: u8 = 1;
 
@@ -48,23 +50,32 @@ const SERVICE: u8 = 1 << 2;
 const SPAN_BYTES_MIN: usize = 20;
 
 /// Writes a batch as a record.
-pub(crate) fn encode(batch: &SpanBatch) -> Vec<u8> {
+pub fn encode(batch: &SpanBatch) -> Vec<u8> {
+    let mut record = Vec::new();
+    encode_to(batch, &mut record);
+    record
+}
+
+/// Appends a batch, as a record, to what its journal puts before it.
+pub fn encode_to(batch: &SpanBatch, record: &mut Vec<u8>) {
     let mut texts = Texts::default();
     let mut spans = Vec::with_capacity(batch.len() * 96);
     let mut previous = Previous::default();
     for span in batch.iter() {
         encode_span(span, &mut texts, &mut previous, &mut spans);
     }
-    let mut record = Vec::with_capacity(spans.len() + texts.bytes.len() + texts.ends.len() * 2 + 16);
+    record.reserve_exact(spans.len() + texts.bytes.len() + texts.ends.len() * 2 + 16);
     record.push(VERSION);
-    texts.put(&mut record);
+    texts.put(record);
     record.put_varint(batch.len() as u64);
     record.extend_from_slice(&spans);
-    record
 }
 
-/// Reads a record and appends its spans to `batch`.
-pub(crate) fn decode(record: &[u8], batch: &mut SpanBatch) -> Result<(), Malformed> {
+/// Reads a record and appends its spans to `batch`, as they were: they are not normalised again.
+///
+/// # Errors
+/// [`Malformed`] where the bytes are no record of this version; `batch` may then hold some of its spans.
+pub fn decode(record: &[u8], batch: &mut SpanBatch) -> Result<(), Malformed> {
     let mut cursor = Cursor::new(record);
     if cursor.u8()? != VERSION {
         return Err(Malformed("a journal record of an unknown version"));
@@ -227,8 +238,8 @@ fn encode_endpoint(endpoint: EndpointRef<'_>, texts: &mut Texts, out: &mut Vec<u
     }
 }
 
-/// One byte that says which follow, then 4 and 16 bytes; `more` are further bits of that byte.
-pub(crate) fn put_addresses(ip: IpAddresses, more: u8, out: &mut Vec<u8>) {
+/// Writes addresses: one byte that says which follow, then 4 and 16 bytes; `more` are further bits of that byte.
+pub fn put_addresses(ip: IpAddresses, more: u8, out: &mut Vec<u8>) {
     let v4 = if ip.v4.is_some() { IP_V4 } else { 0 };
     let v6 = if ip.v6.is_some() { IP_V6 } else { 0 };
     out.push(v4 | v6 | more);
@@ -241,7 +252,10 @@ pub(crate) fn put_addresses(ip: IpAddresses, more: u8, out: &mut Vec<u8>) {
 }
 
 /// The reverse of [`put_addresses`]; also gives the byte's further bits.
-pub(crate) fn read_addresses(cursor: &mut Cursor<'_>) -> Result<(IpAddresses, u8), Malformed> {
+///
+/// # Errors
+/// [`Malformed`] where the bytes end too early.
+pub fn read_addresses(cursor: &mut Cursor<'_>) -> Result<(IpAddresses, u8), Malformed> {
     let flags = cursor.u8()?;
     let mut ip = IpAddresses::default();
     if flags & IP_V4 != 0 {
@@ -253,8 +267,11 @@ pub(crate) fn read_addresses(cursor: &mut Cursor<'_>) -> Result<(IpAddresses, u8
     Ok((ip, flags & !(IP_V4 | IP_V6)))
 }
 
-/// Reads a port; one beyond 65535 is malformed.
-pub(crate) fn read_port(cursor: &mut Cursor<'_>) -> Result<u16, Malformed> {
+/// Reads a port.
+///
+/// # Errors
+/// [`Malformed`] for one beyond 65535.
+pub fn read_port(cursor: &mut Cursor<'_>) -> Result<u16, Malformed> {
     u16::try_from(cursor.varint()?).map_err(|_| Malformed("a port beyond 65535"))
 }
 
@@ -330,51 +347,4 @@ fn read_text(cursor: &mut Cursor<'_>, texts: &[Text]) -> Result<Text, Malformed>
         .get(cursor.varint()? as usize)
         .copied()
         .ok_or(Malformed("a text number beyond the texts"))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::testing::arbitrary_spans;
-    use proptest::prelude::*;
-
-    fn batch_of(spans: &[model::Span]) -> SpanBatch {
-        let mut batch = SpanBatch::new();
-        spans.iter().for_each(|span| batch.push_span(span));
-        batch
-    }
-
-    proptest! {
-        #[test]
-        fn a_record_gives_back_its_spans(spans in arbitrary_spans(12)) {
-            let record = encode(&batch_of(&spans));
-            let mut batch = SpanBatch::new();
-            prop_assert_eq!(decode(&record, &mut batch), Ok(()));
-            let read: Vec<_> = batch.iter().map(SpanRef::to_span).collect();
-            prop_assert_eq!(read, spans);
-        }
-
-        #[test]
-        fn a_damaged_record_is_an_error_or_other_spans_but_never_a_panic(
-            spans in arbitrary_spans(4), at in any::<prop::sample::Index>(), value in any::<u8>(), cut in any::<prop::sample::Index>(),
-        ) {
-            let mut record = encode(&batch_of(&spans));
-            let shorter = cut.index(record.len());
-            prop_assert!(decode(&record[..shorter], &mut SpanBatch::new()).is_err());
-            let at = at.index(record.len());
-            record[at] = value;
-            let _ = decode(&record, &mut SpanBatch::new());
-        }
-    }
-
-    #[test]
-    fn repeated_texts_are_stored_once() {
-        let span = crate::testing::span(1, 1, 1_000_000);
-        let one = encode(&batch_of(std::slice::from_ref(&span))).len();
-        let hundred = encode(&batch_of(&vec![span; 100])).len();
-        assert!(
-            hundred < one + 100 * 48,
-            "{one} bytes for one span, {hundred} for a hundred"
-        );
-    }
 }

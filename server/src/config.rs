@@ -4,9 +4,13 @@
 //! (`zipkin.md` 3); every row is a variable and a flag. [`values`] finds what each row is set to and where;
 //! [`Config`] is the typed result. Every mistake is found before any is reported.
 
+mod jaeger;
 #[cfg(feature = "kafka")]
 mod kafka;
 mod parse;
+#[cfg(feature = "rabbitmq")]
+mod rabbitmq;
+mod scribe;
 mod self_tracing;
 mod settings;
 mod tls;
@@ -22,6 +26,8 @@ use collector::{Limits, Sampler};
 use storage::StoreOptions;
 use storage_journal::SyncPolicy;
 
+pub(crate) use jaeger::JaegerConfig;
+pub(crate) use scribe::ScribeConfig;
 pub(crate) use self_tracing::{SelfSampling, SelfTracingConfig};
 pub(crate) use tls::TlsConfig;
 use values::{Reader, Values};
@@ -36,9 +42,16 @@ pub(crate) struct Config {
     pub(crate) ui: Option<ui::UiConfig>,
     pub(crate) storage: StorageConfig,
     pub(crate) logs: LogConfig,
+    /// `None` where Jaeger's clients are not served.
+    pub(crate) jaeger: Option<JaegerConfig>,
+    /// `None` where Scribe is not served.
+    pub(crate) scribe: Option<ScribeConfig>,
     /// `None` where Kafka is not read.
     #[cfg(feature = "kafka")]
     pub(crate) kafka: Option<collector::kafka::KafkaConfig>,
+    /// `None` where RabbitMQ is not read.
+    #[cfg(feature = "rabbitmq")]
+    pub(crate) rabbitmq: Option<collector::rabbitmq::RabbitMqConfig>,
     /// `None` where the server does not trace its own requests.
     pub(crate) self_tracing: Option<SelfTracingConfig>,
     /// Recognised variables that have no effect here, for one line of warning.
@@ -184,8 +197,12 @@ fn read(reader: &mut Reader<'_>) -> Config {
             json: reader.read("LOG_FORMAT", parse::log_format),
             filter: reader.read("RUST_LOG", parse::log_filter),
         },
+        jaeger: jaeger::read(reader),
+        scribe: scribe::read(reader),
         #[cfg(feature = "kafka")]
         kafka: kafka::read(reader),
+        #[cfg(feature = "rabbitmq")]
+        rabbitmq: rabbitmq::read(reader),
         self_tracing: self_tracing::read(reader),
         ignored: Vec::new(),
     }

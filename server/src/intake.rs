@@ -11,6 +11,9 @@ use crate::http::{Component, Figure, FigureKind, FigureSource, HealthCheck};
 
 #[cfg(feature = "kafka")]
 mod kafka;
+#[cfg(feature = "rabbitmq")]
+mod rabbitmq;
+mod scribe;
 
 /// A way in that runs until it is stopped.
 pub(crate) struct Intake {
@@ -37,9 +40,16 @@ impl Intakes {
     /// Where one cannot be started as it is configured. A broker that is away is none: it is waited for.
     pub(crate) fn start(config: &Config, collector: &Arc<Collector>) -> anyhow::Result<Self> {
         let mut running = Vec::new();
+        if let Some(scribe) = &config.scribe {
+            running.push(scribe::start(scribe, &config.server, collector)?);
+        }
         #[cfg(feature = "kafka")]
         if let Some(kafka) = &config.kafka {
             running.push(kafka::start(kafka, collector)?);
+        }
+        #[cfg(feature = "rabbitmq")]
+        if let Some(rabbitmq) = &config.rabbitmq {
+            running.push(rabbitmq::start(rabbitmq, collector));
         }
         Ok(Self { running })
     }

@@ -7,6 +7,7 @@ mod config;
 mod grpc;
 mod http;
 mod intake;
+mod jaeger;
 mod lock;
 mod self_tracing;
 mod shutdown;

@@ -4,9 +4,13 @@ use tracing_subscriber::EnvFilter;
 
 use crate::config::LogConfig;
 
+/// What it calls errors are the ends of connections, which it tells its caller as well, who tries again and says so.
+const QUIET: &str = "lapin=off";
+
 /// Starts logging. Only the first call in a process has an effect.
 pub(crate) fn start(config: &LogConfig) {
-    let filter = EnvFilter::new(&config.filter);
+    // What the operator asks for comes later, and wins.
+    let filter = EnvFilter::new(format!("{QUIET},{}", config.filter));
     let lines = tracing_subscriber::fmt()
         .with_env_filter(filter)
         .with_writer(std::io::stdout);

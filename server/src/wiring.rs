@@ -13,6 +13,7 @@ use crate::config::{Config, QueryConfig, StorageConfig, StorageKind};
 use crate::grpc::GrpcServer;
 use crate::http::{self, Metrics, Operations, Port, ServeLimits};
 use crate::intake::Intakes;
+use crate::jaeger;
 use crate::self_tracing::{Reporter, RequestTracer};
 use crate::shutdown;
 use crate::store::{self, Store};
@@ -99,16 +100,22 @@ fn ports(
         None => application,
     };
     tracing::info!(%address, storage = store.name, "ready");
-    Ok(vec![Port {
+    let one_port = Port {
         listener,
         application,
         tls,
-    }])
+    };
+    let mut ports = jaeger::ports(config, collector)?;
+    ports.insert(0, one_port);
+    Ok(ports)
 }
 
 /// The methods of gRPC that take spans, with what tells about them; nothing where none is wanted.
 async fn grpc(config: &Config, store: &Store, collector: &Arc<Collector>) -> anyhow::Result<GrpcServer> {
-    let methods = [config.collector.grpc_enabled.then_some(collector::grpc::REPORT)];
+    let methods = [
+        config.collector.grpc_enabled.then_some(collector::grpc::REPORT),
+        config.jaeger.is_some().then_some(collector::jaeger::grpc::POST_SPANS),
+    ];
     let methods: Vec<UnaryMethod> = methods.into_iter().flatten().collect();
     GrpcServer::start(&methods, collector, store.component().health).await
 }

@@ -3,7 +3,7 @@
 use std::fmt::Display;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use lapin::options::{BasicConsumeOptions, BasicQosOptions, QueueDeclareOptions};
 use lapin::types::FieldTable;
@@ -13,7 +13,7 @@ use tokio::task::JoinSet;
 
 use super::Shared;
 use super::consumer;
-use crate::retry::Backoff;
+use crate::retry::{Backoff, Seldom};
 
 /// First and longest wait before the addresses are tried again.
 const RECONNECT_FIRST: Duration = Duration::from_millis(250);
@@ -31,6 +31,7 @@ const NOT_FOUND: u16 = 404;
 /// Consumes until it is told to stop, through any number of connections.
 pub(super) async fn keep(shared: Arc<Shared>, mut stopping: watch::Receiver<bool>) {
     let mut backoff = Backoff::new(RECONNECT_FIRST, RECONNECT_LONGEST);
+    let told = Seldom::default();
     while !*stopping.borrow() {
         let connected = tokio::select! {
             connected = connect(&shared) => connected,
@@ -54,12 +55,20 @@ pub(super) async fn keep(shared: Arc<Shared>, mut stopping: watch::Receiver<bool
             }
             Err(trouble) => trouble,
         };
-        tracing::warn!(%trouble, "RabbitMQ: not consuming; trying again");
+        tell(&shared, &told, &trouble);
         shared.set_trouble(Some(trouble));
         tokio::select! {
             () = tokio::time::sleep(backoff.next()) => {}
             _ = stopped(&mut stopping) => {}
         }
+    }
+}
+
+/// Says what is new at once, and what lasts once a minute.
+fn tell(shared: &Shared, told: &Seldom, trouble: &str) {
+    let is_due = told.is_due(Instant::now());
+    if is_due || shared.trouble().as_deref() != Some(trouble) {
+        tracing::warn!(trouble, "RabbitMQ: not consuming; trying again");
     }
 }
 
@@ -75,26 +84,26 @@ struct Ended {
     consumed: bool,
 }
 
-/// The first address that answers.
+/// The first address that answers, or what is wrong with each.
 async fn connect(shared: &Shared) -> Result<Connection, String> {
     let config = &shared.config;
-    let mut trouble = "no address to connect to".to_owned();
+    let mut troubles = Vec::new();
     for address in &config.addresses {
         let properties = ConnectionProperties::default().with_connection_name("tracehound".into());
         let connecting = Connection::connect_uri(config.uri(address), properties);
-        trouble = match tokio::time::timeout(config.connection_timeout, connecting).await {
+        match tokio::time::timeout(config.connection_timeout, connecting).await {
             Ok(Ok(connection)) => {
                 shared.connections.fetch_add(1, Ordering::Relaxed);
                 return Ok(connection);
             }
-            Ok(Err(error)) => format!("cannot connect to {address}: {error}"),
-            Err(_) => format!(
+            Ok(Err(error)) => troubles.push(format!("cannot connect to {address}: {error}")),
+            Err(_) => troubles.push(format!(
                 "{address} did not answer within {} ms",
                 config.connection_timeout.as_millis()
-            ),
-        };
+            )),
+        }
     }
-    Err(trouble)
+    Err(troubles.join("; "))
 }
 
 /// Consumes on all channels until one of them ends; then all do.

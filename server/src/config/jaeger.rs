@@ -21,3 +21,39 @@ pub(super) fn read(reader: &mut Reader<'_>) -> Option<JaegerConfig> {
     };
     enabled.then_some(config)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::values::Values;
+    use super::*;
+
+    fn load(environment: &[(&str, &str)]) -> Option<JaegerConfig> {
+        let environment = environment
+            .iter()
+            .map(|(name, value)| ((*name).to_owned(), (*value).to_owned()));
+        let values = Values::new(["tracehound"].map(Into::into), environment.collect()).unwrap();
+        let mut reader = Reader::new(&values);
+        let config = read(&mut reader);
+        assert_eq!(reader.into_mistakes(), [""; 0]);
+        config
+    }
+
+    #[test]
+    fn ports_are_opened_only_where_they_are_asked_for() {
+        let none = JaegerConfig {
+            http_port: None,
+            grpc_port: None,
+        };
+        assert_eq!(load(&[]), Some(none));
+        let ports = [
+            ("COLLECTOR_JAEGER_HTTP_PORT", "14268"),
+            ("COLLECTOR_JAEGER_GRPC_PORT", "14250"),
+        ];
+        let both = JaegerConfig {
+            http_port: Some(14268),
+            grpc_port: Some(14250),
+        };
+        assert_eq!(load(&ports), Some(both));
+        assert_eq!(load(&[ports[0], ("COLLECTOR_JAEGER_ENABLED", "false")]), None);
+    }
+}

@@ -56,3 +56,78 @@ fn milliseconds(value: &str) -> Result<Duration, String> {
         parse::duration(value)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::values::Values;
+    use super::*;
+
+    fn load(environment: &[(&str, &str)]) -> (Option<RabbitMqConfig>, Vec<String>) {
+        let environment = environment
+            .iter()
+            .map(|(name, value)| ((*name).to_owned(), (*value).to_owned()));
+        let values = Values::new(["tracehound"].map(Into::into), environment.collect()).unwrap();
+        let mut reader = Reader::new(&values);
+        let config = read(&mut reader);
+        (config, reader.into_mistakes())
+    }
+
+    #[test]
+    fn it_is_read_where_there_is_an_address() {
+        assert!(load(&[]).0.is_none());
+        let addresses = ("RABBIT_ADDRESSES", "a:1, b");
+        let config = load(&[addresses]).0.unwrap();
+        assert_eq!(
+            config.display_name(),
+            "RabbitMQCollector{addresses=[a:1, b], queue=zipkin}"
+        );
+        assert_eq!(
+            (config.user.as_str(), config.password.as_str()),
+            ("guest", "guest")
+        );
+        assert_eq!((config.virtual_host.as_str(), config.tls), ("/", false));
+        assert_eq!((config.consumers, config.prefetch), (1, 64));
+        assert_eq!(config.connection_timeout, Duration::from_secs(60));
+        assert!(
+            load(&[addresses, ("COLLECTOR_RABBITMQ_ENABLED", "false")])
+                .0
+                .is_none()
+        );
+    }
+
+    #[test]
+    fn everything_can_be_said_as_in_zipkin() {
+        let (config, mistakes) = load(&[
+            ("RABBIT_ADDRESSES", "a"),
+            ("RABBIT_USER", "u"),
+            ("RABBIT_PASSWORD", "p"),
+            ("RABBIT_VIRTUAL_HOST", "v"),
+            ("RABBIT_QUEUE", "q"),
+            ("RABBIT_USE_SSL", "true"),
+            ("RABBIT_CONCURRENCY", "3"),
+            ("RABBIT_CONNECTION_TIMEOUT", "1500"),
+        ]);
+        assert_eq!(mistakes, [""; 0]);
+        let config = config.unwrap();
+        assert_eq!((config.user.as_str(), config.password.as_str()), ("u", "p"));
+        assert_eq!((config.virtual_host.as_str(), config.queue.as_str()), ("v", "q"));
+        assert_eq!((config.tls, config.consumers), (true, 3));
+        assert_eq!(config.connection_timeout, Duration::from_millis(1500));
+    }
+
+    #[test]
+    fn a_uri_wins_and_its_mistakes_are_not_repeated() {
+        let uri = ("RABBIT_URI", "amqp://u:p@broker:1/v");
+        let config = load(&[("RABBIT_ADDRESSES", "a"), uri]).0.unwrap();
+        assert_eq!(
+            config.display_name(),
+            "RabbitMQCollector{addresses=[broker:1], queue=zipkin}"
+        );
+        let (_, mistakes) = load(&[("RABBIT_URI", "broker:secret"), ("RABBIT_ADDRESSES", "a:0")]);
+        assert_eq!(mistakes.len(), 2);
+        assert!(
+            mistakes.iter().all(|mistake| !mistake.contains("secret")),
+            "{mistakes:?}"
+        );
+    }
+}

@@ -21,3 +21,39 @@ pub(super) fn read(reader: &mut Reader<'_>) -> Option<ScribeConfig> {
     };
     enabled.then_some(config)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::values::Values;
+    use super::*;
+
+    fn load(environment: &[(&str, &str)]) -> Option<ScribeConfig> {
+        let environment = environment
+            .iter()
+            .map(|(name, value)| ((*name).to_owned(), (*value).to_owned()));
+        let values = Values::new(["tracehound"].map(Into::into), environment.collect()).unwrap();
+        let mut reader = Reader::new(&values);
+        let config = read(&mut reader);
+        assert_eq!(reader.into_mistakes(), [""; 0]);
+        config
+    }
+
+    #[test]
+    fn it_is_served_where_zipkin_has_it_once_it_is_asked_for() {
+        assert_eq!(load(&[]), None);
+        let expected = |port, category: &str| ScribeConfig {
+            port,
+            category: category.to_owned(),
+        };
+        assert_eq!(
+            load(&[("SCRIBE_ENABLED", "true")]),
+            Some(expected(9410, "zipkin"))
+        );
+        let all = [
+            ("COLLECTOR_SCRIBE_ENABLED", "true"),
+            ("COLLECTOR_PORT", "1234"),
+            ("SCRIBE_CATEGORY", "spans"),
+        ];
+        assert_eq!(load(&all), Some(expected(1234, "spans")));
+    }
+}

@@ -103,7 +103,7 @@ fn every_mistake_is_reported_at_once_with_its_name() {
         ("STORAGE_TYPE", "elasticsearch"),
         ("COLLECTOR_SAMPLE_RATE", "1.5"),
         ("KAFKA_BOOTSTRAP_SERVERS", "user:password@kafka:9092"),
-        ("SCRIBE_ENABLED", "true"),
+        ("STORAGE_THROTTLE_ENABLED", "true"),
     ]);
     let all = mistakes.join("\n");
     assert_eq!(mistakes.len(), 6, "{all}");
@@ -114,7 +114,7 @@ fn every_mistake_is_reported_at_once_with_its_name() {
     ] {
         assert!(all.contains(part), "{part} is not in:\n{all}");
     }
-    assert!(all.contains("COLLECTOR_SAMPLE_RATE=1.5") && all.contains("SCRIBE_ENABLED=true"));
+    assert!(all.contains("COLLECTOR_SAMPLE_RATE=1.5") && all.contains("STORAGE_THROTTLE_ENABLED=true"));
     assert!(
         all.contains("KAFKA_BOOTSTRAP_SERVERS: ") && !all.contains("password"),
         "{all}"

@@ -23,12 +23,12 @@ enum When {
 const REFUSED: &[Refused] = &[
     #[cfg(not(feature = "kafka"))]
     refused("KAFKA_BOOTSTRAP_SERVERS", When::SetUnless("COLLECTOR_KAFKA_ENABLED"), "this server was built without Kafka: spans sent there would not be seen"),
-    refused("RABBIT_ADDRESSES", When::SetUnless("COLLECTOR_RABBITMQ_ENABLED"), "spans are not read from RabbitMQ: those sent there would not be seen"),
-    refused("RABBIT_URI", When::SetUnless("COLLECTOR_RABBITMQ_ENABLED"), "spans are not read from RabbitMQ: those sent there would not be seen"),
+    #[cfg(not(feature = "rabbitmq"))]
+    refused("RABBIT_ADDRESSES", When::SetUnless("COLLECTOR_RABBITMQ_ENABLED"), "this server was built without RabbitMQ: spans sent there would not be seen"),
+    #[cfg(not(feature = "rabbitmq"))]
+    refused("RABBIT_URI", When::SetUnless("COLLECTOR_RABBITMQ_ENABLED"), "this server was built without RabbitMQ: spans sent there would not be seen"),
     refused("ACTIVEMQ_URL", When::SetUnless("COLLECTOR_ACTIVEMQ_ENABLED"), "spans are not read from ActiveMQ: those sent there would not be seen"),
     refused("PULSAR_SERVICE_URL", When::SetUnless("COLLECTOR_PULSAR_ENABLED"), "spans are not read from Pulsar: those sent there would not be seen"),
-    refused("COLLECTOR_SCRIBE_ENABLED", When::True, "Scribe is not served: spans sent by it would not be seen"),
-    refused("SCRIBE_ENABLED", When::True, "Scribe is not served: spans sent by it would not be seen"),
     refused("COLLECTOR_HTTP_OTEL_ENABLED", When::True, "OTLP is not served yet: spans sent by it would not be seen"),
     refused("STORAGE_THROTTLE_ENABLED", When::True, "there is no such throttle: too much is refused with 503, bounded by COLLECTOR_REQUESTS_IN_FLIGHT_MAX and COLLECTOR_BYTES_IN_FLIGHT_MAX"),
     refused("EUREKA_SERVICE_URL", When::SetUnless("DISCOVERY_EUREKA_ENABLED"), "the server does not register with Eureka: clients would not find it"),
@@ -43,9 +43,8 @@ const fn refused(name: &'static str, when: When, reason: &'static str) -> Refuse
 #[rustfmt::skip]
 const IGNORED: &[&str] = &[
     "JAVA_OPTS", "QUERY_LOG_LEVEL", "QUERY_NAMES_MAX_AGE", "AUTOCOMPLETE_TTL", "ZIPKIN_UI_INSTRUMENTED",
-    "RABBIT_CONCURRENCY", "RABBIT_CONNECTION_TIMEOUT", "RABBIT_PASSWORD", "RABBIT_QUEUE", "RABBIT_USER", "RABBIT_VIRTUAL_HOST", "RABBIT_USE_SSL",
     "ACTIVEMQ_QUEUE", "ACTIVEMQ_CONCURRENCY", "ACTIVEMQ_USERNAME", "ACTIVEMQ_PASSWORD",
-    "PULSAR_TOPIC", "PULSAR_SUBSCRIPTION_NAME", "PULSAR_CONCURRENCY", "SCRIBE_CATEGORY", "COLLECTOR_PORT",
+    "PULSAR_TOPIC", "PULSAR_SUBSCRIPTION_NAME", "PULSAR_CONCURRENCY",
     "STORAGE_THROTTLE_MIN_CONCURRENCY", "STORAGE_THROTTLE_MAX_CONCURRENCY", "STORAGE_THROTTLE_MAX_QUEUE_SIZE",
     "CASSANDRA_CONTACT_POINTS", "CASSANDRA_LOCAL_DC", "CASSANDRA_USERNAME", "CASSANDRA_PASSWORD", "CASSANDRA_KEYSPACE",
     "CASSANDRA_MAX_CONNECTIONS", "CASSANDRA_ENSURE_SCHEMA", "CASSANDRA_INDEX_FETCH_MULTIPLIER", "CASSANDRA_USE_SSL",

@@ -12,6 +12,7 @@ mod connections;
 mod grpc;
 mod killing;
 mod metrics;
+mod neighbours;
 mod operating;
 mod restarting;
 mod self_tracing;

@@ -10,14 +10,14 @@
 
 pub(crate) mod check;
 pub(crate) mod report;
-mod settle;
+pub(crate) mod settle;
 
 use std::path::PathBuf;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use serde::Serialize;
 
-use crate::load::{Load, Outcome, Pace, Requests};
+use crate::load::{Format, Load, Outcome, Pace, Requests, Transport, Way};
 use crate::machine::{Machine, load_average};
 use crate::process::{Sample, Sampler, Usage};
 use crate::server::{Product, Server};
@@ -34,12 +34,19 @@ pub struct Options {
     /// How long the same load runs before, unmeasured.
     #[arg(long, default_value_t = 3)]
     pub warm_up_seconds: u64,
-    /// Keep-alive connections, each with one request at a time.
+    /// How spans are written.
+    #[arg(long, value_enum, default_value_t = Format::Json)]
+    pub format: Format,
+    /// What carries them.
+    #[arg(long, value_enum, default_value_t = Transport::Http)]
+    pub transport: Transport,
+    /// Senders, each with one request at a time: over HTTP/1.1 on a keep-alive connection of its own, over gRPC on
+    /// one that it shares with three others.
     #[arg(long, default_value_t = 16)]
     pub connections: usize,
-    /// Spans in each request, all of one instance.
-    #[arg(long, default_value_t = 100)]
-    pub spans_per_request: usize,
+    /// Spans in each request, all of one instance; without it as many as senders of the format send.
+    #[arg(long)]
+    pub spans_per_request: Option<usize>,
     /// Spans a second to offer (open loop); without it as many as are answered (closed loop).
     #[arg(long)]
     pub rate: Option<f64>,
@@ -69,47 +76,70 @@ pub struct Options {
     pub name: String,
 }
 
+impl Options {
+    pub(crate) fn way(&self) -> anyhow::Result<Way> {
+        Way::new(self.format, self.transport)
+    }
+
+    pub(crate) fn spans_per_request(&self) -> anyhow::Result<usize> {
+        let usual = self.way()?.spans_per_request();
+        Ok(self.spans_per_request.unwrap_or(usual).max(1))
+    }
+
+    /// Writes down what is to be sent.
+    pub(crate) fn prepare(&self) -> anyhow::Result<Requests> {
+        let per_request = self.spans_per_request()?;
+        let batches = Workload::reference(self.seed)
+            .batches(per_request)
+            .take(self.prepared_spans.div_ceil(per_request));
+        Requests::prepare_for(self.way()?, batches, yesterday_us())
+    }
+}
+
 /// Everything that was measured.
 #[derive(Debug, Serialize)]
 pub struct Report {
     command: String,
     options: Options,
     machine: Machine,
-    /// JSON a span, bytes.
-    json_bytes_per_span: f64,
+    /// How spans were written and what carried them.
+    way: &'static str,
+    spans_per_request: usize,
+    /// Of the request's body.
+    body_bytes_per_span: f64,
     runs: Vec<Run>,
 }
 
 /// One server under the load.
 #[derive(Debug, Serialize)]
-struct Run {
+pub(crate) struct Run {
     server: &'static str,
     settings: &'static str,
     version: String,
-    load_average_before: f64,
-    load_average_after: f64,
+    pub(crate) load_average_before: f64,
+    pub(crate) load_average_after: f64,
     seconds: f64,
-    spans: u64,
-    spans_per_second: f64,
+    pub(crate) spans: u64,
+    pub(crate) spans_per_second: f64,
     requests: u64,
-    refused: u64,
-    failed: u64,
-    first_failure: Option<String>,
-    post_ms_p50: f64,
+    pub(crate) refused: u64,
+    pub(crate) failed: u64,
+    pub(crate) first_failure: Option<String>,
+    pub(crate) post_ms_p50: f64,
     post_ms_p90: f64,
-    post_ms_p99: f64,
+    pub(crate) post_ms_p99: f64,
     post_ms_p999: f64,
     post_ms_max: f64,
     /// Processor time of the server during the load, a span.
-    server_cpu_ns_per_span: f64,
+    pub(crate) server_cpu_ns_per_span: f64,
     /// The same with what it did until it had settled.
-    server_cpu_ns_per_span_settled: f64,
-    client_cpu_ns_per_span: f64,
+    pub(crate) server_cpu_ns_per_span_settled: f64,
+    pub(crate) client_cpu_ns_per_span: f64,
     /// Threads' worth of processor that server and generator got.
-    processors_used: f64,
-    resident_bytes_max: u64,
+    pub(crate) processors_used: f64,
+    pub(crate) resident_bytes_max: u64,
     store: Option<StoreFigures>,
-    checked: Option<Checked>,
+    pub(crate) checked: Option<Checked>,
     samples: Vec<Sample>,
 }
 
@@ -124,17 +154,15 @@ pub fn run(options: &Options) -> anyhow::Result<()> {
         .as_deref()
         .map(Product::zipkin_mem)
         .transpose()?;
-    let per_request = options.spans_per_request.max(1);
     eprintln!("preparing {} spans", options.prepared_spans);
-    let batches = Workload::reference(options.seed)
-        .batches(per_request)
-        .take(options.prepared_spans.div_ceil(per_request));
-    let requests = Requests::prepare(batches, yesterday_us())?;
+    let requests = options.prepare()?;
     let mut report = Report {
         command: command(),
         options: options.clone(),
         machine: Machine::find(),
-        json_bytes_per_span: requests.body_bytes() as f64 / requests.spans() as f64,
+        way: requests.way().name(),
+        spans_per_request: options.spans_per_request()?,
+        body_bytes_per_span: requests.body_bytes_per_span(),
         runs: Vec::new(),
     };
     for product in std::iter::once(ours).chain(theirs) {
@@ -152,7 +180,11 @@ pub fn run(options: &Options) -> anyhow::Result<()> {
     Ok(())
 }
 
-fn measure(product: &Product, options: &Options, requests: &Requests) -> anyhow::Result<Run> {
+/// Starts a server, loads it, and looks at what it has afterwards.
+///
+/// # Errors
+/// Where it cannot be measured; what is missing is in the answer.
+pub(crate) fn measure(product: &Product, options: &Options, requests: &Requests) -> anyhow::Result<Run> {
     let load_average_before = load_average();
     let server = Server::start(product, options.data.as_deref())?;
     let is_ours = matches!(product, Product::Tracehound { .. });
@@ -161,7 +193,7 @@ fn measure(product: &Product, options: &Options, requests: &Requests) -> anyhow:
         connections: options.connections.max(1),
         pace: match options.rate {
             Some(spans) => Pace::Open {
-                rate: spans / options.spans_per_request.max(1) as f64,
+                rate: spans / options.spans_per_request()? as f64,
             },
             None => Pace::Closed,
         },

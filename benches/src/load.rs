@@ -1,15 +1,22 @@
-//! An HTTP/1.1 load generator that costs next to nothing itself: it shares the machine with what it measures.
+//! A load generator that costs next to nothing itself: it shares the machine with what it measures.
 //!
 //! Requests are written down before the run ([`Requests`]) and changed in place when they are sent again, so that
-//! no span is ever sent twice. A thread a connection: one write, one read, nothing else.
+//! no span is ever sent twice. A thread a sender, each with one request at a time: over HTTP/1.1 on a connection of
+//! its own, one write and one read; over gRPC four share a connection. [`Way`] says how spans are written and what
+//! carries them.
 //!
-//! - *Closed loop*: a connection sends its next request when it has the answer. What the server can take.
+//! - *Closed loop*: a sender sends its next request when it has the answer. What the server can take.
 //! - *Open loop*: request n is due at begin + n / rate, whether or not the server keeps up, and its latency counts
 //!   from then. A server that stalls is charged for every request that should have been sent meanwhile
 //!   (no coordinated omission).
 
+mod client;
 mod connection;
+mod grpc;
+mod otlp;
+mod places;
 mod requests;
+mod way;
 
 use std::net::SocketAddr;
 use std::sync::Mutex;
@@ -21,6 +28,10 @@ use hdrhistogram::Histogram;
 
 pub use connection::{Answer, Connection};
 pub use requests::Requests;
+pub use way::{Format, Transport, Way};
+
+use client::Client;
+use way::Verdict;
 
 /// A refused sender comes back after this, as one that respects `Retry-After` does after longer.
 const REFUSAL_PAUSE: Duration = Duration::from_millis(100);
@@ -38,7 +49,7 @@ const FAILURES_MAX: usize = 1_000_000;
 pub struct Load {
     /// Where it listens.
     pub address: SocketAddr,
-    /// How many connections, each with a thread.
+    /// How many senders, each with a thread; over HTTP/1.1 each with a connection.
     pub connections: usize,
     /// When requests are sent.
     pub pace: Pace,
@@ -58,6 +69,32 @@ pub enum Pace {
         /// Requests a second.
         rate: f64,
     },
+    /// The same, by senders that do not pause when they are refused.
+    Insistent {
+        /// Requests a second.
+        rate: f64,
+    },
+}
+
+impl Pace {
+    /// Requests a second, where they do not depend on answers.
+    pub fn rate(self) -> Option<f64> {
+        match self {
+            Self::Closed => None,
+            Self::Open { rate } | Self::Insistent { rate } => Some(rate),
+        }
+    }
+
+    /// What each of so many loads has to do for all of them together to keep this pace.
+    #[must_use]
+    pub fn share(self, loads: usize) -> Self {
+        let share = |rate| rate / loads as f64;
+        match self {
+            Self::Closed => Self::Closed,
+            Self::Open { rate } => Self::Open { rate: share(rate) },
+            Self::Insistent { rate } => Self::Insistent { rate: share(rate) },
+        }
+    }
 }
 
 /// What came of it.
@@ -69,11 +106,11 @@ pub struct Outcome {
     pub first: u64,
     /// See `first`.
     pub sent: u64,
-    /// Requests answered with 202.
+    /// Requests whose spans the server said to have stored.
     pub accepted: u64,
     /// Spans of these.
     pub accepted_spans: u64,
-    /// Requests answered with 503.
+    /// Requests it said not to take for now: 503, or `UNAVAILABLE`.
     pub refused: u64,
     /// Requests answered with anything else, or not at all.
     pub failed: u64,
@@ -124,16 +161,13 @@ impl Outcome {
         Ok(())
     }
 
-    fn not_accepted(&mut self, number: u64, why: impl FnOnce() -> String) -> anyhow::Result<()> {
+    fn not_accepted(&mut self, number: u64, why: String) -> anyhow::Result<()> {
         anyhow::ensure!(
             self.not_accepted.len() < FAILURES_MAX,
-            "{FAILURES_MAX} requests were not accepted; the last: {}",
-            why()
+            "{FAILURES_MAX} requests were not accepted; the last: {why}"
         );
         self.not_accepted.push(number);
-        if self.first_failure.is_none() {
-            self.first_failure = Some(why());
-        }
+        self.first_failure.get_or_insert(why);
         Ok(())
     }
 }
@@ -146,23 +180,21 @@ impl Load {
     pub fn run(&self, requests: &Requests) -> anyhow::Result<Outcome> {
         let first = requests.next_number();
         let next = AtomicU64::new(first);
-        let connections = (0..self.connections)
-            .map(|_| Connection::open(self.address))
-            .collect::<std::io::Result<Vec<Connection>>>()
+        let clients = Client::several(requests.way().transport(), self.address, self.connections)
             .with_context(|| format!("{} cannot be connected to", self.address))?;
         let total = Mutex::new(Outcome::new(first)?);
         let begin = Instant::now();
         std::thread::scope(|scope| {
-            let senders: Vec<_> = connections
+            let senders: Vec<_> = clients
                 .into_iter()
-                .map(|connection| {
+                .map(|client| {
                     let sender = Sender {
                         load: self,
                         requests,
                         next: &next,
                         first,
                         begin,
-                        connection,
+                        client,
                     };
                     let total = &total;
                     scope.spawn(move || {
@@ -183,14 +215,14 @@ impl Load {
     }
 }
 
-/// One connection and its thread.
+/// One thread, and what it sends with.
 struct Sender<'a> {
     load: &'a Load,
     requests: &'a Requests,
     next: &'a AtomicU64,
     first: u64,
     begin: Instant,
-    connection: Connection,
+    client: Client,
 }
 
 impl Sender<'_> {
@@ -200,28 +232,30 @@ impl Sender<'_> {
             let Some(number) = self.take_number() else { break };
             let due = self.wait_until_due(number);
             outcome.sent += 1;
-            let answer = self.requests.send(number, &mut self.connection);
+            let answer = self.requests.send(number, &mut self.client);
             let latency = due.elapsed();
             match answer {
-                Ok(Answer { status: 202, .. }) => {
+                Ok(Verdict::Accepted) => {
                     outcome.accepted += 1;
                     outcome.accepted_spans += self.requests.spans_of(number) as u64;
                     let latency_us = (latency.as_micros() as u64).clamp(1, LATENCY_MAX_US);
                     outcome.latency_us.record(latency_us)?;
                 }
-                Ok(Answer { status: 503, body }) => {
+                Ok(Verdict::Refused(why)) => {
                     outcome.refused += 1;
-                    outcome.not_accepted(number, || text(503, &body))?;
-                    std::thread::sleep(REFUSAL_PAUSE);
+                    outcome.not_accepted(number, why)?;
+                    if !matches!(self.load.pace, Pace::Insistent { .. }) {
+                        std::thread::sleep(REFUSAL_PAUSE);
+                    }
                 }
-                Ok(Answer { status, body }) => {
+                Ok(Verdict::Failed(why)) => {
                     outcome.failed += 1;
-                    outcome.not_accepted(number, || text(status, &body))?;
+                    outcome.not_accepted(number, why)?;
                 }
                 Err(error) => {
                     outcome.failed += 1;
-                    outcome.not_accepted(number, || format!("no answer: {error}"))?;
-                    self.connection = Connection::open(self.load.address).context("the server is gone")?;
+                    outcome.not_accepted(number, format!("no answer: {error}"))?;
+                    self.client.reconnect().context("the server is gone")?;
                 }
             }
         }
@@ -234,10 +268,12 @@ impl Sender<'_> {
         let mut number = self.next.load(Ordering::Relaxed);
         loop {
             let ordinal = number - self.first;
-            let in_time = match self.load.pace {
-                Pace::Closed => true,
-                Pace::Open { rate } => ordinal as f64 / rate < self.load.duration.as_secs_f64(),
-            };
+            let seconds = self.load.duration.as_secs_f64();
+            let in_time = self
+                .load
+                .pace
+                .rate()
+                .is_none_or(|rate| ordinal as f64 / rate < seconds);
             if ordinal >= self.load.requests_max || !in_time {
                 return None;
             }
@@ -253,17 +289,13 @@ impl Sender<'_> {
 
     /// When the request's latency begins to count.
     fn wait_until_due(&self, number: u64) -> Instant {
-        let Pace::Open { rate } = self.load.pace else {
+        let Some(rate) = self.load.pace.rate() else {
             return Instant::now();
         };
         let due = self.begin + Duration::from_secs_f64((number - self.first) as f64 / rate);
         std::thread::sleep(due.saturating_duration_since(Instant::now()));
         due
     }
-}
-
-fn text(status: u16, body: &[u8]) -> String {
-    format!("{status} {}", String::from_utf8_lossy(body).trim())
 }
 
 #[cfg(test)]

@@ -2,7 +2,7 @@
 
 use clap::{Parser, Subcommand};
 
-use benches::{ingest, kafka, recover};
+use benches::{ingest, kafka, recover, transports};
 
 /// How fast, how large, how sure.
 #[derive(Debug, Parser)]
@@ -14,12 +14,14 @@ struct CommandLine {
 
 #[derive(Debug, Subcommand)]
 enum Question {
-    /// How many spans a second the server takes in over HTTP, and what that costs.
+    /// How many spans a second the server takes in, and what that costs.
     Ingest(ingest::Options),
     /// How many spans a second the server reads from Kafka, and what share that is of only reading.
     Kafka(kafka::Options),
     /// How long the server takes to start after a kill, and whether everything acknowledged is there.
     Recover(recover::Options),
+    /// How the ways in compare: formats and transports, spans a second and what a span costs.
+    Transports(transports::Options),
 }
 
 fn main() -> anyhow::Result<()> {
@@ -27,5 +29,6 @@ fn main() -> anyhow::Result<()> {
         Question::Ingest(options) => ingest::run(&options),
         Question::Kafka(options) => kafka::run(&options),
         Question::Recover(options) => recover::run(&options),
+        Question::Transports(options) => transports::run(&options),
     }
 }

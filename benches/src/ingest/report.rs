@@ -7,6 +7,7 @@ use anyhow::Context;
 
 use super::settle::StoreFigures;
 use super::{Report, Run};
+use crate::machine::Machine;
 
 /// What is promised, on two processors shared with the generator.
 const TARGETS: [(&str, &str); 4] = [
@@ -155,9 +156,8 @@ pub(super) fn write(report: &Report) -> anyhow::Result<PathBuf> {
 }
 
 fn markdown(report: &Report) -> String {
-    let mut text = String::from(
-        "# Ingestion over HTTP\n\nWritten by the benchmark; the method is in the README above.\n\n",
-    );
+    let mut text =
+        String::from("# Ingestion\n\nWritten by the benchmark; the method is in the README above.\n\n");
     for (name, fact) in facts(report) {
         let _ = writeln!(text, "- {name}: {fact}");
     }
@@ -182,13 +182,26 @@ fn facts(report: &Report) -> [(&'static str, String); 5] {
         None => "as many as are answered (closed loop)".to_owned(),
     };
     let load = format!(
-        "{} connections, {} spans a request, JSON v2, {:.0} bytes a span, {pace}, {} s after {} s of warm-up",
+        "{}, {} senders, {} spans a request, {:.0} bytes a span, {pace}, {} s after {} s of warm-up",
+        report.way,
         options.connections,
-        options.spans_per_request,
-        report.json_bytes_per_span,
+        report.spans_per_request,
+        report.body_bytes_per_span,
         options.seconds,
         options.warm_up_seconds
     );
+    let [hardware, versions] = of_machine(machine);
+    [
+        ("Command", format!("`{}`", report.command)),
+        ("Load", load),
+        ("Machine", hardware),
+        ("Versions", versions),
+        ("Date", machine.date.clone()),
+    ]
+}
+
+/// Hardware and versions.
+pub(crate) fn of_machine(machine: &Machine) -> [String; 2] {
     let hardware = format!(
         "{}, {} threads for server and generator together, {:.0} GB, {}",
         machine.processor,
@@ -197,13 +210,7 @@ fn facts(report: &Report) -> [(&'static str, String); 5] {
         machine.kernel
     );
     let versions = format!("{}, {}; commit {}", machine.rustc, machine.java, machine.commit);
-    [
-        ("Command", format!("`{}`", report.command)),
-        ("Load", load),
-        ("Machine", hardware),
-        ("Versions", versions),
-        ("Date", machine.date.clone()),
-    ]
+    [hardware, versions]
 }
 
 /// A column a server.

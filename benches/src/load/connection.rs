@@ -27,6 +27,8 @@ pub struct Answer {
     pub status: u16,
     /// Whole.
     pub body: Vec<u8>,
+    /// It says when to come back.
+    pub retry_after: bool,
 }
 
 impl Connection {
@@ -90,6 +92,7 @@ impl Connection {
         Ok(Answer {
             status: head.status,
             body,
+            retry_after: head.retry_after,
         })
     }
 
@@ -150,6 +153,7 @@ enum Length {
 struct Head {
     status: u16,
     length: Length,
+    retry_after: bool,
 }
 
 impl Head {
@@ -160,16 +164,22 @@ impl Head {
             .next()
             .and_then(|line| line.strip_prefix("HTTP/1.1 ")?.get(..3)?.parse().ok())
             .ok_or_else(|| malformed("no status line"))?;
-        let mut length = Length::Known(0);
+        let (mut length, mut retry_after) = (Length::Known(0), false);
         for (name, value) in lines.filter_map(|line| line.split_once(':')) {
             if name.eq_ignore_ascii_case("content-length") {
                 let value = value.trim().parse();
                 length = Length::Known(value.map_err(|_| malformed("a length that is no number"))?);
             } else if name.eq_ignore_ascii_case("transfer-encoding") {
                 length = Length::Chunked;
+            } else if name.eq_ignore_ascii_case("retry-after") {
+                retry_after = value.trim().parse::<u32>().is_ok();
             }
         }
-        Ok(Self { status, length })
+        Ok(Self {
+            status,
+            length,
+            retry_after,
+        })
     }
 }
 
@@ -221,11 +231,12 @@ mod tests {
                 "c\r\n2\r",
                 "\nde\r\n0\r\n\r\n",
             ],
-            &["HTTP/1.1 503 Service Unavailable\r\ncontent-length: 4\r\n\r\nfull"],
+            &["HTTP/1.1 503 Service Unavailable\r\nRetry-After: 1\r\ncontent-length: 4\r\n\r\nfull"],
         ]);
         let mut connection = Connection::open(address).unwrap();
         let mut ask = || {
             let answer = connection.get("/").unwrap();
+            assert_eq!(answer.retry_after, answer.status == 503);
             (answer.status, String::from_utf8(answer.body).unwrap())
         };
         assert_eq!(ask(), (202, String::new()));

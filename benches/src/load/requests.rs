@@ -2,12 +2,7 @@
 //!
 //! A round sends every request once. In round r, the lower half of every id of a span and of a trace is another
 //! one (the same change everywhere, so that parents and traces still hang together), and every timestamp is as much
-//! later as r rounds last. Writing that costs some 20 ns a span.
-//!
-//! ```text
-//! POST … content-length: 48213 ⏎⏎ [{"traceId":"…92d2c4d1…","id":"…","timestamp":1795190400000000, …
-//!                                            ‾‾‾‾‾‾‾‾       ‾‾‾‾             ‾‾‾‾‾‾‾‾‾‾‾‾‾‾‾‾ patched
-//! ```
+//! later as r rounds last. Writing that costs some 20 ns a span; `places.rs` says where.
 
 use std::collections::HashSet;
 use std::io;
@@ -15,19 +10,16 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Mutex, MutexGuard};
 
 use anyhow::Context;
-use model::{Span, SpanBatch, TraceId};
-use proto::Format;
+use model::{Span, TraceId};
 
-use super::{Answer, Connection};
-
-/// Hexadecimal digits of an id that are changed.
-const ID_DIGITS: usize = 8;
-/// Digits of a timestamp, microseconds, from 2001 to 2286.
-const TIME_DIGITS: usize = 16;
+use super::client::Client;
+use super::places::Places;
+use super::way::{Verdict, Way};
 
 /// Prepared requests. Number n is request n modulo their count, in round n divided by it.
 #[derive(Debug)]
 pub struct Requests {
+    way: Way,
     prepared: Vec<Mutex<Prepared>>,
     spans: Vec<usize>,
     /// How long the spans of a round last, microseconds.
@@ -43,22 +35,33 @@ struct Prepared {
     bytes: Vec<u8>,
     body: usize,
     round: Option<u64>,
-    ids: Vec<(u32, u32)>,
-    times: Vec<(u32, u64)>,
+    places: Places,
 }
 
 impl Requests {
+    /// As [`Requests::prepare_for`], of Zipkin's JSON.
+    ///
+    /// # Errors
+    /// As [`Requests::prepare_for`].
+    pub fn prepare(batches: impl Iterator<Item = Vec<Span>>, begin_us: u64) -> anyhow::Result<Self> {
+        Self::prepare_for(Way::JSON, batches, begin_us)
+    }
+
     /// Writes down a batch a request; the first span of all begins at `begin_us`, microseconds since the epoch, or
     /// at its own time where that is later.
     ///
     /// # Errors
     /// Where there is no batch, or one without timestamps.
-    pub fn prepare(batches: impl Iterator<Item = Vec<Span>>, begin_us: u64) -> anyhow::Result<Self> {
+    pub fn prepare_for(
+        way: Way,
+        batches: impl Iterator<Item = Vec<Span>>,
+        begin_us: u64,
+    ) -> anyhow::Result<Self> {
         let (mut prepared, mut spans) = (Vec::new(), Vec::new());
         let (mut earliest, mut latest) = (u64::MAX, 0);
         for batch in batches {
-            let request = Prepared::new(&batch);
-            for &(_, time) in &request.times {
+            let request = Prepared::new(way, &batch);
+            for time in request.places.times_us() {
                 (earliest, latest) = (earliest.min(time), latest.max(time));
             }
             prepared.push(Mutex::new(request));
@@ -68,6 +71,7 @@ impl Requests {
             .checked_sub(earliest)
             .context("there are no spans with a timestamp to send")?;
         Ok(Self {
+            way,
             prepared,
             spans,
             round_us: round_us + 1,
@@ -76,18 +80,23 @@ impl Requests {
         })
     }
 
+    /// The way in that they are written for.
+    pub fn way(&self) -> Way {
+        self.way
+    }
+
     /// How many a round has.
     pub fn per_round(&self) -> u64 {
         self.prepared.len() as u64
     }
 
-    /// Bytes of the bodies of a round.
-    pub fn body_bytes(&self) -> u64 {
+    /// Bytes of the bodies of a round, a span.
+    pub fn body_bytes_per_span(&self) -> f64 {
         let bodies = self.prepared.iter().map(|prepared| {
             let prepared = lock(prepared);
             (prepared.bytes.len() - prepared.body) as u64
         });
-        bodies.sum()
+        bodies.sum::<u64>() as f64 / self.spans() as f64
     }
 
     /// Spans of a round.
@@ -116,9 +125,8 @@ impl Requests {
         traces: impl Fn(TraceId) -> bool,
         found: &mut Vec<Span>,
     ) -> anyhow::Result<()> {
-        let mut batch = SpanBatch::new();
-        proto::decode(Format::JsonV2, &self.body(number), &mut batch)
-            .map_err(|error| anyhow::anyhow!("request {number} cannot be read back: {error}"))?;
+        let batch = self.way.decode(&self.body(number));
+        let batch = batch.with_context(|| format!("request {number}"))?;
         found.extend(
             batch
                 .iter()
@@ -148,8 +156,8 @@ impl Requests {
     }
 
     /// Nobody else sends the same request at this time: rounds are far longer than there are connections.
-    pub(super) fn send(&self, number: u64, connection: &mut Connection) -> io::Result<Answer> {
-        connection.exchange(&self.patched(number).bytes)
+    pub(super) fn send(&self, number: u64, client: &mut Client) -> io::Result<Verdict> {
+        client.send(self.way, &self.patched(number).bytes)
     }
 
     fn patched(&self, number: u64) -> MutexGuard<'_, Prepared> {
@@ -167,55 +175,22 @@ impl Requests {
 }
 
 impl Prepared {
-    fn new(batch: &[Span]) -> Self {
-        let json = proto::encode(Format::JsonV2, batch);
-        let head = format!(
-            "POST /api/v2/spans HTTP/1.1\r\nhost: benches\r\ncontent-type: application/json\r\ncontent-length: {}\r\n\r\n",
-            json.len()
-        );
-        let mut prepared = Self {
-            body: head.len(),
-            bytes: [head.as_bytes(), &json].concat(),
+    fn new(way: Way, batch: &[Span]) -> Self {
+        let content = way.encode(batch);
+        let bytes = way.frame(&content);
+        let body = bytes.len() - content.len();
+        Self {
+            places: Places::find(way.format(), &bytes, body),
+            body,
+            bytes,
             round: None,
-            ids: Vec::new(),
-            times: Vec::new(),
-        };
-        prepared.find_places();
-        prepared
-    }
-
-    /// Finds what is patched. A quote inside a value is escaped, so a key in quotes is never part of one.
-    fn find_places(&mut self) {
-        let bytes = &self.bytes;
-        let quotes = (self.body..bytes.len()).filter(|&at| bytes[at] == b'"');
-        for at in quotes {
-            let rest = &bytes[at..];
-            let id_keys: [&[u8]; 3] = [b"\"traceId\":\"", b"\"id\":\"", b"\"parentId\":\""];
-            if let Some(key) = id_keys.iter().find(|key| rest.starts_with(key)) {
-                let value = &rest[key.len()..];
-                let digits = value.iter().take_while(|digit| digit.is_ascii_hexdigit()).count();
-                let place = at + key.len() + digits - ID_DIGITS;
-                let text = std::str::from_utf8(&bytes[place..place + ID_DIGITS]).unwrap_or_default();
-                let id = u32::from_str_radix(text, 16).expect("ids are written in hexadecimal");
-                self.ids.push((place as u32, id));
-            } else if rest.starts_with(b"\"timestamp\":") {
-                let place = at + b"\"timestamp\":".len();
-                let text = std::str::from_utf8(&bytes[place..place + TIME_DIGITS]).unwrap_or_default();
-                let time = text.parse().expect("timestamps have 16 digits");
-                self.times.push((place as u32, time));
-            }
         }
     }
 
     fn patch(&mut self, round: u64, shift_us: u64) {
         // Odd, so no two rounds below 2³² make the same change.
         let change = (round as u32).wrapping_mul(0x9e37_79b1);
-        for &(place, id) in &self.ids {
-            write_hex(&mut self.bytes[place as usize..][..ID_DIGITS], id ^ change);
-        }
-        for &(place, time) in &self.times {
-            write_decimal(&mut self.bytes[place as usize..][..TIME_DIGITS], time + shift_us);
-        }
+        self.places.patch(&mut self.bytes, change, shift_us);
         self.round = Some(round);
     }
 }
@@ -224,31 +199,20 @@ fn lock(prepared: &Mutex<Prepared>) -> MutexGuard<'_, Prepared> {
     prepared.lock().expect("nobody panics while sending")
 }
 
-fn write_hex(digits: &mut [u8], value: u32) {
-    for (at, digit) in digits.iter_mut().enumerate() {
-        *digit = b"0123456789abcdef"[(value >> (28 - 4 * at) & 15) as usize];
-    }
-}
-
-fn write_decimal(digits: &mut [u8], mut value: u64) {
-    for digit in digits.iter_mut().rev() {
-        *digit = b'0' + (value % 10) as u8;
-        value /= 10;
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use std::collections::HashMap;
 
     use super::*;
+    use crate::load::Transport;
     use crate::workload::{EPOCH_US, Workload};
 
     const COUNT: u64 = 30;
     const BEGIN_US: u64 = EPOCH_US + 3_600_000_000;
 
-    fn requests() -> Requests {
-        Requests::prepare(Workload::reference(3).batches(20).take(COUNT as usize), BEGIN_US).unwrap()
+    fn requests(way: Way) -> Requests {
+        let batches = Workload::reference(3).batches(20).take(COUNT as usize);
+        Requests::prepare_for(way, batches, BEGIN_US).unwrap()
     }
 
     fn spans(requests: &Requests, round: u64) -> Vec<Span> {
@@ -263,31 +227,78 @@ mod tests {
         spans.iter().filter_map(|span| span.timestamp).min().unwrap()
     }
 
-    #[test]
-    fn the_first_round_is_the_workload_moved_in_time() {
-        let requests = requests();
-        let sent: Vec<Span> = Workload::reference(3)
-            .batches(20)
-            .take(COUNT as usize)
-            .flatten()
-            .collect();
-        let shift = BEGIN_US - earliest(&sent);
-        let moved = sent.into_iter().map(|mut span| {
+    /// The workload, moved in time.
+    fn workload() -> Vec<Span> {
+        let batches = Workload::reference(3).batches(20).take(COUNT as usize);
+        let mut spans: Vec<Span> = batches.flatten().collect();
+        let shift = BEGIN_US - earliest(&spans);
+        for span in &mut spans {
             span.timestamp = span.timestamp.map(|timestamp| timestamp + shift);
             for annotation in &mut span.annotations {
                 annotation.timestamp += shift;
             }
-            span
-        });
-        assert_eq!(spans(&requests, 0), moved.collect::<Vec<_>>());
-        assert_eq!(requests.spans(), 20 * COUNT);
-        assert_eq!(requests.spans_of(7), 20);
+        }
+        spans
+    }
+
+    #[test]
+    fn the_first_round_is_the_workload_moved_in_time() {
+        for way in &Way::ALL[..3] {
+            let requests = requests(*way);
+            assert_eq!(spans(&requests, 0), workload(), "{}", way.name());
+            assert_eq!(requests.spans(), 20 * COUNT);
+            assert_eq!(requests.spans_of(7), 20);
+        }
+    }
+
+    #[test]
+    fn in_otlp_it_has_the_same_identifiers_times_and_names() {
+        for way in &Way::ALL[3..] {
+            let spans = spans(&requests(*way), 0);
+            let (sent, name) = (workload(), way.name());
+            assert_eq!(spans.len(), sent.len(), "{name}");
+            for (read, sent) in spans.iter().zip(&sent) {
+                let facts = |span: &Span| {
+                    let service = span.local_service_name().map(str::to_owned);
+                    (
+                        span.trace_id,
+                        span.timestamp,
+                        span.duration,
+                        span.name.clone(),
+                        service,
+                    )
+                };
+                assert_eq!(facts(read), facts(sent), "{name}");
+                // The server's half of a shared span is one of its own, below the client's.
+                let above = if sent.shared {
+                    Some(sent.id)
+                } else {
+                    sent.parent_id
+                };
+                assert_eq!(read.parent_id, above, "{name}");
+                assert_eq!(read.id == sent.id, !sent.shared, "{name}");
+                assert_eq!(read.kind, sent.kind, "{name}");
+                assert_eq!(read.annotations.len(), sent.annotations.len(), "{name}");
+                for key in ["service.version", "http.status_code", "cache.hit", "kafka.topic"] {
+                    assert_eq!(read.tag(key), sent.tag(key), "{name}: {key}");
+                }
+                assert_eq!(read.tag("error").is_some(), sent.tag("error").is_some(), "{name}");
+            }
+            assert!(
+                sent.iter().any(|span| span.shared) && sent.iter().any(|span| span.tag("error").is_some())
+            );
+        }
     }
 
     #[test]
     fn a_later_round_is_new_but_hangs_together_as_the_first() {
-        let requests = requests();
-        let (first, later) = (spans(&requests, 0), spans(&requests, 5));
+        for way in Way::ALL {
+            check_later_round(&requests(way));
+        }
+    }
+
+    fn check_later_round(requests: &Requests) {
+        let (first, later) = (spans(requests, 0), spans(requests, 5));
         let mut traces: HashMap<TraceId, TraceId> = HashMap::new();
         let mut ids = HashMap::new();
         for (before, after) in first.iter().zip(&later) {
@@ -315,14 +326,23 @@ mod tests {
 
     #[test]
     fn the_head_announces_the_body() {
-        let requests = requests();
-        let prepared = lock(&requests.prepared[4]);
-        let head = std::str::from_utf8(&prepared.bytes[..prepared.body]).unwrap();
-        let announced = head.split("content-length: ").nth(1).unwrap().trim();
-        assert_eq!(
-            announced.parse::<usize>().unwrap(),
-            prepared.bytes.len() - prepared.body
-        );
+        for way in Way::ALL {
+            let requests = requests(way);
+            let prepared = lock(&requests.prepared[4]);
+            let (head, body) = prepared.bytes.split_at(prepared.body);
+            let announced = match way.transport() {
+                Transport::Http => {
+                    let head = std::str::from_utf8(head).unwrap();
+                    let length = head.split("content-length: ").nth(1).unwrap().trim();
+                    length.parse::<usize>().unwrap()
+                }
+                Transport::Grpc => {
+                    assert_eq!((head[0], head.len()), (0, 5));
+                    u32::from_be_bytes(head[1..].try_into().unwrap()) as usize
+                }
+            };
+            assert_eq!(announced, body.len(), "{}", way.name());
+        }
     }
 
     #[test]

@@ -3,6 +3,9 @@
 use std::io::{Read, Write};
 use std::net::{Ipv4Addr, TcpListener, TcpStream};
 
+use bytes::Bytes;
+use http::{HeaderMap, HeaderValue, Response};
+
 use super::*;
 use crate::workload::{EPOCH_US, Workload};
 
@@ -56,7 +59,7 @@ fn accept(_: usize) -> &'static str {
 
 fn refuse_the_second(number: usize) -> &'static str {
     match number {
-        1 => "HTTP/1.1 503 Service Unavailable\r\ncontent-length: 4\r\n\r\nfull",
+        1 => "HTTP/1.1 503 Service Unavailable\r\nretry-after: 1\r\ncontent-length: 4\r\n\r\nfull",
         2 => "HTTP/1.1 400 Bad Request\r\ncontent-length: 0\r\n\r\n",
         _ => accept(number),
     }
@@ -127,4 +130,98 @@ fn nobody_there_is_an_error_that_says_where() {
         .unwrap();
     let error = load(free, 1, Pace::Closed, 1).run(&requests()).unwrap_err();
     assert!(error.to_string().contains(&free.to_string()));
+}
+
+/// Answers each call with the `grpc-status` that `answer` says of its number, whatever the connection.
+fn serve_grpc(answer: fn(usize) -> &'static str) -> SocketAddr {
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .unwrap();
+    let listener = runtime
+        .block_on(tokio::net::TcpListener::bind((Ipv4Addr::LOCALHOST, 0)))
+        .unwrap();
+    let address = listener.local_addr().unwrap();
+    std::thread::spawn(move || {
+        let calls: &'static AtomicU64 = Box::leak(Box::default());
+        runtime.block_on(async {
+            while let Ok((stream, _)) = listener.accept().await {
+                tokio::spawn(async move {
+                    let mut connection = h2::server::handshake(stream).await.unwrap();
+                    while let Some(call) = connection.accept().await {
+                        let (request, respond) = call.unwrap();
+                        let number = calls.fetch_add(1, Ordering::SeqCst) as usize;
+                        tokio::spawn(answer_call(request, respond, answer(number)));
+                    }
+                });
+            }
+        });
+    });
+    address
+}
+
+async fn answer_call(
+    request: http::Request<h2::RecvStream>,
+    mut respond: h2::server::SendResponse<Bytes>,
+    status: &'static str,
+) {
+    assert_eq!(request.uri().path(), "/zipkin.proto3.SpanService/Report");
+    let mut body = request.into_body();
+    let mut message = Vec::new();
+    while let Some(bytes) = body.data().await {
+        let bytes = bytes.unwrap();
+        body.flow_control().release_capacity(bytes.len()).unwrap();
+        message.extend_from_slice(&bytes);
+    }
+    assert_eq!(
+        message.len() - 5,
+        u32::from_be_bytes(message[1..5].try_into().unwrap()) as usize
+    );
+    let head = |trailers: bool| {
+        let mut headers = HeaderMap::new();
+        if trailers {
+            headers.insert("grpc-status", HeaderValue::from_static(status));
+            headers.insert("grpc-message", HeaderValue::from_static("because"));
+        }
+        headers
+    };
+    let is_error = status != "0";
+    let mut response = Response::new(());
+    *response.headers_mut() = head(is_error);
+    let mut stream = respond.send_response(response, is_error).unwrap();
+    if !is_error {
+        stream.send_data(Bytes::from_static(&[0; 5]), false).unwrap();
+        stream.send_trailers(head(true)).unwrap();
+    }
+}
+
+#[test]
+fn calls_are_counted_as_requests_are() {
+    let way = Way::new(Format::Proto3, Transport::Grpc).unwrap();
+    let batches = Workload::reference(1).batches(SPANS).take(50);
+    let requests = Requests::prepare_for(way, batches, EPOCH_US).unwrap();
+    let address = serve_grpc(|number| match number {
+        20 => "14",
+        21 => "3",
+        _ => "0",
+    });
+    let outcome = load(address, 9, Pace::Closed, 120).run(&requests).unwrap();
+    assert_eq!(
+        (outcome.sent, outcome.accepted, outcome.refused, outcome.failed),
+        (120, 118, 1, 1)
+    );
+    assert_eq!(outcome.accepted_spans, 118 * SPANS as u64);
+    let failure = outcome.first_failure.unwrap();
+    assert!(failure.contains("because"), "{failure}");
+    assert_eq!(outcome.latency_us.len(), 118);
+}
+
+#[test]
+fn a_server_without_grpc_is_a_failure_not_a_success() {
+    let way = Way::new(Format::Proto3, Transport::Grpc).unwrap();
+    let batches = Workload::reference(1).batches(SPANS).take(50);
+    let requests = Requests::prepare_for(way, batches, EPOCH_US).unwrap();
+    let outcome = load(serve(accept), 1, Pace::Closed, 1).run(&requests);
+    let accepted = outcome.map(|outcome| outcome.accepted).unwrap_or_default();
+    assert_eq!(accepted, 0);
 }

@@ -1,0 +1,70 @@
+//! One sender's side of a way in.
+
+use std::io;
+use std::net::SocketAddr;
+
+use bytes::Bytes;
+
+use super::connection::{Answer, Connection};
+use super::grpc::Caller;
+use super::way::{Transport, Verdict, Way};
+
+/// Sends one request at a time.
+#[derive(Debug)]
+pub(super) enum Client {
+    /// On a connection of its own.
+    Http(SocketAddr, Connection),
+    /// On a connection that it shares with a few others.
+    Grpc(Caller),
+}
+
+impl Client {
+    /// Connects some.
+    ///
+    /// # Errors
+    /// Where nobody listens.
+    pub(super) fn several(transport: Transport, address: SocketAddr, count: usize) -> io::Result<Vec<Self>> {
+        match transport {
+            Transport::Http => (0..count)
+                .map(|_| Ok(Self::Http(address, Connection::open(address)?)))
+                .collect(),
+            Transport::Grpc => {
+                let callers = Caller::several(address, count)?;
+                Ok(callers.into_iter().map(Self::Grpc).collect())
+            }
+        }
+    }
+
+    /// Sends a request as [`Way::frame`] made it, and waits for the answer.
+    ///
+    /// # Errors
+    /// Where the connection breaks, or the answer is not of this transport.
+    pub(super) fn send(&mut self, way: Way, request: &[u8]) -> io::Result<Verdict> {
+        match self {
+            Self::Http(_, connection) => {
+                let Answer {
+                    status,
+                    body,
+                    retry_after,
+                } = connection.exchange(request)?;
+                if status == 503 && !retry_after {
+                    return Ok(Verdict::Failed("503 without Retry-After".to_owned()));
+                }
+                Ok(way.verdict(status, &body))
+            }
+            Self::Grpc(caller) => caller.call(way, Bytes::copy_from_slice(request)),
+        }
+    }
+
+    /// Connects again after a connection broke.
+    ///
+    /// # Errors
+    /// Where nobody listens.
+    pub(super) fn reconnect(&mut self) -> io::Result<()> {
+        match self {
+            Self::Http(address, connection) => *connection = Connection::open(*address)?,
+            Self::Grpc(caller) => caller.reconnect()?,
+        }
+        Ok(())
+    }
+}

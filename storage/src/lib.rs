@@ -35,7 +35,8 @@ pub trait SpanSink: Send + Sync {
     ///
     /// - When the future is `Ok`, the spans MUST be as durable as the store promises (the segment store: in its
     ///   journal, synced as `JOURNAL_SYNC` says; memory: in memory), and MUST be visible to every query that
-    ///   starts afterwards.
+    ///   starts afterwards. A store behind a spool MAY make them visible later, and MUST tell by its
+    ///   [`Completeness`] when that takes longer than some moments.
     /// - When it is an error, the sender will send the batch again: storing a span twice MUST be harmless.
     /// - A full queue or disk MUST be [`StorageError::Overloaded`], never an unbounded wait.
     /// - Dropping the future does not undo what was stored.

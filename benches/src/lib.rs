@@ -1,11 +1,12 @@
 //! How fast, how large, how sure: the seeded workload and the measurements on it.
 //!
 //! [`workload`] says what is sent, [`load`] sends it, [`ingest`] does so to the real server and writes down what
-//! came of it, [`transports`] does so by every way in, [`kafka`] lets the server read it from a broker, [`recover`]
-//! kills the server and starts it again. `README.md` beside this has the method. Nothing depends on this package.
+//! came of it, [`transports`] does so by every way in, [`kafka`] lets the server read it from a broker, [`overload`]
+//! offers the server more than it can take, [`recover`] kills it and starts it again. `README.md` beside this has the method. Nothing depends on this package.
 
 pub mod ingest;
 pub mod kafka;
+pub mod overload;
 pub mod recover;
 pub mod transports;
 pub mod workload;

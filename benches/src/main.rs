@@ -2,7 +2,7 @@
 
 use clap::{Parser, Subcommand};
 
-use benches::{ingest, kafka, recover, transports};
+use benches::{ingest, kafka, overload, recover, transports};
 
 /// How fast, how large, how sure.
 #[derive(Debug, Parser)]
@@ -18,6 +18,8 @@ enum Question {
     Ingest(ingest::Options),
     /// How many spans a second the server reads from Kafka, and what share that is of only reading.
     Kafka(kafka::Options),
+    /// Whether the server refuses, keeps and recovers when it is offered several times what it can take.
+    Overload(overload::Options),
     /// How long the server takes to start after a kill, and whether everything acknowledged is there.
     Recover(recover::Options),
     /// How the ways in compare: formats and transports, spans a second and what a span costs.
@@ -28,6 +30,7 @@ fn main() -> anyhow::Result<()> {
     match CommandLine::parse().question {
         Question::Ingest(options) => ingest::run(&options),
         Question::Kafka(options) => kafka::run(&options),
+        Question::Overload(options) => overload::run(&options),
         Question::Recover(options) => recover::run(&options),
         Question::Transports(options) => transports::run(&options),
     }

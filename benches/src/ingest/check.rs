@@ -53,6 +53,25 @@ impl Checked {
         Ok(())
     }
 
+    fn compare(&mut self, trace_id: TraceId, mut sent: Vec<Span>, mut stored: Vec<Span>) {
+        sent.sort();
+        stored.sort();
+        self.traces_read += 1;
+        self.spans_compared += sent.len();
+        // What was refused may be stored where the answer was lost.
+        let missing = sent
+            .iter()
+            .filter(|span| stored.binary_search(span).is_err())
+            .count();
+        if missing > 0 || (self.other_spans == 0 && stored.len() != sent.len()) {
+            self.traces_different.push(format!(
+                "{trace_id}: {} spans were acknowledged, {} are stored, {missing} are missing or changed",
+                sent.len(),
+                stored.len()
+            ));
+        }
+    }
+
     /// In a sentence.
     pub(crate) fn sentence(&self) -> String {
         let verdict = match self.require() {
@@ -70,6 +89,13 @@ impl Checked {
     }
 }
 
+/// Requests, and what came of them.
+#[derive(Debug)]
+pub(crate) struct Sent<'a> {
+    pub(crate) requests: &'a Requests,
+    pub(crate) outcomes: Vec<&'a Outcome>,
+}
+
 /// Compares what runs of one server acknowledged with what it has.
 ///
 /// # Errors
@@ -80,44 +106,53 @@ pub(crate) fn check(
     outcomes: &[&Outcome],
     seed: u64,
 ) -> anyhow::Result<Checked> {
+    let sent = Sent {
+        requests,
+        outcomes: outcomes.to_vec(),
+    };
+    check_all(server, &[sent], seed)
+}
+
+/// The same of everything that was sent to it by several ways, which have no trace in common.
+///
+/// # Errors
+/// As [`check`].
+pub(crate) fn check_all(server: &Server, sent: &[Sent<'_>], seed: u64) -> anyhow::Result<Checked> {
     let metrics = server.metrics()?;
     let stored = |name: &str| {
         metrics
             .get(name)
             .with_context(|| format!("the server has no {name}"))
     };
-    let others = outcomes.iter().flat_map(|outcome| &outcome.not_accepted);
     let mut checked = Checked {
-        acknowledged_spans: outcomes.iter().map(|outcome| outcome.accepted_spans).sum(),
-        other_spans: others.map(|&number| requests.spans_of(number) as u64).sum(),
+        acknowledged_spans: sent.iter().map(Sent::acknowledged_spans).sum(),
+        other_spans: sent.iter().map(Sent::other_spans).sum(),
         stored_spans: (stored("tracehound_head_spans")? + stored("tracehound_segment_spans")?) as u64,
         traces_read: 0,
         spans_compared: 0,
         traces_different: Vec::new(),
     };
     let mut connection = Connection::open(server.address())?;
-    for (round, traces) in choose(requests, outcomes, seed)? {
-        for (trace_id, mut sent) in acknowledged(requests, outcomes, round, &traces)? {
-            let mut stored = read(&mut connection, trace_id)?;
-            sent.sort();
-            stored.sort();
-            checked.traces_read += 1;
-            checked.spans_compared += sent.len();
-            // What was refused may be stored where the answer was lost.
-            let missing = sent
-                .iter()
-                .filter(|span| stored.binary_search(span).is_err())
-                .count();
-            if missing > 0 || (checked.other_spans == 0 && stored.len() != sent.len()) {
-                checked.traces_different.push(format!(
-                    "{trace_id}: {} spans were acknowledged, {} are stored, {missing} are missing or changed",
-                    sent.len(),
-                    stored.len()
-                ));
+    for Sent { requests, outcomes } in sent {
+        for (round, traces) in choose(requests, outcomes, seed)? {
+            for (trace_id, sent) in acknowledged(requests, outcomes, round, &traces)? {
+                let stored = read(&mut connection, trace_id)?;
+                checked.compare(trace_id, sent, stored);
             }
         }
     }
     Ok(checked)
+}
+
+impl Sent<'_> {
+    fn acknowledged_spans(&self) -> u64 {
+        self.outcomes.iter().map(|outcome| outcome.accepted_spans).sum()
+    }
+
+    fn other_spans(&self) -> u64 {
+        let others = self.outcomes.iter().flat_map(|outcome| &outcome.not_accepted);
+        others.map(|&number| self.requests.spans_of(number) as u64).sum()
+    }
 }
 
 /// Traces to look at, by the round they were sent in.

@@ -23,7 +23,7 @@ const SETTLE_MAX: Duration = Duration::from_secs(120);
 ///
 /// # Errors
 /// Where it never becomes calm.
-pub(super) fn wait(server: &Server) -> anyhow::Result<()> {
+pub(crate) fn wait(server: &Server) -> anyhow::Result<()> {
     let begin = Instant::now();
     let mut calm_since = Usage::of(server.id())?.cpu;
     loop {

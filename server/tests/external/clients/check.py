@@ -39,9 +39,10 @@ def get(base, path, **parameters):
         return json.load(response)
 
 
-def check_client(server, name, client):
+def check_client(server, name, client, ports):
     started_us = time.time_ns() // 1000
-    command = [*client.command, server.base, *client.arguments, name]
+    base = f"http://127.0.0.1:{ports[client.port]}" if client.port else server.base
+    command = [*client.command, base, *client.arguments, name]
     finished = subprocess.run(command, capture_output=True, text=True, timeout=CLIENT_MAX_S)
     require(finished.returncode == 0, f"the client failed:\n{finished.stdout}{finished.stderr}")
     reported = json.loads(finished.stdout.splitlines()[-1])
@@ -161,10 +162,12 @@ def run_grpc_tools(server):
 
 def main(product, storage, *names):
     failed = []
-    with servers.running(product, storage) as server:
+    ports = {client.port: servers.free_port() for client in CLIENTS.values() if client.port}
+    options = {setting: str(port) for setting, port in ports.items()}
+    with servers.running(product, storage, **options) as server:
         for name in names or clients_of(product):
             try:
-                check_client(server, name, CLIENTS[name])
+                check_client(server, name, CLIENTS[name], ports)
                 print(f"  {name}: six spans, as reported")
             except Wrong as wrong:
                 failed.append(name)

@@ -28,6 +28,7 @@ class Matching:
 
 
 PORT = Matching("a port", lambda value: type(value) is int and 0 < value < 65536)
+TEXT = Matching("a text", lambda value: type(value) is str and value != "")
 IPV4 = Matching("an IPv4 address", lambda value: type(value) is str and value.count(".") == 3)
 
 USER_NAME = "Zoë \"Z\" O'Neil\n✓"
@@ -39,7 +40,8 @@ class Client:
 
     `arguments` follow the command; the base URL goes before them and the service prefix after.
     `spans(prefix, backend_port)` gives the expected spans by role. `only` names the one product that
-    the client is for, where it is not for all.
+    the client is for, where it is not for all. `port` is the setting of the port that it sends to,
+    where that is not the one port.
     """
 
     command: list
@@ -48,6 +50,7 @@ class Client:
     shares_ids: bool
     trace_id_length: int = 16
     only: str | None = None
+    port: str | None = None
 
 
 def endpoint(service, **address):
@@ -156,12 +159,39 @@ def opentelemetry(prefix, _backend_port):
     }
 
 
+def jaeger_js(prefix, _backend_port):
+    # Its process has an address and tags of its own, on each span.
+    front = endpoint(f"{prefix}-frontend", ipv4=IPV4)
+    back = endpoint(f"{prefix}-backend", ipv4=IPV4)
+    process = {"client-uuid": TEXT, "hostname": TEXT, "jaeger.version": TEXT}
+
+    def call(name, path, status="200", **fields):
+        error = {"error": "true"} if status == "503" else {}
+        tags = {**process, "http.path": path, "http.status_code": status, **error}
+        return {"name": name, "tags": tags, **fields}
+
+    # The first span says why its trace is kept.
+    orders = call("get /orders", "/orders", kind="SERVER", localEndpoint=front)
+    orders["tags"] |= {"sampler.type": "const", "sampler.param": "true"}
+    client = {"kind": "CLIENT", "localEndpoint": front, "remoteEndpoint": endpoint(f"{prefix}-backend")}
+    server = {"kind": "SERVER", "localEndpoint": back}
+    return {
+        "orders": orders,
+        "users client": call("get", "/users/7", **client),
+        "users server": call("get /users/:id", "/users/7", **server),
+        "load-user": load_user(back, **process),
+        "quota client": call("get", "/quota", "503", **client),
+        "quota server": call("get /quota", "/quota", "503", **server),
+    }
+
+
 def java(project, main):
     return ["java", "-cp", f"{BUILT / project}/classes:{BUILT / project}/lib/*", main]
 
 
 BRAVE = java("brave", "tracehound.clients.BraveServices")
 ZIPKIN_JS = ["node", str(HERE / "node" / "zipkin_js.js")]
+JAEGER_JS = ["node", str(HERE / "node" / "jaeger_js.js")]
 OPENTELEMETRY = ["node", str(HERE / "node" / "opentelemetry.js")]
 PYTHON = [str(BUILT / "venv" / "bin" / "python"), "-B"]
 PY_ZIPKIN = [*PYTHON, str(HERE / "python" / "py_zipkin_services.py")]
@@ -183,5 +213,8 @@ CLIENTS = {
     ),
     "opentelemetry": Client(
         OPENTELEMETRY, [], opentelemetry, shares_ids=False, trace_id_length=32
+    ),
+    "jaeger-js": Client(
+        JAEGER_JS, [], jaeger_js, shares_ids=False, only="tracehound", port="COLLECTOR_JAEGER_HTTP_PORT"
     ),
 }

@@ -2,7 +2,8 @@
 
 Usage: run.py STORAGE [--spans COUNT]
 
-1. The server starts while the broker is away, says so in its health, and reads once the broker is there.
+1. The server starts while the broker is away, says so in its health, and reads once the broker is there:
+   what zipkin-reporter's sender sends.
 2. Lists in all formats, and messages that are none, are published; meanwhile the server is killed again
    and again and the broker is restarted.
 3. The disk is full for a while.
@@ -13,14 +14,17 @@ list ends in the dead letters, byte for byte. The queue is empty at the end.
 
 import argparse
 import json
+import subprocess
 import urllib.error
 import urllib.request
 from collections import Counter
+from pathlib import Path
 
 import lists
 from broker import Broker
 from publisher import Publisher
 
+import messages
 import servers
 import small_disk
 import stage
@@ -29,6 +33,11 @@ from stage import require
 
 QUEUE, DEAD_LETTERS = "spans", "dead-letters"
 POLICY = {"dead-letter-exchange": "", "dead-letter-routing-key": DEAD_LETTERS}
+BUILT = Path(__file__).resolve().parents[4] / "target" / "external" / "rabbitmq"
+SENDER = ["java", "-cp", f"{BUILT / 'classes'}:{BUILT / 'lib'}/*", "tracehound.rabbitmq.Reporting"]
+SENDER_ENCODINGS = ("JSON", "PROTO3", "THRIFT")
+SENDER_SPANS = 10 * messages.BLOCK_SPANS
+SENDER_MAX_S = 60
 CONSUMERS, PREFETCH = 2, 8
 KILLS = 5
 BROKER_RESTART_BEFORE_KILL = 3
@@ -86,6 +95,15 @@ def start_before_broker(server, broker):
     broker.control("set_policy", "dead-letters", f"^{QUEUE}$", json.dumps(POLICY), "--apply-to", "queues")
 
 
+def report(broker, first):
+    """By zipkin-reporter's sender, in each of its encodings. It asks for no confirmation."""
+    numbers = (first, SENDER_SPANS, messages.BEGIN_US, messages.SPAN_EVERY_US)
+    command = [*SENDER, broker.address, QUEUE, *map(str, numbers)]
+    finished = subprocess.run(command, capture_output=True, text=True, timeout=SENDER_MAX_S)
+    require(finished.returncode == 0, f"zipkin-reporter's sender could not send: {finished.stderr}")
+    await_true(lambda: broker.waiting(QUEUE) == (0, 0), "what zipkin-reporter's sender sent is not taken")
+
+
 def kill_and_restart(server, broker):
     for kill in range(KILLS):
         if kill == BROKER_RESTART_BEFORE_KILL:
@@ -129,7 +147,13 @@ def dead_letters(broker):
 
 def check(server, broker, spans, unreadable):
     await_true(lambda: broker.waiting(QUEUE) == (0, 0), "the queue is not empty")
-    found = stored.Found(spans, lists.name_of)
+
+    def name_of(span):
+        if span < spans:
+            return lists.name_of(span)
+        return "sender-" + SENDER_ENCODINGS[(span - spans) // SENDER_SPANS].lower()
+
+    found = stored.Found(spans + SENDER_SPANS * len(SENDER_ENCODINGS), name_of)
     answered = found.read(server.base)
     found.require_all()
     letters = dead_letters(broker)
@@ -162,12 +186,13 @@ def run(storage, spans, directory):
 
 def disturb(server, broker, disk, spans):
     start_before_broker(server, broker)
+    report(broker, spans)
     bodies = list(lists.bodies(spans))
     last = bodies[int(len(bodies) * (1 - FULL_DISK_SHARE)) :]
     first = bodies[: -len(last)]
-    messages = list(lists.among_unreadable(first))
-    unreadable = [body for body, is_readable in messages if not is_readable]
-    publisher = Publisher(broker, QUEUE, [body for body, _ in messages], PUBLISHER_PAUSE_S)
+    published = list(lists.among_unreadable(first))
+    unreadable = [body for body, is_readable in published if not is_readable]
+    publisher = Publisher(broker, QUEUE, [body for body, _ in published], PUBLISHER_PAUSE_S)
     publisher.start()
     kill_and_restart(server, broker)
     publisher.finish(PUBLISHED_MAX_S)

@@ -291,7 +291,11 @@ fn hostile_spans_are_answered_as_they_came() {
             let all = find(&store, any.clone());
             let matching = expected.chunk_by(|a, b| a.trace_id == b.trace_id);
             let matching = matching.filter(|trace| in_window(any.clone()).matches(trace));
-            assert_eq!((all.traces.len(), matching.count()), (5, 5), "round {round}, by {order:?}");
+            assert_eq!(
+                (all.traces.len(), matching.count()),
+                (5, 5),
+                "round {round}, by {order:?}"
+            );
         }
         if round == 0 {
             seal_everything(&store);

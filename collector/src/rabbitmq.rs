@@ -19,7 +19,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use tokio::sync::watch;
+use tokio::sync::{Notify, watch};
 use tokio::task::JoinHandle;
 
 use crate::retry::Seldom;
@@ -65,6 +65,8 @@ struct Shared {
     retries: AtomicU64,
     put_aside: AtomicU64,
     unanswered: AtomicU64,
+    /// Told whenever the store took a message.
+    taken: Notify,
     /// Of messages put aside.
     told: Seldom,
 }
@@ -129,6 +131,7 @@ impl Shared {
             retries: AtomicU64::new(0),
             put_aside: AtomicU64::new(0),
             unanswered: AtomicU64::new(0),
+            taken: Notify::new(),
             told: Seldom::default(),
         }
     }

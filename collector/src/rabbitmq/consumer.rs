@@ -19,7 +19,7 @@ use crate::{Encoding, Expected, InFlight, Limits, ReadBody, Refusal, Transport};
 
 /// First and longest wait before a message is offered to the store again.
 const RETRY_FIRST: Duration = Duration::from_millis(50);
-const RETRY_LONGEST: Duration = Duration::from_secs(5);
+const RETRY_LONGEST: Duration = Duration::from_secs(2);
 
 /// What queues hold: lists in any of Zipkin's formats.
 const ENCODING: Encoding = Encoding {
@@ -105,11 +105,16 @@ async fn take(unanswered: Unanswered, delivery: Delivery, mut stopping: watch::R
     let body = Whole::new(delivery.data, shared.collector.limits());
     let mut backoff = Backoff::new(RETRY_FIRST, RETRY_LONGEST);
     let outcome = loop {
+        // Asked for before it is offered, so that none is missed.
+        let taken = shared.taken.notified();
         let offered = shared
             .collector
             .offer(Transport::RabbitMq, ENCODING, body.clone());
         match offered.await {
-            Ok(_) => break Outcome::Stored,
+            Ok(_) => {
+                shared.taken.notify_waiters();
+                break Outcome::Stored;
+            }
             Err(refusal) if refusal.is_final() => {
                 put_aside(shared, &refusal);
                 break Outcome::Never;
@@ -118,6 +123,8 @@ async fn take(unanswered: Unanswered, delivery: Delivery, mut stopping: watch::R
         }
         tokio::select! {
             () = tokio::time::sleep(backoff.next()) => {}
+            // The store takes messages again: who waits longest need not hold up those behind it.
+            () = taken => {}
             () = stopped(&mut stopping) => break Outcome::Kept,
         }
         shared.retries.fetch_add(1, Ordering::Relaxed);

@@ -18,7 +18,7 @@ import messages
 import stored
 from disturbances import KINDS, Disturbances
 from producer import PacedProducer
-from stage import Wrong, require, run
+from stage import Wrong, await_true, require, run
 
 import servers
 
@@ -28,6 +28,7 @@ SENDER_ENCODINGS = ("json", "proto3", "thrift")
 SENDER_SHARE = 0.02
 SENDER_MAX_S = 120
 LAG_MAX_S = 30
+LAG_TOLD_MAX_S = 10
 READ_MAX_S = 10
 
 
@@ -90,18 +91,36 @@ def read_all(kafka, topic):
 
 
 def require_counted(server, records, spans, disturbances):
-    figures = stored.metrics(server.base)
+    """What the server says of itself agrees with what was sent."""
     counts = disturbances.counts
-
-    def count(name):
-        return int(figures[f'zipkin_collector_{name}_total{{transport="kafka"}}'])
-
-    require(count("spans") == spans, f"{count('spans')} spans are counted, not {spans}")
-    require(count("messages") == records, f"{count('messages')} messages are counted, not {records}")
-    dropped = count("messages_dropped")
-    require(dropped == counts["unreadable"], f"{dropped} messages dropped, not {dict(counts)}")
+    expected = {
+        'zipkin_collector_messages_total{transport="kafka"}': records,
+        'zipkin_collector_messages_dropped_total{transport="kafka"}': counts["unreadable"],
+        'zipkin_collector_spans_total{transport="kafka"}': spans,
+        'zipkin_collector_spans_dropped_total{transport="kafka"}': 0,
+        'tracehound_kafka_skipped_total{value="null"}': counts["null"],
+        'tracehound_kafka_skipped_total{value="empty"}': counts["empty"],
+        "tracehound_kafka_dead_lettered_total": counts["unreadable"],
+        "tracehound_kafka_put_aside_total": 0,
+        "tracehound_kafka_assigned_partitions": PARTITIONS,
+    }
+    figures = stored.metrics(server.base)
+    for name, value in expected.items():
+        require(figures[name] == value, f"{name} is {figures[name]}, not {value}")
     in_store = stored.counted(server.base)
     require(in_store == spans, f"the store counts {in_store} spans, not {spans}")
+    lags = [f'tracehound_kafka_lag{{topic="{TOPIC}",partition="{p}"}}' for p in range(PARTITIONS)]
+
+    def no_lag():
+        figures = stored.metrics(server.base)
+        return all(figures[lag] == 0 for lag in lags) and figures["tracehound_kafka_lag_messages"] == 0
+
+    # What librdkafka tells comes every two seconds.
+    await_true(no_lag, LAG_TOLD_MAX_S, "the brokers know of no lag, the server does")
+    health = stored.kafka_health(server.base)
+    partitions = [f"{TOPIC}-{partition}" for partition in range(PARTITIONS)]
+    told = {"assigned": sorted(health["assigned"]), "lag": health["lag"], "paused": health["paused"]}
+    require(told == {"assigned": partitions, "lag": 0, "paused": False}, f"health says {health}")
 
 
 def check_dead_letters(kafka, disturbances):

@@ -41,6 +41,7 @@ HALF_SENT_S = 40
 
 DISK_MEBIBYTES = 1024
 REFUSED_MAX_S = 60
+TOLD_MAX_S = 10
 
 # What the other two servers do before which kill of the first.
 COMING_AND_GOING = {
@@ -106,13 +107,18 @@ def fill_disk(kafka, server, disk, seconds):
     before = refused()
     disk.fill()
     await_true(lambda: refused() > before, REFUSED_MAX_S, "the disk is full, but nothing was refused")
+    await_true(
+        lambda: stored.kafka_health(server.base)["paused"], TOLD_MAX_S, "health does not tell of a pause"
+    )
     began, lag = time.monotonic(), kafka.lag(GROUP, TOPIC)
     while time.monotonic() - began < seconds:
         time.sleep(1)
         disk.fill()
     waiting = kafka.lag(GROUP, TOPIC)
     require(waiting > lag, f"the disk is full, but the lag went from {lag} to {waiting}")
-    require(server.process.poll() is None, "the server ended when its disk was full")
+    ended = server.process.poll()
+    require(ended is None, f"the server ended with status {ended} when its disk was full")
+    require(stored.kafka_health(server.base)["paused"], "reading went on while the disk was full")
     disk.free()
     print(f"  the disk was full for {seconds} s; {waiting} records waited")
 
@@ -187,6 +193,10 @@ def run(kafka, members, producer, disk, spans, outage_s):
     say(f"all {spans} spans sent")
     took = kafka.await_lag_zero(GROUP, TOPIC, LAG_MAX_S)
     say(f"lag zero {took:.1f} s later")
+    if disk.is_mounted:
+        paused_s = stored.metrics(members["first"].base)["tracehound_kafka_paused_seconds_total"]
+        require(paused_s >= outage_s, f"a pause of {paused_s} s is counted, not of {outage_s} s")
+        require(not stored.kafka_health(members["first"].base)["paused"], "reading is still paused")
 
 
 def require_no_panic(server):

@@ -2,6 +2,7 @@
 
 import http.client
 import json
+import urllib.error
 import urllib.parse
 import urllib.request
 from dataclasses import dataclass, field
@@ -80,6 +81,17 @@ def metrics(base):
         lines = answer.read().decode().splitlines()
     pairs = (line.rsplit(" ", 1) for line in lines if line and not line.startswith("#"))
     return {name: float(value) for name, value in pairs}
+
+
+def kafka_health(base):
+    """What `/health` says of the consumers: assigned partitions, lag, paused, and trouble if any."""
+    try:
+        with urllib.request.urlopen(base + "/health", timeout=ANSWER_MAX_S) as answer:
+            body = answer.read()
+    except urllib.error.HTTPError as down:
+        body = down.read()
+    components = json.loads(body)["zipkin"]["details"]
+    return next(told["details"] for name, told in components.items() if name.startswith("KafkaCollector"))
 
 
 def counted(base):

@@ -55,96 +55,98 @@ fn parts(trace: &[Value]) -> (&Value, Vec<&Value>) {
     (requests[0], children)
 }
 
+/// Method, path, the name of the request's span, that of its child if it has one, and the status of the answer.
+const REQUESTS: [(&str, &str, &str, &str, u16); 13] = [
+    ("POST", "/api/v2/spans", "post /api/v2/spans", "accept-spans", 202),
+    (
+        "GET",
+        "/api/v2/services",
+        "get /api/v2/services",
+        "get-service-names",
+        200,
+    ),
+    (
+        "GET",
+        "/api/v2/spans?serviceName=web",
+        "get /api/v2/spans",
+        "get-span-names",
+        200,
+    ),
+    (
+        "GET",
+        "/api/v2/remoteServices?serviceName=web",
+        "get /api/v2/remoteservices",
+        "get-remote-service-names",
+        200,
+    ),
+    (
+        "GET",
+        "/zipkin/api/v2/traces?limit=3",
+        "get /zipkin/api/v2/traces",
+        "get-traces",
+        200,
+    ),
+    (
+        "GET",
+        "/api/v2/trace/abcd",
+        "get /api/v2/trace/:traceid",
+        "get-trace",
+        200,
+    ),
+    (
+        "GET",
+        "/api/v2/trace/abce",
+        "get /api/v2/trace/:traceid",
+        "get-trace",
+        404,
+    ),
+    (
+        "GET",
+        "/api/v2/traceMany?traceIds=abcd,1",
+        "get /api/v2/tracemany",
+        "get-traces",
+        200,
+    ),
+    (
+        "GET",
+        "/api/v2/dependencies?endTs=1",
+        "get /api/v2/dependencies",
+        "get-dependencies",
+        200,
+    ),
+    (
+        "GET",
+        "/api/v2/autocompleteKeys",
+        "get /api/v2/autocompletekeys",
+        "",
+        200,
+    ),
+    (
+        "GET",
+        "/api/v2/autocompleteValues?key=a",
+        "get /api/v2/autocompletevalues",
+        "get-values",
+        200,
+    ),
+    ("GET", "/api/v2/traces?endTs=0", "get /api/v2/traces", "", 400),
+    ("GET", "/api/v2/nowhere", "get /**", "", 404),
+];
+
 #[test]
 fn every_route_has_zipkins_names_and_its_storage_calls_are_children() {
     let server = Server::start(&ALL);
-    let requests = [
-        ("POST", "/api/v2/spans", "post /api/v2/spans", "accept-spans", 202),
-        (
-            "GET",
-            "/api/v2/services",
-            "get /api/v2/services",
-            "get-service-names",
-            200,
-        ),
-        (
-            "GET",
-            "/api/v2/spans?serviceName=web",
-            "get /api/v2/spans",
-            "get-span-names",
-            200,
-        ),
-        (
-            "GET",
-            "/api/v2/remoteServices?serviceName=web",
-            "get /api/v2/remoteservices",
-            "get-remote-service-names",
-            200,
-        ),
-        (
-            "GET",
-            "/zipkin/api/v2/traces?limit=3",
-            "get /zipkin/api/v2/traces",
-            "get-traces",
-            200,
-        ),
-        (
-            "GET",
-            "/api/v2/trace/abcd",
-            "get /api/v2/trace/:traceid",
-            "get-trace",
-            200,
-        ),
-        (
-            "GET",
-            "/api/v2/trace/abce",
-            "get /api/v2/trace/:traceid",
-            "get-trace",
-            404,
-        ),
-        (
-            "GET",
-            "/api/v2/traceMany?traceIds=abcd,1",
-            "get /api/v2/tracemany",
-            "get-traces",
-            200,
-        ),
-        (
-            "GET",
-            "/api/v2/dependencies?endTs=1",
-            "get /api/v2/dependencies",
-            "get-dependencies",
-            200,
-        ),
-        (
-            "GET",
-            "/api/v2/autocompleteKeys",
-            "get /api/v2/autocompletekeys",
-            "",
-            200,
-        ),
-        (
-            "GET",
-            "/api/v2/autocompleteValues?key=a",
-            "get /api/v2/autocompletevalues",
-            "get-values",
-            200,
-        ),
-        ("GET", "/api/v2/traces?endTs=0", "get /api/v2/traces", "", 400),
-        ("GET", "/api/v2/nowhere", "get /**", "", 404),
-    ];
-    for (method, path, _, _, status) in requests {
+    for (method, path, _, _, status) in REQUESTS {
         let answer: Answer = server.ask(method, path, &[], SPAN.as_bytes());
         assert_eq!(answer.status, status, "{path}");
     }
-    let spans = requests
+    let spans = REQUESTS
         .iter()
         .map(|request| 1 + u64::from(!request.3.is_empty()))
         .sum();
     wait_for_spans(&server, spans);
     let traces = traces(&server);
-    assert_eq!(traces.len(), requests.len(), "{traces:#?}");
-    for ((method, path, name, child, status), trace) in requests.into_iter().zip(&traces) {
+    assert_eq!(traces.len(), REQUESTS.len(), "{traces:#?}");
+    for ((method, path, name, child, status), trace) in REQUESTS.into_iter().zip(&traces) {
         let (request, children) = parts(trace);
         assert_eq!(request["name"], name);
         assert_eq!(

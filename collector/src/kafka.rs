@@ -35,6 +35,7 @@ use std::time::{Duration, Instant};
 use tokio::runtime::Handle;
 use tokio::sync::oneshot;
 
+use crate::retry::Seldom;
 use crate::{Collector, Transport};
 
 pub use config::{KafkaConfig, check_property};
@@ -42,7 +43,7 @@ pub use state::{KafkaHealth, KafkaStats, PartitionLag};
 
 use consumer::Stream;
 use dead_letter::DeadLetters;
-use flow::{InFlight, Pressure, Seldom, Stop};
+use flow::{InFlight, Pressure, Stop};
 use state::{Counts, StreamState};
 
 /// Beyond the time given, a consumer that ends has so long to leave its group.
@@ -98,7 +99,7 @@ impl KafkaCollector {
             pressure: Pressure::default(),
             counts: Counts::default(),
             dead_letters,
-            told: Seldom::new(),
+            told: Seldom::default(),
             stop: Stop::default(),
             streams: (0..config.streams)
                 .map(|_| Arc::new(StreamState::new()))

@@ -33,7 +33,7 @@ mod gzip;
 mod limits;
 mod metrics;
 mod refusal;
-#[cfg(feature = "rabbitmq")]
+#[cfg(any(feature = "kafka", feature = "rabbitmq"))]
 mod retry;
 mod sample;
 mod scratch;

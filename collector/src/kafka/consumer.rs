@@ -12,13 +12,13 @@ use tokio::runtime::Handle;
 use tokio::sync::oneshot;
 
 use super::delivery::Taken;
-use super::flow::Backoff;
 use super::partition::Partition;
 use super::state::StreamState;
 use super::watchdog::Watchdog;
 use super::watcher::Watcher;
 use super::{KafkaError, Shared};
 use crate::Transport;
+use crate::retry::Backoff;
 
 /// How long one poll waits for a message: how soon a stop, a pause or a resumption is noticed.
 const POLL: Duration = Duration::from_millis(100);

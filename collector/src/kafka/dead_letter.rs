@@ -9,9 +9,9 @@ use rdkafka::message::{Header, OwnedHeaders};
 use rdkafka::producer::{FutureProducer, FutureRecord};
 
 use super::delivery::Taken;
-use super::flow::{Backoff, Seldom};
 use super::{KafkaConfig, KafkaError};
 use crate::Refusal;
+use crate::retry::{Backoff, Seldom};
 
 /// First and longest wait before a dead letter is sent again.
 const RETRY_FIRST: Duration = Duration::from_millis(100);
@@ -50,7 +50,7 @@ impl DeadLetters {
         Ok(Some(Self {
             producer: config.producer().create_with_context(ProducerWatcher)?,
             topic,
-            told: Seldom::new(),
+            told: Seldom::default(),
         }))
     }
 

@@ -8,8 +8,8 @@ use rdkafka::Message as _;
 use rdkafka::message::{BorrowedHeaders, BorrowedMessage, OwnedHeaders};
 
 use super::Shared;
-use super::flow::Backoff;
 use super::partition::{Partition, Ticket};
+use crate::retry::Backoff;
 use crate::{Encoding, Expected, Refusal, Transport};
 
 /// First and longest wait before a message is offered to the store again.

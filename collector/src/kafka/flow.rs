@@ -133,59 +133,6 @@ impl Stop {
     }
 }
 
-/// How long to wait before something is tried again: twice as long each time, less a random part so that not all
-/// try at once.
-#[derive(Debug)]
-pub(super) struct Backoff {
-    next: Duration,
-    longest: Duration,
-}
-
-impl Backoff {
-    pub(super) fn new(first: Duration, longest: Duration) -> Self {
-        Self { next: first, longest }
-    }
-
-    pub(super) fn next(&mut self) -> Duration {
-        let wait = self.next;
-        self.next = (wait * 2).min(self.longest);
-        wait / 2 + wait.mul_f64(random_fraction() / 2.0)
-    }
-}
-
-/// From 0 to 1. The keys of a hash map are random enough to keep retries apart.
-fn random_fraction() -> f64 {
-    use std::hash::{BuildHasher, RandomState};
-    RandomState::new().hash_one(0) as f64 / u64::MAX as f64
-}
-
-/// Lets something be said once in a while.
-#[derive(Debug)]
-pub(super) struct Seldom {
-    last: Mutex<Option<Instant>>,
-}
-
-impl Seldom {
-    /// Once a minute.
-    const INTERVAL: Duration = Duration::from_secs(60);
-
-    pub(super) const fn new() -> Self {
-        Self {
-            last: Mutex::new(None),
-        }
-    }
-
-    /// True if it was not said for a while; it now is.
-    pub(super) fn is_due(&self, now: Instant) -> bool {
-        let mut last = self.last.lock();
-        let due = last.is_none_or(|last| now.saturating_duration_since(last) >= Self::INTERVAL);
-        if due {
-            *last = Some(now);
-        }
-        due
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use std::sync::Arc;
@@ -229,16 +176,6 @@ mod tests {
     }
 
     #[test]
-    fn waits_double_up_to_the_longest_and_are_never_less_than_half() {
-        let ms = Duration::from_millis;
-        let mut backoff = Backoff::new(ms(100), ms(350));
-        for expected in [100, 200, 350, 350] {
-            let wait = backoff.next();
-            assert!(wait >= ms(expected) / 2 && wait <= ms(expected), "{wait:?}");
-        }
-    }
-
-    #[test]
     fn nobody_waits_once_the_end_was_asked_for() {
         let stop = Stop::default();
         assert!(!stop.wait(Duration::ZERO) && stop.deadline().is_none());
@@ -246,12 +183,5 @@ mod tests {
         stop.ask(deadline);
         assert!(stop.wait(Duration::from_secs(60)));
         assert_eq!(stop.deadline(), Some(deadline));
-    }
-
-    #[test]
-    fn is_said_once_a_minute() {
-        let (seldom, begin) = (Seldom::new(), Instant::now());
-        let said = [0, 1, 59, 60, 61].map(|seconds| seldom.is_due(begin + Duration::from_secs(seconds)));
-        assert_eq!(said, [true, false, false, true, false]);
     }
 }

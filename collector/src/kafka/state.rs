@@ -7,8 +7,8 @@ use std::time::{Duration, Instant};
 
 use parking_lot::Mutex;
 
-use super::flow::Seldom;
 use super::partition::Partition;
+use crate::retry::Seldom;
 
 /// Figures are shown for so many partitions, those with the most lag; the others are in the sums only.
 const PARTITIONS_SHOWN_MAX: usize = 512;
@@ -84,7 +84,7 @@ impl StreamState {
                 trouble: None,
                 restarting: false,
             }),
-            said: Seldom::new(),
+            said: Seldom::default(),
         }
     }
 

@@ -116,7 +116,8 @@ impl Way {
         }
     }
 
-    pub(super) fn encode(self, spans: &[Span]) -> Vec<u8> {
+    /// The body of a request with spans of one instance.
+    pub fn encode(self, spans: &[Span]) -> Vec<u8> {
         match self.format {
             Format::Json => proto::encode(proto::Format::JsonV2, spans),
             Format::Proto3 => proto::encode(proto::Format::Proto3, spans),
@@ -125,20 +126,24 @@ impl Way {
         }
     }
 
-    /// What the server is to make of a body.
-    pub(super) fn decode(self, body: &[u8]) -> anyhow::Result<SpanBatch> {
+    /// As what the server reads a body.
+    pub fn wire(self) -> Wire {
         let otlp = |encoding| Wire::Otlp {
             encoding,
             resource_prefix: "",
         };
-        let wire = match self.format {
+        match self.format {
             Format::Json => Wire::List(proto::Format::JsonV2),
             Format::Proto3 => Wire::List(proto::Format::Proto3),
             Format::OtlpProto => otlp(OtlpEncoding::Protobuf),
             Format::OtlpJson => otlp(OtlpEncoding::Json),
-        };
+        }
+    }
+
+    /// What the server is to make of a body.
+    pub(super) fn decode(self, body: &[u8]) -> anyhow::Result<SpanBatch> {
         let mut batch = SpanBatch::new();
-        let rejected = decode_message(wire, body, &mut batch).context("a body cannot be read back")?;
+        let rejected = decode_message(self.wire(), body, &mut batch).context("a body cannot be read back")?;
         anyhow::ensure!(rejected.spans == 0, "a body has wrong spans: {rejected:?}");
         Ok(batch)
     }

@@ -3,13 +3,16 @@
 use std::collections::VecDeque;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use parking_lot::{Condvar, Mutex};
 
 /// More messages than this are not taken of one partition while its oldest one is not done: they would have to be
 /// read again after a crash.
 pub(super) const OPEN_MESSAGES_MAX: usize = 1 << 16;
+
+/// A commit that the broker has not confirmed for so long is asked for again.
+const CONFIRMED_WITHIN: Duration = Duration::from_secs(10);
 
 /// What the broker has not told.
 const UNKNOWN: i64 = -1;
@@ -72,11 +75,31 @@ impl Partition {
     }
 
     /// The offset to commit, if there is one that was not asked to be committed yet; it now was.
-    pub(super) fn to_commit(&self) -> Option<i64> {
+    pub(super) fn to_commit(&self, now: Instant) -> Option<i64> {
         let mut ledger = self.ledger.lock();
-        let position = ledger.position.filter(|_| ledger.requested != ledger.position);
-        ledger.requested = ledger.position;
-        position
+        let position = ledger.position?;
+        if ledger
+            .requested
+            .is_some_and(|requested| requested.offset == position)
+        {
+            return None;
+        }
+        ledger.requested = Some(Requested {
+            offset: position,
+            at: now,
+        });
+        Some(position)
+    }
+
+    /// What the broker says is committed. A request that it does not know after a while was lost.
+    pub(super) fn confirm(&self, committed: i64, now: Instant) {
+        let mut ledger = self.ledger.lock();
+        let lost = |requested: &Requested| {
+            requested.offset != committed && now.saturating_duration_since(requested.at) > CONFIRMED_WITHIN
+        };
+        if ledger.requested.as_ref().is_some_and(lost) {
+            ledger.requested = None;
+        }
     }
 
     /// The last request to commit failed: it is to be asked again.
@@ -146,8 +169,14 @@ struct Ledger {
     first: u64,
     /// One more than the offset of the last message that is done as all before it are.
     position: Option<i64>,
-    /// What was last asked to be committed.
-    requested: Option<i64>,
+    /// What was last asked to be committed, unless that failed.
+    requested: Option<Requested>,
+}
+
+#[derive(Clone, Copy, Debug)]
+struct Requested {
+    offset: i64,
+    at: Instant,
 }
 
 #[derive(Debug)]
@@ -187,26 +216,43 @@ mod tests {
         Partition::new("zipkin".into(), 0)
     }
 
+    fn to_commit(partition: &Partition) -> Option<i64> {
+        partition.to_commit(Instant::now())
+    }
+
     #[test]
     fn only_what_all_before_it_are_done_with_is_committed_and_once() {
         let partition = partition();
         let tickets: Vec<Ticket> = [3, 4, 7, 8].map(|offset| partition.begin(offset)).into();
         partition.finish(tickets[1]);
         partition.finish(tickets[3]);
-        assert_eq!(partition.to_commit(), None);
+        assert_eq!(to_commit(&partition), None);
         partition.finish(tickets[0]);
-        assert_eq!((partition.to_commit(), partition.to_commit()), (Some(5), None));
+        assert_eq!((to_commit(&partition), to_commit(&partition)), (Some(5), None));
         partition.finish(tickets[2]);
-        assert_eq!(partition.to_commit(), Some(9));
+        assert_eq!(to_commit(&partition), Some(9));
     }
 
     #[test]
     fn a_commit_that_failed_is_asked_again() {
         let partition = partition();
         partition.finish(partition.begin(0));
-        assert_eq!(partition.to_commit(), Some(1));
+        assert_eq!(to_commit(&partition), Some(1));
         partition.not_committed();
-        assert_eq!((partition.to_commit(), partition.to_commit()), (Some(1), None));
+        assert_eq!((to_commit(&partition), to_commit(&partition)), (Some(1), None));
+    }
+
+    #[test]
+    fn a_commit_that_is_not_confirmed_is_asked_again() {
+        let (partition, begin) = (partition(), Instant::now());
+        partition.finish(partition.begin(0));
+        assert_eq!(partition.to_commit(begin), Some(1));
+        partition.confirm(0, begin + CONFIRMED_WITHIN);
+        assert_eq!(partition.to_commit(begin), None, "it may still be on its way");
+        partition.confirm(1, begin + 2 * CONFIRMED_WITHIN);
+        assert_eq!(partition.to_commit(begin), None, "it is confirmed");
+        partition.confirm(0, begin + 2 * CONFIRMED_WITHIN);
+        assert_eq!(partition.to_commit(begin), Some(1));
     }
 
     #[test]
@@ -215,9 +261,9 @@ mod tests {
         let late = partition.begin(900);
         let again = partition.begin(5);
         partition.finish(again);
-        assert_eq!(partition.to_commit(), None);
+        assert_eq!(to_commit(&partition), None);
         partition.finish(late);
-        assert_eq!(partition.to_commit(), Some(6));
+        assert_eq!(to_commit(&partition), Some(6));
     }
 
     #[test]
@@ -227,7 +273,7 @@ mod tests {
         partition.begin(1);
         partition.finish(first);
         partition.finish(first);
-        assert_eq!(partition.to_commit(), Some(1));
+        assert_eq!(to_commit(&partition), Some(1));
     }
 
     #[test]

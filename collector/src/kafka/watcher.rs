@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use rdkafka::ClientContext;
 use rdkafka::config::RDKafkaLogLevel;
 use rdkafka::consumer::{BaseConsumer, CommitMode, Consumer, ConsumerContext, Rebalance};
-use rdkafka::error::{KafkaError, KafkaResult, RDKafkaErrorCode};
+use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 use rdkafka::statistics::Statistics;
 use rdkafka::topic_partition_list::{Offset, TopicPartitionList};
 
@@ -54,16 +54,18 @@ impl Watcher {
         partition
     }
 
-    /// Commits what is done and was not committed yet.
+    /// Commits what is done and was not committed yet. Of commits that are not waited for, librdkafka tells only
+    /// failures, in its log, and the statistics confirm the others.
     pub(super) fn commit(
         &self,
         consumer: &BaseConsumer<Self>,
         partitions: &[Arc<Partition>],
         mode: CommitMode,
     ) {
+        let now = Instant::now();
         let mut offsets = TopicPartitionList::new();
         for partition in partitions {
-            let Some(offset) = partition.to_commit() else {
+            let Some(offset) = partition.to_commit(now) else {
                 continue;
             };
             // It fails for offsets that no partition has.
@@ -77,26 +79,19 @@ impl Watcher {
         if offsets.count() == 0 {
             return;
         }
-        let outcome = consumer.commit(&offsets, mode);
-        // Of commits that are not waited for, the callback tells the outcome.
-        if outcome.is_err() || matches!(mode, CommitMode::Sync) {
-            self.committed(outcome, partitions);
+        match consumer.commit(&offsets, mode) {
+            Ok(()) => self.shared.counts.commits.add(1),
+            Err(error) => self.commit_failed(&error.to_string()),
         }
     }
 
-    fn committed(&self, outcome: KafkaResult<()>, partitions: &[Arc<Partition>]) {
-        match outcome {
-            Ok(()) => {
-                self.shared.counts.commits.add(1);
-                self.stream.well();
-            }
-            Err(error) => {
-                self.shared.counts.commit_failures.add(1);
-                self.stream
-                    .trouble(format!("offsets are not committed yet: {error}"));
-                partitions.iter().for_each(|partition| partition.not_committed());
-            }
-        }
+    /// All are committed again: which of them failed is not told.
+    fn commit_failed(&self, reason: &str) {
+        self.shared.counts.commit_failures.add(1);
+        self.stream
+            .trouble(format!("offsets are not committed yet: {reason}"));
+        let partitions = self.stream.partitions();
+        partitions.iter().for_each(|partition| partition.not_committed());
     }
 
     /// Those of a list that are ours.
@@ -218,19 +213,13 @@ impl ConsumerContext for Watcher {
             self.take_over(consumer, list);
         }
     }
-
-    fn commit_callback(&self, outcome: KafkaResult<()>, offsets: &TopicPartitionList) {
-        let failed = offsets
-            .elements()
-            .iter()
-            .find_map(|element| element.error().err());
-        let outcome = failed.map_or(outcome, Err);
-        self.committed(outcome, &self.known(offsets));
-    }
 }
 
 impl ClientContext for Watcher {
     fn log(&self, level: RDKafkaLogLevel, facility: &str, text: &str) {
+        if facility == "COMMITFAIL" {
+            self.commit_failed(text);
+        }
         log(level, facility, text);
     }
 
@@ -255,6 +244,7 @@ impl ClientContext for Watcher {
                     told.lo_offset
                 };
                 partition.watermarks(told.hi_offset, begin, told.next_offset);
+                partition.confirm(told.committed_offset, now);
             }
         }
         if !partitions.is_empty() && self.stream.is_answered(now) {

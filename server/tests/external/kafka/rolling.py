@@ -138,12 +138,15 @@ def read_back(servers_by_name, found):
 
 
 @contextlib.contextmanager
-def servers_in(directory, storage, kafka):
-    """Three of one group, none of them running yet, by name."""
+def servers_in(directory, storage, kafka, disk):
+    """Three of one group, none of them running yet, by name; the first has its store on `disk`."""
+    stores = {"first": disk.path, "second": directory / "second", "third": directory / "third"}
     members = {}
-    for name in ("first", "second", "third"):
-        (directory / name).mkdir(exist_ok=True)
-        members[name] = servers.Instance("tracehound", storage, directory / name, **options(kafka))
+    for name, store in stores.items():
+        own = directory / name
+        own.mkdir()
+        settings = {**options(kafka), "STORAGE_PATH": str(store / "store")}
+        members[name] = servers.Instance("tracehound", storage, own, **settings)
     try:
         yield members
         for server in members.values():
@@ -160,8 +163,8 @@ def servers_in(directory, storage, kafka):
 def check(storage, spans, outage_s, directory):
     with (
         cluster.running(directory, brokers=3) as kafka,
-        small_disk.mounted(directory / "first", DISK_MEBIBYTES) as disk,
-        servers_in(directory, storage, kafka) as members,
+        small_disk.mounted(directory / "disk", DISK_MEBIBYTES) as disk,
+        servers_in(directory, storage, kafka, disk) as members,
     ):
         kafka.create_topics(**{TOPIC: PARTITIONS})
         records = Disturbances().among(messages.records(spans))

@@ -10,6 +10,7 @@ class SmallDisk:
     """What is mounted at `path`, if it could be."""
 
     def __init__(self, path, is_mounted):
+        self.path = path
         self.ballast = path / "ballast"
         self.is_mounted = is_mounted
 

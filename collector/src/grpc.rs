@@ -98,7 +98,9 @@ struct Service {
 async fn serve(State(service): State<Service>, request: Request) -> Response {
     let (head, body) = request.into_parts();
     let Some(protocol) = Protocol::of(&head.headers) else {
-        return StatusCode::UNSUPPORTED_MEDIA_TYPE.into_response();
+        // Zipkin's words.
+        let text = "Missing or invalid Content-Type header.";
+        return (StatusCode::UNSUPPORTED_MEDIA_TYPE, text).into_response();
     };
     let deadline = deadline(&head.headers);
     // A task of its own: a sender that goes away, or gives up, does not stop what is being stored.

@@ -152,6 +152,15 @@ mod tests {
     }
 
     #[test]
+    fn a_frame_that_lies_about_its_length_is_believed_as_far_as_zstd_goes() {
+        // The magic number, a header that says 2^40 bytes, and a last block of none.
+        let lie = b"\x28\xb5\x2f\xfd\xe0\0\0\0\0\0\x01\0\0\x01\0\0";
+        assert_eq!(inflated_bytes_likely(lie), lie.len() * RATIO_MAX);
+        let cannot = Err(Refusal::Malformed(CANNOT_INFLATE.to_owned()));
+        assert_eq!(inflate(lie, 64 << 20), cannot);
+    }
+
+    #[test]
     fn inflated_bytes_are_reserved() {
         let admission = Admission::new(&Limits {
             bytes_in_flight_max: 100_000,

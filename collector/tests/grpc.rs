@@ -94,6 +94,18 @@ impl Fixture {
         self.sink.spans.lock().unwrap().len()
     }
 
+    /// Lets others work until so many spans are stored, and fails where they never are.
+    async fn await_stored(&self, spans: usize) {
+        const TURNS_MAX: usize = 10_000;
+        for _ in 0..TURNS_MAX {
+            if self.stored() >= spans {
+                break;
+            }
+            tokio::task::yield_now().await;
+        }
+        assert_eq!(self.stored(), spans);
+    }
+
     fn counts(&self) -> Snapshot {
         self.collector.metrics().snapshot(Transport::Grpc)
     }
@@ -402,8 +414,10 @@ async fn overload_is_unavailable_and_says_when_to_come_back() {
         requests_in_flight_max: 1,
         ..Limits::default()
     });
+    let message = list(20);
+    // The message is held once as it came and once decoded.
     let few_bytes = Fixture::new(Limits {
-        bytes_in_flight_max: 300,
+        bytes_in_flight_max: message.len() * 3 / 2,
         ..Limits::default()
     });
     let held = one_at_a_time.sink.gate.acquire_many(100).await.unwrap();
@@ -414,8 +428,9 @@ async fn overload_is_unavailable_and_says_when_to_come_back() {
     let first = tokio::spawn(first);
     one_at_a_time.sink.arrivals.acquire().await.unwrap().forget();
     let second = one_at_a_time.call(&[], frame(0, &list(1))).await;
-    let third = few_bytes.call(&[], frame(0, &list(20))).await;
-    for answer in [second, third] {
+    let third = few_bytes.call(&[], frame(0, &message)).await;
+    let fourth = few_bytes.call(&[], in_pieces(&frame(0, &message), 100)).await;
+    for answer in [second, third, fourth] {
         assert_eq!(answer.status.code(), Code::Unavailable);
         let delay = answer.status.get_details_retry_info().unwrap().retry_delay;
         assert_eq!(delay, Some(Duration::from_secs(1)));
@@ -457,8 +472,10 @@ async fn a_message_that_does_not_come_is_given_up() {
             pieces: [message[..length].to_vec()].into(),
             endless: true,
         });
+        let begin = tokio::time::Instant::now();
         let answer = fixture.call(&[], body).await;
         answer.assert_is(Code::DeadlineExceeded, "the body did not arrive within 30000 ms");
+        assert_eq!(begin.elapsed(), Duration::from_secs(30), "with {length} bytes");
     }
     assert_eq!(fixture.stored(), 0);
 }
@@ -481,9 +498,7 @@ async fn a_call_ends_at_its_deadline_but_what_is_being_stored_is_stored() {
     }
     assert_eq!(fixture.stored(), 0);
     drop(held);
-    while fixture.stored() < 6 {
-        tokio::task::yield_now().await;
-    }
+    fixture.await_stored(6).await;
     assert_eq!(fixture.counts().spans_dropped, 0);
     for nonsense in ["", "1", "m", "123456789m", "-1m", "1.5S", "1x"] {
         let headers = [("grpc-timeout", nonsense)];
@@ -504,10 +519,7 @@ async fn a_sender_that_goes_away_does_not_stop_what_is_being_stored() {
     call.abort();
     assert!(call.await.unwrap_err().is_cancelled());
     drop(held);
-    while fixture.stored() == 0 {
-        tokio::task::yield_now().await;
-    }
-    assert_eq!(fixture.stored(), 3);
+    fixture.await_stored(3).await;
 }
 
 #[tokio::test]

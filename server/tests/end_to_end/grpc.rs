@@ -4,14 +4,15 @@ use std::collections::BTreeSet;
 use std::time::Duration;
 
 use tonic::codec::CompressionEncoding;
+use tonic::transport::Channel;
 use tonic::{Code, Request};
 use tonic_health::pb::HealthCheckRequest;
 use tonic_health::pb::health_check_response::ServingStatus;
 use tonic_health::pb::health_client::HealthClient;
+use tonic_reflection::pb::v1::ServerReflectionRequest;
 use tonic_reflection::pb::v1::server_reflection_client::ServerReflectionClient;
 use tonic_reflection::pb::v1::server_reflection_request::MessageRequest;
 use tonic_reflection::pb::v1::server_reflection_response::MessageResponse;
-use tonic_reflection::pb::v1::{ServerReflectionRequest, ServiceResponse};
 use tonic_types::StatusExt;
 
 use crate::grpc_client::{REPORT, call, connect, list_of_spans, report};
@@ -178,45 +179,57 @@ async fn health_is_told_until_the_server_stops() {
 }
 
 #[tokio::test]
-async fn reflection_describes_what_is_served() {
+async fn reflection_describes_every_service_that_it_names() {
     let server = Server::start(&[]);
     let mut client = ServerReflectionClient::new(connect(&server).await);
-    let requests = [
-        MessageRequest::ListServices(String::new()),
-        MessageRequest::FileContainingSymbol(format!("{SERVICE}.Report")),
-        MessageRequest::FileContainingSymbol("grpc.health.v1.Health".to_owned()),
-    ];
-    let requests = requests.map(|request| ServerReflectionRequest {
-        host: String::new(),
-        message_request: Some(request),
-    });
+    let list = MessageRequest::ListServices(String::new());
+    let [MessageResponse::ListServicesResponse(list)] = &reflect(&mut client, [list]).await[..] else {
+        panic!("no list of services");
+    };
+    let names: Vec<&str> = list.service.iter().map(|service| service.name.as_str()).collect();
+    for name in [
+        SERVICE,
+        "grpc.health.v1.Health",
+        "grpc.reflection.v1.ServerReflection",
+        "grpc.reflection.v1alpha.ServerReflection",
+    ] {
+        assert!(names.contains(&name), "{name} is not one of {names:?}");
+    }
+    let questions = names
+        .iter()
+        .map(|name| MessageRequest::FileContainingSymbol((*name).to_owned()));
+    let files = reflect(&mut client, questions).await;
+    assert_eq!(files.len(), names.len());
+    for (file, name) in files.iter().zip(names) {
+        let MessageResponse::FileDescriptorResponse(file) = file else {
+            panic!("{name}: {file:?}");
+        };
+        let holds = |part: &str| {
+            let file = &file.file_descriptor_proto[0];
+            file.windows(part.len()).any(|window| window == part.as_bytes())
+        };
+        assert!(holds(name.rsplit('.').next().unwrap()), "{name}");
+        assert!(name != SERVICE || holds("ListOfSpans") && holds("local_endpoint"));
+    }
+}
+
+/// One answer to each question.
+async fn reflect(
+    client: &mut ServerReflectionClient<Channel>,
+    questions: impl IntoIterator<Item = MessageRequest>,
+) -> Vec<MessageResponse> {
+    let requests: Vec<_> = questions
+        .into_iter()
+        .map(|question| ServerReflectionRequest {
+            host: String::new(),
+            message_request: Some(question),
+        })
+        .collect();
     let answers = client.server_reflection_info(tokio_stream::iter(requests)).await;
     let mut answers = answers.unwrap().into_inner();
-    let mut files = Vec::new();
+    let mut all = Vec::new();
     while let Some(answer) = answers.message().await.unwrap() {
-        match answer.message_response.unwrap() {
-            MessageResponse::ListServicesResponse(list) => {
-                let names: Vec<String> = list
-                    .service
-                    .into_iter()
-                    .map(|ServiceResponse { name }| name)
-                    .collect();
-                assert_eq!(
-                    names,
-                    [
-                        SERVICE,
-                        "grpc.health.v1.Health",
-                        "grpc.reflection.v1.ServerReflection",
-                        "grpc.reflection.v1alpha.ServerReflection"
-                    ]
-                );
-            }
-            MessageResponse::FileDescriptorResponse(found) => files.extend(found.file_descriptor_proto),
-            other => panic!("{other:?}"),
-        }
+        all.push(answer.message_response.unwrap());
     }
-    let holds = |file: &[u8], name: &[u8]| file.windows(name.len()).any(|window| window == name);
-    assert_eq!(files.len(), 2);
-    assert!(holds(&files[0], b"ListOfSpans") && holds(&files[0], b"local_endpoint"));
-    assert!(holds(&files[1], b"HealthCheckRequest"));
+    all
 }

@@ -19,6 +19,9 @@ use crate::client::Connection;
 use crate::grpc_client::{connect_by_tls, list_of_spans, report};
 use crate::process::{Server, run_to_end};
 
+/// Longer than anything a test waits for on purpose.
+const PATIENCE: Duration = Duration::from_secs(20);
+
 /// An authority, in a directory with files of what it signed.
 struct Authority {
     issuer: CertifiedIssuer<'static, KeyPair>,
@@ -80,7 +83,7 @@ fn start(certificate: &Path, key: &Path, more: &[(&str, &str)]) -> Server {
     Server::start(&[&tls, more].concat())
 }
 
-/// A request of HTTP/1.1 over TLS, and everything that is answered.
+/// A request of HTTP/1.1 over TLS, and everything that is answered until the connection ends.
 async fn ask_by_tls(server: &Server, authority: &Authority, request: &str) -> std::io::Result<String> {
     let mut roots = RootCertStore::empty();
     roots
@@ -92,14 +95,20 @@ async fn ask_by_tls(server: &Server, authority: &Authority, request: &str) -> st
         .with_root_certificates(roots)
         .with_no_client_auth();
     config.alpn_protocols = vec![b"http/1.1".to_vec()];
-    let stream = TcpStream::connect(server.address).await?;
-    let name = ServerName::try_from("localhost").unwrap();
-    let mut stream = TlsConnector::from(Arc::new(config)).connect(name, stream).await?;
-    assert_eq!(stream.get_ref().1.alpn_protocol(), Some(&b"http/1.1"[..]));
-    stream.write_all(request.as_bytes()).await?;
-    let mut answer = String::new();
-    stream.read_to_string(&mut answer).await?;
-    Ok(answer)
+    let answered = async {
+        let stream = TcpStream::connect(server.address).await?;
+        let name = ServerName::try_from("localhost").unwrap();
+        let connector = TlsConnector::from(Arc::new(config));
+        let mut stream = connector.connect(name, stream).await?;
+        assert_eq!(stream.get_ref().1.alpn_protocol(), Some(&b"http/1.1"[..]));
+        stream.write_all(request.as_bytes()).await?;
+        let mut answer = String::new();
+        stream.read_to_string(&mut answer).await?;
+        Ok(answer)
+    };
+    tokio::time::timeout(PATIENCE, answered)
+        .await
+        .expect("the server answers, or closes the connection")
 }
 
 #[tokio::test]
@@ -154,8 +163,7 @@ async fn a_handshake_that_does_not_come_is_given_up_and_frees_its_slot() {
     );
     assert!(silent.iter_mut().all(Connection::is_closed));
     // After the handshake the first request is waited for as long.
-    let silent = tokio::time::timeout(Duration::from_secs(20), ask_by_tls(&server, &authority, ""));
-    let answer = silent.await.expect("the connection is closed");
+    let answer = ask_by_tls(&server, &authority, "").await;
     assert!(answer.is_err() || answer.is_ok_and(|answer| answer.is_empty()));
 }
 

@@ -8,6 +8,7 @@ mod decode;
 mod journal;
 mod links;
 mod segment;
+mod spool;
 
 use benches::workload::Workload;
 use criterion::{criterion_group, criterion_main};
@@ -39,6 +40,7 @@ criterion_group!(
     segment::accept,
     segment::seal,
     segment::read,
+    spool::accept_and_deliver,
     links::of_traces,
 );
 criterion_main!(parts);

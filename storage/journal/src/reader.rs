@@ -249,7 +249,7 @@ fn open_file(disk: &dyn Disk, directory: &str, sealed: SealedFile) -> Result<Ope
     let mut start = [0; FILE_HEADER_BYTES as usize];
     file.read_exact_at(&mut start, 0).map_err(unavailable)?;
     match FileHeader::decode(&start, sealed.sequence) {
-        FileStart::Begun(header) if header.base == sealed.base => Ok(OpenFile {
+        FileStart::Begun(header) => Ok(OpenFile {
             file: LogFile::new(name, header, file, FILE_HEADER_BYTES),
             end: LogEnd {
                 offset: FILE_HEADER_BYTES,

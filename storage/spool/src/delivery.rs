@@ -65,21 +65,22 @@ impl Delivery {
         let guard = DiedGuard(Arc::clone(&self.shared));
         while let Ok(()) = self.step().await {}
         self.save_checkpoint().await;
-        std::mem::forget(guard);
+        drop(guard);
     }
 
     async fn step(&mut self) -> Result<(), Stop> {
-        if self.shared.mode() == Mode::Stopped {
+        // Before reading: what changes later is looked at by the next step.
+        let mode = self.shared.mode();
+        if mode == Mode::Stopped {
             return Err(Stop);
         }
-        // Before reading: what is on its way then is not found by it.
-        let settled = self.shared.mode() == Mode::Draining && self.shared.depth.borrow().appending == 0;
+        let settled = mode == Mode::Draining && self.shared.depth.borrow().appending == 0;
         match self.next().await {
             Ok(Next::Batch(batch)) => self.deliver(batch).await,
             Ok(Next::Unreadable { record, reason, end }) => self.put_record_aside(record, reason, end).await,
             Ok(Next::Nothing) if settled => Err(Stop),
             Ok(Next::Nothing) => {
-                self.idle().await;
+                self.idle(mode).await;
                 Ok(())
             }
             Err(JournalError::Corrupt { .. }) => self.skip_damaged().await,
@@ -118,25 +119,26 @@ impl Delivery {
             }
             Err(failure) => match failure.try_into_panic() {
                 Ok(panic) => std::panic::resume_unwind(panic),
-                Err(cancelled) => panic!("the runtime ends: {cancelled}"),
+                // The runtime ends, and this with it.
+                Err(_) => std::future::pending().await,
             },
         }
     }
 
     /// Waits for something to deliver, and lets go of what was.
-    async fn idle(&mut self) {
+    async fn idle(&mut self, mode: Mode) {
         let shared = Arc::clone(&self.shared);
         if let Some(queue) = &self.queue {
             shared.nothing_waits_before(queue.end());
         }
-        let mode = match shared.mode() {
+        let changed = match mode {
             Mode::Running => Mode::Draining,
             Mode::Draining | Mode::Stopped => Mode::Stopped,
         };
         let checkpoint = self.last_checkpoint + CHECKPOINT_INTERVAL;
         tokio::select! {
             () = shared.arrived.notified() => {}
-            () = shared.reached(mode) => {}
+            () = shared.reached(changed) => {}
             () = sleep_until(checkpoint), if self.due.is_some() => self.save_checkpoint().await,
         }
     }
@@ -380,6 +382,9 @@ struct DiedGuard(Arc<Shared>);
 
 impl Drop for DiedGuard {
     fn drop(&mut self) {
+        if !std::thread::panicking() {
+            return;
+        }
         self.0.died.store(true, Ordering::Release);
         tracing::error!("the spool's delivery ended: spans are kept on disk until the next start");
     }

@@ -1,13 +1,18 @@
 //! What a spool tells while its backend is away, how it ends, and what it goes on with.
 
+use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
-use crate::support::{Backend, clock, config, drained, numbers, open, until};
-use model::TraceId;
-use storage::{Completeness, DependencyQuery, SpanSink, SpanSource, StorageError, TraceQueryBuilder};
+use model::{SpanBatch, TraceId};
+use storage::{
+    BoxFuture, Completeness, DependencyQuery, SpanSink, SpanSource, StorageError, TraceQueryBuilder,
+};
 use storage_journal::LossyDisk;
+use storage_memory::{MemoryConfig, MemoryStore};
 use storage_spool::{Spool, SpoolConfig};
+
+use crate::support::{Backend, clock, config, drained, numbers, open, until};
 
 #[tokio::test]
 async fn what_was_not_delivered_is_delivered_after_the_next_start() {
@@ -164,7 +169,7 @@ async fn it_is_well_while_it_can_take_spans() {
 async fn a_disk_that_fails_is_told_and_nothing_is_acknowledged() {
     let backend = Backend::new();
     let disk = LossyDisk::new();
-    let spool: std::sync::Arc<Spool> = open(&disk, config(), &backend);
+    let spool = open(&disk, config(), &backend);
     spool.accept(&numbers(0..1)).await.unwrap();
     drained(&spool).await;
     disk.fail_syncs();
@@ -175,4 +180,39 @@ async fn a_disk_that_fails_is_told_and_nothing_is_acknowledged() {
     );
     assert!(spool.health().await.is_err());
     assert_eq!(spool.stats().depth_records, 0, "what was refused does not wait");
+}
+
+/// Fails as no backend should.
+struct Panicking;
+
+impl SpanSink for Panicking {
+    fn accept<'a>(&'a self, batch: &'a SpanBatch) -> BoxFuture<'a, storage::Result<()>> {
+        panic!("this panic is part of the test: {} spans", batch.len());
+    }
+}
+
+#[tokio::test]
+async fn a_delivery_that_panicked_is_told_and_loses_nothing() {
+    let disk = LossyDisk::new();
+    let source = Arc::new(MemoryStore::new(MemoryConfig::default()));
+    let spool = Spool::open_on(Arc::new(disk.clone()), config(), Arc::new(Panicking), source).unwrap();
+    spool.accept(&numbers(0..3)).await.unwrap();
+    let begin = std::time::Instant::now();
+    let error = loop {
+        assert!(begin.elapsed().as_secs() < 10, "it is not told");
+        match spool.health().await {
+            Ok(()) => tokio::task::yield_now().await,
+            Err(error) => break error,
+        }
+    };
+    assert_eq!(
+        error,
+        StorageError::Unavailable("the spool: the delivery ended, see the log".to_owned())
+    );
+    spool.accept(&numbers(3..5)).await.unwrap();
+    spool.close(Duration::from_secs(10)).await.unwrap();
+    let backend = Backend::new();
+    let spool = open(&disk, config(), &backend);
+    drained(&spool).await;
+    assert_eq!(backend.taken_ids(), [0, 1, 2, 3, 4]);
 }

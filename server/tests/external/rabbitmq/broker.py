@@ -10,6 +10,7 @@ import pika
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
+import certificates
 import servers
 
 PROGRAMS = Path("/usr/lib/rabbitmq/bin")
@@ -27,13 +28,24 @@ class Broker:
 
     def __init__(self, directory):
         self.port = servers.free_port()
+        self.tls_port = servers.free_port()
         self.output = directory / "output"
         self.process = None
         names_port = servers.free_port()
         for name in ("home", "database", "log"):
             (directory / name).mkdir()
         (directory / "plugins").write_text("[].\n")
-        (directory / "rabbitmq.conf").write_text(f"listeners.tcp.1 = 127.0.0.1:{self.port}\n")
+        self.authority, certificate, key = certificates.create(directory)
+        settings = {
+            "listeners.tcp.1": f"127.0.0.1:{self.port}",
+            "listeners.ssl.1": f"127.0.0.1:{self.tls_port}",
+            "ssl_options.cacertfile": self.authority,
+            "ssl_options.certfile": certificate,
+            "ssl_options.keyfile": key,
+            "ssl_options.verify": "verify_none",
+        }
+        text = "".join(f"{name} = {value}\n" for name, value in settings.items())
+        (directory / "rabbitmq.conf").write_text(text)
         self.environment = {
             **os.environ,
             "HOME": str(directory / "home"),

@@ -7,6 +7,7 @@ Usage: run.py STORAGE [--spans COUNT]
 2. Lists in all formats, and messages that are none, are published; meanwhile the server is killed again
    and again and the broker is restarted.
 3. The disk is full for a while.
+4. A server reads by TLS if it trusts the broker's certificate, and only then.
 
 Held to: a message is acknowledged only when its spans are stored. Every span is found, once. What is no
 list ends in the dead letters, byte for byte. The queue is empty at the end.
@@ -82,6 +83,36 @@ def taken(server):
     return figure(server, 'zipkin_collector_spans_total{transport="rabbitmq"}')
 
 
+def publish(broker, queue, bodies):
+    publisher = Publisher(broker, queue, bodies)
+    publisher.start()
+    publisher.finish(PUBLISHED_MAX_S)
+
+
+def read_by_tls(broker, storage, directory):
+    uri = f"amqps://guest:guest@localhost:{broker.tls_port}/%2f"
+    addresses = {"RABBIT_ADDRESSES": f"localhost:{broker.tls_port}", "RABBIT_USE_SSL": "true"}
+    trust = {"SSL_CERT_FILE": str(broker.authority)}
+    for name, options, is_trusted in (
+        ("uri", {"RABBIT_URI": uri, **trust}, True),
+        ("addresses", {**addresses, **trust}, True),
+        ("untrusted", addresses, False),
+    ):
+        (directory / name).mkdir()
+        server = servers.Instance("tracehound", storage, directory / name, RABBIT_QUEUE=f"by-{name}", **options)
+        try:
+            server.launch()
+            if is_trusted:
+                await_true(lambda: (health(server) or {}).get("status") == "UP", f"{name}: no TLS")
+                publish(broker, f"by-{name}", [next(lists.bodies(messages.BLOCK_SPANS))])
+                await_true(lambda: taken(server) == messages.MESSAGE_SPANS, f"{name}: nothing is read by TLS")
+            else:
+                await_true(lambda: is_trouble_told(server), "an unknown certificate is trusted")
+                require("certificate" in health(server)["details"]["error"], "health does not say why")
+        finally:
+            server.stop()
+
+
 def start_before_broker(server, broker):
     server.launch()
     await_true(lambda: is_trouble_told(server), "health does not tell that the broker is away")
@@ -119,9 +150,7 @@ def fill_disk(server, broker, disk, bodies):
     refused = "tracehound_journal_refused_total"
     await_true(lambda: broker.waiting(QUEUE) == (0, 0), "the queue is not empty before the disk is full")
     disk.fill()
-    publisher = Publisher(broker, QUEUE, bodies)
-    publisher.start()
-    publisher.finish(PUBLISHED_MAX_S)
+    publish(broker, QUEUE, bodies)
     await_true(lambda: figure(server, refused) > 0, "nothing is refused by a full disk")
     held = CONSUMERS * PREFETCH
     await_true(lambda: broker.waiting(QUEUE)[1] == held, f"the server does not hold {held} messages")
@@ -176,6 +205,7 @@ def run(storage, spans, directory):
         )
         try:
             disturb(server, broker, disk, spans)
+            read_by_tls(broker, storage, directory)
         except BaseException:
             server.show_output()
             raise
@@ -202,7 +232,7 @@ def disturb(server, broker, disk, spans):
         fill_disk(server, broker, disk, last)
     else:
         print("  NOT TESTED: a full disk, since no file system can be mounted here")
-        Publisher(broker, QUEUE, last).run()
+        publish(broker, QUEUE, last)
     check(server, broker, spans, unreadable)
     require(server.process.poll() is None, "the server ended by itself")
 

@@ -13,6 +13,9 @@ pub(crate) fn start(config: &LogConfig) {
     let filter = EnvFilter::new(format!("{QUIET},{}", config.filter));
     let lines = tracing_subscriber::fmt()
         .with_env_filter(filter)
+        // Otherwise what cannot be written is told on standard error, and the thread panics where that fails too: on a
+        // full disk that has the log, the server would end.
+        .log_internal_errors(false)
         .with_writer(std::io::stdout);
     let started = if config.json {
         lines.json().flatten_event(true).try_init()

@@ -272,3 +272,15 @@ fn the_ui_is_at_zipkins_addresses_with_its_configuration() {
         (404, 200)
     );
 }
+
+#[test]
+fn a_log_that_cannot_be_written_stops_nothing() {
+    let mut server = Server::start_mute();
+    assert_eq!(
+        server.post(r#"[{"traceId":"a","id":"1","name":"x"}]"#).status,
+        202
+    );
+    assert_eq!(server.spans_of("a"), 1);
+    server.terminate();
+    assert!(server.wait().success());
+}

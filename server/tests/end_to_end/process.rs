@@ -1,7 +1,8 @@
 //! The server's process: started on a free port with a directory of its own, stopped with the test.
 
+use std::fs::File;
 use std::io::{BufRead, BufReader, Read};
-use std::net::SocketAddr;
+use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStderr, ChildStdout, Command, ExitStatus, Stdio};
 use std::sync::{Arc, Mutex};
@@ -69,6 +70,35 @@ impl Server {
         let ready = server.wait_for_log("ready");
         server.address = ready["address"].as_str().unwrap().parse().unwrap();
         server
+    }
+
+    /// With a log that cannot be written: every attempt fails as on a full disk.
+    pub(crate) fn start_mute() -> Self {
+        let directory = tempfile::tempdir().unwrap();
+        let free = TcpListener::bind(("127.0.0.1", 0)).unwrap().local_addr().unwrap();
+        let full = || File::options().write(true).open("/dev/full").unwrap();
+        let mut child = command(directory.path(), &[("STORAGE_TYPE", "mem")])
+            .env("QUERY_PORT", free.port().to_string())
+            .stdout(full())
+            .stderr(full())
+            .spawn()
+            .unwrap();
+        let begin = Instant::now();
+        while TcpStream::connect(free).is_err() {
+            let ended = child.try_wait().unwrap();
+            assert!(
+                ended.is_none() && begin.elapsed() < PATIENCE,
+                "the server does not listen; ended: {ended:?}"
+            );
+            std::thread::sleep(Duration::from_millis(5));
+        }
+        Self {
+            child,
+            address: free,
+            log: Arc::default(),
+            log_reader: None,
+            directory: Directory::Own(directory),
+        }
     }
 
     /// The first event of the log with this message.

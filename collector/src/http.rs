@@ -70,11 +70,21 @@ pub(crate) async fn take(
     wire: Wire,
     request: Request,
 ) -> Result<Accepted, Refusal> {
-    let (head, body) = request.into_parts();
     let encoding = Encoding {
         expected: Expected::Wire(wire),
-        compression: is_gzip(&head.headers).then_some(Compression::Gzip),
+        compression: is_gzip(request.headers()).then_some(Compression::Gzip),
     };
+    take_encoded(collector, transport, encoding, request).await
+}
+
+/// Takes a request whose body is one message, whatever its headers say of how it is written.
+pub(crate) async fn take_encoded(
+    collector: &Collector,
+    transport: Transport,
+    encoding: Encoding,
+    request: Request,
+) -> Result<Accepted, Refusal> {
+    let (head, body) = request.into_parts();
     let mut body = RequestBody {
         announced: announced_bytes(&head.headers),
         body,
@@ -94,7 +104,11 @@ fn may_go_on_sending(refusal: &Refusal) -> bool {
 
 /// What a sender is told of a refusal.
 pub(crate) fn answer(refusal: &Refusal) -> Response {
-    let status = match refusal {
+    answer_with(status_of(refusal), refusal.to_string())
+}
+
+pub(crate) fn status_of(refusal: &Refusal) -> StatusCode {
+    match refusal {
         Refusal::Malformed(_) | Refusal::Unreadable(_) => StatusCode::BAD_REQUEST,
         Refusal::TooLarge(..) => StatusCode::PAYLOAD_TOO_LARGE,
         Refusal::TooSlow(_) => StatusCode::REQUEST_TIMEOUT,
@@ -106,8 +120,12 @@ pub(crate) fn answer(refusal: &Refusal) -> Response {
             StorageError::Invalid(_) => StatusCode::BAD_REQUEST,
             StorageError::Corrupt(_) | StorageError::Unsupported(_) => StatusCode::INTERNAL_SERVER_ERROR,
         },
-    };
-    let mut response = (status, refusal.to_string()).into_response();
+    }
+}
+
+/// An answer that tells when to come back, where that helps.
+pub(crate) fn answer_with(status: StatusCode, body: impl IntoResponse) -> Response {
+    let mut response = (status, body).into_response();
     if status == StatusCode::SERVICE_UNAVAILABLE {
         response
             .headers_mut()

@@ -24,6 +24,7 @@ pub mod http;
 pub mod jaeger;
 #[cfg(feature = "kafka")]
 pub mod kafka;
+pub mod otlp;
 #[cfg(feature = "rabbitmq")]
 pub mod rabbitmq;
 pub mod scribe;

@@ -7,6 +7,7 @@
 mod jaeger;
 #[cfg(feature = "kafka")]
 mod kafka;
+mod otlp;
 mod parse;
 #[cfg(feature = "rabbitmq")]
 mod rabbitmq;
@@ -27,6 +28,7 @@ use storage::StoreOptions;
 use storage_journal::SyncPolicy;
 
 pub(crate) use jaeger::JaegerConfig;
+pub(crate) use otlp::OtlpConfig;
 pub(crate) use scribe::ScribeConfig;
 pub(crate) use self_tracing::{SelfSampling, SelfTracingConfig};
 pub(crate) use tls::TlsConfig;
@@ -42,6 +44,8 @@ pub(crate) struct Config {
     pub(crate) ui: Option<ui::UiConfig>,
     pub(crate) storage: StorageConfig,
     pub(crate) logs: LogConfig,
+    /// `None` where OTLP is not served.
+    pub(crate) otlp: Option<OtlpConfig>,
     /// `None` where Jaeger's clients are not served.
     pub(crate) jaeger: Option<JaegerConfig>,
     /// `None` where Scribe is not served.
@@ -197,6 +201,7 @@ fn read(reader: &mut Reader<'_>) -> Config {
             json: reader.read("LOG_FORMAT", parse::log_format),
             filter: reader.read("RUST_LOG", parse::log_filter),
         },
+        otlp: otlp::read(reader),
         jaeger: jaeger::read(reader),
         scribe: scribe::read(reader),
         #[cfg(feature = "kafka")]

@@ -3,12 +3,14 @@
 //! `config` says what is wanted, `wiring` puts the parts together, `http` serves them, `shutdown` says when to
 //! stop.
 
+mod beside;
 mod config;
 mod grpc;
 mod http;
 mod intake;
 mod jaeger;
 mod lock;
+mod otlp;
 mod self_tracing;
 mod shutdown;
 mod store;

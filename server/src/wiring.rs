@@ -13,10 +13,9 @@ use crate::config::{Config, QueryConfig, StorageConfig, StorageKind};
 use crate::grpc::GrpcServer;
 use crate::http::{self, Metrics, Operations, Port, ServeLimits};
 use crate::intake::Intakes;
-use crate::jaeger;
 use crate::self_tracing::{Reporter, RequestTracer};
-use crate::shutdown;
 use crate::store::{self, Store};
+use crate::{jaeger, otlp, shutdown};
 
 /// Runs the server until it is asked to stop.
 pub(crate) async fn run(config: Config) -> anyhow::Result<()> {
@@ -103,10 +102,11 @@ fn ports(
     let one_port = Port {
         listener,
         application,
-        tls,
+        tls: tls.clone(),
     };
-    let mut ports = jaeger::ports(config, collector)?;
-    ports.insert(0, one_port);
+    let mut ports = vec![one_port];
+    ports.extend(otlp::ports(config, collector, tls.as_ref())?);
+    ports.extend(jaeger::ports(config, collector)?);
     Ok(ports)
 }
 
@@ -114,7 +114,11 @@ fn ports(
 async fn grpc(config: &Config, store: &Store, collector: &Arc<Collector>) -> anyhow::Result<GrpcServer> {
     let methods = [
         config.collector.grpc_enabled.then_some(collector::grpc::REPORT),
-        config.jaeger.is_some().then_some(collector::jaeger::grpc::POST_SPANS),
+        config.otlp.as_ref().map(otlp::method),
+        config
+            .jaeger
+            .is_some()
+            .then_some(collector::jaeger::grpc::POST_SPANS),
     ];
     let methods: Vec<UnaryMethod> = methods.into_iter().flatten().collect();
     GrpcServer::start(&methods, collector, store.component().health).await
@@ -139,6 +143,7 @@ fn application(
     let spans_over_http = || collector::http::router(Arc::clone(collector));
     let parts = [
         config.collector.http_enabled.then(spans_over_http),
+        config.otlp.as_ref().map(|otlp| otlp::routes(otlp, collector)),
         Some(grpc.router.clone()),
         config
             .query

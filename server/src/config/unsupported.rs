@@ -29,7 +29,6 @@ const REFUSED: &[Refused] = &[
     refused("RABBIT_URI", When::SetUnless("COLLECTOR_RABBITMQ_ENABLED"), "this server was built without RabbitMQ: spans sent there would not be seen"),
     refused("ACTIVEMQ_URL", When::SetUnless("COLLECTOR_ACTIVEMQ_ENABLED"), "spans are not read from ActiveMQ: those sent there would not be seen"),
     refused("PULSAR_SERVICE_URL", When::SetUnless("COLLECTOR_PULSAR_ENABLED"), "spans are not read from Pulsar: those sent there would not be seen"),
-    refused("COLLECTOR_HTTP_OTEL_ENABLED", When::True, "OTLP is not served yet: spans sent by it would not be seen"),
     refused("STORAGE_THROTTLE_ENABLED", When::True, "there is no such throttle: too much is refused with 503, bounded by COLLECTOR_REQUESTS_IN_FLIGHT_MAX and COLLECTOR_BYTES_IN_FLIGHT_MAX"),
     refused("EUREKA_SERVICE_URL", When::SetUnless("DISCOVERY_EUREKA_ENABLED"), "the server does not register with Eureka: clients would not find it"),
     refused("ARMERIA_SSL_ENABLED", When::True, "set TLS_CERT_FILE and TLS_KEY_FILE, files in PEM, to serve TLS"),
@@ -55,7 +54,6 @@ const IGNORED: &[&str] = &[
     "ES_HEALTH_CHECK_INTERVAL", "ES_MAX_REQUESTS",
     "MYSQL_JDBC_URL", "MYSQL_HOST", "MYSQL_TCP_PORT", "MYSQL_USER", "MYSQL_PASS", "MYSQL_DB", "MYSQL_MAX_CONNECTIONS", "MYSQL_USE_SSL",
     "EUREKA_APP_NAME", "EUREKA_INSTANCE_ID", "EUREKA_HOSTNAME",
-    "COLLECTOR_OTEL_RESOURCE_ATTRIBUTE_PREFIX",
 ];
 
 /// What was found of both kinds.

@@ -14,6 +14,7 @@ mod killing;
 mod metrics;
 mod neighbours;
 mod operating;
+mod otlp;
 mod overload;
 mod restarting;
 mod self_tracing;

@@ -1,6 +1,7 @@
 package tracehound.rabbitmq;
 
 import java.io.IOException;
+import java.util.concurrent.TimeUnit;
 import zipkin2.Endpoint;
 import zipkin2.Span;
 import zipkin2.reporter.AsyncReporter;
@@ -18,6 +19,7 @@ import zipkin2.reporter.amqp.RabbitMQSender;
  */
 public final class Reporting {
   private static final int TRACE_SPANS = 20;
+  private static final int CLOSE_MAX_S = 60;
   private static final Endpoint SHOP = Endpoint.newBuilder().serviceName("shop").build();
 
   private Reporting() {}
@@ -32,7 +34,10 @@ public final class Reporting {
           .addresses(arguments[0]).queue(arguments[1]).encoding(encoding).build();
       var metrics = new InMemoryReporterMetrics();
       var reporter = AsyncReporter.builder(sender).metrics(metrics)
-          .queuedMaxSpans(count).build(SpanBytesEncoder.forEncoding(encoding));
+          .queuedMaxSpans(count)
+          // What the reporter is sending meanwhile is lost otherwise, and nobody told.
+          .closeTimeout(CLOSE_MAX_S, TimeUnit.SECONDS)
+          .build(SpanBytesEncoder.forEncoding(encoding));
       for (long number = first; number < first + count; number++) {
         reporter.report(span(number, "sender-" + encoding, beginUs + number * everyUs));
       }

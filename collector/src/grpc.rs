@@ -76,11 +76,6 @@ pub const REPORT: UnaryMethod = UnaryMethod {
     answer: |_| Bytes::new(),
 };
 
-/// The route of Zipkin's service.
-pub fn router(collector: Arc<Collector>) -> Router {
-    route(collector, REPORT)
-}
-
 /// The route of one method. It is served whether or not anybody wants it, so its transport is shown in metrics only
 /// once it is used.
 pub fn route(collector: Arc<Collector>, method: UnaryMethod) -> Router {

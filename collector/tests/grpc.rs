@@ -73,7 +73,7 @@ impl Fixture {
             Sampler::ALL,
             limits,
         ));
-        let router = grpc::router(Arc::clone(&collector));
+        let router = grpc::route(Arc::clone(&collector), grpc::REPORT);
         Self {
             sink,
             collector,

@@ -107,9 +107,9 @@ where
 fn reflection(services: &[&str]) -> Result<Router, tonic_reflection::server::Error> {
     let builder = || {
         let all = services.iter().copied().chain([
-            "grpc.health.v1.Health",
-            "grpc.reflection.v1.ServerReflection",
-            "grpc.reflection.v1alpha.ServerReflection",
+            tonic_health::pb::health_server::SERVICE_NAME,
+            tonic_reflection::pb::v1::server_reflection_server::SERVICE_NAME,
+            tonic_reflection::pb::v1alpha::server_reflection_server::SERVICE_NAME,
         ]);
         all.fold(
             tonic_reflection::server::Builder::configure()

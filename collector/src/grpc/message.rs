@@ -25,13 +25,13 @@ pub(super) struct Message<B> {
     first: Bytes,
     /// As announced.
     length: usize,
-    length_max: usize,
     /// How it is compressed, if it is: every message says so by itself.
     pub(super) compression: Option<Compression>,
 }
 
 impl<B: Body<Data = Bytes, Error: Display> + Unpin> Message<B> {
-    /// Waits for the head. `compression` is how the request says that its messages may be compressed.
+    /// Waits for the head. `compression` is how the request says that its messages may be compressed. Nothing but
+    /// the piece with the head, which is one frame of HTTP/2, is held before the message is let in.
     ///
     /// # Errors
     /// [`Refusal::Unreadable`] where there is none, or it is wrong; [`Refusal::TooSlow`] where it does not come.
@@ -63,7 +63,6 @@ impl<B: Body<Data = Bytes, Error: Display> + Unpin> Message<B> {
         }
         Ok(Self {
             length: first.get_u32() as usize,
-            length_max: limits.body_bytes_max,
             compression: compression.filter(|_| compressed),
             pieces,
             first,
@@ -77,9 +76,9 @@ impl<B: Body<Data = Bytes, Error: Display> + Unpin + Send> ReadBody for Message<
             mut pieces,
             first,
             length,
-            length_max,
             ..
         } = self;
+        let length_max = pieces.limits.body_bytes_max;
         if length > length_max {
             return Err(Refusal::body_too_long(length_max));
         }

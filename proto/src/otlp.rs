@@ -7,13 +7,14 @@
 //! A span without valid identifiers is left out and told; a body that is no request is refused whole.
 
 mod json;
-mod words;
 mod peer;
 mod protobuf;
 mod request;
 mod response;
 mod shared;
+mod tags;
 mod value;
+mod words;
 
 use std::fmt::Display;
 

@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 
 use model::{Span, SpanBatch};
 use proto::scribe::Call;
-use proto::{Format, Wire};
+use proto::{Format, OtlpEncoding, Wire};
 
 /// How long each format is fuzzed.
 const TIME_BOX: Duration = Duration::from_millis(1250);
@@ -286,5 +286,29 @@ fn scribe_survives_damage() {
     fuzz("scribe", pool, &BINARY_TOKENS, |frame| {
         let entries = Call::read(frame).and_then(|call| call.entries("zipkin"));
         entries.is_ok_and(|entries| check_message(Wire::ScribeEntries, &entries.body))
+    });
+}
+
+fn check_otlp(encoding: OtlpEncoding, body: &[u8]) -> bool {
+    let wire = Wire::Otlp {
+        encoding,
+        resource_prefix: "",
+    };
+    check_message(wire, body)
+}
+
+#[test]
+fn otlp_protobuf_survives_damage() {
+    let pool = files("testdata/otlp", |path| path.ends_with(".otlp"));
+    fuzz("otlp.protobuf", pool, &BINARY_TOKENS, |body| {
+        check_otlp(OtlpEncoding::Protobuf, body)
+    });
+}
+
+#[test]
+fn otlp_json_survives_damage() {
+    let pool = files("testdata/otlp", |path| path.ends_with(".json"));
+    fuzz("otlp.json", pool, &JSON_TOKENS, |body| {
+        check_otlp(OtlpEncoding::Json, body)
     });
 }

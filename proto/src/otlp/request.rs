@@ -1,17 +1,20 @@
 //! A request on its way into a batch: what both readers tell of it ends here, and only here is it mapped.
 
+use std::io::Write;
+
 use model::{Kind, SpanBatch, SpanDraft, SpanError, SpanId, Text, TraceId};
 
 use super::peer::Peers;
 use super::shared::Shared;
-use super::value::{as_text, write_hex, write_member};
+use super::tags::{self, Tag};
+use super::value::{as_text, write_member};
 use super::words::{Word, Words};
 use crate::Rejected;
 use crate::json::{write_number, write_string};
 
-/// The bits of W3C and OTLP that say nothing a stored span does not: sampled, and known to have its parent in
-/// the same process.
-const USUAL_FLAGS: [u32; 3] = [0, 0x001, 0x101];
+/// The bits of W3C and OTLP that say nothing a stored span does not: sampled, which not every SDK says, and known
+/// to have its parent in the same process.
+const USUAL_FLAGS: [u32; 4] = [0, 0x001, 0x100, 0x101];
 
 const NANOS_PER_MICRO: u64 = 1000;
 
@@ -177,6 +180,8 @@ pub(super) struct Request<'b> {
     pub(super) scratch: Vec<u8>,
     words: Words,
     peers: Peers,
+    /// Of the span that is being read, without those it shares.
+    tags: Vec<Tag>,
     /// Events that do not say when they were: they get the span's start, which may be yet to come.
     timeless: Vec<Text>,
     place: Place,
@@ -194,6 +199,7 @@ impl<'b> Request<'b> {
             scratch: Vec::new(),
             words: Words::default(),
             peers: Peers::default(),
+            tags: Vec::new(),
             timeless: Vec::new(),
             place: Place::default(),
             rejected: Rejected::default(),
@@ -266,14 +272,15 @@ impl<'b> Request<'b> {
         self.peers.clear();
         self.links.clear();
         self.timeless.clear();
-        self.shared.give(self.batch)
+        self.tags.clear();
+        self.shared.share()
     }
 
     pub(super) fn span_attribute(&mut self, key: Text, value: Text) {
         let name = self.batch.text(key);
         self.peers.learn(name, value);
         self.span.has_error |= name == "error";
-        self.batch.push_tag(key, value);
+        self.tags.push(Tag::new(key, value, self.batch));
     }
 
     /// For an attribute of the span, of an event or of a link.
@@ -360,6 +367,8 @@ impl<'b> Request<'b> {
     fn finish(&mut self) -> Result<(), SpanError> {
         self.push_status();
         self.push_extras();
+        tags::sort(&mut self.tags, self.batch);
+        tags::push_merged(self.shared.tags(), &self.tags, self.batch);
         let Fields {
             start_nanos,
             end_nanos,
@@ -415,8 +424,7 @@ impl<'b> Request<'b> {
         }
         if !USUAL_FLAGS.contains(&self.span.flags) {
             self.scratch.clear();
-            self.scratch.extend_from_slice(b"0x");
-            write_hex(&mut self.scratch, &self.span.flags.to_be_bytes());
+            write!(self.scratch, "{:#x}", self.span.flags).expect("a vector takes every byte");
             let flags = self.batch.add_text(as_text(&self.scratch));
             self.push(Word::Flags, flags);
         }
@@ -439,7 +447,7 @@ impl<'b> Request<'b> {
 
     fn push(&mut self, name: Word, value: Text) {
         let key = self.words.text(name, self.batch);
-        self.batch.push_tag(key, value);
+        self.tags.push(Tag::new(key, value, self.batch));
     }
 
     fn push_name(&mut self, name: Word, value: Word) {

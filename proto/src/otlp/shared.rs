@@ -3,6 +3,7 @@
 use model::{SpanBatch, Text};
 
 use super::request::{Fault, RequestError};
+use super::tags::{self, Tag};
 
 /// How much text a request may hand to its spans, as a multiple of its own length. Attributes of a resource are
 /// stored with each span, so without a bound a long one and many short spans would be a flood from a small
@@ -18,8 +19,8 @@ pub(super) struct Shared {
     resource_fault: Option<Fault>,
     scope: Vec<(Text, Text)>,
     scope_fault: Option<Fault>,
-    /// Those of the resource, then those of the scope, sorted by key: the later of equal keys stays the later.
-    tags: Vec<(Text, Text)>,
+    /// Those of the resource and of the scope, sorted; of equal keys the scope's comes later.
+    tags: Vec<Tag>,
     text_bytes: usize,
     /// What may still be handed to spans.
     tags_left: usize,
@@ -92,26 +93,20 @@ impl Shared {
 
     /// All of the scope is known: its spans follow.
     pub(super) fn begin_spans(&mut self, batch: &SpanBatch) {
-        let Self {
-            tags,
-            resource,
-            scope,
-            ..
-        } = self;
-        tags.clear();
-        tags.extend_from_slice(resource);
-        tags.extend_from_slice(scope);
-        // Sorted once here, so that the batch finds the tags of each span nearly in order.
-        tags.sort_by(|a, b| batch.text(a.0).cmp(batch.text(b.0)));
-        let texts = tags.iter().flat_map(|&(key, value)| [key, value]);
+        self.tags.clear();
+        let both = self.resource.iter().chain(&self.scope);
+        self.tags
+            .extend(both.map(|&(key, value)| Tag::new(key, value, batch)));
+        tags::sort(&mut self.tags, batch);
+        let texts = self.tags.iter().flat_map(|tag| [tag.key, tag.value]);
         self.text_bytes = texts
             .chain([self.service])
             .map(|text| batch.text(text).len())
             .sum();
     }
 
-    /// Gives the tags to the span that is being read.
-    pub(super) fn give(&mut self, batch: &mut SpanBatch) -> Result<(), RequestError> {
+    /// Allows one more span to have all of this.
+    pub(super) fn share(&mut self) -> Result<(), RequestError> {
         let tags_left = self.tags_left.checked_sub(self.tags.len());
         let text_bytes_left = self.text_bytes_left.checked_sub(self.text_bytes);
         let (Some(tags_left), Some(text_bytes_left)) = (tags_left, text_bytes_left) else {
@@ -121,10 +116,12 @@ impl Shared {
             });
         };
         (self.tags_left, self.text_bytes_left) = (tags_left, text_bytes_left);
-        for &(key, value) in &self.tags {
-            batch.push_tag(key, value);
-        }
         Ok(())
+    }
+
+    /// Sorted.
+    pub(super) fn tags(&self) -> &[Tag] {
+        &self.tags
     }
 
     pub(super) fn service(&self) -> Text {

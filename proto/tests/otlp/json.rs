@@ -36,7 +36,7 @@ fn numbers_may_be_strings_and_enumerations_names() {
             r#"{"traceId":"5b8efff798038103d269b633813fc60c","id":"eee19b7ec3c1b174","kind":"SERVER","#,
             r#""timestamp":5000,"duration":2000,"tags":{"b":"AQID","d":"2.0","error":"","#,
             r#""i":"-9007199254740993","j":"7","n":"NaN","otel.dropped_events_count":"2","#,
-            r#""otel.flags":"0x00000003","otel.status_code":"ERROR"}}"#
+            r#""otel.flags":"0x3","otel.status_code":"ERROR"}}"#
         )
     );
 }

@@ -15,7 +15,7 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 import servers
-from expectations import CLIENTS, GRPC_TOOLS
+from expectations import CLIENTS, OTLP_PARTIAL, GRPC_TOOLS
 
 CLIENT_MAX_S = 60
 DAY_MS = 86_400_000
@@ -160,6 +160,35 @@ def run_grpc_tools(server):
     return finished.returncode == 0
 
 
+def check_partial_success(server):
+    """What OpenTelemetry's exporters are told of a span that was left out, by each encoding."""
+    command = [*OTLP_PARTIAL, server.base]
+    finished = subprocess.run(command, capture_output=True, text=True, timeout=CLIENT_MAX_S)
+    require(finished.returncode == 0, f"the exporters failed:\n{finished.stdout}{finished.stderr}")
+    answers = json.loads(finished.stdout.splitlines()[-1])
+    require(set(answers) == {"grpc", "json", "proto"}, f"the exporters are {set(answers)}")
+    for exporter, answer in answers.items():
+        told = answer["told"] or {}
+        where = "resourceSpans[1].scopeSpans[0].spans[0]"
+        expected = f"traceId is missing or all zeros at {where}"
+        require(answer["succeeded"], f"{exporter}: the export failed")
+        # A 64-bit number is text in protobuf's JSON.
+        require(str(told.get("rejectedSpans")) == "1", f"{exporter} was told {told}")
+        require(told["errorMessage"] == expected, f"{exporter} was told {told}")
+        trace = get(server.base, f"trace/{answer['traceId']}")
+        require(len(trace) == 1, f"{exporter}: the good span is {trace}")
+
+
+def run_partial_success(server):
+    try:
+        check_partial_success(server)
+        print("  otlp-partial: one span stored, one rejected, as told")
+        return True
+    except Wrong as wrong:
+        print(f"  otlp-partial: WRONG: {wrong}")
+        return False
+
+
 def main(product, storage, *names):
     failed = []
     ports = {client.port: servers.free_port() for client in CLIENTS.values() if client.port}
@@ -174,6 +203,8 @@ def main(product, storage, *names):
                 print(f"  {name}: WRONG: {wrong}")
         if product == "tracehound" and not names and not run_grpc_tools(server):
             failed.append("grpc-tools")
+        if product == "tracehound" and not names and not run_partial_success(server):
+            failed.append("otlp-partial")
     if failed:
         sys.exit(f"not whole: {', '.join(failed)}")
 

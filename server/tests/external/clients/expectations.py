@@ -6,6 +6,7 @@ that a client records differs, so each has a table of its own. Ids, parents and 
 tables: `check.py` holds them for all clients alike.
 """
 
+import json
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -27,8 +28,17 @@ class Matching:
         return f"<{self.name}>"
 
 
+def is_link(value):
+    """One link, to the caller's span of another process, with its attribute."""
+    [link] = json.loads(value)
+    known = len(link["traceId"]) == 32 and len(link["spanId"]) == 16
+    return known and link["attributes"] == {"why": "called"} and link["flags"] == 0x300
+
+
 PORT = Matching("a port", lambda value: type(value) is int and 0 < value < 65536)
 TEXT = Matching("a text", lambda value: type(value) is str and value != "")
+PORT_TEXT = Matching("a port, as text", lambda value: type(value) is str and value.isdigit())
+LINK = Matching("a link", is_link)
 IPV4 = Matching("an IPv4 address", lambda value: type(value) is str and value.count(".") == 3)
 
 USER_NAME = "Zoë \"Z\" O'Neil\n✓"
@@ -144,6 +154,7 @@ def opentelemetry(prefix, _backend_port):
             "http.request.method": "GET",
             "http.response.status_code": status,
             "service.name": service,
+            "service.version": "1.4.2",
             "url.path": path,
         }
         return {"kind": kind, "name": name, "localEndpoint": endpoint(service), "tags": tags}
@@ -153,7 +164,9 @@ def opentelemetry(prefix, _backend_port):
         "orders": call("SERVER", front, "get /orders", "/orders"),
         "users client": call("CLIENT", front, "get", "/users/7", **called),
         "users server": call("SERVER", back, "get /users/7", "/users/7"),
-        "load-user": load_user(endpoint(back), **{"service.name": back}),
+        "load-user": load_user(
+            endpoint(back), **{"service.name": back, "service.version": "1.4.2"}
+        ),
         "quota client": call("CLIENT", front, "get", "/quota", "503", **called),
         "quota server": call("SERVER", back, "get /quota", "/quota", "503"),
     }
@@ -185,6 +198,90 @@ def jaeger_js(prefix, _backend_port):
     }
 
 
+def otlp_js(prefix, _backend_port):
+    front, back = f"{prefix}-frontend", f"{prefix}-backend"
+    shared = {
+        "otel.scope.name": "two-services",
+        "otel.scope.version": "1.0",
+        "service.version": "1.4.2",
+    }
+
+    def call(kind, service, name, path, status="200", **tags):
+        if status == "503":
+            tags |= {"error": "status 503", "otel.status_code": "ERROR"}
+        tags |= shared | {
+            "http.request.method": "GET",
+            "http.response.status_code": status,
+            "url.path": path,
+        }
+        return {"kind": kind, "name": name, "localEndpoint": endpoint(service), "tags": tags}
+
+    def client(path, status="200"):
+        span = call("CLIENT", front, "get", path, status, **{"peer.service": back})
+        return {**span, "remoteEndpoint": endpoint(back)}
+
+    # The parents of these are in another process, as their flags say.
+    remote = {"otel.flags": "0x301"}
+    return {
+        "orders": call("SERVER", front, "get /orders", "/orders"),
+        "users client": client("/users/7"),
+        "users server": call("SERVER", back, "get /users/7", "/users/7", **remote),
+        "load-user": load_user(endpoint(back), **shared),
+        "quota client": client("/quota", "503"),
+        "quota server": call("SERVER", back, "get /quota", "/quota", "503", **remote),
+    }
+
+
+def otlp_python(prefix, backend_port):
+    front, back = f"{prefix}-frontend", f"{prefix}-backend"
+
+    def shared(service):
+        return {
+            "deployment.environment.name": "test",
+            "otel.scope.name": "two-services",
+            "otel.scope.version": "1.0",
+            "service.instance.id": f"{service}-0",
+            "service.version": "1.4.2",
+        }
+
+    def call(kind, service, name, path, status="200", **tags):
+        if status == "503":
+            tags |= {"error": "status 503", "otel.status_code": "ERROR"}
+        tags |= shared(service) | {
+            "http.request.method": "GET",
+            "http.response.status_code": status,
+            "url.path": path,
+        }
+        return {"kind": kind, "name": name, "localEndpoint": endpoint(service), "tags": tags}
+
+    def client(path, status="200"):
+        peer = {
+            "network.peer.address": "127.0.0.1",
+            "network.peer.port": str(backend_port),
+            "peer.service": back,
+            "server.address": "localhost",
+        }
+        span = call("CLIENT", front, "get", path, status, **peer)
+        return {**span, "remoteEndpoint": endpoint(back, ipv4="127.0.0.1", port=backend_port)}
+
+    def server(service, path, status="200", **tags):
+        tags |= {"client.address": "127.0.0.1", "client.port": PORT_TEXT}
+        span = call("SERVER", service, f"get {path}", path, status, **tags)
+        return {**span, "remoteEndpoint": {"ipv4": "127.0.0.1", "port": PORT}}
+
+    # The parents of these are in another process, as their flags say.
+    remote = {"otel.flags": "0x300", "otel.links": LINK}
+    loaded = {"load": "0.5", "user.roles": '["admin","dev"]'}
+    return {
+        "orders": server(front, "/orders"),
+        "users client": client("/users/7"),
+        "users server": server(back, "/users/7", **remote),
+        "load-user": load_user(endpoint(back), **loaded, **shared(back)),
+        "quota client": client("/quota", "503"),
+        "quota server": server(back, "/quota", "503", **remote),
+    }
+
+
 def java(project, main):
     return ["java", "-cp", f"{BUILT / project}/classes:{BUILT / project}/lib/*", main]
 
@@ -194,8 +291,18 @@ ZIPKIN_JS = ["node", str(HERE / "node" / "zipkin_js.js")]
 JAEGER_JS = ["node", str(HERE / "node" / "jaeger_js.js")]
 OPENTELEMETRY = ["node", str(HERE / "node" / "opentelemetry.js")]
 PYTHON = [str(BUILT / "venv" / "bin" / "python"), "-B"]
+OTLP_PARTIAL = ["node", str(HERE / "node" / "otlp_partial.js")]
+OPENTELEMETRY_PYTHON = [*PYTHON, str(HERE / "python" / "opentelemetry_services.py")]
 PY_ZIPKIN = [*PYTHON, str(HERE / "python" / "py_zipkin_services.py")]
 GRPC_TOOLS = [*PYTHON, str(HERE / "python" / "grpc_tools.py")]
+
+
+def otlp(command, exporter, spans):
+    """Zipkin's server takes OTLP with a module only, which maps it in part."""
+    return Client(
+        command, [exporter], spans, shares_ids=False, trace_id_length=32, only="tracehound"
+    )
+
 
 CLIENTS = {
     "brave-json": Client(BRAVE, ["JSON"], brave, shares_ids=True),
@@ -212,8 +319,13 @@ CLIENTS = {
         PY_ZIPKIN, ["V2_PROTO3", "GRPC_GZIP"], py_zipkin, shares_ids=True, only="tracehound"
     ),
     "opentelemetry": Client(
-        OPENTELEMETRY, [], opentelemetry, shares_ids=False, trace_id_length=32
+        OPENTELEMETRY, ["ZIPKIN"], opentelemetry, shares_ids=False, trace_id_length=32
     ),
+    "opentelemetry-js-otlp-proto": otlp(OPENTELEMETRY, "OTLP_PROTO", otlp_js),
+    "opentelemetry-js-otlp-json": otlp(OPENTELEMETRY, "OTLP_JSON", otlp_js),
+    "opentelemetry-js-otlp-grpc": otlp(OPENTELEMETRY, "OTLP_GRPC", otlp_js),
+    "opentelemetry-python-otlp-http": otlp(OPENTELEMETRY_PYTHON, "HTTP", otlp_python),
+    "opentelemetry-python-otlp-grpc": otlp(OPENTELEMETRY_PYTHON, "GRPC", otlp_python),
     "jaeger-js": Client(
         JAEGER_JS, [], jaeger_js, shares_ids=False, only="tracehound", port="COLLECTOR_JAEGER_HTTP_PORT"
     ),

@@ -1,8 +1,9 @@
 // A frontend that calls a backend twice, both traced by OpenTelemetry: B3 headers between them,
-// its Zipkin exporter to the server. Spans are never shared: a server's is a child of the client's.
+// one of its exporters to the server. Spans are never shared: a server's is a child of the client's.
 //
-// Arguments: base URL of the tracing server, prefix of the service names. Prints the trace's id and
-// the backend's port once every span was acknowledged.
+// Arguments: base URL of the tracing server, exporter (ZIPKIN, OTLP_PROTO, OTLP_JSON or OTLP_GRPC),
+// prefix of the service names. Prints the trace's id and the backend's port once every span was
+// acknowledged.
 
 import { once } from 'node:events';
 import { createServer } from 'node:http';
@@ -15,34 +16,46 @@ import {
   trace,
 } from '@opentelemetry/api';
 import { ExportResultCode } from '@opentelemetry/core';
+import { OTLPTraceExporter as GrpcExporter } from '@opentelemetry/exporter-trace-otlp-grpc';
+import { OTLPTraceExporter as JsonExporter } from '@opentelemetry/exporter-trace-otlp-http';
+import { OTLPTraceExporter as ProtoExporter } from '@opentelemetry/exporter-trace-otlp-proto';
 import { ZipkinExporter } from '@opentelemetry/exporter-zipkin';
 import { B3InjectEncoding, B3Propagator } from '@opentelemetry/propagator-b3';
 import { resourceFromAttributes } from '@opentelemetry/resources';
 import { BatchSpanProcessor, TracerProvider } from '@opentelemetry/sdk-trace';
 
-const [base, prefix] = process.argv.slice(2);
+const [base, kind, prefix] = process.argv.slice(2);
 const b3 = new B3Propagator({ injectEncoding: B3InjectEncoding.MULTI_HEADER });
 
+const otlp = { url: `${base}/v1/traces`, compression: 'gzip' };
+const exporters = {
+  ZIPKIN: () => new ZipkinExporter({ url: `${base}/api/v2/spans` }),
+  OTLP_PROTO: () => new ProtoExporter(otlp),
+  OTLP_JSON: () => new JsonExporter(otlp),
+  OTLP_GRPC: () => new GrpcExporter({ url: base, compression: 'gzip' }),
+};
+
 /** Reports a failed export, which OpenTelemetry would only log. */
-class CheckedExporter extends ZipkinExporter {
-  export(spans, done) {
-    super.export(spans, (result) => {
+function checked(exporter) {
+  const send = exporter.export.bind(exporter);
+  exporter.export = (spans, done) =>
+    send(spans, (result) => {
       if (result.code !== ExportResultCode.SUCCESS) {
         console.error('export failed', result.error);
         process.exitCode = 1;
       }
       done(result);
     });
-  }
+  return exporter;
 }
 
 class Service {
   constructor(name, answer) {
     this.name = name;
     this.provider = new TracerProvider({
-      resource: resourceFromAttributes({ 'service.name': name }),
+      resource: resourceFromAttributes({ 'service.name': name, 'service.version': '1.4.2' }),
       spanProcessors: [
-        new BatchSpanProcessor({ exporter: new CheckedExporter({ url: `${base}/api/v2/spans` }) }),
+        new BatchSpanProcessor({ exporter: checked(exporters[kind]()) }),
       ],
     });
     this.tracer = this.provider.getTracer('two-services', '1.0');

@@ -189,3 +189,50 @@ fn self_tracing_is_off_unless_asked_for_and_its_mistakes_are_told_anyway() {
     ];
     assert_eq!(mistakes(&wrong).len(), 2);
 }
+
+#[cfg(feature = "kafka")]
+#[test]
+fn kafka_is_read_where_its_brokers_are_named() {
+    assert!(load(&[], &[("KAFKA_TOPIC", "zipkin")]).unwrap().kafka.is_none());
+    let environment = [
+        ("KAFKA_BOOTSTRAP_SERVERS", "a:9092, b:9092"),
+        ("ZIPKIN_COLLECTOR_KAFKA_TOPIC", "zipkin, more"),
+        ("KAFKA_OVERRIDES_AUTO_OFFSET_RESET", "latest"),
+        ("KAFKA_OVERRIDES_CLIENT_ID", ""),
+    ];
+    let kafka = load(&["--kafka-streams", "2"], &environment)
+        .unwrap()
+        .kafka
+        .unwrap();
+    assert_eq!(kafka.bootstrap_servers, "a:9092,b:9092");
+    assert_eq!(
+        (kafka.topics, kafka.streams),
+        (vec!["zipkin".to_owned(), "more".to_owned()], 2)
+    );
+    assert_eq!(kafka.group_id, "zipkin");
+    let properties = [("auto.offset.reset".to_owned(), "latest".to_owned())];
+    assert_eq!(kafka.properties, properties);
+}
+
+#[cfg(feature = "kafka")]
+#[test]
+fn what_kafka_cannot_be_told_stops_the_start() {
+    let mistakes = mistakes(&[
+        ("KAFKA_BOOTSTRAP_SERVERS", "a:9092"),
+        ("KAFKA_DEAD_LETTER_TOPIC", "zipkin"),
+        ("KAFKA_OVERRIDES_ENABLE_AUTO_COMMIT", "true"),
+        ("KAFKA_OVERRIDES_SASL_JAAS_CONFIG", "password=hush"),
+        ("KAFKA_OVERRIDES_NO_SUCH_PROPERTY", "1"),
+    ]);
+    let all = mistakes.join("\n");
+    assert_eq!(mistakes.len(), 4, "{all}");
+    for part in [
+        "KAFKA_DEAD_LETTER_TOPIC: must not be a topic that is read",
+        "KAFKA_OVERRIDES_ENABLE_AUTO_COMMIT: enable.auto.commit cannot be overridden",
+        "set sasl.mechanisms, sasl.username and sasl.password",
+        "No such configuration property",
+    ] {
+        assert!(all.contains(part), "{part} is not in:\n{all}");
+    }
+    assert!(!all.contains("hush"), "{all}");
+}

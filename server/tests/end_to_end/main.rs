@@ -11,6 +11,7 @@ mod configuring;
 mod connections;
 mod grpc;
 mod killing;
+mod logging;
 mod metrics;
 mod neighbours;
 mod operating;

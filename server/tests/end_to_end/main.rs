@@ -11,7 +11,6 @@ mod configuring;
 mod connections;
 mod grpc;
 mod killing;
-mod logging;
 mod metrics;
 mod neighbours;
 mod operating;

@@ -204,6 +204,9 @@ impl Collector {
         if body.is_empty() {
             return Ok(Accepted::default());
         }
+        // Asked before the work: under overload, most of it would be for nothing.
+        let room = self.sink.check_room();
+        room.map_err(|error| Refusal::Overloaded(Reason::Storage, error.to_string()))?;
         let mut scratch = self.scratches.take();
         let begin = Instant::now();
         let decoded = decode(self.limits, encoding, body, &mut in_flight, &mut scratch).await?;

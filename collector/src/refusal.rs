@@ -55,7 +55,7 @@ pub enum Reason {
     Abandoned,
     /// The server is going down.
     Stopping,
-    /// The store refused or failed.
+    /// The store refused or failed, or said before that it has no room.
     Storage,
 }
 

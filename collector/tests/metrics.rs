@@ -26,9 +26,12 @@ enum Conduct {
     TakesAfter(Duration),
     Fails(StorageError),
     NeverAnswers,
+    HasNoRoom,
 }
 
 struct TestSink(Mutex<Conduct>);
+
+const FULL: &str = "no room";
 
 impl SpanSink for TestSink {
     fn accept<'a>(&'a self, _batch: &'a SpanBatch) -> BoxFuture<'a, storage::Result<()>> {
@@ -42,8 +45,16 @@ impl SpanSink for TestSink {
                 }
                 Conduct::Fails(error) => Err(error),
                 Conduct::NeverAnswers => std::future::pending().await,
+                Conduct::HasNoRoom => panic!("it has said so"),
             }
         })
+    }
+
+    fn check_room(&self) -> storage::Result<()> {
+        match *self.0.lock().unwrap() {
+            Conduct::HasNoRoom => Err(StorageError::Overloaded(FULL.to_owned())),
+            _ => Ok(()),
+        }
     }
 }
 
@@ -214,4 +225,24 @@ async fn the_servers_own_spans_are_not_sampled_again_and_may_overflow() {
     collector.metrics().overflowed(Transport::Local, 7);
     let counts = collector.metrics().snapshot(Transport::Local);
     assert_eq!((counts.messages, counts.spans, counts.spans_dropped), (1, 9, 7));
+}
+
+#[tokio::test]
+async fn a_store_without_room_is_not_given_what_was_decoded_for_nothing() {
+    let full = collector(Conduct::HasNoRoom, Sampler::ALL);
+    let refusal = full.accept(Transport::Http, LIST, spans()).await.unwrap_err();
+    assert!(
+        matches!(&refusal, Refusal::Overloaded(Reason::Storage, why) if why.contains(FULL)),
+        "{refusal}"
+    );
+    let counts = full.metrics().snapshot(Transport::Http);
+    assert_eq!(ends(&counts), (1, 1, vec!["storage"]));
+    assert_eq!(
+        (counts.messages_dropped, counts.spans, counts.decode_time.count()),
+        (1, 0, 0)
+    );
+    assert!(
+        full.accept(Transport::Http, LIST, Bytes::new()).await.is_ok(),
+        "a probe needs no room"
+    );
 }

@@ -41,6 +41,13 @@ pub trait SpanSink: Send + Sync {
     /// - A full queue or disk MUST be [`StorageError::Overloaded`], never an unbounded wait.
     /// - Dropping the future does not undo what was stored.
     fn accept<'a>(&'a self, batch: &'a SpanBatch) -> BoxFuture<'a, Result<()>>;
+
+    /// Whether a batch would be taken now, as far as that can be told before it is there: asked before a message is
+    /// decoded, so that refusing it costs little. MUST be cheap, MUST fail with [`StorageError::Overloaded`] only,
+    /// and MAY be wrong either way. A decorator MUST ask what it decorates.
+    fn check_room(&self) -> Result<()> {
+        Ok(())
+    }
 }
 
 /// What queries are asked of.

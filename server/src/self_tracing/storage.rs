@@ -47,6 +47,10 @@ impl SpanSink for TracedSink {
     fn accept<'a>(&'a self, batch: &'a SpanBatch) -> BoxFuture<'a, Result<()>> {
         traced("accept-spans", self.0.accept(batch))
     }
+
+    fn check_room(&self) -> Result<()> {
+        self.0.check_room()
+    }
 }
 
 impl SpanSource for TracedSource {

@@ -212,6 +212,10 @@ impl SpanSink for SegmentStore {
     fn accept<'a>(&'a self, batch: &'a SpanBatch) -> BoxFuture<'a, Result<()>> {
         Box::pin(self.store.accept(batch))
     }
+
+    fn check_room(&self) -> Result<()> {
+        self.store.check_room()
+    }
 }
 
 impl SpanSource for SegmentStore {

@@ -179,9 +179,7 @@ impl Store {
         if batch.is_empty() {
             return Ok(());
         }
-        self.check_room().inspect_err(|_| {
-            self.counters.refused_batches.fetch_add(1, Ordering::Relaxed);
-        })?;
+        self.check_room()?;
         let ticket = self.ticket();
         let record = record::encode(batch);
         let begin = Instant::now();
@@ -195,7 +193,8 @@ impl Store {
         Ok(())
     }
 
-    fn check_room(&self) -> Result<(), StorageError> {
+    /// See [`storage::SpanSink::check_room`]. Counts what it refuses.
+    pub(crate) fn check_room(&self) -> Result<(), StorageError> {
         let bytes: u64 = self
             .view()
             .generations()
@@ -204,6 +203,7 @@ impl Store {
         if bytes < self.config.head_bytes_max {
             return Ok(());
         }
+        self.counters.refused_batches.fetch_add(1, Ordering::Relaxed);
         Err(StorageError::Overloaded(format!(
             "{bytes} bytes of spans wait to be sealed, the bound is {} bytes",
             self.config.head_bytes_max

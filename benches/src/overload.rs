@@ -1,6 +1,8 @@
 //! What the server does when it is offered several times what it can take: it must refuse what it cannot keep, keep
 //! what it acknowledged, stay below its bound of memory, and be itself again soon afterwards.
 //!
+//! Where there are two processors or more, the generator has one and the server the others.
+//!
 //! 1. *Capacity.* A few senders in a closed loop, half of them over HTTP, half over gRPC, both proto3.
 //! 2. *Calm.* A quarter of that in an open loop: the latency to come back to.
 //! 3. *Overload.* The capacity times `--factor` in an open loop, from many senders that do not pause when they are
@@ -13,6 +15,7 @@
 mod report;
 
 use std::path::PathBuf;
+use std::process::{Command, Stdio};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
@@ -99,6 +102,8 @@ struct Report {
     command: String,
     options: Options,
     machine: Machine,
+    /// Which processors the server and the generator had, if each had its own.
+    pinned: Option<String>,
     load_average_before: f64,
     load_average_after: f64,
     capacity: Phase,
@@ -158,6 +163,7 @@ pub fn run(options: &Options) -> anyhow::Result<()> {
     let mut ways = Ways::prepare(options.seed)?;
     let load_average_before = load_average();
     let server = Server::start(&product, options.data.as_deref())?;
+    let pinned = pin(&server);
     let capacity = ways.run(&server, CAPACITY_SENDERS, Pace::Closed, CAPACITY_SECONDS)?;
     let requests_per_second = capacity.accepted_spans_per_second / SPANS_PER_REQUEST as f64;
     let moderate = Pace::Open {
@@ -187,6 +193,7 @@ pub fn run(options: &Options) -> anyhow::Result<()> {
         command: command(),
         options: options.clone(),
         machine: Machine::find(),
+        pinned,
         load_average_before,
         load_average_after: load_average(),
         recovered_in_s: recovered_in(&recovery, normal_ms_max),
@@ -309,6 +316,27 @@ impl Phase {
     fn is_normal(&self, ms_max: f64) -> bool {
         self.refused + self.failed == 0 && self.post_ms_p99 <= ms_max
     }
+}
+
+/// Gives the last processor to the generator and the others to the server: senders that never pause would otherwise
+/// take from the server what they are to measure. `None` where there is but one, or no `taskset`.
+fn pin(server: &Server) -> Option<String> {
+    let last = std::thread::available_parallelism().ok()?.get().checked_sub(1)?;
+    let of_server = match last {
+        0 => return None,
+        1 => "0".to_owned(),
+        _ => format!("0-{}", last - 1),
+    };
+    let run_on = |processors: &str, id: u32| {
+        let asked = Command::new("taskset")
+            .args(["--all-tasks", "--cpu-list", "--pid", processors, &id.to_string()])
+            .stdout(Stdio::null())
+            .status();
+        asked.is_ok_and(|status| status.success())
+    };
+    // Threads that are begun later run where those run that begin them.
+    let pinned = run_on(&of_server, server.id()) && run_on(&last.to_string(), std::process::id());
+    pinned.then(|| format!("the server on {of_server}, the generator on {last}"))
 }
 
 /// Asks for the server's health while something goes on.

@@ -28,14 +28,14 @@ pub(super) fn markdown(report: &Report) -> String {
 }
 
 /// On what, with what, when.
-fn facts(report: &Report) -> [(&'static str, String); 6] {
+fn facts(report: &Report) -> [(&'static str, String); 7] {
     let (machine, options) = (&report.machine, &report.options);
     let load = format!(
         "proto3, 100 spans a request, half over HTTP/1.1 and half over gRPC; {} senders that offer {} times the capacity for {} s",
         options.senders, options.factor, options.seconds
     );
     let hardware = format!(
-        "{}, {} threads for server and generator together, {:.0} GB, {}; load average {:.1} before, {:.1} after",
+        "{}, {} threads, {:.0} GB, {}; load average {:.1} before, {:.1} after",
         machine.processor,
         machine.threads,
         machine.memory_bytes as f64 / 1e9,
@@ -51,6 +51,13 @@ fn facts(report: &Report) -> [(&'static str, String); 6] {
         ("Command", format!("`{}`", report.command)),
         ("Load", load),
         ("Machine", hardware),
+        (
+            "Processors",
+            report
+                .pinned
+                .clone()
+                .unwrap_or_else(|| "shared by server and generator".to_owned()),
+        ),
         (
             "Versions",
             format!("{}; commit {}", machine.rustc, machine.commit),

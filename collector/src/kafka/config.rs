@@ -51,7 +51,8 @@ const DEFAULTS: [(&str, &str); 7] = [
     ("queued.max.messages.kbytes", "16384"),
     // A broker that comes back is met within seconds.
     ("reconnect.backoff.max.ms", "2000"),
-    ("topic.metadata.refresh.interval.ms", "60000"),
+    // So are topics and partitions that are new.
+    ("topic.metadata.refresh.interval.ms", "10000"),
     ("socket.keepalive.enable", "true"),
 ];
 
@@ -204,6 +205,13 @@ impl KafkaConfig {
         for (name, value) in &self.properties {
             client.set(name, value);
         }
+        let tls = client
+            .get("security.protocol")
+            .is_some_and(|protocol| protocol.to_lowercase().contains("ssl"));
+        if tls && client.get("ssl.ca.location").is_none() && client.get("ssl.ca.pem").is_none() {
+            // Wherever the system has its certificates; the OpenSSL that is compiled in does not know.
+            client.set("ssl.ca.location", "probe");
+        }
         client
     }
 }
@@ -308,6 +316,27 @@ mod tests {
         assert_eq!(
             config(&[]).consumer().get("partition.assignment.strategy"),
             Some("cooperative-sticky")
+        );
+    }
+
+    #[test]
+    fn the_certificates_of_the_system_are_looked_for_unless_others_are_named() {
+        let location = |properties: &[(&str, &str)]| {
+            config(properties)
+                .consumer()
+                .get("ssl.ca.location")
+                .map(str::to_owned)
+        };
+        assert_eq!(location(&[]), None);
+        assert_eq!(
+            location(&[("security.protocol", "SASL_SSL")]).as_deref(),
+            Some("probe")
+        );
+        let named = [("security.protocol", "ssl"), ("ssl.ca.location", "/ca.pem")];
+        assert_eq!(location(&named).as_deref(), Some("/ca.pem"));
+        assert_eq!(
+            location(&[("security.protocol", "ssl"), ("ssl.ca.pem", "…")]),
+            None
         );
     }
 

@@ -6,7 +6,6 @@ use std::time::{Duration, Instant};
 
 use rdkafka::Message as _;
 use rdkafka::consumer::{BaseConsumer, CommitMode, Consumer};
-use rdkafka::error::KafkaError as Error;
 use rdkafka::message::BorrowedMessage;
 use tokio::runtime::Handle;
 use tokio::sync::oneshot;
@@ -97,9 +96,9 @@ impl Stream {
             };
             let End::Failed(reason) = end else { return };
             tracing::warn!(reason, "Kafka: a consumer failed and is started again");
-            shared.counts.restarts.add(1);
-            state.restarting(true);
             state.trouble(reason);
+            state.restarting(true);
+            shared.counts.restarts.add(1);
             if began.elapsed() > RESTART_FORGOTTEN {
                 backoff = Backoff::new(RESTART_FIRST, RESTART_LONGEST);
             }
@@ -126,6 +125,8 @@ struct Session<'a> {
     consumer: BaseConsumer<Watcher>,
     watchdog: Watchdog,
     paused: Option<Instant>,
+    /// A partition has as many messages open as it may.
+    crowded: bool,
     committed: Instant,
 }
 
@@ -145,6 +146,7 @@ impl<'a> Session<'a> {
             consumer,
             watchdog: Watchdog::new(now),
             paused: None,
+            crowded: false,
             committed: now,
         }
     }
@@ -158,23 +160,26 @@ impl<'a> Session<'a> {
             self.state.polled(now);
             self.steer(now);
             self.commit_if_due(now);
-            let stalled = self
-                .watchdog
-                .check(&self.consumer, self.state, &self.shared.config, now);
-            if let Some(reason) = stalled.filter(|_| self.paused.is_none()) {
+            if self.paused.is_none()
+                && let Some(reason) =
+                    self.watchdog
+                        .check(&self.consumer, self.state, &self.shared.config, now)
+            {
                 break End::Failed(reason);
             }
             match self.consumer.poll(POLL) {
                 Some(Ok(message)) => {
+                    let partition = self.take(&message);
+                    self.crowded |= partition.is_full();
                     self.watchdog.fed(now);
-                    self.take(&message);
                 }
-                Some(Err(Error::MessageConsumptionFatal(code))) => {
-                    let told = self.consumer.client().fatal_error();
-                    break End::Failed(told.map_or_else(|| code.to_string(), |(_, words)| words));
+                // Errors are told to the watcher, and librdkafka goes on after most.
+                Some(Err(_)) => {
+                    if let Some((_, words)) = self.consumer.client().fatal_error() {
+                        break End::Failed(words);
+                    }
                 }
-                // Other errors are told to the watcher, and librdkafka goes on.
-                Some(Err(_)) | None => {}
+                None => {}
             }
         };
         self.close();
@@ -182,7 +187,7 @@ impl<'a> Session<'a> {
     }
 
     /// Hands a message to the runtime, or skips it where nothing is in it.
-    fn take(&self, message: &BorrowedMessage<'_>) {
+    fn take(&self, message: &BorrowedMessage<'_>) -> Arc<Partition> {
         let counts = &self.shared.counts;
         let watcher = self.consumer.context();
         let partition = watcher.partition(message.topic(), message.partition());
@@ -194,14 +199,15 @@ impl<'a> Session<'a> {
             Some([]) => &counts.skipped_empty,
             None => &counts.skipped_null,
             Some(value) => {
-                let taken = Taken::new(self.shared, partition, message, value);
+                let taken = Taken::new(self.shared, Arc::clone(&partition), message, value);
                 self.runtime.spawn(taken.deliver());
-                return;
+                return partition;
             }
         };
         skipped.add(1);
         self.shared.collector.metrics().message(Transport::Kafka);
         partition.finish(partition.begin(message.offset()));
+        partition
     }
 
     /// Pauses while the store takes nothing or too much is on its way, and resumes afterwards. Polling goes on:
@@ -212,19 +218,19 @@ impl<'a> Session<'a> {
         } = &**self.shared;
         match self.paused {
             None if pressure.is_high() => self.pause(now),
-            None if !in_flight.wait_for_room(PATIENCE) || self.is_full() => self.pause(now),
-            Some(since) if !pressure.is_high() && in_flight.is_half_empty() && !self.is_full() => {
+            None if self.crowded || !in_flight.wait_for_room(PATIENCE) => self.pause(now),
+            Some(since) if !pressure.is_high() && in_flight.is_half_empty() && !self.is_crowded() => {
                 self.resume(since, now);
             }
             _ => {}
         }
     }
 
-    fn is_full(&self) -> bool {
-        let assignment = self.state.assignment.lock();
-        assignment
-            .values()
-            .flat_map(|numbers| numbers.values())
+    /// True if a partition has as many messages open as it may.
+    fn is_crowded(&self) -> bool {
+        self.state
+            .partitions()
+            .iter()
             .any(|partition| partition.is_full())
     }
 
@@ -242,6 +248,7 @@ impl<'a> Session<'a> {
         watcher.paused.store(false, Ordering::Relaxed);
         watcher.resume(&self.consumer, &self.state.partitions());
         self.paused = None;
+        self.crowded = false;
         self.state.paused(None);
         let paused = now.saturating_duration_since(since);
         self.shared.counts.paused_ms.add(paused.as_millis() as u64);

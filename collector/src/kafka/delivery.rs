@@ -12,9 +12,10 @@ use super::partition::{Partition, Ticket};
 use crate::retry::Backoff;
 use crate::{Encoding, Expected, Refusal, Transport};
 
-/// First and longest wait before a message is offered to the store again.
+/// First and longest wait before a message is offered to the store again. All of them wait for the last one, so the
+/// longest is short: reading what is in flight once a second costs little.
 const RETRY_FIRST: Duration = Duration::from_millis(50);
-const RETRY_LONGEST: Duration = Duration::from_secs(5);
+const RETRY_LONGEST: Duration = Duration::from_secs(1);
 
 /// What topics hold: lists in any of Zipkin's formats, and single thrift spans.
 const ENCODING: Encoding = Encoding {

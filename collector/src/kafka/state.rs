@@ -69,6 +69,8 @@ struct Condition {
     paused: Option<Instant>,
     /// What went wrong since it last went well.
     trouble: Option<String>,
+    /// It is only that a topic is not there yet.
+    waiting: bool,
     /// The consumer is gone, and is made again.
     restarting: bool,
 }
@@ -82,6 +84,7 @@ impl StreamState {
                 answered: None,
                 paused: None,
                 trouble: None,
+                waiting: false,
                 restarting: false,
             }),
             said: Seldom::default(),
@@ -127,7 +130,15 @@ impl StreamState {
         } else {
             tracing::debug!(reason = what, "Kafka: {TROUBLE}");
         }
-        self.condition.lock().trouble = Some(what);
+        let mut condition = self.condition.lock();
+        condition.trouble = Some(what);
+        condition.waiting = false;
+    }
+
+    /// A topic is not there yet, which is no fault of the cluster's.
+    pub(super) fn waiting(&self, what: String) {
+        self.trouble(what);
+        self.condition.lock().waiting = true;
     }
 
     /// It consumes.
@@ -160,7 +171,8 @@ impl StreamState {
         if !condition.is_answered(now) {
             return Some(because("no broker answers"));
         }
-        (idle && condition.trouble.is_some()).then(|| because("no partitions are assigned"))
+        let left_out = idle && condition.trouble.is_some() && !condition.waiting;
+        left_out.then(|| because("no partitions are assigned"))
     }
 }
 

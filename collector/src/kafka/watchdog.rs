@@ -85,12 +85,16 @@ fn suspect(consumer: &BaseConsumer<Watcher>, state: &StreamState, config: &Kafka
     if partitions.is_empty() {
         return is_left_out(consumer, config).then_some(Suspicion::Unassigned);
     }
-    let starving = partitions.iter().take(PARTITIONS_ASKED_MAX).any(|partition| {
-        let end = consumer.fetch_watermarks(&partition.topic, partition.number, ASK);
-        let next = partition.next_fetched();
-        end.is_ok_and(|(_, high)| next.is_some_and(|next| next < high))
-    });
-    starving.then_some(Suspicion::Starving)
+    for partition in partitions.iter().take(PARTITIONS_ASKED_MAX) {
+        // One answer that does not come is enough to wait for.
+        let (_, end) = consumer
+            .fetch_watermarks(&partition.topic, partition.number, ASK)
+            .ok()?;
+        if partition.next_fetched().is_some_and(|next| next < end) {
+            return Some(Suspicion::Starving);
+        }
+    }
+    None
 }
 
 /// True if the group is settled and has no more members than a topic has partitions: then every assignor gives

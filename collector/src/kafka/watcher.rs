@@ -119,6 +119,8 @@ impl Watcher {
                     "Kafka: partitions are given up with messages that are not stored: they will be read again"
                 );
             }
+            // Also what was asked to be committed before, which may not be yet.
+            partitions.iter().for_each(|partition| partition.not_committed());
             self.commit(consumer, &partitions, CommitMode::Sync);
         }
         // librdkafka would keep them paused if they came back.
@@ -247,16 +249,26 @@ impl ClientContext for Watcher {
                 partition.confirm(told.committed_offset, now);
             }
         }
-        if !partitions.is_empty() && self.stream.is_answered(now) {
+        // A member that is settled without partitions is a spare one.
+        let group = statistics.cgrp.as_ref();
+        let settled = group.is_some_and(|group| group.state == "up" && group.join_state == "steady");
+        if self.stream.is_answered(now) && (settled || !partitions.is_empty()) {
             self.stream.well();
         }
     }
 
     fn error(&self, error: KafkaError, reason: &str) {
-        if error.rdkafka_error_code() == Some(RDKafkaErrorCode::AllBrokersDown) {
-            self.stream.unreachable();
+        let told = format!("{reason} ({})", code(&error));
+        match error.rdkafka_error_code() {
+            Some(RDKafkaErrorCode::UnknownTopicOrPartition | RDKafkaErrorCode::UnknownTopic) => {
+                self.stream.waiting(told);
+            }
+            Some(RDKafkaErrorCode::AllBrokersDown) => {
+                self.stream.unreachable();
+                self.stream.trouble(told);
+            }
+            _ => self.stream.trouble(told),
         }
-        self.stream.trouble(format!("{reason} ({})", code(&error)));
     }
 }
 

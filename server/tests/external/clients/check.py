@@ -15,7 +15,7 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 import servers
-from expectations import CLIENTS, OTLP_PARTIAL, GRPC_TOOLS
+from expectations import CLIENTS, GRPC_TOOLS, OTLP_PARTIAL, SCRIBE_CALLS
 
 CLIENT_MAX_S = 60
 DAY_MS = 86_400_000
@@ -189,10 +189,17 @@ def run_partial_success(server):
         return False
 
 
+def run_scribe_calls(server, port):
+    command = [*SCRIBE_CALLS, server.base, str(port), str(server.settle_s)]
+    return subprocess.run(command, text=True, timeout=CLIENT_MAX_S).returncode == 0
+
+
 def main(product, storage, *names):
     failed = []
     ports = {client.port: servers.free_port() for client in CLIENTS.values() if client.port}
     options = {setting: str(port) for setting, port in ports.items()}
+    scribe_port = servers.free_port()
+    options |= {"COLLECTOR_SCRIBE_ENABLED": "true", "COLLECTOR_PORT": str(scribe_port)}
     with servers.running(product, storage, **options) as server:
         for name in names or clients_of(product):
             try:
@@ -201,6 +208,8 @@ def main(product, storage, *names):
             except Wrong as wrong:
                 failed.append(name)
                 print(f"  {name}: WRONG: {wrong}")
+        if not names and not run_scribe_calls(server, scribe_port):
+            failed.append("scribe")
         if product == "tracehound" and not names and not run_grpc_tools(server):
             failed.append("grpc-tools")
         if product == "tracehound" and not names and not run_partial_success(server):

@@ -294,6 +294,7 @@ PYTHON = [str(BUILT / "venv" / "bin" / "python"), "-B"]
 OTLP_PARTIAL = ["node", str(HERE / "node" / "otlp_partial.js")]
 OPENTELEMETRY_PYTHON = [*PYTHON, str(HERE / "python" / "opentelemetry_services.py")]
 PY_ZIPKIN = [*PYTHON, str(HERE / "python" / "py_zipkin_services.py")]
+SCRIBE_CALLS = [*PYTHON, str(HERE / "python" / "scribe_calls.py")]
 GRPC_TOOLS = [*PYTHON, str(HERE / "python" / "grpc_tools.py")]
 
 

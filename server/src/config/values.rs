@@ -146,6 +146,7 @@ impl<'a> Reader<'a> {
     }
 
     /// All variables, for settings that no table can name.
+    #[cfg(feature = "kafka")]
     pub(super) fn environment(&self) -> &'a [(String, String)] {
         self.values.environment()
     }

@@ -69,6 +69,8 @@ fn spans(batch: &SpanBatch) -> Vec<Span> {
 }
 
 proptest! {
+    #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::default() })]
+
     #[test]
     fn a_record_gives_back_its_spans(written in batch(12)) {
         let mut read = SpanBatch::new();

@@ -181,9 +181,11 @@ fn start_child(directory: &Path, backend: SocketAddr, first: u64) -> Child {
         .unwrap()
 }
 
-/// Reads acknowledgements, so many before the process is killed, and those that it had made until then.
-fn kill_under_load(mut process: Child, acknowledged: &mut BTreeSet<u64>) {
+/// Reads acknowledgements, so many before the process is killed, and those that it had made until then; something
+/// happens between.
+fn kill_under_load(mut process: Child, acknowledged: &mut BTreeSet<u64>, halfway: impl FnOnce()) {
     let begin = acknowledged.len();
+    let mut halfway = Some(halfway);
     let mut killed = false;
     for line in BufReader::new(process.stdout.take().unwrap()).lines() {
         let number = line.unwrap();
@@ -191,6 +193,11 @@ fn kill_under_load(mut process: Child, acknowledged: &mut BTreeSet<u64>) {
             continue;
         };
         assert!(acknowledged.insert(number.parse().unwrap()), "{number} twice");
+        if acknowledged.len() - begin == 75
+            && let Some(halfway) = halfway.take()
+        {
+            halfway();
+        }
         if acknowledged.len() - begin == 150 {
             process.kill().unwrap();
             killed = true;
@@ -213,16 +220,12 @@ fn every_acknowledged_span_arrives_once_though_the_process_is_killed_ten_times()
     let mut backend = Backend::start();
     let mut acknowledged = BTreeSet::new();
     for round in 0..KILLS {
-        match round {
+        let process = start_child(directory.path(), backend.address, 1 + round * 1_000_000);
+        kill_under_load(process, &mut acknowledged, || match round {
             3 | 7 => backend.goes_away(),
             6 | 8 => backend.is_back(),
             _ => {}
-        }
-        let first = 1 + round * 1_000_000;
-        kill_under_load(
-            start_child(directory.path(), backend.address, first),
-            &mut acknowledged,
-        );
+        });
     }
     let mut last = start_child(directory.path(), backend.address, 0);
     assert!(last.wait().unwrap().success());

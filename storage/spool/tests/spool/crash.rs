@@ -3,9 +3,12 @@
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
-use crate::support::{Backend, batch, config, drained, numbers, open, poison, refused, span, try_open};
+use crate::support::{
+    Backend, batch, config, drained, numbers, open, poison, refused, span, try_open, until,
+};
 use model::SpanBatch;
 use proto::Format;
 use storage::SpanSink;
@@ -146,4 +149,28 @@ async fn nothing_is_let_go_before_the_backend_has_it() {
     }
     drained(&spool).await;
     assert_eq!(backend.taken_ids(), (0..300).collect::<Vec<_>>());
+}
+
+/// The checkpoint is set when the backend fails: it lies where the batch ended that was taken last, whatever has been
+/// read or accepted since.
+#[tokio::test]
+async fn what_waits_behind_a_batch_is_not_let_go_with_it() {
+    for takes in 0..5 {
+        let (disk, backend) = (LossyDisk::new(), Backend::new());
+        backend.takes.store(0, Ordering::SeqCst);
+        let spool = open(&disk, small(), &backend);
+        for start in (0..25).step_by(5) {
+            spool.accept(&numbers(start..start + 5)).await.unwrap();
+        }
+        backend.takes.store(takes, Ordering::SeqCst);
+        until("it took as many", || backend.taken().len() as u64 == takes).await;
+        // The checkpoint is set before the second.
+        let retries = spool.stats().retries;
+        until("it failed again", || spool.stats().retries >= retries + 2).await;
+        let other = Backend::new();
+        let after = open(&disk.crash(0), small(), &other);
+        drained(&after).await;
+        let waited = (takes * 5..25).collect::<Vec<_>>();
+        assert_eq!(other.taken_ids(), waited, "{takes} batches were taken");
+    }
 }

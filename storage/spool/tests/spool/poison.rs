@@ -85,6 +85,8 @@ async fn where_no_more_can_be_put_aside_spans_wait_and_none_is_lost() {
     let disk = LossyDisk::new();
     let config = SpoolConfig {
         refused_bytes_max: 3 * 4096,
+        // What is behind is not offered together with it.
+        batch_spans_max: 2,
         ..config()
     };
     let spool = open(&disk, config, &backend);

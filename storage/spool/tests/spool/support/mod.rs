@@ -59,6 +59,8 @@ pub(crate) struct Backend {
     pub(crate) store: MemoryStore,
     /// What it answers instead of taking spans.
     pub(crate) failure: watch::Sender<Option<StorageError>>,
+    /// How many batches more it takes before it is away.
+    pub(crate) takes: AtomicU64,
     /// It never answers.
     pub(crate) hangs: watch::Sender<bool>,
     log: parking_lot::Mutex<Log>,
@@ -78,6 +80,7 @@ impl Backend {
                 ..MemoryConfig::default()
             }),
             failure: watch::Sender::new(None),
+            takes: AtomicU64::new(u64::MAX),
             hangs: watch::Sender::new(false),
             log: parking_lot::Mutex::default(),
         })
@@ -119,6 +122,14 @@ impl Backend {
         }
         if batch.iter().any(|span| span.name() == Some("poison")) {
             return Err(StorageError::Invalid("poison is no name".to_owned()));
+        }
+        let left = |takes: u64| takes.checked_sub(1);
+        if self
+            .takes
+            .fetch_update(Ordering::SeqCst, Ordering::SeqCst, left)
+            .is_err()
+        {
+            return Err(StorageError::Unavailable("away again".to_owned()));
         }
         let number = |span: SpanRef<'_>| span.id().value() - 1;
         log.taken.push(batch.iter().map(number).collect());

@@ -38,6 +38,7 @@ use tonic::metadata::MetadataValue;
 use tonic::{Code, Status};
 use tonic_types::{ErrorDetails, StatusExt};
 
+use crate::finish::Finish;
 use crate::{Accepted, Collector, Compression, Encoding, Expected, Refusal, Transport};
 use message::Message;
 
@@ -98,21 +99,14 @@ async fn serve(State(service): State<Service>, request: Request) -> Response {
         return (StatusCode::UNSUPPORTED_MEDIA_TYPE, text).into_response();
     };
     let deadline = deadline(&head.headers);
-    // A task of its own: a sender that goes away, or gives up, does not stop what is being stored.
-    let work = tokio::spawn(service.take(head.headers, body));
+    // A sender that goes away, or gives up, does not stop what is being stored.
+    let work = Finish::new(service.take(head.headers, body));
     let outcome = match deadline {
-        Some(deadline) => tokio::time::timeout(deadline, work).await,
-        None => Ok(work.await),
-    };
-    let outcome = match outcome {
-        Ok(Ok(outcome)) => outcome,
-        Ok(Err(failure)) => match failure.try_into_panic() {
-            Ok(panic) => std::panic::resume_unwind(panic),
-            Err(_) => Err(Status::unavailable("the server is stopping")),
-        },
-        Err(_) => Err(Status::deadline_exceeded(
-            "not stored within the call's deadline; it may still be",
-        )),
+        Some(deadline) => tokio::time::timeout(deadline, work).await.unwrap_or_else(|_| {
+            let text = "not stored within the call's deadline; it may still be";
+            Err(Status::deadline_exceeded(text))
+        }),
+        None => work.await,
     };
     outcome.map_or_else(Status::into_http, |message| protocol.answer(&message))
 }

@@ -30,6 +30,7 @@ pub mod rabbitmq;
 pub mod scribe;
 
 mod admission;
+mod finish;
 mod gzip;
 mod limits;
 mod metrics;

@@ -21,10 +21,9 @@ use crate::{Accepted, Collector, Compression, Encoding, Expected, Refusal, Trans
 
 const TRANSPORT: Transport = Transport::OtlpHttp;
 
-/// The route. `resource_prefix` stands before the keys of tags that were attributes of a resource. Its transport
-/// is shown in metrics from now on.
+/// The route. `resource_prefix` stands before the keys of tags that were attributes of a resource. It is
+/// served whether or not anybody wants it, so its transport is shown in metrics only once it is used.
 pub fn router(collector: Arc<Collector>, resource_prefix: &'static str) -> Router {
-    collector.metrics().expect(TRANSPORT);
     Router::new()
         .route("/v1/traces", post(export))
         .with_state(Service {

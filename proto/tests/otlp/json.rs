@@ -93,6 +93,17 @@ fn identifiers_are_hexadecimal_in_either_case() {
 }
 
 #[test]
+fn of_several_values_in_one_the_last_counts() {
+    let two = r#"{"stringValue":"first","intValue":"2"}"#;
+    let (spans, _) = read(&format!(
+        r#"{{{IDS},"attributes":[{{"key":"a","value":{two}}},
+            {{"key":"b","value":{{"arrayValue":{{"values":[{two}]}}}}}},
+            {{"key":"c","value":{{"kvlistValue":{{"values":[{{"key":"k","value":{two},"value":{{}}}}]}}}}}}]}}"#
+    ));
+    assert_eq!(tags(&spans[0]), ["a=2", "b=[2]", r#"c={"k":null}"#]);
+}
+
+#[test]
 fn nothing_is_an_empty_request() {
     for body in ["{}", r#"{"resourceSpans":[]}"#, r#"{"resourceSpans":null}"#] {
         let (spans, rejected) = decode(OtlpEncoding::Json, body.as_bytes()).unwrap();

@@ -5,5 +5,6 @@ mod golden;
 mod json;
 mod mapping;
 mod partial;
+mod protobuf;
 mod requests;
 mod twins;

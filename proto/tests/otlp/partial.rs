@@ -6,6 +6,7 @@ use opentelemetry_proto::tonic::collector::trace::v1::{
 use opentelemetry_proto::tonic::common::v1::AnyValue;
 use opentelemetry_proto::tonic::common::v1::any_value::Value;
 use opentelemetry_proto::tonic::trace::v1::Span;
+use opentelemetry_proto::tonic::trace::v1::span::Event;
 use prost::Message;
 use proto::{OtlpEncoding, Rejected};
 
@@ -56,14 +57,19 @@ fn spans_without_identifiers_are_left_out_and_the_others_kept() {
 }
 
 #[test]
-fn tags_of_a_span_that_is_left_out_stay_with_it() {
+fn tags_and_events_of_a_span_that_is_left_out_go_with_it() {
     let lost = Span {
         trace_id: vec![],
         attributes: attributes(&[("lost", "1")]),
+        events: vec![Event {
+            time_unix_nano: 1_000,
+            name: "lost".to_owned(),
+            ..Event::default()
+        }],
         ..bare_span()
     };
     let (spans, _) = read_both(&only(vec![lost, bare_span()]));
-    assert_eq!(spans[0].tags, []);
+    assert_eq!((spans[0].tags.len(), spans[0].annotations.len()), (0, 0));
 }
 
 #[test]

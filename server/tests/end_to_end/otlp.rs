@@ -177,6 +177,18 @@ fn overload_is_told_with_a_time_to_come_back() {
     assert_eq!(answer.json()["code"], 14);
 }
 
+#[test]
+fn a_body_that_does_not_arrive_is_to_be_sent_again() {
+    let server = Server::start(&[("COLLECTOR_BODY_TIMEOUT", "50ms")]);
+    let mut connection = server.connect();
+    connection.send(
+        "POST /v1/traces HTTP/1.1\r\nhost: test\r\ncontent-type: application/json\r\ncontent-length: 99\r\n\r\n{",
+    );
+    let answer = connection.answer().unwrap();
+    assert_eq!((answer.status, answer.header("retry-after")), (503, Some("1")));
+    assert_eq!(answer.json()["code"], 14);
+}
+
 #[tokio::test]
 async fn grpc_is_served_on_the_one_port_and_on_its_own() {
     let mut server = Server::start(&[("COLLECTOR_OTLP_GRPC_PORT", "0")]);

@@ -3,7 +3,8 @@
 //!
 //! Where there are two processors or more, the generator has one and the server the others.
 //!
-//! 1. *Capacity.* A few senders in a closed loop, half of them over HTTP, half over gRPC, both proto3.
+//! 1. *Capacity.* A few senders in a closed loop, half of them over HTTP, half over gRPC, both proto3; measured once
+//!    the server has to seal as much as it takes.
 //! 2. *Calm.* A quarter of that in an open loop: the latency to come back to.
 //! 3. *Overload.* The capacity times `--factor` in an open loop, from many senders that do not pause when they are
 //!    refused. A sender waits for its answer, as every real one does: what is due while all of them wait is not sent,
@@ -36,7 +37,9 @@ const PREPARED_SPANS: usize = 100_000;
 
 /// Senders that find out the capacity: enough to keep the server busy, too few to overload it.
 const CAPACITY_SENDERS: usize = 16;
-const CAPACITY_SECONDS: u64 = 6;
+/// Until there is as much to seal as there is sealed, a server takes more than it can go on taking.
+const FILLING_SECONDS: u64 = 8;
+const CAPACITY_SECONDS: u64 = 8;
 /// Share of the capacity that is offered when all should be well.
 const CALM_SHARE: f64 = 0.25;
 const CALM_SECONDS: u64 = 4;
@@ -161,9 +164,10 @@ struct Ways {
 pub fn run(options: &Options) -> anyhow::Result<()> {
     let product = Product::tracehound(options.tracehound.clone())?;
     let mut ways = Ways::prepare(options.seed)?;
-    let load_average_before = load_average();
+    let (machine, load_average_before) = (Machine::find(), load_average());
     let server = Server::start(&product, options.data.as_deref())?;
     let pinned = pin(&server);
+    ways.run(&server, CAPACITY_SENDERS, Pace::Closed, FILLING_SECONDS)?;
     let capacity = ways.run(&server, CAPACITY_SENDERS, Pace::Closed, CAPACITY_SECONDS)?;
     let requests_per_second = capacity.accepted_spans_per_second / SPANS_PER_REQUEST as f64;
     let moderate = Pace::Open {
@@ -192,7 +196,7 @@ pub fn run(options: &Options) -> anyhow::Result<()> {
     let report = Report {
         command: command(),
         options: options.clone(),
-        machine: Machine::find(),
+        machine,
         pinned,
         load_average_before,
         load_average_after: load_average(),

@@ -40,8 +40,7 @@ pub struct Options {
     /// What carries them.
     #[arg(long, value_enum, default_value_t = Transport::Http)]
     pub transport: Transport,
-    /// Senders, each with one request at a time: over HTTP/1.1 on a keep-alive connection of its own, over gRPC on
-    /// one that it shares with three others.
+    /// Senders, each with one request at a time on a connection of its own that it keeps.
     #[arg(long, default_value_t = 16)]
     pub connections: usize,
     /// Spans in each request, all of one instance; without it as many as senders of the format send.

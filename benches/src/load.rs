@@ -1,9 +1,8 @@
 //! A load generator that costs next to nothing itself: it shares the machine with what it measures.
 //!
 //! Requests are written down before the run ([`Requests`]) and changed in place when they are sent again, so that
-//! no span is ever sent twice. A thread a sender, each with one request at a time: over HTTP/1.1 on a connection of
-//! its own, one write and one read; over gRPC four share a connection. [`Way`] says how spans are written and what
-//! carries them.
+//! no span is ever sent twice. A thread a sender, on a connection of its own, with one request at a time. [`Way`] says
+//! how spans are written and what carries them.
 //!
 //! - *Closed loop*: a sender sends its next request when it has the answer. What the server can take.
 //! - *Open loop*: request n is due at begin + n / rate, whether or not the server keeps up, and its latency counts
@@ -49,7 +48,7 @@ const FAILURES_MAX: usize = 1_000_000;
 pub struct Load {
     /// Where it listens.
     pub address: SocketAddr,
-    /// How many senders, each with a thread; over HTTP/1.1 each with a connection.
+    /// How many senders, each with a thread and a connection.
     pub connections: usize,
     /// When requests are sent.
     pub pace: Pace,

@@ -14,7 +14,7 @@ use super::way::{Transport, Verdict, Way};
 pub(super) enum Client {
     /// On a connection of its own.
     Http(SocketAddr, Connection),
-    /// On a connection that it shares with a few others.
+    /// The same.
     Grpc(Caller),
 }
 
@@ -24,15 +24,13 @@ impl Client {
     /// # Errors
     /// Where nobody listens.
     pub(super) fn several(transport: Transport, address: SocketAddr, count: usize) -> io::Result<Vec<Self>> {
-        match transport {
-            Transport::Http => (0..count)
-                .map(|_| Ok(Self::Http(address, Connection::open(address)?)))
-                .collect(),
-            Transport::Grpc => {
-                let callers = Caller::several(address, count)?;
-                Ok(callers.into_iter().map(Self::Grpc).collect())
-            }
-        }
+        let client = |_| {
+            Ok(match transport {
+                Transport::Http => Self::Http(address, Connection::open(address)?),
+                Transport::Grpc => Self::Grpc(Caller::connect(address)?),
+            })
+        };
+        (0..count).map(client).collect()
     }
 
     /// Sends a request as [`Way::frame`] made it, and waits for the answer.

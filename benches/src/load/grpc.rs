@@ -1,11 +1,10 @@
-//! gRPC's HTTP/2, a few calls at one time on each connection.
+//! gRPC's HTTP/2, one call at a time on a connection of its own, as an instrumented process has it.
 //!
-//! Frames are made by `h2`, on one thread for all connections; whoever calls waits on a thread of its own, as on a
-//! connection of HTTP/1.1, so that both are paced and timed alike.
+//! Frames are made by `h2`, on the thread of who calls and only while it waits for an answer: threads that wake each
+//! other for every call would cost twice as much.
 
 use std::io;
 use std::net::SocketAddr;
-use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -16,8 +15,6 @@ use tokio::runtime::Runtime;
 
 use super::way::{Verdict, Way};
 
-/// How many share a connection.
-const CALLERS_A_CONNECTION: usize = 4;
 /// A server that says nothing for so long has failed.
 const PATIENCE: Duration = Duration::from_secs(30);
 /// What the server may send before it has to wait: its answers are a few bytes.
@@ -28,38 +25,28 @@ const MESSAGE_HEAD_BYTES: usize = 5;
 /// One who makes one call at a time.
 #[derive(Debug)]
 pub(super) struct Caller {
-    runtime: Arc<Runtime>,
+    runtime: Runtime,
     connection: SendRequest<Bytes>,
     address: SocketAddr,
 }
 
 impl Caller {
-    /// Some callers, four on each connection.
+    /// Connects.
     ///
     /// # Errors
     /// Where nobody listens.
-    pub(super) fn several(address: SocketAddr, count: usize) -> io::Result<Vec<Self>> {
-        let runtime = tokio::runtime::Builder::new_multi_thread()
-            .worker_threads(1)
+    pub(super) fn connect(address: SocketAddr) -> io::Result<Self> {
+        let runtime = tokio::runtime::Builder::new_current_thread()
             .enable_all()
             .build()?;
-        let runtime = Arc::new(runtime);
-        let mut callers: Vec<Self> = Vec::with_capacity(count);
-        for number in 0..count {
-            let connection = match callers.last() {
-                Some(caller) if number % CALLERS_A_CONNECTION != 0 => caller.connection.clone(),
-                _ => connect(&runtime, address)?,
-            };
-            callers.push(Self {
-                runtime: Arc::clone(&runtime),
-                connection,
-                address,
-            });
-        }
-        Ok(callers)
+        Ok(Self {
+            connection: connect(&runtime, address)?,
+            runtime,
+            address,
+        })
     }
 
-    /// Connects again, for itself.
+    /// Connects again.
     ///
     /// # Errors
     /// Where nobody listens.

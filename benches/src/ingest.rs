@@ -139,7 +139,7 @@ pub(crate) struct Run {
     pub(crate) resident_bytes_max: u64,
     store: Option<StoreFigures>,
     pub(crate) checked: Option<Checked>,
-    samples: Vec<Sample>,
+    pub(crate) samples: Vec<Sample>,
 }
 
 /// Measures, prints and writes the reports.

@@ -44,7 +44,7 @@ pub trait SpanSink: Send + Sync {
 
     /// Whether a batch would be taken now, as far as that can be told before it is there: asked before a message is
     /// decoded, so that refusing it costs little. MUST be cheap, MUST fail with [`StorageError::Overloaded`] only,
-    /// and MAY be wrong either way. A decorator MUST ask what it decorates.
+    /// and MAY be wrong either way. A decorator that hands batches on at once MUST ask what it decorates.
     fn check_room(&self) -> Result<()> {
         Ok(())
     }

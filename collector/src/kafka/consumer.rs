@@ -15,7 +15,7 @@ use super::partition::Partition;
 use super::state::StreamState;
 use super::watchdog::Watchdog;
 use super::watcher::Watcher;
-use super::{KafkaError, Shared};
+use super::{KafkaError, LEAVE_TIME, Shared};
 use crate::Transport;
 use crate::retry::Backoff;
 
@@ -176,6 +176,7 @@ impl<'a> Session<'a> {
                 // Errors are told to the watcher, and librdkafka goes on after most.
                 Some(Err(_)) => {
                     if let Some((_, words)) = self.consumer.client().fatal_error() {
+                        self.let_go();
                         break End::Failed(words);
                     }
                 }
@@ -256,6 +257,15 @@ impl<'a> Session<'a> {
         tracing::debug!("Kafka: resumed");
     }
 
+    /// After a fatal error: hears that its partitions are gone, so that they are not committed any more.
+    fn let_go(&self) {
+        let deadline = Instant::now() + LEAVE_TIME;
+        while !self.state.assignment.lock().is_empty() && Instant::now() < deadline {
+            // Messages that come now were never taken: the next consumer reads them again.
+            drop(self.consumer.poll(POLL));
+        }
+    }
+
     fn commit_if_due(&mut self, now: Instant) {
         if now.saturating_duration_since(self.committed) >= COMMIT_INTERVAL {
             self.committed = now;
@@ -283,7 +293,13 @@ impl<'a> Session<'a> {
                 .add(since.elapsed().as_millis() as u64);
             self.state.paused(None);
         }
-        drop(self.consumer);
+        if self.consumer.client().fatal_error().is_some() {
+            // librdkafka cannot end a consumer after a fatal error: it waits for ever, and busily. It stays, idle;
+            // such errors are rare, and restarts more and more so.
+            std::mem::forget(self.consumer);
+        } else {
+            drop(self.consumer);
+        }
         partitions.iter().for_each(|partition| partition.lose());
         self.state.assignment.lock().clear();
     }

@@ -2,12 +2,13 @@
 
 use collector::Limits;
 use collector::kafka::KafkaConfig;
+use proto::Format;
 use rdkafka::Message;
 use rdkafka::consumer::{BaseConsumer, Consumer};
 use rdkafka::message::{Header, Headers, OwnedHeaders, OwnedMessage};
 use rdkafka::types::{RDKafkaApiKey, RDKafkaRespErr};
 
-use crate::harness::{Broker, Member, client, eventually, message};
+use crate::harness::{Broker, Member, client, eventually, message, span};
 
 const DEAD_LETTERS: &str = "zipkin-dead";
 
@@ -111,7 +112,11 @@ async fn messages_beyond_a_bound_are_put_aside() {
         ..Limits::default()
     };
     let broker = Broker::new(1);
-    broker.produce(0, Some(&[0x0a; 1001])).await;
+    let mut long = span(4);
+    long.name = Some("a".repeat(1000));
+    broker
+        .produce(0, Some(&proto::encode(Format::Proto3, &[long])))
+        .await;
     let three: Vec<u8> = (1..4).flat_map(message).collect();
     broker.produce(0, Some(&three)).await;
     broker.produce(0, Some(&message(5))).await;

@@ -50,6 +50,41 @@ async fn a_broker_that_goes_away_is_met_again() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_topic_that_is_not_there_yet_is_waited_for() {
+    let broker = Broker::new(1);
+    let mut config = broker.config();
+    config.topics = vec!["later".to_owned()];
+    config
+        .properties
+        .push(("topic.metadata.refresh.interval.ms".to_owned(), "200".to_owned()));
+    // The mock makes every topic that it is asked for, unless the topic has an error.
+    let missing = RDKafkaRespErr::RD_KAFKA_RESP_ERR_UNKNOWN_TOPIC_OR_PART;
+    broker.cluster.create_topic("later", 1, 1).unwrap();
+    broker.cluster.topic_error("later", missing).unwrap();
+    let member = Member::start(config);
+    eventually("that is told", || member.kafka.health().trouble.is_some()).await;
+    eventually("it is well", || member.kafka.health().error.is_none()).await;
+    let found = RDKafkaRespErr::RD_KAFKA_RESP_ERR_NO_ERROR;
+    broker.cluster.topic_error("later", found).unwrap();
+    eventually("it is read", || member.kafka.health().assigned == ["later-0"]).await;
+    member.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_message_that_makes_its_reader_fail_does_not_stop_the_others() {
+    let broker = Broker::new(1);
+    let member = Member::start(broker.config());
+    member.sink.panic_at(2);
+    broker.produce_spans(1..4, 1).await;
+    eventually("all are committed", || broker.committed(0) == Some(3)).await;
+    assert_eq!(
+        (member.sink.stored().len(), member.kafka.stats().put_aside),
+        (2, 1)
+    );
+    member.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_commit_that_fails_is_made_again() {
     let broker = Broker::new(1);
     let refused = [RDKafkaRespErr::RD_KAFKA_RESP_ERR_OFFSET_METADATA_TOO_LARGE; 2];

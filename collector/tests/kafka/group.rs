@@ -82,7 +82,8 @@ async fn messages_on_their_way_are_stored_before_their_partition_is_given_up() {
     eventually("they share", || (assigned(&first), assigned(&second)) == (1, 1)).await;
     broker.produce_spans(21..41, 2).await;
     eventually("all are stored", || stored(&[&first, &second]).len() == 40).await;
-    assert!(stored(&[&first, &second]).values().all(|times| *times == 1));
+    let again = stored(&[&first, &second]).values().any(|times| *times > 1);
+    assert!(!again, "{:?} {:?}", first.kafka.stats(), first.kafka.health());
     first.stop().await;
     second.stop().await;
 }

@@ -1,7 +1,7 @@
 //! A broker, a sink that can be held back or fail, and what is asked of both.
 
 use std::collections::HashMap;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
@@ -33,6 +33,8 @@ pub(crate) struct TestSink {
     /// Batches with a span of an identifier below this one wait.
     held_below: watch::Sender<u64>,
     offered: AtomicUsize,
+    /// A batch with a span of this identifier is a bug.
+    panics_at: AtomicU64,
 }
 
 impl TestSink {
@@ -42,12 +44,18 @@ impl TestSink {
             failure: Mutex::default(),
             held_below: watch::channel(0).0,
             offered: AtomicUsize::new(0),
+            panics_at: AtomicU64::new(0),
         }
     }
 
     /// Batches with a span of an identifier below this one wait until told otherwise.
     pub(crate) fn hold_below(&self, id: u64) {
         self.held_below.send_replace(id);
+    }
+
+    /// Makes a batch with a span of this identifier a bug.
+    pub(crate) fn panic_at(&self, id: u64) {
+        self.panics_at.store(id, Ordering::Relaxed);
     }
 
     pub(crate) fn fail(&self, failure: Option<StorageError>) {
@@ -74,6 +82,8 @@ impl SpanSink for TestSink {
         Box::pin(async move {
             let ids: Vec<u64> = batch.iter().map(|span| span.id().value()).collect();
             self.offered.fetch_add(1, Ordering::Relaxed);
+            let bug = self.panics_at.load(Ordering::Relaxed);
+            assert!(!ids.contains(&bug), "a bug, as asked for");
             let mut held_below = self.held_below.subscribe();
             let free = held_below.wait_for(|below| ids.iter().all(|id| id >= below));
             free.await.unwrap();

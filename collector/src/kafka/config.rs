@@ -42,13 +42,16 @@ impl fmt::Debug for KafkaConfig {
 const STATISTICS_INTERVAL_MS: &str = "2000";
 
 /// What may be overridden. librdkafka's own defaults hold for everything else.
-const DEFAULTS: [(&str, &str); 7] = [
+const DEFAULTS: [(&str, &str); 8] = [
     ("client.id", "tracehound"),
     ("auto.offset.reset", "earliest"),
     // Members keep what they have while others come and go.
     ("partition.assignment.strategy", "cooperative-sticky"),
     // Read ahead for each consumer, in memory; librdkafka's own 64 MiB are no faster.
     ("queued.max.messages.kbytes", "16384"),
+    // Once it is full, reading goes on as soon as there is room. librdkafka's own second is longer than it takes to
+    // store what was read ahead: the store then waits for the broker, and a third of what could be read is not.
+    ("fetch.queue.backoff.ms", "20"),
     // A broker that comes back is met within seconds.
     ("reconnect.backoff.max.ms", "2000"),
     // So are topics and partitions that are new.

@@ -16,6 +16,8 @@ use crate::server::{Metrics, Product, Server};
 
 const LOOK_EVERY: Duration = Duration::from_millis(10);
 const PATIENCE: Duration = Duration::from_secs(300);
+const SEALING_MAX: Duration = Duration::from_secs(30);
+const SPANS_READ: &str = "zipkin_collector_spans_total{transport=\"kafka\"}";
 
 /// What it came to.
 #[derive(Clone, Copy, Debug, Serialize)]
@@ -64,20 +66,13 @@ pub(super) fn measure(
     let mut connection = Connection::open(server.address())?;
     let first = await_stored(&server, broker, &mut connection, 1)?;
     let last = await_stored(&server, broker, &mut connection, backlog.spans)?;
-    anyhow::ensure!(
-        last.stored == backlog.spans,
-        "{} spans are stored, {} were sent",
-        last.stored,
-        backlog.spans
-    );
     let seconds_to_lag_zero = await_lag_zero(broker, &group, backlog, begin)?;
+    await_counted(&mut connection, backlog.spans)?;
     let traces_compared = compare(&mut connection, backlog)?;
     let resident_bytes_max = Usage::of(server.id())?.resident_bytes_max;
     server.stop()?;
-    let (seconds, spans) = (
-        (last.at - first.at).as_secs_f64(),
-        (last.stored - first.stored) as f64,
-    );
+    let seconds = (last.at - first.at).as_secs_f64();
+    let spans = (backlog.spans - first.stored) as f64;
     Ok(Serving {
         seconds,
         spans_per_second: spans / seconds,
@@ -89,7 +84,7 @@ pub(super) fn measure(
     })
 }
 
-/// Waits until the store has at least so many spans.
+/// Waits until the server has read at least so many spans, and its store has as many.
 fn await_stored(
     server: &Server,
     broker: &Broker,
@@ -100,9 +95,9 @@ fn await_stored(
     loop {
         let metrics = Metrics::new(&connection.get("/prometheus")?.body);
         let at = Instant::now();
-        let number = |name: &str| metrics.get(name).with_context(|| format!("there is no {name}"));
-        let stored = (number("tracehound_head_spans")? + number("tracehound_segment_spans")?) as u64;
-        if stored >= spans {
+        let read = metrics.get(SPANS_READ).unwrap_or(0.0) as u64;
+        let stored = stored(&metrics)?;
+        if read.min(stored) >= spans {
             return Ok(Moment {
                 at,
                 stored,
@@ -112,9 +107,31 @@ fn await_stored(
         }
         anyhow::ensure!(
             begin.elapsed() < PATIENCE,
-            "{stored} of {spans} spans are stored after {} s; the server said: {}",
+            "{read} of {spans} spans are read and {stored} stored after {} s; the server said: {}",
             PATIENCE.as_secs(),
             server.output()
+        );
+        std::thread::sleep(LOOK_EVERY);
+    }
+}
+
+/// Spans that the store counts. For a moment, spans that become a segment are counted as such and in memory.
+fn stored(metrics: &Metrics) -> anyhow::Result<u64> {
+    let number = |name: &str| metrics.get(name).with_context(|| format!("there is no {name}"));
+    Ok((number("tracehound_head_spans")? + number("tracehound_segment_spans")?) as u64)
+}
+
+/// Waits until the store counts so many, neither more nor less.
+fn await_counted(connection: &mut Connection, spans: u64) -> anyhow::Result<()> {
+    let begin = Instant::now();
+    loop {
+        let stored = stored(&Metrics::new(&connection.get("/prometheus")?.body))?;
+        if stored == spans {
+            return Ok(());
+        }
+        anyhow::ensure!(
+            begin.elapsed() < SEALING_MAX,
+            "{stored} spans are stored, {spans} were sent"
         );
         std::thread::sleep(LOOK_EVERY);
     }

@@ -82,7 +82,7 @@ fn facts(report: &Report) -> [(&'static str, String); 6] {
 
 fn table(report: &Report) -> String {
     let mut text = String::from(
-        "\n| way in | spans a request | bytes a span | spans a second | of the first | server, ns a span | the same until settled \
+        "\n| way in | spans a request | bytes a span | spans a second | of the first | for each processor got | server, ns a span | the same until settled \
          | generator, ns a span | refused |",
     );
     let rate = report.options.rate;
@@ -90,18 +90,19 @@ fn table(report: &Report) -> String {
         let _ = write!(text, " POST p50 at {} | p99 |", thousands(rate));
     }
     text += "\n| --- |";
-    text += &" ---: |".repeat(8 + 2 * usize::from(rate.is_some()));
+    text += &" ---: |".repeat(9 + 2 * usize::from(rate.is_some()));
     text += "\n";
     for way in &report.ways {
         let closed = |number: fn(&Run) -> f64| median(way.closed.iter().map(number));
         let _ = write!(
             text,
-            "| {} | {} | {:.0} | {} | {:.2} | {} | {} | {} | {} |",
+            "| {} | {} | {:.0} | {} | {:.2} | {} | {} | {} | {} | {} |",
             way.name,
             way.spans_per_request,
             way.body_bytes_per_span,
             thousands(closed(|run| run.spans_per_second)),
             ratio(way, &report.ways[0]),
+            thousands(closed(|run| run.spans_per_second / run.processors_used)),
             thousands(closed(|run| run.server_cpu_ns_per_span)),
             thousands(closed(|run| run.server_cpu_ns_per_span_settled)),
             thousands(closed(|run| run.client_cpu_ns_per_span)),

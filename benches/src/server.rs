@@ -137,6 +137,20 @@ impl Server {
         settings: &[(&str, &str)],
         parent: Option<&Path>,
     ) -> anyhow::Result<Self> {
+        let mut server = Self::launch(product, settings, parent)?;
+        server.await_healthy()?;
+        Ok(server)
+    }
+
+    /// The same, without waiting for anything: it may not even listen yet.
+    ///
+    /// # Errors
+    /// Where there can be no such process.
+    pub fn launch(
+        product: &Product,
+        settings: &[(&str, &str)],
+        parent: Option<&Path>,
+    ) -> anyhow::Result<Self> {
         let mut builder = tempfile::Builder::new();
         builder.prefix("tracehound-benches-");
         let directory = match parent {
@@ -155,14 +169,12 @@ impl Server {
         let child = command
             .spawn()
             .with_context(|| format!("{} cannot be started", product.name()))?;
-        let mut server = Self {
+        Ok(Self {
             command,
             child,
             address: SocketAddr::from((Ipv4Addr::LOCALHOST, port)),
             directory,
-        };
-        server.await_healthy()?;
-        Ok(server)
+        })
     }
 
     /// Where it listens.

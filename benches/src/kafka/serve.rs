@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use anyhow::Context;
+use anyhow::{Context, bail};
 use model::Span;
 use serde::Serialize;
 
@@ -62,8 +62,8 @@ pub(super) fn measure(
         ("KAFKA_STREAMS", &streams),
     ];
     let begin = Instant::now();
-    let server = Server::start_with(product, &settings, options.data.as_deref())?;
-    let mut connection = Connection::open(server.address())?;
+    let server = Server::launch(product, &settings, options.data.as_deref())?;
+    let mut connection = connect(&server)?;
     let first = await_stored(&server, broker, &mut connection, 1)?;
     let last = await_stored(&server, broker, &mut connection, backlog.spans)?;
     let seconds_to_lag_zero = await_lag_zero(broker, &group, backlog, begin)?;
@@ -82,6 +82,23 @@ pub(super) fn measure(
         resident_bytes_max,
         traces_compared,
     })
+}
+
+/// A connection as soon as it listens: it reads from then on, and is called healthy later.
+fn connect(server: &Server) -> anyhow::Result<Connection> {
+    let begin = Instant::now();
+    loop {
+        match Connection::open(server.address()) {
+            Ok(connection) => return Ok(connection),
+            Err(error) if begin.elapsed() > PATIENCE => {
+                bail!(
+                    "the server does not listen ({error}); it said: {}",
+                    server.output()
+                )
+            }
+            Err(_) => std::thread::sleep(LOOK_EVERY),
+        }
+    }
 }
 
 /// Waits until the server has read at least so many spans, and its store has as many.

@@ -29,17 +29,12 @@ pub(super) fn read(reader: &mut Reader<'_>) -> Option<OtlpConfig> {
 
 #[cfg(test)]
 mod tests {
-    use super::super::values::Values;
+    use super::super::values::read_from;
     use super::*;
 
     fn load(environment: &[(&str, &str)]) -> Option<OtlpConfig> {
-        let environment = environment
-            .iter()
-            .map(|(name, value)| ((*name).to_owned(), (*value).to_owned()));
-        let values = Values::new(["tracehound"].map(Into::into), environment.collect()).unwrap();
-        let mut reader = Reader::new(&values);
-        let config = read(&mut reader);
-        assert_eq!(reader.into_mistakes(), [""; 0]);
+        let (config, mistakes) = read_from(environment, read);
+        assert_eq!(mistakes, [""; 0]);
         config
     }
 

@@ -59,17 +59,11 @@ fn milliseconds(value: &str) -> Result<Duration, String> {
 
 #[cfg(test)]
 mod tests {
-    use super::super::values::Values;
+    use super::super::values::read_from;
     use super::*;
 
     fn load(environment: &[(&str, &str)]) -> (Option<RabbitMqConfig>, Vec<String>) {
-        let environment = environment
-            .iter()
-            .map(|(name, value)| ((*name).to_owned(), (*value).to_owned()));
-        let values = Values::new(["tracehound"].map(Into::into), environment.collect()).unwrap();
-        let mut reader = Reader::new(&values);
-        let config = read(&mut reader);
-        (config, reader.into_mistakes())
+        read_from(environment, read)
     }
 
     #[test]

@@ -162,3 +162,21 @@ fn row(name: &str) -> &'static Setting {
         None => panic!("{name} is read but not in the table of settings"),
     }
 }
+
+/// What a part makes of variables, and the mistakes in them.
+#[cfg(test)]
+pub(super) fn read_from<T>(
+    environment: &[(&str, &str)],
+    read: impl Fn(&mut Reader<'_>) -> T,
+) -> (T, Vec<String>) {
+    let environment = environment
+        .iter()
+        .map(|(name, value)| ((*name).to_owned(), (*value).to_owned()));
+    let values = match Values::new(["tracehound"].map(Into::into), environment.collect()) {
+        Ok(values) => values,
+        Err(error) => panic!("a command without flags is one: {error}"),
+    };
+    let mut reader = Reader::new(&values);
+    let config = read(&mut reader);
+    (config, reader.into_mistakes())
+}

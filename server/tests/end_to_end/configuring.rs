@@ -9,7 +9,7 @@ fn all_mistakes_are_told_at_once() {
         ("QUERY_PORT", "http"),
         ("QUERY_TIMEOUT", "eventually"),
         ("STORAGE_TYPE", "cassandra3"),
-        ("KAFKA_BOOTSTRAP_SERVERS", "kafka:9092"),
+        ("PULSAR_SERVICE_URL", "pulsar://pulsar:6650"),
     ];
     let (status, said) = run_to_end(directory.path(), &settings, &["--listen", "here"]);
     assert_eq!(status.code(), Some(2), "{said}");
@@ -17,7 +17,7 @@ fn all_mistakes_are_told_at_once() {
         "QUERY_PORT=http",
         "QUERY_TIMEOUT=eventually",
         "STORAGE_TYPE=cassandra3: is not supported yet",
-        "KAFKA_BOOTSTRAP_SERVERS: ",
+        "PULSAR_SERVICE_URL: ",
         "--listen here",
     ] {
         assert!(said.contains(part), "{part} is not in:\n{said}");

@@ -67,8 +67,15 @@ fn write_other(
             cursor.skip()?;
             return Ok(false);
         }
-        "arrayValue" => write_array(cursor, out, levels_left - 1, too_deep)?,
-        "kvlistValue" => write_kvlist(cursor, out, levels_left - 1, too_deep)?,
+        "arrayValue" => write_values(cursor, out, *b"[]", |cursor, out| {
+            if out.last() != Some(&b'[') {
+                out.push(b',');
+            }
+            write_value(cursor, out, levels_left - 1, too_deep)
+        })?,
+        "kvlistValue" => write_values(cursor, out, *b"{}", |cursor, out| {
+            write_key_value(cursor, out, levels_left - 1, too_deep)
+        })?,
         _ => {
             cursor.skip()?;
             return Ok(false);
@@ -105,40 +112,19 @@ fn write_value(
     Ok(())
 }
 
-fn write_array(
+/// Writes the `values` of an array or of a list of keys and values, each by `write_one`, which sees what is before it.
+fn write_values(
     cursor: &mut Cursor<'_>,
     out: &mut Vec<u8>,
-    levels_left: usize,
-    too_deep: &mut bool,
+    [begin, end]: [u8; 2],
+    mut write_one: impl FnMut(&mut Cursor<'_>, &mut Vec<u8>) -> Result<()>,
 ) -> Result<()> {
-    out.push(b'[');
+    out.push(begin);
     members(cursor, |cursor, name| match name {
-        "values" => elements(cursor, |cursor| {
-            if out.last() != Some(&b'[') {
-                out.push(b',');
-            }
-            write_value(cursor, out, levels_left, too_deep)
-        }),
+        "values" => elements(cursor, |cursor| write_one(cursor, out)),
         _ => cursor.skip(),
     })?;
-    out.push(b']');
-    Ok(())
-}
-
-fn write_kvlist(
-    cursor: &mut Cursor<'_>,
-    out: &mut Vec<u8>,
-    levels_left: usize,
-    too_deep: &mut bool,
-) -> Result<()> {
-    out.push(b'{');
-    members(cursor, |cursor, name| match name {
-        "values" => elements(cursor, |cursor| {
-            write_key_value(cursor, out, levels_left, too_deep)
-        }),
-        _ => cursor.skip(),
-    })?;
-    out.push(b'}');
+    out.push(end);
     Ok(())
 }
 

@@ -7,6 +7,7 @@ mod collect;
 mod decode;
 mod journal;
 mod links;
+mod record;
 mod segment;
 mod spool;
 
@@ -37,6 +38,7 @@ criterion_group!(
     decode::formats,
     collect::pipeline,
     journal::group_commit,
+    record::encode_and_decode,
     segment::accept,
     segment::seal,
     segment::read,

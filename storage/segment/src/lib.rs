@@ -15,6 +15,7 @@ mod view;
 mod fields;
 mod registry;
 mod row;
+mod rows;
 mod shape;
 mod strings;
 mod term;

@@ -24,9 +24,12 @@ use storage_journal::Position;
 use crate::fields::Fields;
 use crate::names::Names;
 use crate::registry::Registry;
-use crate::row::{self, TraceFrame};
 use crate::shape::{ShapeNumber, ShapeTable};
 use storage_record::bytes::Cursor;
+
+mod row;
+
+use row::TraceFrame;
 
 /// What a trace takes beside its rows: its entry in the map and what is known of it.
 const TRACE_BYTES: u64 = 208;

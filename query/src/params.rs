@@ -2,7 +2,7 @@
 //! (`zipkin.md` 2.2, 2.3).
 //!
 //! Nothing is trimmed, a parameter given twice counts once (its first value), and unknown parameters are
-//! ignored, all as in Zipkin. `sort` is ours.
+//! ignored, all as in Zipkin. `q` and `sort` are ours.
 
 use std::borrow::Cow;
 use std::collections::HashSet;
@@ -108,6 +108,7 @@ pub(crate) fn trace_query(params: &Params<'_>, config: &QueryConfig) -> Result<T
         remote_service_name: params.text("remoteServiceName"),
         span_name: params.text("spanName"),
         annotation_query: params.text("annotationQuery"),
+        text: params.text("q"),
         min_duration,
         max_duration,
         end_ts: end_ts.unwrap_or_else(|| saturating_long((config.now)())),
@@ -251,6 +252,17 @@ mod tests {
         assert_eq!((query.min_duration(), query.max_duration()), (Some(5), Some(6)));
         assert_eq!(query.window(), (1_500_000, 2_000_000));
         assert_eq!((query.limit(), query.order()), (2_147_483_647, Order::Errors));
+    }
+
+    #[test]
+    fn a_text_that_is_not_understood_is_refused_with_the_place() {
+        let query = search("q=timeo*+%22connection+refused%22").unwrap();
+        assert_eq!(query.text().parts().len(), 2);
+        assert_eq!(search("q=").unwrap().text().parts().len(), 0);
+        assert_eq!(
+            search("q=a+%22b").unwrap_err(),
+            "q, character 3: the quote that opens here is not closed"
+        );
     }
 
     #[test]

@@ -8,6 +8,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use model::{Span, SpanId, TraceId};
 use serde::Serialize;
+use storage::TraceQuery;
 
 use crate::Query;
 use crate::answer::{Answer, Failure};
@@ -15,6 +16,9 @@ use crate::params::Params;
 
 /// Spans that are read before other work of the same runtime worker has its turn: some 0.2 ms.
 const SPANS_A_TURN: usize = 1024;
+
+/// Spans of a trace that are marked: more would not be looked at in a list of traces.
+const MATCHED_SPANS_MAX: usize = 100;
 
 /// A trace in short. Times are in microseconds.
 #[derive(Debug, Serialize)]
@@ -36,6 +40,9 @@ struct TraceSummary {
     error_count: usize,
     /// By name.
     services: Vec<ServiceSummary>,
+    /// The spans on which text was found that was searched for, distinct and sorted, at most [`MATCHED_SPANS_MAX`].
+    #[serde(skip_serializing_if = "BTreeSet::is_empty")]
+    matched_spans: BTreeSet<String>,
 }
 
 #[derive(Debug, Serialize)]
@@ -67,6 +74,7 @@ struct Summarizer {
     span_count: usize,
     error_count: usize,
     services: BTreeMap<String, Recorded>,
+    matched_spans: BTreeSet<SpanId>,
 }
 
 /// What one service recorded of the spans read so far.
@@ -81,12 +89,15 @@ struct Recorded {
 type RootRank = (bool, u64, SpanId);
 
 impl Summarizer {
-    fn add(&mut self, span: Span, version_tags: &[String]) {
+    fn add(&mut self, span: Span, query: &TraceQuery, version_tags: &[String]) {
         self.trace_id = self.trace_id.max(Some(span.trace_id));
         self.span_count += 1;
         self.error_count += usize::from(span.is_error());
         self.add_times(&span);
         self.add_service(&span, version_tags);
+        if self.matched_spans.len() < MATCHED_SPANS_MAX && query.has_text(&span) {
+            self.matched_spans.insert(span.id);
+        }
         if span.parent_id.is_none() {
             self.add_root(span);
         }
@@ -139,6 +150,7 @@ impl Summarizer {
             span_count: self.span_count,
             error_count: self.error_count,
             services: self.services.into_iter().map(service_summary).collect(),
+            matched_spans: self.matched_spans.iter().map(SpanId::to_string).collect(),
         })
     }
 }
@@ -155,13 +167,13 @@ fn service_summary((service_name, recorded): (String, Recorded)) -> ServiceSumma
 impl Query {
     /// `/traceSummaries`: the parameters of `/traces`, the same traces in the same order.
     pub(crate) async fn trace_summaries(&self, params: &Params<'_>) -> Result<Answer, Failure> {
-        let found = self.search(params).await?;
+        let (query, found) = self.search(params).await?;
         let mut summaries = Vec::with_capacity(found.traces.len());
         let mut turn_spans = 0;
         for trace in found.traces {
             let mut summarizer = Summarizer::default();
             for span in trace {
-                summarizer.add(span, &self.config.version_tags);
+                summarizer.add(span, &query, &self.config.version_tags);
                 turn_spans += 1;
                 if turn_spans == SPANS_A_TURN {
                     turn_spans = 0;

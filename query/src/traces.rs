@@ -28,22 +28,24 @@ impl Query {
 
     /// `/traces`.
     pub(crate) async fn traces(&self, params: &Params<'_>) -> Result<Answer, Failure> {
-        let found = self.search(params).await?;
+        let (_, found) = self.search(params).await?;
         Ok(Answer::spans(SpanJson::traces(found.traces), found.completeness))
     }
 
     /// What `/traces` and `/traceSummaries` have in common. A question is checked even when search is disabled,
     /// as in Zipkin.
-    pub(crate) async fn search(&self, params: &Params<'_>) -> Result<Found, Failure> {
+    pub(crate) async fn search(&self, params: &Params<'_>) -> Result<(TraceQuery, Found), Failure> {
         let query = params::trace_query(params, &self.config)?;
         if !self.config.search_enabled {
-            return Ok(Found {
+            let found = Found {
                 traces: Vec::new(),
                 completeness: search_disabled(),
-            });
+            };
+            return Ok((query, found));
         }
         self.check_order(&query)?;
-        Ok(self.source.search(&query).await?)
+        let found = self.source.search(&query).await?;
+        Ok((query, found))
     }
 
     /// A store that cannot order the whole window would answer something else than what was asked.

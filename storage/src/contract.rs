@@ -39,6 +39,7 @@ mod service_and_span_names;
 mod span_store;
 mod stragglers;
 mod strict_trace_id_false;
+mod text_search;
 mod traces;
 mod windows;
 
@@ -212,6 +213,11 @@ const GROUPS: &[Group] = &[
         name: "hostile_text",
         options: hostile_text::options,
         cases: hostile_text::CASES,
+    },
+    Group {
+        name: "text_search",
+        options: StoreOptions::default,
+        cases: text_search::CASES,
     },
     Group {
         name: "heavy",

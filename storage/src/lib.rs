@@ -16,6 +16,7 @@ mod duration_histogram;
 mod error;
 mod options;
 mod query;
+pub mod text;
 
 pub use capabilities::{Capabilities, Completeness};
 pub use duration_histogram::{DurationHistogram, DurationSnapshot};

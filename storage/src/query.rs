@@ -1,11 +1,13 @@
 //! A search, parsed once and always valid, and the rule that decides whether a trace matches it.
 //!
-//! `zipkin.md` 5.1 and 5.2 are the rule; backends may find candidates as they like, but
+//! `zipkin.md` 5.1 and 5.2 are the rule, and `text.rs` for what is not Zipkin's; backends may find candidates as they like, but
 //! [`TraceQuery::matches`] decides.
 
 use std::fmt;
 
 use model::Span;
+
+use crate::text::{TextError, TextQuery};
 
 /// Which traces come first, and so which stay when there are more than `limit`.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -26,6 +28,7 @@ pub struct TraceQuery {
     remote_service_name: Option<String>,
     span_name: Option<String>,
     annotation_query: AnnotationQuery,
+    text: TextQuery,
     min_duration: Option<u64>,
     max_duration: Option<u64>,
     end_ts: u64,
@@ -45,6 +48,8 @@ pub struct TraceQueryBuilder {
     pub span_name: Option<String>,
     /// Zipkin's grammar (`zipkin.md` 5.2).
     pub annotation_query: Option<String>,
+    /// Text to look for, in the grammar of [`TextQuery::parse`].
+    pub text: Option<String>,
     /// Microseconds.
     pub min_duration: Option<i64>,
     /// Microseconds; only with a minimum.
@@ -59,8 +64,8 @@ pub struct TraceQueryBuilder {
     pub order: Order,
 }
 
-/// What is wrong with a search. `Display` is Zipkin's wording (`zipkin.md` 2.3).
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+/// What is wrong with a search. `Display` is Zipkin's wording (`zipkin.md` 2.3), and ours for what is not Zipkin's.
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub enum QueryError {
     /// Zero or less; the parameter's name.
     NotPositive(&'static str),
@@ -68,6 +73,8 @@ pub enum QueryError {
     MaxBelowMin,
     /// A maximum alone.
     MaxWithoutMin,
+    /// The text to look for.
+    Text(TextError),
 }
 
 impl fmt::Display for QueryError {
@@ -76,6 +83,7 @@ impl fmt::Display for QueryError {
             Self::NotPositive(name) => write!(f, "{name} <= 0"),
             Self::MaxBelowMin => f.write_str("maxDuration < minDuration"),
             Self::MaxWithoutMin => f.write_str("maxDuration is only valid with minDuration"),
+            Self::Text(error) => error.fmt(f),
         }
     }
 }
@@ -134,7 +142,7 @@ impl TraceQueryBuilder {
     /// Checks the parts and normalises names.
     ///
     /// # Errors
-    /// [`QueryError`] in Zipkin's words and order.
+    /// [`QueryError`] in Zipkin's words and order; the text, which Zipkin does not know, comes last.
     pub fn build(self) -> Result<TraceQuery, QueryError> {
         let positive = |name, value: i64| {
             if value > 0 {
@@ -157,6 +165,7 @@ impl TraceQueryBuilder {
                 (Some(min), max.map(|max| max as u64))
             }
         };
+        let text = TextQuery::parse(self.text.as_deref().unwrap_or_default()).map_err(QueryError::Text)?;
         Ok(TraceQuery {
             service_name: lower_case(self.service_name),
             remote_service_name: lower_case(self.remote_service_name),
@@ -166,6 +175,7 @@ impl TraceQueryBuilder {
                 .as_deref()
                 .map(AnnotationQuery::parse)
                 .unwrap_or_default(),
+            text,
             min_duration,
             max_duration,
             end_ts,
@@ -205,6 +215,11 @@ impl TraceQuery {
     /// What such spans bear.
     pub fn annotation_query(&self) -> &AnnotationQuery {
         &self.annotation_query
+    }
+
+    /// What is looked for in the texts of such spans.
+    pub fn text(&self) -> &TextQuery {
+        &self.text
     }
 
     /// The least duration of such a span, microseconds.
@@ -261,11 +276,7 @@ impl TraceQuery {
             Some(timestamp) if (start..=end).contains(&timestamp) => {}
             _ => return false,
         }
-        let candidates = || {
-            trace.iter().filter(|span| {
-                self.service_name.is_none() || span.local_service_name() == self.service_name.as_deref()
-            })
-        };
+        let candidates = || trace.iter().filter(|span| self.is_of_service(span));
         if self.service_name.is_some() && candidates().next().is_none() {
             return false;
         }
@@ -282,6 +293,11 @@ impl TraceQuery {
                 .conditions
                 .iter()
                 .all(|condition| met(&|span| AnnotationQuery::is_met(condition, span)))
+            && self
+                .text
+                .parts()
+                .iter()
+                .all(|part| met(&|span| part.is_met(span)))
             && self.min_duration.is_none_or(|min| {
                 let max = self.max_duration.unwrap_or(u64::MAX);
                 met(&|span| {
@@ -289,6 +305,17 @@ impl TraceQuery {
                         .is_some_and(|duration| (min..=max).contains(&duration))
                 })
             })
+    }
+
+    /// Whether a span of a matching trace is one of those that the text was found on: it meets a condition of
+    /// [`TraceQuery::text`], and may do so.
+    pub fn has_text(&self, span: &Span) -> bool {
+        self.is_of_service(span) && self.text.parts().iter().any(|part| part.is_met(span))
+    }
+
+    /// Whether a span may meet conditions.
+    fn is_of_service(&self, span: &Span) -> bool {
+        self.service_name.is_none() || span.local_service_name() == self.service_name.as_deref()
     }
 }
 

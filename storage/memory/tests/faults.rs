@@ -35,6 +35,7 @@ enum Fault {
     IgnoresRemoteService,
     IgnoresSpanName,
     IgnoresAnnotations,
+    IgnoresText,
     IgnoresMaxDuration,
     MillisecondDurations,
     OneSpanMeetsAll,
@@ -123,6 +124,7 @@ impl Faulty {
             remote_service_name: owned(query.remote_service_name()),
             span_name: owned(query.span_name()),
             annotation_query: Some(conditions.join(" and ")),
+            text: owned(Some(query.text().source())),
             min_duration: query.min_duration().map(|duration| duration as i64),
             max_duration: query.max_duration().map(|duration| duration as i64),
             end_ts: (end / 1000) as i64,
@@ -137,6 +139,7 @@ impl Faulty {
             Fault::IgnoresRemoteService => asked.remote_service_name = None,
             Fault::IgnoresSpanName => asked.span_name = None,
             Fault::IgnoresAnnotations => asked.annotation_query = None,
+            Fault::IgnoresText => asked.text = None,
             Fault::IgnoresMaxDuration => asked.max_duration = None,
             Fault::MillisecondDurations => {
                 asked.min_duration = asked.min_duration.map(|d| (d / 1000 * 1000).max(1))
@@ -286,7 +289,7 @@ impl SpanSource for Faulty {
     }
 }
 
-const FOUND_OUT_BY: [(Fault, &str); 30] = [
+const FOUND_OUT_BY: [(Fault, &str); 31] = [
     (
         Fault::AlwaysStrict,
         "strict_trace_id_false/get_traces_128_bit_trace_id_mixed",
@@ -335,6 +338,7 @@ const FOUND_OUT_BY: [(Fault, &str); 30] = [
     ),
     (Fault::IgnoresSpanName, "search_conditions/get_traces_span_name"),
     (Fault::IgnoresAnnotations, "search_conditions/get_traces_tags"),
+    (Fault::IgnoresText, "text_search/phrases_do_not_reach_over_texts"),
     (
         Fault::IgnoresMaxDuration,
         "search_conditions/get_traces_max_duration",

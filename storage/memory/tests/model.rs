@@ -166,13 +166,14 @@ fn query() -> impl Strategy<Value = TraceQueryBuilder> {
         "z",
         "error=1 and z",
     ]));
+    let text = of(select(vec!["web", "x", "/[12]/", "put e*"]).prop_map(str::to_owned));
     let window = (900..21_000i64, 1..21_000i64);
     let order = select(vec![Order::Newest, Order::Newest, Order::Slowest, Order::Errors]);
     let durations = of((1..2_000_000i64, of(0..1_000_000i64)));
-    (names, annotation_query, window, 1..8i64, order, durations).prop_map(
+    (names, (annotation_query, text), window, 1..8i64, order, durations).prop_map(
         |(
             (service_name, remote_service_name, span_name),
-            annotation_query,
+            (annotation_query, text),
             window,
             limit,
             order,
@@ -183,6 +184,7 @@ fn query() -> impl Strategy<Value = TraceQueryBuilder> {
                 remote_service_name,
                 span_name,
                 annotation_query: annotation_query.map(str::to_owned),
+                text,
                 min_duration: durations.map(|durations| durations.0),
                 max_duration: durations.and_then(|(min, more)| Some(min + more?)),
                 end_ts: window.0,

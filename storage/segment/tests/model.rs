@@ -50,7 +50,7 @@ prop_compose! {
         timestamp in prop::option::weighted(0.9, prop_oneof![(0..120u64).prop_map(|minute| minute * 60_000_000), 0..7_200_000_000u64]),
         duration in prop::option::of(1..5_000_000u64), local in endpoint(), remote in endpoint(),
         annotation in prop::option::weighted(0.3, pick(&["error", "ws", "x"])),
-        tags in prop::collection::btree_map(pick(&["error", "a", "b"]), prop_oneof![pick(&["1", "2", ""]), "[0-9]{3}"], 0..3),
+        tags in prop::collection::btree_map(pick(&["error", "a", "b"]), prop_oneof![pick(&["1", "2", ""]), "[0-9]{3}", "Key[0-9]{2} of [a-c]{1,2}[0-9]?"], 0..3),
         shared in any::<bool>(),
     ) -> Span {
         let (high, low, parent, id) = ids;
@@ -80,12 +80,22 @@ fn window() -> impl Strategy<Value = (i64, i64)> {
         .prop_map(|(end, lookback)| (START as i64 + end, lookback))
 }
 
+/// Words, phrases, prefixes and patterns of what spans have, and of what they have not.
+fn text() -> impl Strategy<Value = String> {
+    let word = pick(&[
+        "web", "get", "error", "ws", "of", "1", "none", "a", "bb", "key", "KE*", "key1*", "o*", "1*", "a*",
+    ]);
+    let varying = "(key[0-9]{2}|[0-9]{3}|\"of [ab][0-9]?\"|key[0-9][0-9] of|[a-c][0-9]|/y[0-9]1 of/|/^[12]/)";
+    prop::collection::vec(prop_oneof![word, varying], 1..3).prop_map(|parts| parts.join(" "))
+}
+
 prop_compose! {
     fn query()(
         service_name in prop::option::of(pick(&["web", "cart", "pay", "none"])),
         remote_service_name in prop::option::weighted(0.2, pick(&["web", "cart"])),
         span_name in prop::option::weighted(0.3, pick(&["get", "put", "none"])),
         annotation_query in prop::option::weighted(0.4, pick(&["error", "a=1", "a", "ws and b=2", "a=123", "b= "])),
+        text in prop::option::weighted(0.4, text()),
         durations in prop::option::weighted(0.3, (1i64..3_000_000, prop::option::of(0i64..3_000_000))),
         window in window(), limit in 1i64..6, order in prop::sample::select(&[Order::Newest, Order::Slowest, Order::Errors]),
     ) -> TraceQueryBuilder {
@@ -95,7 +105,7 @@ prop_compose! {
             Some((min, more)) => (Some(min), more.map(|more| min + more)),
         };
         TraceQueryBuilder {
-            service_name, remote_service_name, span_name, annotation_query, min_duration, max_duration, end_ts, lookback, limit, order,
+            service_name, remote_service_name, span_name, annotation_query, text, min_duration, max_duration, end_ts, lookback, limit, order,
         }
     }
 }

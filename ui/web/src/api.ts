@@ -45,6 +45,8 @@ export interface TraceSummary {
   spanCount: number;
   errorCount: number;
   services: ServiceSummary[];
+  /** Spans on which text was found that was searched for. */
+  matchedSpans?: string[];
 }
 
 /** The answer to a search. */

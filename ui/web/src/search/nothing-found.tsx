@@ -8,6 +8,7 @@ const LABELS: Record<(typeof TEXT_FIELDS)[number], string> = {
   spanName: 'span name',
   remoteServiceName: 'remote service',
   annotationQuery: 'tags',
+  q: 'text',
   minDuration: 'minimum duration',
   maxDuration: 'maximum duration',
 };

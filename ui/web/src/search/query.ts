@@ -1,5 +1,5 @@
 /**
- * What is searched for: between the address (Zipkin's UI's parameter names), the form, and the API.
+ * What is searched for: between the address (Zipkin's UI's parameter names, and `q`), the form, and the API.
  *
  * More lenient than Zipkin's UI: what an address leaves out has its default, `lookback` may be a bare number of
  * milliseconds, and the `all` of old links means any.
@@ -34,6 +34,8 @@ export interface SearchQuery {
   spanName: string;
   remoteServiceName: string;
   annotationQuery: string;
+  /** Text, in the grammar of the server's `q`. */
+  q: string;
   /** As typed: `10ms`. */
   minDuration: string;
   maxDuration: string;
@@ -48,13 +50,14 @@ export interface SearchQuery {
   sort: Sort;
 }
 
-type TextField = 'serviceName' | 'spanName' | 'remoteServiceName' | 'annotationQuery' | 'minDuration' | 'maxDuration';
+type TextField = 'serviceName' | 'spanName' | 'remoteServiceName' | 'annotationQuery' | 'q' | 'minDuration' | 'maxDuration';
 
 export const TEXT_FIELDS: TextField[] = [
   'serviceName',
   'spanName',
   'remoteServiceName',
   'annotationQuery',
+  'q',
   'minDuration',
   'maxDuration',
 ];
@@ -73,6 +76,7 @@ export function defaultQuery(config: UiConfig): SearchQuery {
     spanName: '',
     remoteServiceName: '',
     annotationQuery: '',
+    q: '',
     minDuration: '',
     maxDuration: '',
     lookback: named ? (named[0] as Lookback) : 'millis',
@@ -90,7 +94,7 @@ export function queryOf(search: string, config: UiConfig, tagKeys: readonly stri
   const query = defaultQuery(config);
   for (const field of TEXT_FIELDS) {
     const value = parameters.get(field)?.trim() ?? '';
-    query[field] = value === 'all' && field !== 'annotationQuery' ? '' : value;
+    query[field] = value === 'all' && field !== 'annotationQuery' && field !== 'q' ? '' : value;
   }
   const tags = tagKeys.flatMap((key) => {
     const value = parameters.get(key);
@@ -165,7 +169,7 @@ export function errorsOf(query: SearchQuery): FieldErrors {
 /** The parameters of `GET /api/v2/traceSummaries`. */
 export function apiParameters(query: SearchQuery, nowMs: number): URLSearchParams {
   const parameters = new URLSearchParams();
-  for (const field of ['serviceName', 'spanName', 'remoteServiceName', 'annotationQuery'] as const) {
+  for (const field of ['serviceName', 'spanName', 'remoteServiceName', 'annotationQuery', 'q'] as const) {
     if (query[field] !== '') parameters.set(field, query[field]);
   }
   const [min, max] = [parseDuration(query.minDuration), parseDuration(query.maxDuration)];

@@ -46,7 +46,7 @@ interface ResultProperties {
 }
 
 function Result({ trace, longest, now }: ResultProperties) {
-  const { traceId, root, timestamp, duration, errorCount } = trace;
+  const { traceId, root, timestamp, duration, errorCount, matchedSpans = [] } = trace;
   const failed = errorCount > 0;
   return (
     <li>
@@ -67,6 +67,7 @@ function Result({ trace, longest, now }: ResultProperties) {
         </span>
         <span class="result-counts">
           <span class="numbers">{formatCount(trace.spanCount, 'span')}</span>
+          {matchedSpans.length > 0 && <span class="muted"> {formatCount(matchedSpans.length, 'matching span')}</span>}
           {failed && <span class="error-note">✖ {formatCount(errorCount, 'error')}</span>}
         </span>
         <span class="result-duration">

@@ -79,6 +79,14 @@ export function SearchForm({ query, services, tagKeys, busy, onSearch }: Propert
         onValue={(annotationQuery) => set({ annotationQuery })}
       />
       <TextField
+        label="Text"
+        name="q"
+        class="wide"
+        placeholder={'timeo* "connection refused" /5\\d\\d/'}
+        value={draft.q}
+        onValue={(q) => set({ q })}
+      />
+      <TextField
         label="Longer than"
         name="minDuration"
         placeholder="10ms"

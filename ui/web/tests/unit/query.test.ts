@@ -38,12 +38,13 @@ describe('an address', () => {
   it("has Zipkin's names", () => {
     const search =
       '?serviceName=web&spanName=get+%2F&remoteServiceName=db&annotationQuery=error+and+a%3Db' +
-      '&minDuration=10ms&maxDuration=1s&lookback=1h&endTs=1700000000000&limit=25&sort=errors';
+      '&q=timeo*&minDuration=10ms&maxDuration=1s&lookback=1h&endTs=1700000000000&limit=25&sort=errors';
     const expected: SearchQuery = {
       serviceName: 'web',
       spanName: 'get /',
       remoteServiceName: 'db',
       annotationQuery: 'error and a=b',
+      q: 'timeo*',
       minDuration: '10ms',
       maxDuration: '1s',
       lookback: '1h',
@@ -107,6 +108,11 @@ describe('the question to the server', () => {
       minDuration: '1500000',
       maxDuration: '2000000',
     });
+  });
+
+  it('has the text as it was typed', () => {
+    expect(parameters('?q=all+%22a+b%22')).toMatchObject({ q: 'all "a b"' });
+    expect(query('?q=all')).toMatchObject({ q: 'all' });
   });
 
   it('has a minimum wherever it has a maximum, which the server insists on', () => {

@@ -19,6 +19,7 @@ use serde::Serialize;
 
 use crate::load::{Format, Load, Outcome, Pace, Requests, Transport, Way};
 use crate::machine::{Machine, load_average};
+use crate::options::{Common, Reports};
 use crate::process::{Sample, Sampler, Usage};
 use crate::server::{Product, Server};
 use crate::workload::Workload;
@@ -55,24 +56,17 @@ pub struct Options {
     /// Spans prepared before the run; they are sent again with new identifiers and times.
     #[arg(long, default_value_t = 400_000)]
     pub prepared_spans: usize,
-    /// Seed of the workload.
-    #[arg(long, default_value_t = 1)]
-    pub seed: u64,
-    /// The server's binary; the one beside this program without it.
-    #[arg(long)]
-    pub tracehound: Option<PathBuf>,
     /// Also measure zipkin-server with `mem`, from this executable jar.
     #[arg(long, value_name = "JAR")]
     pub with_zipkin: Option<PathBuf>,
-    /// Where servers keep their data; it must be on the disk that is to be measured.
-    #[arg(long)]
-    pub data: Option<PathBuf>,
-    /// Where the reports go.
-    #[arg(long, default_value = "benches/results")]
-    pub results: PathBuf,
-    /// Name of the reports, without `.md` and `.json`.
-    #[arg(long, default_value = "ingest")]
-    pub name: String,
+    /// Which server, on which data.
+    #[command(flatten)]
+    #[serde(flatten)]
+    pub common: Common,
+    /// Where what was measured is written down.
+    #[command(flatten)]
+    #[serde(flatten)]
+    pub reports: Reports,
 }
 
 impl Options {
@@ -88,7 +82,7 @@ impl Options {
     /// Writes down what is to be sent.
     pub(crate) fn prepare(&self) -> anyhow::Result<Requests> {
         let per_request = self.spans_per_request()?;
-        let batches = Workload::reference(self.seed)
+        let batches = Workload::reference(self.common.seed)
             .batches(per_request)
             .take(self.prepared_spans.div_ceil(per_request));
         Requests::prepare_for(self.way()?, batches, yesterday_us())
@@ -113,7 +107,7 @@ pub struct Report {
 #[derive(Debug, Serialize)]
 pub(crate) struct Run {
     server: &'static str,
-    settings: &'static str,
+    settings: String,
     version: String,
     pub(crate) load_average_before: f64,
     pub(crate) load_average_after: f64,
@@ -147,7 +141,7 @@ pub(crate) struct Run {
 /// # Errors
 /// Where a server cannot be measured, or an acknowledged span is missing.
 pub fn run(options: &Options) -> anyhow::Result<()> {
-    let ours = Product::tracehound(options.tracehound.clone())?;
+    let ours = options.common.product()?;
     let theirs = options
         .with_zipkin
         .as_deref()
@@ -169,7 +163,9 @@ pub fn run(options: &Options) -> anyhow::Result<()> {
         report.runs.push(measure(&product, options, &requests)?);
     }
     print!("{}", report::terminal(&report));
-    let written = report::write(&report)?;
+    let written = options
+        .reports
+        .write("ingest", &report::markdown(&report), &report)?;
     eprintln!("written: {}", written.display());
     for run in &report.runs {
         if let Some(checked) = &run.checked {
@@ -185,7 +181,7 @@ pub fn run(options: &Options) -> anyhow::Result<()> {
 /// Where it cannot be measured; what is missing is in the answer.
 pub(crate) fn measure(product: &Product, options: &Options, requests: &Requests) -> anyhow::Result<Run> {
     let load_average_before = load_average();
-    let server = Server::start(product, options.data.as_deref())?;
+    let server = Server::start(product, options.common.data())?;
     let is_ours = matches!(product, Product::Tracehound { .. });
     let mut load = Load {
         address: server.address(),
@@ -218,7 +214,7 @@ pub(crate) fn measure(product: &Product, options: &Options, requests: &Requests)
             &server,
             requests,
             &[&warm_up, &outcome],
-            options.seed,
+            options.common.seed,
         )?);
     }
     let spans = outcome.accepted_spans.max(1) as f64;
@@ -250,7 +246,7 @@ impl Run {
         let ms = |quantile: f64| outcome.latency_us.value_at_quantile(quantile) as f64 / 1_000.0;
         Self {
             server: "",
-            settings: "",
+            settings: String::new(),
             version: String::new(),
             load_average_before: 0.0,
             load_average_after: 0.0,

@@ -22,7 +22,7 @@ use serde::Serialize;
 
 use crate::ingest::command;
 use crate::machine::{Machine, load_average};
-use crate::server::Product;
+use crate::options::{Common, Reports};
 use backlog::Backlog;
 use broker::Broker;
 use read::Reading;
@@ -49,21 +49,14 @@ pub struct Options {
     /// How often the same backlog is read.
     #[arg(long, default_value_t = 3)]
     pub rounds: usize,
-    /// Seed of the workload.
-    #[arg(long, default_value_t = 1)]
-    pub seed: u64,
-    /// The server's binary; the one beside this program without it.
-    #[arg(long)]
-    pub tracehound: Option<PathBuf>,
-    /// Where server and broker keep their data; it must be on the disk that is to be measured.
-    #[arg(long)]
-    pub data: Option<PathBuf>,
-    /// Where the reports go.
-    #[arg(long, default_value = "benches/results")]
-    pub results: PathBuf,
-    /// Name of the reports, without `.md` and `.json`.
-    #[arg(long, default_value = "kafka")]
-    pub name: String,
+    /// Which server, on which data.
+    #[command(flatten)]
+    #[serde(flatten)]
+    pub common: Common,
+    /// Where what was measured is written down.
+    #[command(flatten)]
+    #[serde(flatten)]
+    pub reports: Reports,
 }
 
 /// Everything that was measured.
@@ -99,12 +92,12 @@ pub fn run(options: &Options) -> anyhow::Result<()> {
         options.rounds > 0 && options.streams > 0,
         "at least one round and one stream"
     );
-    let product = Product::tracehound(options.tracehound.clone())?;
+    let product = options.common.product()?;
     let load_average_before = load_average();
     let broker = Broker::start(
         &classpath(&options.kafka)?,
         options.partitions,
-        options.data.as_deref(),
+        options.common.data(),
     )?;
     eprintln!("writing {} spans to the broker", options.spans);
     let backlog = Backlog::write(&broker, options)?;
@@ -131,7 +124,9 @@ pub fn run(options: &Options) -> anyhow::Result<()> {
         rounds,
     };
     print!("{}", report::terminal(&report));
-    let written = report::write(&report)?;
+    let written = options
+        .reports
+        .write("kafka", &report::markdown(&report), &report)?;
     eprintln!("written: {}", written.display());
     Ok(())
 }

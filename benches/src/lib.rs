@@ -2,16 +2,19 @@
 //!
 //! [`workload`] says what is sent, [`load`] sends it, [`ingest`] does so to the real server and writes down what
 //! came of it, [`transports`] does so by every way in, [`kafka`] lets the server read it from a broker, [`overload`]
-//! offers the server more than it can take, [`recover`] kills it and starts it again. `README.md` beside this has the method. Nothing depends on this package.
+//! offers the server more than it can take, [`recover`] kills it and starts it again, [`store`] fills its store and
+//! asks questions. `README.md` beside this has the method. Nothing depends on this package.
 
 pub mod ingest;
 pub mod kafka;
 pub mod overload;
 pub mod recover;
+pub mod store;
 pub mod transports;
 pub mod workload;
 
 pub mod load;
 pub mod machine;
+pub mod options;
 pub mod process;
 pub mod server;

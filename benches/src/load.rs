@@ -11,6 +11,7 @@
 
 mod client;
 mod connection;
+mod feed;
 mod grpc;
 mod otlp;
 mod places;
@@ -26,6 +27,7 @@ use anyhow::Context;
 use hdrhistogram::Histogram;
 
 pub use connection::{Answer, Connection};
+pub use feed::{Fed, feed};
 pub use requests::Requests;
 pub use way::{Format, Transport, Way};
 

@@ -2,7 +2,7 @@
 
 use clap::{Parser, Subcommand};
 
-use benches::{ingest, kafka, overload, recover, transports};
+use benches::{ingest, kafka, overload, recover, store, transports};
 
 /// How fast, how large, how sure.
 #[derive(Debug, Parser)]
@@ -22,6 +22,8 @@ enum Question {
     Overload(overload::Options),
     /// How long the server takes to start after a kill, and whether everything acknowledged is there.
     Recover(recover::Options),
+    /// What spans cost in a store, how fast questions are answered, and how both grow with the store.
+    Store(store::Options),
     /// How the ways in compare: formats and transports, spans a second and what a span costs.
     Transports(transports::Options),
 }
@@ -32,6 +34,7 @@ fn main() -> anyhow::Result<()> {
         Question::Kafka(options) => kafka::run(&options),
         Question::Overload(options) => overload::run(&options),
         Question::Recover(options) => recover::run(&options),
+        Question::Store(options) => store::run(&options),
         Question::Transports(options) => transports::run(&options),
     }
 }

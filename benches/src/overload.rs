@@ -15,7 +15,6 @@
 
 mod report;
 
-use std::path::PathBuf;
 use std::process::{Command, Stdio};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
@@ -27,8 +26,9 @@ use crate::ingest::check::{self, Checked, Sent};
 use crate::ingest::{command, yesterday_us};
 use crate::load::{Format, Load, Outcome, Pace, Requests, Transport, Way};
 use crate::machine::{Machine, load_average};
+use crate::options::{Common, Reports};
 use crate::process::{Sampler, Usage};
-use crate::server::{Product, Server};
+use crate::server::Server;
 use crate::workload::Workload;
 
 const SPANS_PER_REQUEST: usize = 100;
@@ -82,21 +82,14 @@ pub struct Options {
     /// The server must be itself again within so many seconds.
     #[arg(long, default_value_t = 5)]
     pub recovery_seconds_max: u64,
-    /// Seed of the workload.
-    #[arg(long, default_value_t = 1)]
-    pub seed: u64,
-    /// The server's binary; the one beside this program without it.
-    #[arg(long)]
-    pub tracehound: Option<PathBuf>,
-    /// Where the server keeps its data; it must be on the disk that is to be measured.
-    #[arg(long)]
-    pub data: Option<PathBuf>,
-    /// Where the reports go.
-    #[arg(long, default_value = "benches/results")]
-    pub results: PathBuf,
-    /// Name of the reports, without `.md` and `.json`.
-    #[arg(long, default_value = "overload")]
-    pub name: String,
+    /// Which server, on which data.
+    #[command(flatten)]
+    #[serde(flatten)]
+    pub common: Common,
+    /// Where what was measured is written down.
+    #[command(flatten)]
+    #[serde(flatten)]
+    pub reports: Reports,
 }
 
 /// Everything that was measured.
@@ -162,10 +155,10 @@ struct Ways {
 /// # Errors
 /// Where the server does not hold one of its promises.
 pub fn run(options: &Options) -> anyhow::Result<()> {
-    let product = Product::tracehound(options.tracehound.clone())?;
-    let mut ways = Ways::prepare(options.seed)?;
+    let product = options.common.product()?;
+    let mut ways = Ways::prepare(options.common.seed)?;
     let (machine, load_average_before) = (Machine::find(), load_average());
-    let server = Server::start(&product, options.data.as_deref())?;
+    let server = Server::start(&product, options.common.data())?;
     let pinned = pin(&server);
     ways.run(&server, CAPACITY_SENDERS, Pace::Closed, FILLING_SECONDS)?;
     let capacity = ways.run(&server, CAPACITY_SENDERS, Pace::Closed, CAPACITY_SECONDS)?;
@@ -209,12 +202,14 @@ pub fn run(options: &Options) -> anyhow::Result<()> {
         health,
         resident_bytes_max: Usage::of(server.id())?.resident_bytes_max,
         resident_bytes_bound: BOUNDS.iter().map(|bound| bound.1).sum(),
-        checked: check::check_all(&server, &ways.sent(), options.seed)?,
+        checked: check::check_all(&server, &ways.sent(), options.common.seed)?,
         errors: errors(&server),
     };
     server.stop()?;
     print!("{}", report::markdown(&report));
-    let written = report::write(&report)?;
+    let written = options
+        .reports
+        .write("overload", &report::markdown(&report), &report)?;
     eprintln!("written: {}", written.display());
     report.require()
 }

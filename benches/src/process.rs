@@ -61,6 +61,19 @@ impl Usage {
     }
 }
 
+/// Bytes that a process had the system read from disks, so far: nothing that was in memory already.
+///
+/// # Errors
+/// Where there is no such process.
+pub fn bytes_read(id: u32) -> anyhow::Result<u64> {
+    let path = format!("/proc/{id}/io");
+    let text = fs::read_to_string(&path).with_context(|| format!("{path} cannot be read"))?;
+    text.lines()
+        .find_map(|line| line.strip_prefix("read_bytes: "))
+        .and_then(|bytes| bytes.trim().parse().ok())
+        .with_context(|| format!("{path} has no read_bytes"))
+}
+
 /// The name of a program may contain anything; the numbers begin after its closing parenthesis.
 fn processor_time(stat: &str) -> Option<Duration> {
     let mut fields = stat.rsplit_once(')')?.1.split_whitespace().skip(11);

@@ -5,15 +5,15 @@
 //! 3. The time counts from the start of the process to the first healthy answer. Then every acknowledged span must
 //!    be counted by the store, and some hundred traces are read by identifier and compared with what was sent.
 
-use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
 use anyhow::Context;
 
 use crate::ingest::{check, yesterday_us};
 use crate::load::{Load, Pace, Requests};
+use crate::options::Common;
 use crate::process::Usage;
-use crate::server::{Product, Server};
+use crate::server::Server;
 use crate::workload::Workload;
 
 const SPANS_PER_REQUEST: usize = 100;
@@ -39,12 +39,9 @@ pub struct Options {
     /// A start that takes longer is a failure, seconds.
     #[arg(long, default_value_t = 5.0)]
     pub start_seconds_max: f64,
-    /// The server's binary; the one beside this program without it.
-    #[arg(long)]
-    pub tracehound: Option<PathBuf>,
-    /// Where the server keeps its data; it must be on the disk that is to be measured.
-    #[arg(long)]
-    pub data: Option<PathBuf>,
+    /// Which server, on which data.
+    #[command(flatten)]
+    pub common: Common,
 }
 
 /// Measures and prints.
@@ -52,12 +49,12 @@ pub struct Options {
 /// # Errors
 /// Where the start takes too long, or an acknowledged span is missing.
 pub fn run(options: &Options) -> anyhow::Result<()> {
-    let product = Product::tracehound(options.tracehound.clone())?;
+    let product = options.common.product()?;
     let batches = Workload::reference(SEED)
         .batches(SPANS_PER_REQUEST)
         .take(PREPARED_SPANS / SPANS_PER_REQUEST);
     let requests = Requests::prepare(batches, yesterday_us())?;
-    let mut server = Server::start_with(&product, &SETTINGS, options.data.as_deref())?;
+    let mut server = Server::start_with(&product, &SETTINGS, options.common.data())?;
     let outcomes = fill(&server, &requests, options.journal_megabytes * 1_000_000)?;
     let journal_bytes = journal_bytes(&server)?;
     let start = best_start(&mut server, options.start_seconds_max)?;

@@ -12,6 +12,7 @@ use anyhow::{Context, bail};
 use tempfile::TempDir;
 
 use crate::load::{Answer, Connection};
+use crate::options::Setting;
 
 /// A Java server on a busy machine takes its time.
 const START_MAX: Duration = Duration::from_secs(90);
@@ -25,6 +26,8 @@ pub enum Product {
     Tracehound {
         /// Where it is.
         binary: PathBuf,
+        /// Variables beyond those of every measurement.
+        settings: Vec<Setting>,
     },
     /// `zipkin-server` with `mem`, everything else as it comes.
     ZipkinMem {
@@ -43,26 +46,35 @@ impl Product {
     }
 
     /// How it was configured, for the report.
-    pub fn settings(&self) -> &'static str {
+    pub fn settings(&self) -> String {
         match self {
-            Self::Tracehound { .. } => "STORAGE_TYPE=segment JOURNAL_SYNC=always",
-            Self::ZipkinMem { .. } => "STORAGE_TYPE=mem",
+            Self::Tracehound { settings, .. } => {
+                let more = settings
+                    .iter()
+                    .map(|setting| format!(" {}={}", setting.name, setting.value));
+                std::iter::once("STORAGE_TYPE=segment JOURNAL_SYNC=always".to_owned())
+                    .chain(more)
+                    .collect()
+            }
+            Self::ZipkinMem { .. } => "STORAGE_TYPE=mem".to_owned(),
         }
     }
 
     /// What it says it is.
     pub fn version(&self) -> String {
         match self {
-            Self::Tracehound { binary } => crate::machine::first_line(Command::new(binary).arg("--version")),
+            Self::Tracehound { binary, .. } => {
+                crate::machine::first_line(Command::new(binary).arg("--version"))
+            }
             Self::ZipkinMem { jar } => jar.file_stem().unwrap_or_default().to_string_lossy().into_owned(),
         }
     }
 
-    /// Our binary: the one that is given, or the one beside this program.
+    /// Our binary: the one that is given, or the one beside this program; with further variables.
     ///
     /// # Errors
     /// Where it is not there.
-    pub fn tracehound(binary: Option<PathBuf>) -> anyhow::Result<Self> {
+    pub fn tracehound(binary: Option<PathBuf>, settings: Vec<Setting>) -> anyhow::Result<Self> {
         let binary = match binary {
             Some(binary) => binary,
             None => std::env::current_exe()?.with_file_name("tracehound"),
@@ -71,7 +83,7 @@ impl Product {
             &binary,
             "build it (cargo build --release -p server) or say where it is (--tracehound)",
         )?;
-        Ok(Self::Tracehound { binary })
+        Ok(Self::Tracehound { binary, settings })
     }
 
     /// `zipkin-server` from its executable jar.
@@ -85,13 +97,14 @@ impl Product {
 
     fn command(&self, directory: &Path, port: u16) -> Command {
         let mut command = match self {
-            Self::Tracehound { binary } => {
+            Self::Tracehound { binary, settings } => {
                 let mut command = Command::new(binary);
                 command
                     .env("LISTEN", "127.0.0.1")
                     .env("STORAGE_TYPE", "segment")
                     .env("STORAGE_PATH", directory.join("store"))
-                    .env("JOURNAL_SYNC", "always");
+                    .env("JOURNAL_SYNC", "always")
+                    .envs(settings.iter().map(|setting| (&setting.name, &setting.value)));
                 command
             }
             Self::ZipkinMem { jar } => {
@@ -236,11 +249,36 @@ impl Server {
         self.await_healthy()
     }
 
+    /// Asks it to end and starts it again with these variables, besides those it had.
+    ///
+    /// # Errors
+    /// As [`Server::stop`] and [`Server::start`].
+    pub fn restart_with(&mut self, settings: &[(&str, &str)]) -> anyhow::Result<()> {
+        self.end()?;
+        self.command.envs(settings.iter().copied());
+        self.start_again()
+    }
+
+    /// The next start is without these variables.
+    pub fn forget(&mut self, settings: &[(&str, &str)]) {
+        for (name, _) in settings {
+            self.command.env_remove(name);
+        }
+    }
+
     /// Asks it to end, and waits.
     ///
     /// # Errors
     /// Where it does not.
     pub fn stop(mut self) -> anyhow::Result<()> {
+        self.end()
+    }
+
+    /// The same; it can be started again.
+    ///
+    /// # Errors
+    /// As [`Server::stop`].
+    pub fn end(&mut self) -> anyhow::Result<()> {
         let id = self.child.id().to_string();
         let asked = Command::new("kill").args(["-TERM", &id]).status()?;
         anyhow::ensure!(asked.success(), "the server cannot be asked to end");
@@ -324,7 +362,7 @@ mod tests {
 
     #[test]
     fn a_binary_that_is_not_there_is_named() {
-        let error = Product::tracehound(Some("/nowhere/tracehound".into())).unwrap_err();
+        let error = Product::tracehound(Some("/nowhere/tracehound".into()), Vec::new()).unwrap_err();
         assert!(error.to_string().starts_with("/nowhere/tracehound is not there"));
         let error = Product::zipkin_mem(Path::new("nowhere.jar")).unwrap_err();
         assert!(error.to_string().starts_with("nowhere.jar is not there"));
@@ -334,6 +372,7 @@ mod tests {
     fn a_server_that_ends_at_once_says_why() {
         let product = Product::Tracehound {
             binary: "/bin/ls".into(),
+            settings: Vec::new(),
         };
         let error = Server::start(&product, None).unwrap_err();
         assert!(error.to_string().contains("ended: Some"), "{error}");

@@ -6,14 +6,13 @@
 
 mod report;
 
-use std::path::PathBuf;
-
 use anyhow::{Context, ensure};
 use serde::Serialize;
 
 use crate::ingest::{self, Run, command};
 use crate::load::{Requests, Way};
 use crate::machine::Machine;
+use crate::options::{Common, Reports};
 use crate::server::Product;
 
 /// What to measure.
@@ -37,21 +36,14 @@ pub struct Options {
     /// Spans prepared before each run.
     #[arg(long, default_value_t = 200_000)]
     pub prepared_spans: usize,
-    /// Seed of the workload.
-    #[arg(long, default_value_t = 1)]
-    pub seed: u64,
-    /// The server's binary; the one beside this program without it.
-    #[arg(long)]
-    pub tracehound: Option<PathBuf>,
-    /// Where servers keep their data; it must be on the disk that is to be measured.
-    #[arg(long)]
-    pub data: Option<PathBuf>,
-    /// Where the reports go.
-    #[arg(long, default_value = "benches/results")]
-    pub results: PathBuf,
-    /// Name of the reports, without `.md` and `.json`.
-    #[arg(long, default_value = "transports")]
-    pub name: String,
+    /// Which server, on which data.
+    #[command(flatten)]
+    #[serde(flatten)]
+    pub common: Common,
+    /// Where what was measured is written down.
+    #[command(flatten)]
+    #[serde(flatten)]
+    pub reports: Reports,
 }
 
 /// Everything that was measured.
@@ -80,7 +72,7 @@ struct Measured {
 /// # Errors
 /// Where a way cannot be measured, or an acknowledged span is missing.
 pub fn run(options: &Options) -> anyhow::Result<()> {
-    let product = Product::tracehound(options.tracehound.clone())?;
+    let product = options.common.product()?;
     let mut report = Report {
         command: command(),
         options: options.clone(),
@@ -102,7 +94,9 @@ pub fn run(options: &Options) -> anyhow::Result<()> {
         }
     }
     print!("{}", report::markdown(&report));
-    let written = report::write(&report)?;
+    let written = options
+        .reports
+        .write("transports", &report::markdown(&report), &report)?;
     eprintln!("written: {}", written.display());
     Ok(())
 }
@@ -119,12 +113,9 @@ impl Options {
             rate,
             requests: u64::MAX,
             prepared_spans: self.prepared_spans,
-            seed: self.seed,
-            tracehound: self.tracehound.clone(),
+            common: self.common.clone(),
             with_zipkin: None,
-            data: self.data.clone(),
-            results: self.results.clone(),
-            name: self.name.clone(),
+            reports: self.reports.clone(),
         }
     }
 }

@@ -45,7 +45,7 @@ impl Backlog {
             bytes: 0,
             remembered: HashMap::new(),
         };
-        let mut batches = Workload::reference(options.seed).batches(options.spans_per_record);
+        let mut batches = Workload::reference(options.common.seed).batches(options.spans_per_record);
         while backlog.spans < options.spans {
             let batch = batches.next().context("the workload has no end")?;
             let list = proto::encode(Format::Proto3, &batch);

@@ -1,9 +1,6 @@
 //! What was measured, as a table for the terminal, as Markdown, and raw as JSON.
 
 use std::fmt::Write;
-use std::path::PathBuf;
-
-use anyhow::Context;
 
 use super::{Report, Round};
 use crate::ingest::report::thousands;
@@ -84,21 +81,7 @@ pub(super) fn terminal(report: &Report) -> String {
     text
 }
 
-/// Writes Markdown and JSON; answers where the Markdown is.
-///
-/// # Errors
-/// Where they cannot be written.
-pub(super) fn write(report: &Report) -> anyhow::Result<PathBuf> {
-    let folder = &report.options.results;
-    std::fs::create_dir_all(folder).with_context(|| format!("{} cannot be made", folder.display()))?;
-    let path = folder.join(format!("{}.md", report.options.name));
-    std::fs::write(&path, markdown(report))?;
-    let json = serde_json::to_string_pretty(report)?;
-    std::fs::write(path.with_extension("json"), json + "\n")?;
-    Ok(path)
-}
-
-fn markdown(report: &Report) -> String {
+pub(super) fn markdown(report: &Report) -> String {
     let mut text = String::from(
         "# Reading from Kafka\n\nWritten by the benchmark; the method is in the README above.\n\n",
     );

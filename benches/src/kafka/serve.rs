@@ -62,7 +62,7 @@ pub(super) fn measure(
         ("KAFKA_STREAMS", &streams),
     ];
     let begin = Instant::now();
-    let server = Server::launch(product, &settings, options.data.as_deref())?;
+    let server = Server::launch(product, &settings, options.common.data())?;
     let mut connection = connect(&server)?;
     let first = await_stored(&server, broker, &mut connection, 1)?;
     let last = await_stored(&server, broker, &mut connection, backlog.spans)?;

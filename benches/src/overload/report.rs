@@ -1,9 +1,6 @@
 //! What was measured, as Markdown for the terminal and a file, and raw as JSON.
 
 use std::fmt::Write;
-use std::path::PathBuf;
-
-use anyhow::Context;
 
 use super::{BOUNDS, Phase, Report};
 use crate::ingest::report::thousands;
@@ -127,18 +124,4 @@ fn memory(report: &Report) -> String {
         let _ = writeln!(text, "- {what}: {} MB", thousands(bytes as f64 / 1e6));
     }
     text
-}
-
-/// Writes Markdown and JSON; answers where the Markdown is.
-///
-/// # Errors
-/// Where they cannot be written.
-pub(super) fn write(report: &Report) -> anyhow::Result<PathBuf> {
-    let folder = &report.options.results;
-    std::fs::create_dir_all(folder).with_context(|| format!("{} cannot be made", folder.display()))?;
-    let path = folder.join(format!("{}.md", report.options.name));
-    std::fs::write(&path, markdown(report))?;
-    let json = serde_json::to_string_pretty(report)?;
-    std::fs::write(path.with_extension("json"), json + "\n")?;
-    Ok(path)
 }

@@ -1,9 +1,6 @@
 //! The ways in, a row each, and what is promised of them.
 
 use std::fmt::Write;
-use std::path::PathBuf;
-
-use anyhow::Context;
 
 use super::{Measured, Report};
 use crate::ingest::Run;
@@ -12,20 +9,6 @@ use crate::load::{Format, Transport, Way};
 
 /// Spans a second that OTLP is to take.
 const OTLP_SPANS_MIN: f64 = 200_000.0;
-
-/// Writes Markdown and JSON; answers where the Markdown is.
-///
-/// # Errors
-/// Where they cannot be written.
-pub(super) fn write(report: &Report) -> anyhow::Result<PathBuf> {
-    let folder = &report.options.results;
-    std::fs::create_dir_all(folder).with_context(|| format!("{} cannot be made", folder.display()))?;
-    let path = folder.join(format!("{}.md", report.options.name));
-    std::fs::write(&path, markdown(report))?;
-    let json = serde_json::to_string_pretty(report)?;
-    std::fs::write(path.with_extension("json"), json + "\n")?;
-    Ok(path)
-}
 
 pub(super) fn markdown(report: &Report) -> String {
     let mut text = String::from(

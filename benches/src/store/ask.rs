@@ -1,0 +1,253 @@
+//! Asks questions over HTTP, one after the other on one connection, and holds the answers against what is known.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, Instant};
+
+use anyhow::{Context, bail, ensure};
+use model::{DependencyLink, SpanBatch};
+use proto::Format;
+use serde::{Deserialize, Serialize};
+
+use super::cold;
+use super::questions::{Expected, Kind, Question};
+use crate::load::{Answer, Connection};
+use crate::process::bytes_read;
+use crate::server::Server;
+
+/// What came of the questions of a kind.
+#[derive(Clone, Debug, Serialize)]
+pub(super) struct Asked {
+    pub(super) kind: Kind,
+    pub(super) questions: usize,
+    pub(super) wrong: usize,
+    pub(super) first_wrong: Option<String>,
+    pub(super) p50_ms: f64,
+    pub(super) p99_ms: f64,
+    pub(super) max_ms: f64,
+    /// Of the answers, on average.
+    pub(super) answer_bytes: f64,
+    /// What the server read from the disk for an answer, on average.
+    pub(super) disk_bytes: f64,
+}
+
+/// Where pages of files are when a question is asked.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum PageCache {
+    Warm,
+    /// Forgotten before every question.
+    Cold,
+}
+
+/// Asks them once each.
+///
+/// # Errors
+/// Where there is no answer at all; wrong answers are counted.
+pub(super) fn ask(
+    server: &Server,
+    kind: Kind,
+    questions: &[Question],
+    cache: PageCache,
+) -> anyhow::Result<Asked> {
+    let mut connection = Connection::open(server.address())?;
+    let mut asking = Asking::new(kind);
+    let read_before = bytes_read(server.id())?;
+    for question in questions {
+        if cache == PageCache::Cold {
+            cold::forget(&server.store())?;
+        }
+        asking.ask(&mut connection, question)?;
+    }
+    Ok(asking.finish(bytes_read(server.id())? - read_before))
+}
+
+/// Asks them in turns, a kind after the other, until it is told to end; `thinking` is between an answer and the next
+/// question.
+///
+/// # Errors
+/// As [`ask`].
+pub(super) fn ask_until(
+    server: &Server,
+    questions: &[(Kind, Vec<Question>)],
+    thinking: Duration,
+    done: &AtomicBool,
+) -> anyhow::Result<Vec<Asked>> {
+    let mut connection = Connection::open(server.address())?;
+    let mut asking: Vec<Asking> = questions.iter().map(|(kind, _)| Asking::new(*kind)).collect();
+    for turn in 0.. {
+        for (asking, (_, questions)) in asking.iter_mut().zip(questions) {
+            if done.load(Ordering::Relaxed) {
+                break;
+            }
+            asking.ask(&mut connection, &questions[turn % questions.len()])?;
+            std::thread::sleep(thinking);
+        }
+        if done.load(Ordering::Relaxed) {
+            break;
+        }
+    }
+    Ok(asking.into_iter().map(|asking| asking.finish(0)).collect())
+}
+
+/// Questions of a kind, so far.
+struct Asking {
+    kind: Kind,
+    took_ms: Vec<f64>,
+    bytes: usize,
+    wrong: usize,
+    first_wrong: Option<String>,
+}
+
+impl Asking {
+    fn new(kind: Kind) -> Self {
+        Self {
+            kind,
+            took_ms: Vec::new(),
+            bytes: 0,
+            wrong: 0,
+            first_wrong: None,
+        }
+    }
+
+    fn ask(&mut self, connection: &mut Connection, question: &Question) -> anyhow::Result<()> {
+        let begin = Instant::now();
+        let answer = connection
+            .get(&question.path)
+            .with_context(|| format!("no answer to {}", question.path))?;
+        self.took_ms.push(begin.elapsed().as_secs_f64() * 1_000.0);
+        self.bytes += answer.body.len();
+        if let Err(error) = question.expected.check(&answer) {
+            self.wrong += 1;
+            self.first_wrong
+                .get_or_insert(format!("{}: {error:#}", question.path));
+        }
+        Ok(())
+    }
+
+    fn finish(self, disk_bytes: u64) -> Asked {
+        let questions = self.took_ms.len();
+        let quantile = quantiles(self.took_ms);
+        let count = questions.max(1) as f64;
+        Asked {
+            kind: self.kind,
+            questions,
+            wrong: self.wrong,
+            first_wrong: self.first_wrong,
+            p50_ms: quantile(0.5),
+            p99_ms: quantile(0.99),
+            max_ms: quantile(1.0),
+            answer_bytes: self.bytes as f64 / count,
+            disk_bytes: disk_bytes as f64 / count,
+        }
+    }
+}
+
+/// The least value that so large a share of them does not exceed.
+pub(super) fn quantiles(mut values: Vec<f64>) -> impl Fn(f64) -> f64 {
+    values.sort_by(f64::total_cmp);
+    move |quantile| {
+        let position = (values.len() as f64 * quantile).ceil() as usize;
+        values.get(position.max(1) - 1).copied().unwrap_or(f64::NAN)
+    }
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct SpanOfTrace {
+    trace_id: String,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct Link {
+    parent: String,
+    child: String,
+    call_count: u64,
+    #[serde(default)]
+    error_count: u64,
+}
+
+impl Expected {
+    /// More spans arrive, in other traces, with names of their own.
+    pub(super) fn allow_more(&mut self) {
+        if let Self::Texts(texts) = self {
+            *self = Self::TextsAmongOthers(std::mem::take(texts));
+        }
+    }
+
+    /// # Errors
+    /// Saying what is different.
+    pub(super) fn check(&self, answer: &Answer) -> anyhow::Result<()> {
+        ensure!(answer.status == 200, "answered with {}", answer.status);
+        match self {
+            Self::Spans(spans) => {
+                let mut batch = SpanBatch::new();
+                proto::decode(Format::JsonV2, &answer.body, &mut batch)
+                    .map_err(|error| anyhow::anyhow!("cannot be read: {error}"))?;
+                let mut found: Vec<_> = batch.iter().map(|span| span.to_span()).collect();
+                let mut expected = spans.clone();
+                found.sort();
+                expected.sort();
+                ensure!(
+                    found == expected,
+                    "{} spans, not the {} that were sent",
+                    found.len(),
+                    spans.len()
+                );
+            }
+            Self::Traces(traces) => {
+                let answered: Vec<Vec<SpanOfTrace>> = serde_json::from_slice(&answer.body)?;
+                let mut found = BTreeMap::new();
+                for trace in answered {
+                    let first = trace.first().context("a trace without spans")?;
+                    found.insert(first.trace_id.clone(), trace.len());
+                }
+                let expected: BTreeMap<String, usize> = traces
+                    .iter()
+                    .map(|(id, spans)| (id.to_string(), *spans))
+                    .collect();
+                ensure!(found == expected, "{found:?} instead of {expected:?}");
+            }
+            Self::Texts(texts) => {
+                let found: Vec<String> = serde_json::from_slice(&answer.body)?;
+                ensure!(&found == texts, "{found:?} instead of {texts:?}");
+            }
+            Self::TextsAmongOthers(texts) => {
+                let found: BTreeSet<String> = serde_json::from_slice(&answer.body)?;
+                let missing = texts.iter().find(|&text| !found.contains(text));
+                ensure!(missing.is_none(), "{missing:?} is missing in {found:?}");
+            }
+            Self::Links(links) => {
+                let found = links_of(answer)?;
+                ensure!(
+                    &found == links,
+                    "{} links, not the {} expected",
+                    found.len(),
+                    links.len()
+                );
+            }
+            Self::LinksWithin(calls) => {
+                let found: u64 = links_of(answer)?.iter().map(|link| link.call_count).sum();
+                if !(1..=*calls).contains(&found) {
+                    bail!("{found} calls, which should be some and at most {calls}");
+                }
+            }
+        }
+        Ok(())
+    }
+}
+
+fn links_of(answer: &Answer) -> anyhow::Result<Vec<DependencyLink>> {
+    let found: Vec<Link> = serde_json::from_slice(&answer.body)?;
+    let mut links: Vec<_> = found
+        .into_iter()
+        .map(|link| DependencyLink {
+            parent: link.parent,
+            child: link.child,
+            call_count: link.call_count,
+            error_count: link.error_count,
+        })
+        .collect();
+    links.sort();
+    Ok(links)
+}

@@ -1,0 +1,124 @@
+//! How cost grows with the store, as a plot: disk, processor time, and the slowest questions.
+
+use std::path::Path;
+
+use anyhow::anyhow;
+use plotters::coord::Shift;
+use plotters::prelude::*;
+
+use super::ask::Asked;
+use super::questions::Kind;
+use super::{Report, Stage};
+use crate::ingest::report::thousands;
+
+type Area<'a> = DrawingArea<SVGBackend<'a>, Shift>;
+
+/// A line: its name, and a point for each size, millions of spans first.
+type Line = (String, Vec<(f64, f64)>);
+
+const SIZE: (u32, u32) = (1100, 860);
+const COLOURS: [RGBColor; 8] = [
+    RGBColor(31, 119, 180),
+    RGBColor(214, 39, 40),
+    RGBColor(44, 160, 44),
+    RGBColor(255, 127, 14),
+    RGBColor(148, 103, 189),
+    RGBColor(140, 86, 75),
+    RGBColor(23, 190, 207),
+    RGBColor(127, 127, 127),
+];
+
+/// Draws it into a file.
+///
+/// # Errors
+/// Where the file cannot be written.
+pub(super) fn write(report: &Report, path: &Path) -> anyhow::Result<()> {
+    let area = SVGBackend::new(path, SIZE).into_drawing_area();
+    let failed = |error: DrawingAreaErrorKind<_>| anyhow!("{} cannot be drawn: {error}", path.display());
+    area.fill(&WHITE).map_err(failed)?;
+    let panels = area.split_evenly((2, 2));
+    let stages = &report.stages;
+    let points = |value: &dyn Fn(&Stage) -> f64| {
+        let point = |stage: &Stage| (stage.filled.spans as f64 / 1e6, value(stage));
+        stages.iter().map(point).collect::<Vec<_>>()
+    };
+    let disk = [
+        (
+            "everything".to_owned(),
+            points(&|stage| stage.filled.disk.bytes() as f64 / stage.filled.spans as f64),
+        ),
+        (
+            "segments".to_owned(),
+            points(&|stage| stage.filled.disk.segment_bytes as f64 / stage.filled.spans as f64),
+        ),
+    ];
+    let cpu = [(
+        "whole server".to_owned(),
+        points(&|stage| stage.filled.cpu_us_per_new_span),
+    )];
+    let asked = |of: fn(&Stage) -> &Vec<Asked>| {
+        Kind::ALL.map(|kind| {
+            let p99 = |stage: &Stage| {
+                let found = of(stage).iter().find(|asked| asked.kind == kind);
+                found.map_or(f64::NAN, |asked| asked.p99_ms)
+            };
+            (kind.to_string(), points(&p99))
+        })
+    };
+    draw(&panels[0], "disk, bytes a span", &disk).map_err(failed)?;
+    draw(&panels[1], "processor time, µs a span", &cpu).map_err(failed)?;
+    draw(
+        &panels[2],
+        "questions, warm, p99, ms",
+        &asked(|stage| &stage.warm),
+    )
+    .map_err(failed)?;
+    draw(
+        &panels[3],
+        "questions, cold, p99, ms",
+        &asked(|stage| &stage.cold),
+    )
+    .map_err(failed)?;
+    area.present().map_err(failed)
+}
+
+type Drawn<'a> = Result<(), DrawingAreaErrorKind<<SVGBackend<'a> as DrawingBackend>::ErrorType>>;
+
+/// One panel. The axis of sizes is logarithmic: what does not grow is level, what grows with the store bends up.
+fn draw<'a>(area: &Area<'a>, title: &str, lines: &[Line]) -> Drawn<'a> {
+    let points = || lines.iter().flat_map(|(_, points)| points.iter().copied());
+    let least = points().map(|point| point.0).fold(f64::MAX, f64::min);
+    let largest = points().map(|point| point.0).fold(0.0, f64::max);
+    let highest = points().map(|point| point.1).fold(0.0, f64::max);
+    let mut chart = ChartBuilder::on(area)
+        .caption(title, ("sans-serif", 18))
+        .margin(14)
+        .x_label_area_size(34)
+        .y_label_area_size(48)
+        .build_cartesian_2d((least * 0.9..largest * 1.1).log_scale(), 0.0..highest * 1.25)?;
+    chart
+        .configure_mesh()
+        .light_line_style(RGBColor(235, 235, 235))
+        .x_desc("millions of spans stored")
+        .x_label_formatter(&|millions| format!("{millions:.1}"))
+        .y_label_formatter(&|value| {
+            if *value >= 1_000.0 {
+                thousands(*value)
+            } else {
+                format!("{value:.1}")
+            }
+        })
+        .draw()?;
+    for ((name, points), colour) in lines.iter().zip(COLOURS.iter().cycle()) {
+        chart
+            .draw_series(LineSeries::new(points.iter().copied(), colour.stroke_width(2)).point_size(3))?
+            .label(name.as_str())
+            .legend(move |(x, y)| PathElement::new([(x, y), (x + 16, y)], colour.stroke_width(2)));
+    }
+    chart
+        .configure_series_labels()
+        .position(SeriesLabelPosition::UpperLeft)
+        .background_style(WHITE.mix(0.8))
+        .label_font(("sans-serif", 12))
+        .draw()
+}

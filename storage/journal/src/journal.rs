@@ -51,8 +51,9 @@ impl Journal {
     /// Opens a journal, or makes a new one, and hands every record from the checkpoint on to `replay`, in order.
     ///
     /// A torn tail, which a crash leaves where nothing was acknowledged, is left out and told in [`Recovery`].
-    /// Reading takes bounded memory: a chunk of a file and the largest record. Log files are not changed, and none
-    /// is made before the first append, so a journal opens on a full disk.
+    /// Reading takes bounded memory: a chunk of a file and the largest record. The last records
+    /// are written again as they are, where nothing says that they are durable; no log file is made before the first
+    /// append, so a journal opens on a full disk.
     ///
     /// # Errors
     /// [`JournalError::Corrupt`] names what is damaged beyond a torn tail; [`JournalError::Unavailable`] if the

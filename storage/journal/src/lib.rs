@@ -37,7 +37,10 @@ mod reader;
 mod recover;
 
 mod lossy_disk;
+mod lossy_faults;
 mod lossy_image;
+#[cfg(test)]
+mod lossy_tests;
 mod real_disk;
 
 pub use config::{InvalidSyncPolicy, JournalConfig, SyncPolicy};

@@ -28,6 +28,8 @@ pub(crate) struct LogFile {
 pub(crate) struct LogEnd {
     pub(crate) offset: u64,
     pub(crate) position: u64,
+    /// Records before this position were durable, one of the records read says.
+    pub(crate) durable: u64,
     /// Nothing if it is an end as it should be.
     pub(crate) reason: Option<&'static str>,
 }

@@ -254,7 +254,7 @@ fn open_file(disk: &dyn Disk, directory: &str, sealed: SealedFile) -> Result<Ope
             end: LogEnd {
                 offset: FILE_HEADER_BYTES,
                 position: sealed.base,
-                reason: None,
+                ..LogEnd::default()
             },
         }),
         _ => Err(damage(&name, 0, "its header is not the one that was written")),

@@ -5,6 +5,8 @@
 //!    next one's base.
 //! 3. Where the last one's records end, look for a witness that something after it had been durable. There is
 //!    none in a torn tail.
+//! 4. Write the last records again as they are, and sync them: the run before may have ended because they could not
+//!    be synced, and then the kernel has them in memory, calls them written, and they are not.
 //!
 //! Memory is bounded by [`crate::log_file::CHUNK_BYTES`] and the largest record.
 
@@ -18,7 +20,7 @@ use crate::format::{
     parse_file_name,
 };
 use crate::gaps::Gaps;
-use crate::log_file::{LogEnd, LogFile, damage, later_record};
+use crate::log_file::{CHUNK_BYTES, LogEnd, LogFile, damage, later_record};
 use crate::write::Found;
 
 /// What [`crate::Journal::open`] found.
@@ -55,6 +57,8 @@ pub(crate) fn recover(
     let unavailable = |error: io::Error| JournalError::Unavailable(format!("{directory}: {error}"));
     disk.create_directory(directory).map_err(unavailable)?;
     disk.sync_directory("").map_err(unavailable)?;
+    // A run that was killed may have named a file and not come to make the name durable.
+    disk.sync_directory(directory).map_err(unavailable)?;
     let names = disk.list(directory).map_err(unavailable)?;
     let mut sequences: Vec<u64> = names
         .iter()
@@ -91,8 +95,8 @@ pub(crate) fn recover(
         };
     };
     recovered.recovery.torn_tail = last.examine_end(&end, slot.durable)?;
-    // A run that did not sync may have left it so, and this run's records will call it durable.
-    last.file.sync().map_err(|error| last.unavailable(&error))?;
+    // This run's records will call them durable.
+    last.write_again(&end, slot.durable)?;
     if end.offset == FILE_HEADER_BYTES && recovered.found.blank.is_none() {
         recovered.found.files.pop_back();
         recovered.found.blank = Some(last.header.sequence);
@@ -168,7 +172,7 @@ impl LogFile {
         let mut end = LogEnd {
             offset: FILE_HEADER_BYTES,
             position: self.header.base,
-            reason: None,
+            ..LogEnd::default()
         };
         while next_base != Some(end.position) {
             let (header, payload) = match self.record(&end)? {
@@ -188,6 +192,7 @@ impl LogFile {
             }
             end.offset += header.frame_bytes();
             end.position = header.position + header.frame_bytes();
+            end.durable = end.durable.max(header.durable);
         }
         self.forget_chunk();
         match next_base {
@@ -200,6 +205,26 @@ impl LogFile {
             }
             _ => Ok(end),
         }
+    }
+
+    /// Makes the last records durable that nothing says are. See the head of this file.
+    fn write_again(&mut self, end: &LogEnd, durable_at_checkpoint: u64) -> Result<(), JournalError> {
+        let durable = durable_at_checkpoint.max(end.durable);
+        // Records lie as far apart in the file as their positions say, or closer.
+        let bytes = end.position.saturating_sub(durable);
+        let mut offset = end.offset.saturating_sub(bytes).max(FILE_HEADER_BYTES);
+        while offset < end.offset {
+            let count = (end.offset - offset).min(CHUNK_BYTES) as usize;
+            let Some(bytes) = self.bytes(offset, count)? else {
+                break;
+            };
+            let bytes = bytes.to_vec();
+            let written = self.file.write_all_at(&bytes, offset);
+            written.map_err(|error| self.unavailable(&error))?;
+            offset += count as u64;
+        }
+        self.forget_chunk();
+        self.file.sync().map_err(|error| self.unavailable(&error))
     }
 
     /// Looks at the end of the last file: nothing if it is clean, a text if it is torn.

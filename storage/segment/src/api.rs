@@ -304,7 +304,7 @@ impl SpanSource for SegmentStore {
                 let reason = "the thread that seals spans into segments ended, see the log";
                 return Err(StorageError::Unavailable(reason.to_owned()));
             }
-            self.store.journal.health().map_err(crate::store::refusal)
+            self.store.health()
         })
     }
 }

@@ -66,6 +66,8 @@ pub(crate) struct Limits {
     /// The head is sealed after so long even if it is small: what is sealed is counted for dependencies and
     /// makes the next start faster.
     pub(crate) generation_age_max_ms: u64,
+    /// See [`storage_journal::JournalConfig::file_bytes`].
+    pub(crate) journal_file_bytes: u64,
     /// Pages kept in memory.
     pub(crate) page_cache_bytes_max: u64,
     /// Shapes of segments kept in memory.
@@ -93,6 +95,7 @@ impl Default for Limits {
             quiet_ms: 30_000,
             trace_age_max_ms: 300_000,
             generation_age_max_ms: 600_000,
+            journal_file_bytes: 64 << 20,
             page_cache_bytes_max: 64 << 20,
             shape_cache_bytes_max: 64 << 20,
             segment_spans_max: 2_000_000,

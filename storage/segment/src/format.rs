@@ -8,7 +8,7 @@
 use storage::StorageError;
 use storage_journal::DiskFile;
 
-use crate::page::{PageEntry, PageNumber};
+use crate::page::{PageEntry, PageNumber, unreadable};
 use crate::term::Term;
 use storage_record::bytes::{Cursor, Malformed, Put};
 
@@ -136,7 +136,7 @@ impl Footer {
 
     /// Reads and checks the footer of a file; `name` is the file's, for errors.
     pub(crate) fn read(file: &dyn DiskFile, name: &str) -> Result<Self, StorageError> {
-        let io = |error: std::io::Error| StorageError::Unavailable(format!("{name} cannot be read: {error}"));
+        let io = |error: std::io::Error| unreadable(name, &error);
         let corrupt = |what: &dyn std::fmt::Display| StorageError::Corrupt(format!("{name}: {what}"));
         let length = file.len().map_err(io)?;
         let header_bytes = MAGIC.len() as u64;

@@ -47,6 +47,8 @@ mod search;
 #[cfg(test)]
 mod hostile_tests;
 #[cfg(test)]
+mod schedule_tests;
+#[cfg(test)]
 mod seal_tests;
 #[cfg(test)]
 mod testing;

@@ -108,7 +108,17 @@ fn seal_all(store: &Store) -> Result<(), StorageError> {
     sealed.and(joined).and(retained)
 }
 
+/// Seals, and notes for who asks after the store's health whether that works.
 fn seal_frozen(store: &Store, quiet: Quiet) -> Result<(), StorageError> {
+    let sealed = seal_all_frozen(store, quiet);
+    // Giving up because the store is being closed is no trouble.
+    if !store.stopping.load(Ordering::Relaxed) {
+        *store.not_sealed.lock() = sealed.as_ref().err().map(ToString::to_string);
+    }
+    sealed
+}
+
+fn seal_all_frozen(store: &Store, quiet: Quiet) -> Result<(), StorageError> {
     for frozen in store.view().frozen.clone() {
         seal(store, &frozen, quiet)?;
     }

@@ -227,7 +227,7 @@ impl PageReader {
             .read_exact_at(&mut stored, entry.offset)
             .map_err(|error| match error.kind() {
                 io::ErrorKind::UnexpectedEof => self.corrupt(number, "the file ends before the page"),
-                _ => StorageError::Unavailable(format!("{} cannot be read: {error}", self.name)),
+                _ => unreadable(&format!("{} page {number}", self.name), &error),
             })?;
         if crc32c::crc32c(&stored) != entry.checksum {
             return Err(self.corrupt(number, "its checksum is wrong"));
@@ -242,6 +242,19 @@ impl PageReader {
         } else {
             Err(self.corrupt(number, "its length is wrong"))
         }
+    }
+}
+
+/// What a failed read of a segment means. A sector that the disk cannot read is damage, as a wrong checksum is: the
+/// rest of the store must go on answering without it.
+pub(crate) fn unreadable(place: &str, error: &io::Error) -> StorageError {
+    /// Linux's number for an error of input or output; the standard library has no name for it.
+    const EIO: i32 = 5;
+    let what = format!("{place} cannot be read: {error}");
+    if error.raw_os_error() == Some(EIO) {
+        StorageError::Corrupt(what)
+    } else {
+        StorageError::Unavailable(what)
     }
 }
 

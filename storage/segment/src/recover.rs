@@ -14,7 +14,7 @@ use parking_lot::Mutex;
 use storage::StorageError;
 use storage_journal::{Disk, Journal, JournalError, Position, Recovery};
 
-use crate::config::SegmentConfig;
+use crate::config::{Limits, SegmentConfig};
 use crate::head::{Arrival, Generation};
 use crate::store::{journal_config, refusal};
 use storage_record as record;
@@ -31,6 +31,7 @@ type Chunk = Vec<(Position, Vec<u8>)>;
 pub(crate) fn open_journal(
     disk: &Arc<dyn Disk>,
     config: &SegmentConfig,
+    limits: &Limits,
     active: &Generation,
 ) -> Result<(Journal, Recovery), StorageError> {
     let threads = thread::available_parallelism().map_or(1, usize::from).min(8);
@@ -49,7 +50,8 @@ pub(crate) fn open_journal(
             bytes: 0,
         };
         let mut replay = |position, record| chunks.add(position, record);
-        let opened = Journal::open(disk.clone(), journal_config(config), &mut replay).map_err(refusal)?;
+        let opened =
+            Journal::open(disk.clone(), journal_config(config, limits), &mut replay).map_err(refusal)?;
         chunks
             .send()
             .map_err(|error| refusal(JournalError::Unavailable(error.to_string())))?;

@@ -34,8 +34,8 @@ pub(crate) fn retain(store: &Store) -> Result<usize, StorageError> {
     Ok(drop.len())
 }
 
-/// `now` in epoch milliseconds.
-fn to_drop(mut manifest: Manifest, retention: Retention, now: u64) -> Vec<u64> {
+/// Numbers of the segments that are not kept. `now` in epoch milliseconds.
+pub(crate) fn to_drop(mut manifest: Manifest, retention: Retention, now: u64) -> Vec<u64> {
     manifest
         .segments
         .sort_unstable_by_key(|segment| Reverse((segment.sealed_at, segment.number)));

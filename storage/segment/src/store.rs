@@ -25,7 +25,7 @@ use storage_journal::{Disk, Journal, JournalConfig, JournalError, Position, Reco
 use crate::config::{Limits, SegmentConfig};
 use crate::head::{Arrival, Generation};
 use crate::manifest::{DIRECTORY, Manifest, NotReplaced};
-use crate::page::page_cache;
+use crate::page::{page_cache, unreadable};
 use crate::reader::{Caches, SegmentReader, shape_cache};
 use crate::view::View;
 use crate::writer::WriterOptions;
@@ -46,6 +46,8 @@ pub(crate) struct Store {
     tickets: Mutex<BTreeMap<Position, usize>>,
     /// Only the maintenance thread changes it.
     manifest: Mutex<Manifest>,
+    /// Why spans could not be sealed the last time it was tried.
+    pub(crate) not_sealed: Mutex<Option<String>>,
     /// Tells maintenance to give up what takes long.
     pub(crate) stopping: AtomicBool,
     pub(crate) counters: Counters,
@@ -95,6 +97,9 @@ impl Store {
         let unavailable = |error: std::io::Error| StorageError::Unavailable(format!("the store: {error}"));
         disk.create_directory(DIRECTORY).map_err(unavailable)?;
         let manifest = Manifest::open(disk.as_ref())?;
+        // A run that was killed may have replaced the manifest and not come to make that durable: the files that only
+        // the one before names must stay until then.
+        disk.sync_directory("").map_err(unavailable)?;
         let orphans = manifest.remove_orphans(disk.as_ref()).map_err(unavailable)?;
         if orphans > 0 {
             tracing::info!(
@@ -108,7 +113,7 @@ impl Store {
         };
         let active = Arc::new(Generation::new((config.now)()));
         let view = open_segments(disk.as_ref(), &manifest, &caches, active.clone())?;
-        let (journal, recovery) = crate::recover::open_journal(&disk, &config, &active)?;
+        let (journal, recovery) = crate::recover::open_journal(&disk, &config, &limits, &active)?;
         let opened = Opened {
             recovery,
             replayed_spans: active.spans(),
@@ -126,6 +131,7 @@ impl Store {
             gate: RwLock::default(),
             tickets: Mutex::default(),
             manifest: Mutex::new(manifest),
+            not_sealed: Mutex::default(),
             stopping: AtomicBool::new(false),
             counters: Counters::default(),
             commit_time: Arc::default(),
@@ -260,6 +266,17 @@ impl Store {
         self.journal.set_checkpoint(needed).map_err(refusal)
     }
 
+    /// Whether spans can be taken and sealed.
+    pub(crate) fn health(&self) -> Result<(), StorageError> {
+        self.journal.health().map_err(refusal)?;
+        match &*self.not_sealed.lock() {
+            None => Ok(()),
+            Some(why) => Err(StorageError::Unavailable(format!(
+                "spans stay in the journal, until it is full, because they cannot be sealed: {why}"
+            ))),
+        }
+    }
+
     pub(crate) fn writer_options(&self) -> WriterOptions {
         WriterOptions {
             indexed: self.config.options.search_enabled,
@@ -316,14 +333,14 @@ const RECORD_BYTES_MAX: u32 = 128 << 20;
 const QUEUE_BYTES_MAX: u64 = 256 << 20;
 
 /// The journal's configuration of a store.
-pub(crate) fn journal_config(config: &SegmentConfig) -> JournalConfig {
+pub(crate) fn journal_config(config: &SegmentConfig, limits: &Limits) -> JournalConfig {
     JournalConfig {
         directory: "journal".to_owned(),
         bytes_max: config.journal_bytes_max,
         record_bytes_max: RECORD_BYTES_MAX,
         queue_bytes_max: QUEUE_BYTES_MAX,
         sync: config.sync,
-        ..JournalConfig::default()
+        file_bytes: limits.journal_file_bytes,
     }
 }
 
@@ -346,7 +363,6 @@ fn open_segments(
     let mut segments = Vec::with_capacity(manifest.segments.len());
     let mut set_aside = BTreeMap::new();
     for segment in &manifest.segments {
-        let name = Manifest::file_name(segment.number);
         match open_segment(disk, segment.number, caches) {
             Ok(reader) => segments.push(Arc::new(reader)),
             Err(StorageError::Corrupt(reason)) => {
@@ -356,7 +372,7 @@ fn open_segments(
                 );
                 set_aside.insert(segment.number, reason);
             }
-            Err(error) => return Err(StorageError::Unavailable(format!("{name}: {error}"))),
+            Err(error) => return Err(error),
         }
     }
     let mut empty = View::of(active);
@@ -373,7 +389,7 @@ pub(crate) fn open_segment(
     let name = Manifest::file_name(number);
     let file = disk.open(&name).map_err(|error| match error.kind() {
         std::io::ErrorKind::NotFound => StorageError::Corrupt(format!("{name}: the file is missing")),
-        _ => StorageError::Unavailable(error.to_string()),
+        _ => unreadable(&name, &error),
     })?;
     SegmentReader::open(file, &name, number, caches)
 }

@@ -134,6 +134,53 @@ fn nothing_acknowledged_is_lost_wherever_the_machine_stops() {
     }
 }
 
+/// Three segments, and spans in the journal only: sealing makes a fourth, and joins them.
+fn about_to_join(runtime: &Runtime, disk: &LossyDisk) -> Outcome {
+    let mut outcome = Outcome::default();
+    let store = SegmentStore::open_on(Arc::new(disk.clone()), config()).expect("an empty disk");
+    for id in 1..=4 {
+        let mut batch = SpanBatch::new();
+        batch.push_span(&span(id % TRACES + 1, id));
+        runtime.block_on(store.accept(&batch)).expect("room");
+        outcome.acknowledged.insert(span(id % TRACES + 1, id));
+        if id < 4 {
+            store.seal_all().expect("a segment");
+        }
+    }
+    outcome.sent = outcome.acknowledged.clone();
+    outcome
+}
+
+#[test]
+fn a_process_killed_while_it_joins_and_a_loss_of_power_while_it_starts_again_lose_nothing() {
+    let runtime = runtime();
+    // Up to where a joined segment has its place in the manifest and the files it replaces are gone.
+    for stop in 8..40 {
+        let mut joined = 0;
+        for stop_again in 0..10 {
+            let disk = LossyDisk::new();
+            let outcome = about_to_join(&runtime, &disk);
+            let store = SegmentStore::open_on(Arc::new(disk.clone()), config()).expect("a store");
+            disk.fail_after(stop);
+            let _killed = store.seal_all();
+            joined += store.stats().compactions;
+            drop(store);
+            disk.heal();
+            disk.fail_after(stop_again);
+            drop(SegmentStore::open_on(Arc::new(disk.clone()), config()));
+            for seed in 0..12 {
+                let context = format!("killed after {stop} and {stop_again} operations, seed {seed}");
+                check(&runtime, disk.crash(seed), &outcome, &context);
+            }
+        }
+        if joined > 0 {
+            assert!(stop > 15, "{stop}: the scenario does too little");
+            return;
+        }
+    }
+    panic!("nothing was joined");
+}
+
 #[test]
 fn a_full_disk_refuses_and_loses_nothing() {
     let runtime = runtime();

@@ -2,46 +2,52 @@
 //!
 //! The head is a row of generations. The newest, the active one, takes spans; older ones are frozen and on
 //! their way into a segment. A generation has its own shape registry, so nothing in memory outlives the traces
-//! that needed it. Traces are in a sharded map, so writers meet only on the same shard, and no lock is
+//! that needed it. Traces are in shards (`shard.rs`), so writers meet only on the same shard, and no lock is
 //! held across I/O.
 //!
 //! ```text
-//! Generation { registry, names, traces: low identifier → HeadTrace { rows, shapes, times } }
+//! Generation { registry, names, shards: traces: low identifier → HeadTrace { runs of rows, shapes, times } }
 //! ```
 //!
-//! Locks are taken in this order: the registry, then one shard of the traces. Names are locked alone. Who holds a
-//! shard (`for_each`, `also_in`) takes no lock of this generation, and nobody locks the registry twice: a writer
-//! that waits between two readers would wait for ever.
+//! The registry, the names and a shard are each locked alone, and never for longer than a few hundred spans take.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use dashmap::DashMap;
 use foldhash::fast::RandomState;
 use model::{Span, SpanBatch};
 use parking_lot::{Mutex, RwLock};
+use std::hash::BuildHasher;
 use storage_journal::Position;
 
 use crate::fields::Fields;
 use crate::names::Names;
 use crate::registry::Registry;
+use crate::rows::TraceRows;
 use crate::shape::{ShapeNumber, ShapeTable};
-use storage_record::bytes::Cursor;
+use storage_record::bytes::Malformed;
 
+mod arena;
 mod row;
+mod runs;
+mod shard;
 
-use row::TraceFrame;
+use arena::Address;
+use runs::Runs;
+use shard::{Reading, Run, Shard};
 
-/// What a trace takes beside its rows: its entry in the map and what is known of it.
-const TRACE_BYTES: u64 = 208;
-/// Rows read before the registry is let go for a moment: writers must not wait for a huge trace.
-const ROWS_AT_ONCE: usize = 4096;
+/// Parts that are locked by themselves: many more than there are processors.
+const SHARDS: usize = 64;
+/// Rows read, and traces looked at, before a shard is let go for a moment: writers must not wait for a huge trace.
+const ROWS_AT_ONCE: usize = 256;
+const TRACES_AT_ONCE: usize = 256;
 
 /// Traces that arrived between two freezes.
 #[derive(Debug)]
 pub(crate) struct Generation {
     registry: RwLock<Registry>,
     names: Mutex<Names>,
-    traces: DashMap<u64, HeadTrace, RandomState>,
+    shards: Box<[Mutex<Shard>]>,
+    hasher: RandomState,
     bytes: AtomicU64,
     spans: AtomicU64,
     /// The least journal position of a record that has spans here; `u64::MAX` when there is none.
@@ -53,8 +59,14 @@ pub(crate) struct Generation {
 /// A trace in the head.
 #[derive(Clone, Debug)]
 pub(crate) struct HeadTrace {
-    frame: TraceFrame,
-    rows: Vec<u8>,
+    /// The low 64 bits of its identifier: what traces are grouped by.
+    pub(crate) low: u64,
+    /// The high 64 bits of its first span's.
+    high: u64,
+    /// Base timestamps of runs are stored as differences from this one, microseconds since the epoch.
+    base: u64,
+    last_run: Option<Address>,
+    run_bytes: u64,
     span_count: u32,
     /// Distinct, sorted.
     shapes: Vec<ShapeNumber>,
@@ -99,7 +111,8 @@ impl Generation {
         Self {
             registry: RwLock::default(),
             names: Mutex::default(),
-            traces: DashMap::default(),
+            shards: (0..SHARDS).map(|_| Mutex::default()).collect(),
+            hasher: RandomState::default(),
             bytes: AtomicU64::new(0),
             spans: AtomicU64::new(0),
             position: AtomicU64::new(u64::MAX),
@@ -128,21 +141,22 @@ impl Generation {
     pub(crate) fn insert(&self, batch: &SpanBatch, arrival: Arrival, autocomplete_keys: &[String]) {
         self.position
             .fetch_min(arrival.position.as_u64(), Ordering::SeqCst);
-        let missing = self.insert_known(batch, arrival);
+        let mut runs = Runs::new(self, arrival);
+        let missing = self.insert_known(batch, &mut runs);
         if !missing.is_empty() {
             let numbers = self.shapes_for(batch, &missing);
             let registry = self.registry.read();
-            let mut added = 0;
             for (&index, number) in missing.iter().zip(numbers) {
-                added += self.add_row(
+                add_row(
                     registry.table(),
                     &Fields::of_ref(batch.get(index)),
                     number,
-                    arrival,
+                    &mut runs,
                 );
             }
-            self.bytes.fetch_add(added, Ordering::Relaxed);
         }
+        let added = runs.finish();
+        self.bytes.fetch_add(added, Ordering::Relaxed);
         if !missing.is_empty() || !autocomplete_keys.is_empty() {
             self.note_names(batch, &missing, autocomplete_keys);
         }
@@ -150,9 +164,9 @@ impl Generation {
     }
 
     /// Adds the spans of a batch whose shapes are known, in one pass; gives the indexes of the others.
-    fn insert_known(&self, batch: &SpanBatch, arrival: Arrival) -> Vec<usize> {
+    fn insert_known(&self, batch: &SpanBatch, runs: &mut Runs<'_>) -> Vec<usize> {
         let registry = self.registry.read();
-        let (mut missing, mut added) = (Vec::new(), 0);
+        let mut missing = Vec::new();
         let mut fields: Option<Fields<'_>> = None;
         for (index, span) in batch.iter().enumerate() {
             let filled = match fields.take() {
@@ -160,12 +174,11 @@ impl Generation {
                 Some(previous) => previous.next_ref(span),
             };
             match registry.find(&filled) {
-                Some(number) => added += self.add_row(registry.table(), &filled, number, arrival),
+                Some(number) => add_row(registry.table(), &filled, number, runs),
                 None => missing.push(index),
             }
             fields = Some(filled);
         }
-        self.bytes.fetch_add(added, Ordering::Relaxed);
         missing
     }
 
@@ -176,24 +189,6 @@ impl Generation {
             .iter()
             .map(|&index| registry.insert(&Fields::of_ref(batch.get(index))))
             .collect()
-    }
-
-    /// Adds a span to its trace; gives the memory that took, bytes.
-    fn add_row(&self, table: &ShapeTable, fields: &Fields<'_>, number: ShapeNumber, arrival: Arrival) -> u64 {
-        let Ok(shape) = table.get(number) else {
-            debug_assert!(false, "the registry gave a number that its table lacks");
-            return 0;
-        };
-        let mut added = 0;
-        let mut trace = self.traces.entry(fields.trace_id.low()).or_insert_with(|| {
-            added += TRACE_BYTES;
-            HeadTrace::new(fields, arrival)
-        });
-        let before = trace.rows.capacity();
-        trace.note(fields, number, arrival);
-        let frame = trace.frame;
-        row::encode(fields, number, shape, frame, &mut trace.rows);
-        added + (trace.rows.capacity() - before) as u64
     }
 
     /// A span with a shape that was known has names that are known.
@@ -221,7 +216,8 @@ impl Generation {
         read(&self.names.lock())
     }
 
-    /// Reads with its shapes; nothing is added meanwhile.
+    /// Reads with its shapes; nothing is added meanwhile. `read` MUST NOT ask for them again: a writer that waits
+    /// between two readers would wait for ever.
     pub(crate) fn with_shapes<T>(&self, read: impl FnOnce(&ShapeTable) -> T) -> T {
         read(self.registry.read().table())
     }
@@ -234,20 +230,26 @@ impl Generation {
 
     /// The spans of a trace, to be read some at a time.
     pub(crate) fn rows_of(&self, low: u64) -> Option<RowsOfTrace<'_>> {
-        let trace = self.traces.get(&low)?;
-        Some(RowsOfTrace {
+        let shard = self.shard(low);
+        let trace = shard.lock().find(low, &self.hasher).map(Reading::of);
+        trace.map(|reading| RowsOfTrace {
             generation: self,
-            frame: trace.frame,
-            rows: trace.rows.clone(),
-            read: 0,
-            left: trace.span_count as usize,
+            shard,
+            reading,
         })
+    }
+
+    fn shard(&self, low: u64) -> &Mutex<Shard> {
+        // Not the bits by which a shard finds its traces.
+        let hash = (self.hasher.hash_one(low) >> 40) as usize;
+        &self.shards[hash % self.shards.len()]
     }
 
     /// How many spans a trace has here.
     pub(crate) fn span_count(&self, low: u64) -> u64 {
-        self.traces
-            .get(&low)
+        self.shard(low)
+            .lock()
+            .find(low, &self.hasher)
             .map_or(0, |trace| u64::from(trace.span_count))
     }
 
@@ -255,62 +257,93 @@ impl Generation {
     /// what it says is remembered, so a trace is asked for once a segment. There are none of number `end` or more.
     pub(crate) fn also_in(&self, end: u64, may_hold: impl Fn(u64, u64) -> bool) -> Vec<u64> {
         let mut found = Vec::new();
-        for mut entry in self.traces.iter_mut() {
-            let (&low, trace) = entry.pair_mut();
+        self.for_each_mut(|trace| {
             if trace.asked_below < end {
-                trace.elsewhere = trace.elsewhere || may_hold(low, trace.asked_below);
+                trace.elsewhere = trace.elsewhere || may_hold(trace.low, trace.asked_below);
                 trace.asked_below = end;
             }
             if trace.elsewhere {
-                found.push(low);
+                found.push(trace.low);
             }
-        }
+        });
         found
     }
 
-    /// Gives `visit` every trace's low identifier and what is known of it without its rows. `visit` MUST NOT touch this
-    /// generation's traces: it runs while a part of them is locked.
+    /// Gives `visit` every trace's low identifier and what is known of it without its rows: all that were here when
+    /// this was called, perhaps later ones. `visit` MUST NOT touch this generation's traces: it runs while a part of
+    /// them is locked.
     pub(crate) fn for_each(&self, mut visit: impl FnMut(u64, &HeadTrace)) {
-        for entry in &self.traces {
-            visit(*entry.key(), entry.value());
+        self.for_each_mut(|trace| visit(trace.low, trace));
+    }
+
+    fn for_each_mut(&self, mut visit: impl FnMut(&mut HeadTrace)) {
+        for shard in &self.shards {
+            for start in (0..).step_by(TRACES_AT_ONCE) {
+                let mut shard = shard.lock();
+                let traces = shard.traces(start..start + TRACES_AT_ONCE);
+                if traces.is_empty() {
+                    break;
+                }
+                traces.iter_mut().for_each(&mut visit);
+            }
         }
     }
 }
 
+/// Adds a span as a row.
+fn add_row(table: &ShapeTable, fields: &Fields<'_>, number: ShapeNumber, runs: &mut Runs<'_>) {
+    let Ok(shape) = table.get(number) else {
+        debug_assert!(false, "the registry gave a number that its table lacks");
+        return;
+    };
+    let mut rows = TraceRows::default();
+    rows.push_fields(fields, number, shape);
+    for row in rows.iter() {
+        let times = row.annotation_times().iter().copied();
+        runs.add(row.head, row.values().map(str::as_bytes), times);
+    }
+}
+
 impl HeadTrace {
-    fn new(fields: &Fields<'_>, arrival: Arrival) -> Self {
-        let frame = TraceFrame {
-            low: fields.trace_id.low(),
-            high: fields.trace_id.high(),
-            base: fields.timestamp.unwrap_or(0),
-        };
+    /// What a trace takes beside its runs and shapes: itself and its place in a table, with the room that both keep
+    /// to grow into.
+    const BYTES: usize = size_of::<Self>() * 3 / 2 + 8;
+
+    fn new(run: &Run<'_>) -> Self {
         Self {
-            frame,
-            rows: Vec::new(),
+            low: run.low,
+            high: run.frame.high,
+            base: run.frame.base,
+            last_run: None,
+            run_bytes: 0,
             span_count: 0,
             shapes: Vec::new(),
             first: 0,
             last: 0,
-            arrival,
+            arrival: run.arrival,
             asked_below: 0,
             elsewhere: false,
         }
     }
 
-    fn note(&mut self, fields: &Fields<'_>, number: ShapeNumber, arrival: Arrival) {
-        if let Err(place) = self.shapes.binary_search(&number) {
-            self.shapes.insert(place, number);
+    /// Notes what is known of a run beside its rows; gives the memory that took, bytes.
+    fn note(&mut self, run: &Run<'_>) -> usize {
+        let before = self.shapes.capacity();
+        for &shape in run.shapes {
+            if let Err(place) = self.shapes.binary_search(&shape) {
+                self.shapes.insert(place, shape);
+            }
         }
-        if let Some(timestamp) = fields.timestamp {
-            self.first = if self.first == 0 {
-                timestamp
-            } else {
-                self.first.min(timestamp)
+        if run.times.0 != 0 {
+            self.first = match self.first {
+                0 => run.times.0,
+                first => first.min(run.times.0),
             };
-            self.last = self.last.max(timestamp);
+            self.last = self.last.max(run.times.1);
         }
-        self.arrival.join(arrival);
-        self.span_count += 1;
+        self.arrival.join(run.arrival);
+        self.span_count += run.shapes.len() as u32;
+        (self.shapes.capacity() - before) * size_of::<ShapeNumber>()
     }
 
     /// Distinct, sorted.
@@ -320,62 +353,64 @@ impl HeadTrace {
 
     /// Memory it holds, roughly.
     pub(crate) fn bytes(&self) -> u64 {
-        self.heap_bytes() + TRACE_BYTES
+        self.run_bytes + (self.shapes.capacity() * size_of::<ShapeNumber>() + Self::BYTES) as u64
     }
 
     pub(crate) fn span_count(&self) -> usize {
         self.span_count as usize
     }
-
-    fn heap_bytes(&self) -> u64 {
-        (self.rows.capacity() + self.shapes.capacity() * size_of::<ShapeNumber>()) as u64
-    }
 }
 
-/// Rows of a trace as they were at one moment, being read.
+/// Rows of a trace as they were at one moment, being read: those that arrived last first.
 #[derive(Debug)]
 pub(crate) struct RowsOfTrace<'g> {
     generation: &'g Generation,
-    frame: TraceFrame,
-    rows: Vec<u8>,
-    /// Bytes of rows read.
-    read: usize,
-    /// Rows not read.
-    left: usize,
+    shard: &'g Mutex<Shard>,
+    reading: Reading,
 }
 
 impl RowsOfTrace<'_> {
+    /// Adds the next rows, at most so many, none at the end. Their shapes are those of [`Generation::with_shapes`].
+    pub(crate) fn read(&mut self, most: usize, rows: &mut TraceRows) {
+        let end = rows.len().saturating_add(most);
+        while rows.len() < end {
+            let before = rows.len();
+            let read = self
+                .reading
+                .read(&self.shard.lock(), (end - before).min(ROWS_AT_ONCE), rows);
+            if let Err(error) = read {
+                return tell(error);
+            }
+            if rows.len() == before {
+                return;
+            }
+        }
+    }
+
     /// The next spans, at most so many; none at the end.
     pub(crate) fn take(&mut self, most: usize) -> Vec<Span> {
-        let most = most.min(self.left);
-        let mut spans = Vec::with_capacity(most);
-        while spans.len() < most {
-            let end = most.min(spans.len() + ROWS_AT_ONCE);
-            let registry = self.generation.registry.read();
-            let mut cursor = Cursor::new(&self.rows[self.read..]);
-            while spans.len() < end {
-                match row::decode(&mut cursor, registry.table(), self.frame) {
-                    Ok(span) => spans.push(span),
-                    Err(error) => {
-                        // Rows were written by this process with this table: a failure is a mistake in the coder.
-                        debug_assert!(false, "a row of the head cannot be read: {error}");
-                        tracing::error!(%error, "a row of the head cannot be read; the rest of its trace is left out");
-                        self.left = 0;
-                        return spans;
-                    }
-                }
-            }
-            self.read = self.rows.len() - cursor.remaining();
-        }
-        self.left -= spans.len();
-        spans
+        let mut rows = TraceRows::default();
+        self.read(most, &mut rows);
+        self.generation
+            .with_shapes(|table| rows.to_spans(table))
+            .unwrap_or_else(|error| {
+                tell(error);
+                Vec::new()
+            })
     }
+}
+
+/// Rows were written by this process: a failure is a mistake in the coder.
+fn tell(error: Malformed) {
+    debug_assert!(false, "a row of the head cannot be read: {error}");
+    tracing::error!(%error, "a row of the head cannot be read; the rest of its trace is left out");
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::testing::{arbitrary_spans, span};
+    use crate::view::sort_distinct;
     use proptest::prelude::*;
 
     fn batch_of(spans: &[Span]) -> SpanBatch {
@@ -449,16 +484,22 @@ mod tests {
             let generation = Generation::new(0);
             generation.insert(&batch_of(&spans), Arrival::at(0, Position::START), &[]);
             for low in 0..5 {
-                let expected: Vec<_> = spans.iter().filter(|span| span.trace_id.low() == low).cloned().collect();
+                let mut expected: Vec<_> = spans.iter().filter(|span| span.trace_id.low() == low).cloned().collect();
                 prop_assert_eq!(generation.span_count(low), expected.len() as u64);
-                prop_assert_eq!(generation.spans_of(low), &expected[..]);
+                let mut found = generation.spans_of(low);
+                sort_distinct(&mut found);
+                sort_distinct(&mut expected);
+                prop_assert_eq!(&found, &expected);
                 let mut some = Vec::new();
                 if let Some(mut rows) = generation.rows_of(low) {
                     while let [first, rest @ ..] = &rows.take(3)[..] {
+                        prop_assert!(rest.len() < 3);
                         some.push(first.clone());
                         some.extend_from_slice(rest);
                     }
                 }
+                prop_assert_eq!(some.len() as u64, generation.span_count(low));
+                sort_distinct(&mut some);
                 prop_assert_eq!(some, expected);
             }
         }

@@ -2,24 +2,24 @@
 //! own (`row.rs`).
 //!
 //! ```text
-//! row = shape varint,
-//!       present u8 (high 0, parent 1, timestamp 2, duration 3, local address 4, remote address 5),
-//!       [trace high u64: only where it differs from the trace's], id u64, [parent u64],
-//!       [timestamp zigzag from the trace's base], [duration varint],
+//! row = present u8 (high 0, parent 1, timestamp 2, duration 3, local address 4, local as in the row before 5,
+//!           remote address 6),
+//!       counts u8 (values 0..3, annotations 4..7; 15: one more is a varint behind), [values - 15], [annotations - 15],
+//!       shape varint, [generic rows: flags u8 (kind 0..2, debug 3, shared 4, service 5, name 6, remote service 7),
+//!           number of tags varint],
+//!       [trace high u64: only where it differs from the frame's], id u64, [parent u64],
+//!       [timestamp zigzag from the frame's base], [duration varint],
 //!       [local addresses, port varint], [remote addresses, port varint],
-//!       generic rows only: flags u8 (kind 0..2, debug 3, shared 4, service 5, name 6, remote service 7), those
-//!           texts, tag count, keys; annotation count,
-//!       texts of varying tags in the order of their keys, texts of varying annotations,
-//!       zigzag of every annotation's timestamp from the trace's base
+//!       texts of the values that the shape leaves open, zigzag of every annotation's timestamp from the base
 //! ```
 //!
-//! The trace's low identifier, usual high identifier and base timestamp are its [`TraceFrame`], stored once.
+//! Rows that were written with one [`Frame`] are read in their order with one that began the same. They say how many
+//! values they have, so no shape is needed to read them.
 
-use model::{Annotation, Endpoint, EndpointRef, IpAddresses, Kind, Span, SpanId, TraceId};
+use model::{IpAddresses, Kind, SpanId, TraceId};
 
-use crate::fields::Fields;
-use crate::shape::{GENERIC, Shape, ShapeNumber, ShapeTable, Slot};
-use crate::strings::Symbol;
+use crate::rows::{Address, GenericRow, RowHead, TraceRows};
+use crate::shape::{GENERIC, ShapeNumber};
 use storage_record::bytes::{Cursor, Malformed, Put};
 use storage_record::{put_addresses, read_addresses, read_port};
 
@@ -28,7 +28,8 @@ const PARENT: u8 = 1 << 1;
 const TIMESTAMP: u8 = 1 << 2;
 const DURATION: u8 = 1 << 3;
 const LOCAL: u8 = 1 << 4;
-const REMOTE: u8 = 1 << 5;
+const SAME_LOCAL: u8 = 1 << 5;
+const REMOTE: u8 = 1 << 6;
 
 const DEBUG: u8 = 1 << 3;
 const SHARED: u8 = 1 << 4;
@@ -36,272 +37,266 @@ const SERVICE: u8 = 1 << 5;
 const NAME: u8 = 1 << 6;
 const REMOTE_SERVICE: u8 = 1 << 7;
 
-/// What the rows of a trace have in common.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct TraceFrame {
-    /// The low 64 bits of the trace identifier: what traces are grouped by.
-    pub(super) low: u64,
-    /// The high 64 bits of most of its spans.
+/// A count that does not fit into its half of a byte: what is beyond follows.
+const COUNT_MAX: usize = 15;
+
+/// What rows of a trace that are next to each other have in common.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) struct Frame {
+    /// The high 64 bits of their trace identifier.
     pub(super) high: u64,
     /// Timestamps are stored as differences from this one, microseconds since the epoch.
     pub(super) base: u64,
+    /// The address of the row before.
+    local: Address,
 }
 
-/// Appends the row of a span of shape `number`.
-pub(super) fn encode(
-    fields: &Fields<'_>,
-    number: ShapeNumber,
-    shape: &Shape,
-    frame: TraceFrame,
-    out: &mut Vec<u8>,
-) {
-    let (local, remote) = (with_address(fields.local), with_address(fields.remote));
-    let high = fields.trace_id.high();
-    let flag = |set: bool, bit: u8| if set { bit } else { 0 };
-    out.put_varint(u64::from(number));
-    out.push(
-        flag(high != frame.high, HIGH)
-            | flag(fields.parent_id.is_some(), PARENT)
-            | flag(fields.timestamp.is_some(), TIMESTAMP)
-            | flag(fields.duration.is_some(), DURATION)
-            | flag(local.is_some(), LOCAL)
-            | flag(remote.is_some(), REMOTE),
-    );
-    if high != frame.high {
-        out.put_u64(high);
-    }
-    out.put_u64(fields.id.value());
-    if let Some(parent) = fields.parent_id {
-        out.put_u64(parent.value());
-    }
-    if let Some(timestamp) = fields.timestamp {
-        out.put_zigzag(timestamp.wrapping_sub(frame.base) as i64);
-    }
-    if let Some(duration) = fields.duration {
-        out.put_varint(duration);
-    }
-    for endpoint in [local, remote].into_iter().flatten() {
-        put_addresses(endpoint.ip, 0, out);
-        out.put_varint(u64::from(endpoint.port));
-    }
-    if number == GENERIC {
-        encode_generic(fields, out);
-    } else {
-        let varies = |slot: &Slot| slot.is_none();
-        for (_, value) in shape
-            .tags
-            .iter()
-            .zip(&fields.tags)
-            .filter(|((_, slot), _)| varies(slot))
-        {
-            out.put_text(value.1);
-        }
-        for (_, value) in shape
-            .annotations
-            .iter()
-            .zip(&fields.annotations)
-            .filter(|(slot, _)| varies(slot))
-        {
-            out.put_text(value.1);
+impl Frame {
+    pub(super) fn new(high: u64, base: u64) -> Self {
+        Self {
+            high,
+            base,
+            local: Address::default(),
         }
     }
-    for (timestamp, _) in &fields.annotations {
-        out.put_zigzag(timestamp.wrapping_sub(frame.base) as i64);
+
+    /// Appends a row. `values` are those that [`TraceRows::push_value`] takes, as UTF-8.
+    pub(super) fn write<'v>(
+        &mut self,
+        head: &RowHead,
+        values: impl ExactSizeIterator<Item = &'v [u8]>,
+        annotation_times: impl ExactSizeIterator<Item = u64>,
+        out: &mut Vec<u8>,
+    ) {
+        self.write_flags(head, values.len(), annotation_times.len(), out);
+        if head.trace_id.high() != self.high {
+            out.put_u64(head.trace_id.high());
+        }
+        out.put_u64(head.id.value());
+        if let Some(parent) = head.parent_id {
+            out.put_u64(parent.value());
+        }
+        if let Some(timestamp) = head.timestamp {
+            out.put_zigzag(timestamp.wrapping_sub(self.base) as i64);
+        }
+        if let Some(duration) = head.duration {
+            out.put_varint(duration);
+        }
+        if is_there(head.local) && head.local != self.local {
+            put_address(head.local, out);
+        }
+        self.local = head.local;
+        if is_there(head.remote) {
+            put_address(head.remote, out);
+        }
+        for value in values {
+            out.put_varint(value.len() as u64);
+            out.extend_from_slice(value);
+        }
+        for time in annotation_times {
+            out.put_zigzag(time.wrapping_sub(self.base) as i64);
+        }
     }
-}
 
-/// An endpoint whose name is not all there is of it.
-fn with_address(endpoint: Option<EndpointRef<'_>>) -> Option<EndpointRef<'_>> {
-    endpoint.filter(|endpoint| !endpoint.ip.is_empty() || endpoint.port != 0)
-}
+    fn write_flags(&self, head: &RowHead, values: usize, annotations: usize, out: &mut Vec<u8>) {
+        let same_local = head.local == self.local;
+        let flag = |set: bool, bit: u8| if set { bit } else { 0 };
+        out.push(
+            flag(head.trace_id.high() != self.high, HIGH)
+                | flag(head.parent_id.is_some(), PARENT)
+                | flag(head.timestamp.is_some(), TIMESTAMP)
+                | flag(head.duration.is_some(), DURATION)
+                | flag(is_there(head.local) && !same_local, LOCAL)
+                | flag(is_there(head.local) && same_local, SAME_LOCAL)
+                | flag(is_there(head.remote), REMOTE),
+        );
+        out.push((values.min(COUNT_MAX) | annotations.min(COUNT_MAX) << 4) as u8);
+        for count in [values, annotations] {
+            if count >= COUNT_MAX {
+                out.put_varint((count - COUNT_MAX) as u64);
+            }
+        }
+        out.put_varint(u64::from(head.shape));
+        if let Some(generic) = head.generic {
+            out.push(
+                generic.kind.map_or(0, |kind| kind as u8)
+                    | flag(generic.debug, DEBUG)
+                    | flag(generic.shared, SHARED)
+                    | flag(generic.has_service, SERVICE)
+                    | flag(generic.has_name, NAME)
+                    | flag(generic.has_remote_service, REMOTE_SERVICE),
+            );
+            out.put_varint(u64::from(generic.tags));
+        }
+    }
 
-fn encode_generic(fields: &Fields<'_>, out: &mut Vec<u8>) {
-    let texts = [fields.local_service(), fields.name, fields.remote_service()];
-    let flag = |set: bool, bit: u8| if set { bit } else { 0 };
-    out.push(
-        fields.kind.map_or(0, |kind| kind as u8)
-            | flag(fields.debug, DEBUG)
-            | flag(fields.shared, SHARED)
-            | flag(texts[0].is_some(), SERVICE)
-            | flag(texts[1].is_some(), NAME)
-            | flag(texts[2].is_some(), REMOTE_SERVICE),
-    );
-    texts.into_iter().flatten().for_each(|text| out.put_text(text));
-    out.put_varint(fields.tags.len() as u64);
-    fields.tags.iter().for_each(|(key, _)| out.put_text(key));
-    out.put_varint(fields.annotations.len() as u64);
-    fields.tags.iter().for_each(|(_, value)| out.put_text(value));
-    fields
-        .annotations
-        .iter()
-        .for_each(|(_, value)| out.put_text(value));
-}
-
-/// Reads the next row of a trace.
-pub(super) fn decode(
-    cursor: &mut Cursor<'_>,
-    table: &ShapeTable,
-    frame: TraceFrame,
-) -> Result<Span, Malformed> {
-    let number =
-        ShapeNumber::try_from(cursor.varint()?).map_err(|_| Malformed("a shape number beyond 32 bits"))?;
-    let shape = table.get(number)?;
-    let present = cursor.u8()?;
-    let high = if present & HIGH != 0 {
-        cursor.u64()?
-    } else {
-        frame.high
-    };
-    let trace_id = TraceId::new(high, frame.low).ok_or(Malformed("a trace identifier of zeros"))?;
-    let id = SpanId::new(cursor.u64()?);
-    let parent_id = if present & PARENT != 0 {
-        Some(SpanId::new(cursor.u64()?))
-    } else {
-        None
-    };
-    let timestamp = if present & TIMESTAMP != 0 {
-        Some(read_time(cursor, frame)?)
-    } else {
-        None
-    };
-    let duration = if present & DURATION != 0 {
-        Some(cursor.varint()?)
-    } else {
-        None
-    };
-    let local = if present & LOCAL != 0 {
-        read_address(cursor)?
-    } else {
-        (IpAddresses::default(), 0)
-    };
-    let remote = if present & REMOTE != 0 {
-        read_address(cursor)?
-    } else {
-        (IpAddresses::default(), 0)
-    };
-    let texts = if number == GENERIC {
-        read_generic(cursor)?
-    } else {
-        read_shaped(cursor, table, shape)?
-    };
-    let mut annotations = Vec::with_capacity(texts.annotations.len());
-    for value in texts.annotations {
-        annotations.push(Annotation {
-            timestamp: read_time(cursor, frame)?,
-            value,
+    /// Reads the next row of the trace with this low identifier.
+    ///
+    /// # Errors
+    /// [`Malformed`] where the bytes are no row; what was read of it may then be in `rows`, which are of no use.
+    pub(super) fn read(
+        &mut self,
+        low: u64,
+        cursor: &mut Cursor<'_>,
+        rows: &mut TraceRows,
+    ) -> Result<(), Malformed> {
+        let present = cursor.u8()?;
+        let (values, annotations) = read_counts(cursor)?;
+        let shape = ShapeNumber::try_from(cursor.varint()?)
+            .map_err(|_| Malformed("a shape number beyond 32 bits"))?;
+        let generic = match shape {
+            GENERIC => Some(read_generic(cursor, annotations)?),
+            _ => None,
+        };
+        let high = match present & HIGH {
+            0 => self.high,
+            _ => cursor.u64()?,
+        };
+        let id = SpanId::new(cursor.u64()?);
+        let parent_id = if_set(present & PARENT, || cursor.u64().map(SpanId::new))?;
+        let timestamp = if_set(present & TIMESTAMP, || self.read_time(cursor))?;
+        let duration = if_set(present & DURATION, || cursor.varint())?;
+        if present & SAME_LOCAL == 0 {
+            self.local = if_set(present & LOCAL, || read_address(cursor))?.unwrap_or_default();
+        }
+        let remote = if_set(present & REMOTE, || read_address(cursor))?.unwrap_or_default();
+        for _ in 0..values {
+            rows.push_value(cursor.text()?);
+        }
+        for _ in 0..annotations {
+            rows.push_annotation_time(self.read_time(cursor)?);
+        }
+        rows.push(RowHead {
+            shape,
+            trace_id: TraceId::new(high, low).ok_or(Malformed("a trace identifier of zeros"))?,
+            id,
+            parent_id,
+            timestamp,
+            duration,
+            local: self.local,
+            remote,
+            generic,
         });
+        Ok(())
     }
-    Ok(Span {
-        trace_id,
-        parent_id,
-        id,
-        kind: texts.kind,
-        name: texts.name,
-        timestamp,
-        duration,
-        local_endpoint: endpoint(texts.service, local),
-        remote_endpoint: endpoint(texts.remote_service, remote),
-        annotations,
-        tags: texts.tags,
-        debug: texts.debug,
-        shared: texts.shared,
-    })
-}
 
-fn endpoint(service_name: Option<String>, (ip, port): (IpAddresses, u16)) -> Option<Endpoint> {
-    Endpoint {
-        service_name,
-        ip,
-        port,
+    fn read_time(&self, cursor: &mut Cursor<'_>) -> Result<u64, Malformed> {
+        Ok(self.base.wrapping_add(cursor.zigzag()? as u64))
     }
-    .into_option()
 }
 
-fn read_time(cursor: &mut Cursor<'_>, frame: TraceFrame) -> Result<u64, Malformed> {
-    Ok(frame.base.wrapping_add(cursor.zigzag()? as u64))
+fn if_set<T>(bit: u8, read: impl FnOnce() -> Result<T, Malformed>) -> Result<Option<T>, Malformed> {
+    if bit == 0 { Ok(None) } else { read().map(Some) }
 }
 
-fn read_address(cursor: &mut Cursor<'_>) -> Result<(IpAddresses, u16), Malformed> {
+fn is_there((ip, port): Address) -> bool {
+    port != 0 || !ip.is_empty()
+}
+
+fn put_address((ip, port): (IpAddresses, u16), out: &mut Vec<u8>) {
+    put_addresses(ip, 0, out);
+    out.put_varint(u64::from(port));
+}
+
+fn read_address(cursor: &mut Cursor<'_>) -> Result<Address, Malformed> {
     let (ip, _) = read_addresses(cursor)?;
     Ok((ip, read_port(cursor)?))
 }
 
-/// What a shape, or a generic row, says.
-struct Texts {
-    kind: Option<Kind>,
-    debug: bool,
-    shared: bool,
-    service: Option<String>,
-    name: Option<String>,
-    remote_service: Option<String>,
-    tags: Vec<(String, String)>,
-    annotations: Vec<String>,
+fn read_counts(cursor: &mut Cursor<'_>) -> Result<(usize, usize), Malformed> {
+    let counts = usize::from(cursor.u8()?);
+    let mut count = |low: usize| match low {
+        COUNT_MAX => cursor.count(1).map(|beyond| beyond + COUNT_MAX),
+        _ => Ok(low),
+    };
+    let values = count(counts & COUNT_MAX)?;
+    Ok((values, count(counts >> 4)?))
 }
 
-fn read_shaped(cursor: &mut Cursor<'_>, table: &ShapeTable, shape: &Shape) -> Result<Texts, Malformed> {
-    let string = |symbol: Symbol| table.strings.get(symbol).to_owned();
-    let option = |symbol: Symbol| {
-        if symbol == Symbol::NONE {
-            None
-        } else {
-            Some(string(symbol))
-        }
-    };
-    let mut value = |slot: Slot| match slot {
-        Some(symbol) => Ok(string(symbol)),
-        None => cursor.text().map(str::to_owned),
-    };
-    let mut tags = Vec::with_capacity(shape.tags.len());
-    for &(key, slot) in &shape.tags {
-        tags.push((string(key), value(slot)?));
-    }
-    let annotations = shape
-        .annotations
-        .iter()
-        .map(|&slot| value(slot))
-        .collect::<Result<_, _>>()?;
-    Ok(Texts {
-        kind: shape.kind,
-        debug: shape.debug,
-        shared: shape.shared,
-        service: option(shape.service),
-        name: option(shape.name),
-        remote_service: option(shape.remote_service),
-        tags,
-        annotations,
-    })
-}
-
-fn read_generic(cursor: &mut Cursor<'_>) -> Result<Texts, Malformed> {
+fn read_generic(cursor: &mut Cursor<'_>, annotations: usize) -> Result<GenericRow, Malformed> {
     let flags = cursor.u8()?;
-    let mut option = |bit: u8| {
-        if flags & bit != 0 {
-            cursor.text().map(|text| Some(text.to_owned()))
-        } else {
-            Ok(None)
-        }
-    };
-    let (service, name, remote_service) = (option(SERVICE)?, option(NAME)?, option(REMOTE_SERVICE)?);
-    let count = cursor.count(2)?;
-    let keys = (0..count)
-        .map(|_| cursor.text().map(str::to_owned))
-        .collect::<Result<Vec<_>, _>>()?;
-    let annotations = cursor.count(2)?;
-    let mut tags = Vec::with_capacity(keys.len());
-    for key in keys {
-        tags.push((key, cursor.text()?.to_owned()));
-    }
-    let annotations = (0..annotations)
-        .map(|_| cursor.text().map(str::to_owned))
-        .collect::<Result<_, _>>()?;
-    Ok(Texts {
+    Ok(GenericRow {
         kind: Kind::from_number(u64::from(flags & 7)),
         debug: flags & DEBUG != 0,
         shared: flags & SHARED != 0,
-        service,
-        name,
-        remote_service,
-        tags,
-        annotations,
+        has_service: flags & SERVICE != 0,
+        has_name: flags & NAME != 0,
+        has_remote_service: flags & REMOTE_SERVICE != 0,
+        tags: cursor.count(2)? as u32,
+        annotations: annotations as u32,
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::fields::Fields;
+    use crate::registry::Registry;
+    use crate::rows::RowRef;
+    use crate::testing::arbitrary_spans;
+    use model::Span;
+    use proptest::prelude::*;
+
+    /// The spans as rows of one frame, though of several traces.
+    fn written(spans: &[Span], generic: bool, registry: &mut Registry) -> Vec<u8> {
+        let (mut frame, mut rows, mut bytes) = (Frame::new(1, 1_000_000), TraceRows::default(), Vec::new());
+        for span in spans {
+            let fields = Fields::of_span(span);
+            let number = if generic {
+                GENERIC
+            } else {
+                registry.insert(&fields)
+            };
+            rows.clear();
+            rows.push_fields(&fields, number, registry.table().get(number).unwrap());
+            let row: RowRef<'_> = rows.iter().next().unwrap();
+            let times = row.annotation_times().iter().copied();
+            frame.write(row.head, row.values().map(str::as_bytes), times, &mut bytes);
+        }
+        bytes
+    }
+
+    proptest! {
+        #[test]
+        fn rows_give_back_their_spans(spans in arbitrary_spans(12), generic in any::<bool>()) {
+            let mut registry = Registry::default();
+            let bytes = written(&spans, generic, &mut registry);
+            let (mut cursor, mut frame) = (Cursor::new(&bytes), Frame::new(1, 1_000_000));
+            let mut rows = TraceRows::default();
+            for span in &spans {
+                frame.read(span.trace_id.low(), &mut cursor, &mut rows).unwrap();
+            }
+            prop_assert!(cursor.is_empty());
+            prop_assert_eq!(rows.to_spans(registry.table()).unwrap(), spans);
+        }
+
+        #[test]
+        fn a_damaged_row_never_panics(
+            spans in arbitrary_spans(3), generic in any::<bool>(), at in any::<prop::sample::Index>(), value in any::<u8>(),
+        ) {
+            let mut bytes = written(&spans, generic, &mut Registry::default());
+            let at = at.index(bytes.len());
+            bytes[at] = value;
+            let (mut cursor, mut frame) = (Cursor::new(&bytes), Frame::new(1, 1_000_000));
+            let mut rows = TraceRows::default();
+            while !cursor.is_empty() && frame.read(1, &mut cursor, &mut rows).is_ok() {}
+            prop_assert!(rows.len() <= spans.len() + bytes.len() / 11);
+        }
+    }
+
+    #[test]
+    fn a_row_has_as_many_values_as_it_needs() {
+        let mut registry = Registry::default();
+        for count in [14, 15, 16, 200] {
+            let mut span = crate::testing::span(1, 1, 10);
+            span.tags = (0..count)
+                .map(|tag| (format!("key-{tag:03}"), tag.to_string()))
+                .collect();
+            let bytes = written(&[span.clone()], true, &mut registry);
+            let mut rows = TraceRows::default();
+            let mut frame = Frame::new(1, 1_000_000);
+            frame.read(1, &mut Cursor::new(&bytes), &mut rows).unwrap();
+            assert_eq!(rows.to_spans(registry.table()).unwrap(), [span]);
+        }
+    }
 }

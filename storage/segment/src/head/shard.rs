@@ -1,0 +1,165 @@
+//! A part of the head's traces: those whose identifiers hash to it.
+//!
+//! Rows of a trace that arrive together are written next to each other, a *run*; each run knows the one before it
+//! in its trace. So a span costs no allocation, and no memory beside its row:
+//!
+//! ```text
+//! run = the run before: address + 1 as varint, 0 for none,
+//!       number of rows << 1 | has its own high half, varint; [high half of its trace identifiers u64],
+//!       base timestamp as zigzag from the trace's, rows (row.rs)
+//! ```
+//!
+//! Runs never change, so a trace is read as it was at one moment without being locked for longer than a few rows
+//! take.
+
+use std::ops::Range;
+
+use foldhash::fast::RandomState;
+use hashbrown::HashTable;
+use std::hash::BuildHasher;
+use storage_record::bytes::{Cursor, Malformed, Put};
+
+use super::arena::{Address, Arena};
+use super::row::Frame;
+use super::{Arrival, HeadTrace};
+use crate::rows::TraceRows;
+use crate::shape::ShapeNumber;
+
+/// Rows of one trace that arrived together.
+#[derive(Debug)]
+pub(super) struct Run<'r> {
+    pub(super) low: u64,
+    /// Their frame, as it was before the first row.
+    pub(super) frame: Frame,
+    pub(super) rows: &'r [u8],
+    /// One a row.
+    pub(super) shapes: &'r [ShapeNumber],
+    /// Least and greatest timestamp, microseconds, 0 when no row has one.
+    pub(super) times: (u64, u64),
+    pub(super) arrival: Arrival,
+}
+
+#[derive(Debug, Default)]
+pub(super) struct Shard {
+    traces: Vec<HeadTrace>,
+    /// Indexes into `traces`, by low identifier.
+    indexes: HashTable<u32>,
+    runs: Arena,
+    /// What comes before the rows of a run that is being added.
+    start: Vec<u8>,
+}
+
+impl Shard {
+    /// Adds rows to their trace; gives the memory that took, bytes.
+    pub(super) fn add(&mut self, run: &Run<'_>, hasher: &RandomState) -> usize {
+        let Self {
+            traces,
+            indexes,
+            runs,
+            start,
+        } = self;
+        let hash = hasher.hash_one(run.low);
+        let found = indexes.find(hash, |&index| traces[index as usize].low == run.low);
+        let (index, mut added) = match found {
+            Some(&index) => (index, 0),
+            None => {
+                let index = traces.len() as u32;
+                traces.push(HeadTrace::new(run));
+                indexes.insert_unique(hash, index, |&index| hasher.hash_one(traces[index as usize].low));
+                (index, HeadTrace::BYTES)
+            }
+        };
+        let trace = &mut traces[index as usize];
+        added += trace.note(run);
+        start.clear();
+        start.put_varint(trace.last_run.map_or(0, |address| address.as_u64() + 1));
+        let own_high = run.frame.high != trace.high;
+        start.put_varint((run.shapes.len() as u64) << 1 | u64::from(own_high));
+        if own_high {
+            start.put_u64(run.frame.high);
+        }
+        start.put_zigzag(run.frame.base.wrapping_sub(trace.base) as i64);
+        let (address, grown) = runs.add(start, run.rows);
+        trace.last_run = Some(address);
+        trace.run_bytes += (start.len() + run.rows.len()) as u64;
+        added + grown
+    }
+
+    pub(super) fn find(&self, low: u64, hasher: &RandomState) -> Option<&HeadTrace> {
+        let traces = &self.traces;
+        self.indexes
+            .find(hasher.hash_one(low), |&index| traces[index as usize].low == low)
+            .map(|&index| &traces[index as usize])
+    }
+
+    /// Some of its traces; no more where there are none.
+    pub(super) fn traces(&mut self, range: Range<usize>) -> &mut [HeadTrace] {
+        let end = range.end.min(self.traces.len());
+        &mut self.traces[range.start.min(end)..end]
+    }
+}
+
+/// Where somebody is who reads the runs of a trace.
+#[derive(Debug)]
+pub(super) struct Reading {
+    low: u64,
+    high: u64,
+    base: u64,
+    /// The run that is being read, and where in it the next row is.
+    run: Option<(Address, usize)>,
+    frame: Frame,
+    /// Rows of this run that are not read.
+    left_of_run: u64,
+    next_run: Option<Address>,
+}
+
+impl Reading {
+    pub(super) fn of(trace: &HeadTrace) -> Self {
+        Self {
+            low: trace.low,
+            high: trace.high,
+            base: trace.base,
+            run: None,
+            frame: Frame::default(),
+            left_of_run: 0,
+            next_run: trace.last_run,
+        }
+    }
+
+    /// Reads at most so many rows, fewer only where there are no more.
+    pub(super) fn read(&mut self, shard: &Shard, most: usize, rows: &mut TraceRows) -> Result<(), Malformed> {
+        let end = rows.len() + most;
+        while rows.len() < end && (self.left_of_run > 0 || self.begin_run(shard)?) {
+            let Some((run, read)) = self.run else {
+                return Err(Malformed("a run of rows that did not begin"));
+            };
+            let bytes = shard.runs.at(run).get(read..).unwrap_or_default();
+            let mut cursor = Cursor::new(bytes);
+            while rows.len() < end && self.left_of_run > 0 {
+                self.frame.read(self.low, &mut cursor, rows)?;
+                self.left_of_run -= 1;
+            }
+            self.run = Some((run, read + bytes.len() - cursor.remaining()));
+        }
+        Ok(())
+    }
+
+    /// Goes on to the run before; gives whether there is one.
+    fn begin_run(&mut self, shard: &Shard) -> Result<bool, Malformed> {
+        let Some(run) = self.next_run else {
+            return Ok(false);
+        };
+        let bytes = shard.runs.at(run);
+        let mut cursor = Cursor::new(bytes);
+        self.next_run = cursor.varint()?.checked_sub(1).map(Address::from_u64);
+        let rows = cursor.varint()?;
+        let high = match rows & 1 {
+            0 => self.high,
+            _ => cursor.u64()?,
+        };
+        self.frame = Frame::new(high, self.base.wrapping_add(cursor.zigzag()? as u64));
+        self.left_of_run = rows >> 1;
+        self.run = Some((run, bytes.len() - cursor.remaining()));
+        Ok(true)
+    }
+}

@@ -253,6 +253,12 @@ fn ask_all(
         .collect()
 }
 
+impl Stage {
+    fn a_span(&self, bytes: u64) -> f64 {
+        bytes as f64 / self.filled.spans as f64
+    }
+}
+
 impl Report {
     /// # Errors
     /// Naming the first wrong answer.

@@ -9,12 +9,11 @@ use plotters::prelude::*;
 use super::ask::Asked;
 use super::questions::Kind;
 use super::{Report, Stage};
-use crate::ingest::report::thousands;
 
 type Area<'a> = DrawingArea<SVGBackend<'a>, Shift>;
 
 /// A line: its name, and a point for each size, millions of spans first.
-type Line = (String, Vec<(f64, f64)>);
+type Line = (&'static str, Vec<(f64, f64)>);
 
 const SIZE: (u32, u32) = (1100, 860);
 const COLOURS: [RGBColor; 8] = [
@@ -37,24 +36,19 @@ pub(super) fn write(report: &Report, path: &Path) -> anyhow::Result<()> {
     let failed = |error: DrawingAreaErrorKind<_>| anyhow!("{} cannot be drawn: {error}", path.display());
     area.fill(&WHITE).map_err(failed)?;
     let panels = area.split_evenly((2, 2));
-    let stages = &report.stages;
-    let points = |value: &dyn Fn(&Stage) -> f64| {
-        let point = |stage: &Stage| (stage.filled.spans as f64 / 1e6, value(stage));
-        stages.iter().map(point).collect::<Vec<_>>()
-    };
     let disk = [
         (
-            "everything".to_owned(),
-            points(&|stage| stage.filled.disk.bytes() as f64 / stage.filled.spans as f64),
+            "everything",
+            report.line(|stage| stage.a_span(stage.filled.disk.bytes())),
         ),
         (
-            "segments".to_owned(),
-            points(&|stage| stage.filled.disk.segment_bytes as f64 / stage.filled.spans as f64),
+            "segments",
+            report.line(|stage| stage.a_span(stage.filled.disk.segment_bytes)),
         ),
     ];
     let cpu = [(
-        "whole server".to_owned(),
-        points(&|stage| stage.filled.cpu_us_per_new_span),
+        "whole server",
+        report.line(|stage| stage.filled.cpu_us_per_new_span),
     )];
     let asked = |of: fn(&Stage) -> &Vec<Asked>| {
         Kind::ALL.map(|kind| {
@@ -62,32 +56,39 @@ pub(super) fn write(report: &Report, path: &Path) -> anyhow::Result<()> {
                 let found = of(stage).iter().find(|asked| asked.kind == kind);
                 found.map_or(f64::NAN, |asked| asked.p99_ms)
             };
-            (kind.to_string(), points(&p99))
+            (kind.name(), report.line(p99))
         })
     };
-    draw(&panels[0], "disk, bytes a span", &disk).map_err(failed)?;
-    draw(&panels[1], "processor time, µs a span", &cpu).map_err(failed)?;
-    draw(
-        &panels[2],
-        "questions, warm, p99, ms",
+    let panel =
+        |index: usize, title: &str, lines: &[Line]| draw(&panels[index], title, lines).map_err(failed);
+    panel(0, "disk, bytes a span", &disk)?;
+    panel(1, "processor time, µs a span", &cpu)?;
+    panel(
+        2,
+        "questions, warm page cache, p99, ms",
         &asked(|stage| &stage.warm),
-    )
-    .map_err(failed)?;
-    draw(
-        &panels[3],
-        "questions, cold, p99, ms",
+    )?;
+    panel(
+        3,
+        "questions, cold page cache, p99, ms",
         &asked(|stage| &stage.cold),
-    )
-    .map_err(failed)?;
+    )?;
     area.present().map_err(failed)
+}
+
+impl Report {
+    /// A figure of each size, beside millions of spans.
+    fn line(&self, value: impl Fn(&Stage) -> f64) -> Vec<(f64, f64)> {
+        let point = |stage: &Stage| (stage.filled.spans as f64 / 1e6, value(stage));
+        self.stages.iter().map(point).collect()
+    }
 }
 
 type Drawn<'a> = Result<(), DrawingAreaErrorKind<<SVGBackend<'a> as DrawingBackend>::ErrorType>>;
 
-/// One panel. The axis of sizes is logarithmic: what does not grow is level, what grows with the store bends up.
+/// One panel: what does not grow with the store is level.
 fn draw<'a>(area: &Area<'a>, title: &str, lines: &[Line]) -> Drawn<'a> {
     let points = || lines.iter().flat_map(|(_, points)| points.iter().copied());
-    let least = points().map(|point| point.0).fold(f64::MAX, f64::min);
     let largest = points().map(|point| point.0).fold(0.0, f64::max);
     let highest = points().map(|point| point.1).fold(0.0, f64::max);
     let mut chart = ChartBuilder::on(area)
@@ -95,30 +96,25 @@ fn draw<'a>(area: &Area<'a>, title: &str, lines: &[Line]) -> Drawn<'a> {
         .margin(14)
         .x_label_area_size(34)
         .y_label_area_size(48)
-        .build_cartesian_2d((least * 0.9..largest * 1.1).log_scale(), 0.0..highest * 1.25)?;
+        // Room for the names on the right.
+        .build_cartesian_2d(0.0..largest * 1.6, 0.0..highest * 1.1)?;
     chart
         .configure_mesh()
-        .light_line_style(RGBColor(235, 235, 235))
+        .light_line_style(TRANSPARENT)
+        .bold_line_style(RGBColor(225, 225, 225))
         .x_desc("millions of spans stored")
-        .x_label_formatter(&|millions| format!("{millions:.1}"))
-        .y_label_formatter(&|value| {
-            if *value >= 1_000.0 {
-                thousands(*value)
-            } else {
-                format!("{value:.1}")
-            }
-        })
+        .y_label_formatter(&|value| format!("{value:.1}"))
         .draw()?;
     for ((name, points), colour) in lines.iter().zip(COLOURS.iter().cycle()) {
         chart
             .draw_series(LineSeries::new(points.iter().copied(), colour.stroke_width(2)).point_size(3))?
-            .label(name.as_str())
+            .label(*name)
             .legend(move |(x, y)| PathElement::new([(x, y), (x + 16, y)], colour.stroke_width(2)));
     }
     chart
         .configure_series_labels()
-        .position(SeriesLabelPosition::UpperLeft)
-        .background_style(WHITE.mix(0.8))
+        .position(SeriesLabelPosition::MiddleRight)
+        .background_style(WHITE)
         .label_font(("sans-serif", 12))
         .draw()
 }

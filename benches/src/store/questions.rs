@@ -5,6 +5,7 @@ use std::fmt;
 use model::{DependencyLink, Span, TraceId};
 use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 use serde::Serialize;
+use storage::text::words;
 use storage::{DependencyQuery, TraceQuery, TraceQueryBuilder};
 
 use super::truth::{AUTOCOMPLETE_KEYS, COMMON_TAG, Place, RARE_KEY, RARE_VALUES, Truth, Window, rare_value};
@@ -24,21 +25,36 @@ pub(super) enum Kind {
     ServiceAndName,
     RareTag,
     CommonTagAndDuration,
+    Word,
     Names,
     Autocomplete,
     Dependencies,
 }
 
 impl Kind {
-    pub(super) const ALL: [Self; 7] = [
+    pub(super) const ALL: [Self; 8] = [
         Self::Trace,
         Self::ServiceAndName,
         Self::RareTag,
         Self::CommonTagAndDuration,
+        Self::Word,
         Self::Names,
         Self::Autocomplete,
         Self::Dependencies,
     ];
+
+    pub(super) fn name(self) -> &'static str {
+        match self {
+            Self::Trace => "trace by id",
+            Self::ServiceAndName => "service and span name",
+            Self::RareTag => "rare tag",
+            Self::CommonTagAndDuration => "common tag and minDuration",
+            Self::Word => "text by a word",
+            Self::Names => "names",
+            Self::Autocomplete => "values of a tag",
+            Self::Dependencies => "dependencies",
+        }
+    }
 
     /// At most so many milliseconds at the 99th percentile, with a warm and with a cold page cache.
     pub(super) fn targets_ms(self) -> (Option<f64>, Option<f64>) {
@@ -47,6 +63,7 @@ impl Kind {
             Self::ServiceAndName => (Some(5.0), None),
             Self::RareTag => (Some(15.0), None),
             Self::CommonTagAndDuration => (Some(20.0), None),
+            Self::Word => (Some(30.0), None),
             Self::Names | Self::Autocomplete | Self::Dependencies => (Some(5.0), None),
         }
     }
@@ -54,15 +71,7 @@ impl Kind {
 
 impl fmt::Display for Kind {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::Trace => "trace by id",
-            Self::ServiceAndName => "service and span name, newest 10",
-            Self::RareTag => "a tag that is on one span in a million, newest 10 of a day",
-            Self::CommonTagAndDuration => "service, common tag and minDuration, newest 10",
-            Self::Names => "names of services, spans, remote services",
-            Self::Autocomplete => "values of a tag",
-            Self::Dependencies => "dependencies",
-        })
+        f.write_str(self.name())
     }
 }
 
@@ -113,6 +122,8 @@ impl Questions<'_> {
                 Kind::RareTag => self.rare_tag(),
                 Kind::CommonTagAndDuration if number % 2 == 0 => self.common_tag()?,
                 Kind::CommonTagAndDuration => self.slowest(),
+                Kind::Word if number % 3 == 0 => self.rare_word(),
+                Kind::Word => self.word(number % 3 == 1)?,
                 Kind::Names => self.names(),
                 Kind::Autocomplete => self.values(),
                 Kind::Dependencies => self.dependencies()?,
@@ -174,6 +185,38 @@ impl Questions<'_> {
     }
 
     fn rare_tag(&mut self) -> Option<Question> {
+        let (value, places) = self.rare()?;
+        let conditions = [("annotationQuery", format!("{RARE_KEY}={value}"))];
+        Some(self.search(&conditions, self.end_ms(), &places))
+    }
+
+    fn rare_word(&mut self) -> Option<Question> {
+        let (value, places) = self.rare()?;
+        Some(self.search(&[("q", value)], self.end_ms(), &places))
+    }
+
+    /// A word of a tag's value or an annotation, also of those that few spans have.
+    fn word(&mut self, is_unusual: bool) -> anyhow::Result<Option<Question>> {
+        let Some(span) = self.span() else { return Ok(None) };
+        if is_unusual && !span.is_error() && span.annotations.is_empty() {
+            return Ok(None);
+        }
+        let errors = span.tags.iter().filter(|(key, _)| !is_unusual || key == "error");
+        let texts = errors.map(|(_, value)| value);
+        let texts = texts.chain(span.annotations.iter().map(|annotation| &annotation.value));
+        let words: Vec<&str> = texts
+            .flat_map(|text| words(text))
+            .filter(|word| word.len() > 2)
+            .collect();
+        let text = self.pick(&words).map(|&word| word.to_owned());
+        self.newest(TraceQueryBuilder {
+            text,
+            ..TraceQuery::builder()
+        })
+    }
+
+    /// The value of a rare tag, and the newest that have it.
+    fn rare(&mut self) -> Option<(String, Vec<Place>)> {
         let number = self.random.below(RARE_VALUES as usize);
         let mut places = self.truth.rare[number].clone();
         places.sort_unstable_by(|a, b| b.cmp(a));
@@ -181,9 +224,7 @@ impl Questions<'_> {
         if places.is_empty() {
             return None;
         }
-        let value = rare_value(number as u64);
-        let conditions = [("annotationQuery", format!("{RARE_KEY}={value}"))];
-        Some(self.search(&conditions, self.end_ms(), &places))
+        Some((rare_value(number as u64), places))
     }
 
     fn names(&mut self) -> Option<Question> {

@@ -272,7 +272,7 @@ impl Truth {
     }
 }
 
-/// The value of the rare tag with this number.
+/// The value of the rare tag with this number: one word.
 pub(super) fn rare_value(number: u64) -> String {
-    format!("ref-{number:04}")
+    format!("ref{number:04}")
 }

@@ -9,10 +9,13 @@
 //! topology (drawn once) ─▶ call (one trace: who caused whom, when) ─▶ span (what is reported) ─▶ Batches
 //! ```
 //!
+//! [`Hostile`] is the other one: spans that no sender should send.
+//!
 //! Agents report what *their* process did, so [`Batches`] are each of one instance, and a trace is spread over
 //! as many batches as instances took part in it.
 
 mod call;
+mod hostile;
 mod random;
 mod span;
 mod topology;
@@ -22,6 +25,7 @@ use std::collections::VecDeque;
 
 use model::{Span, TraceId};
 
+pub use hostile::{Hostile, Hostility};
 pub(crate) use random::Random;
 use topology::Service;
 

@@ -2,7 +2,7 @@
 
 use std::collections::{HashMap, HashSet};
 
-use model::{Kind, SpanBatch};
+use model::{IpAddresses, Kind, SpanBatch};
 use proto::Format;
 
 use super::random::mix;
@@ -87,21 +87,18 @@ fn tags_are_as_many_and_as_different_as_the_reference_says() {
     }
     let distinct = |key: &str| values[key].len();
     // Drawn with a skew, so a sample does not see all 50,000 paths and 100,000 users.
-    assert!(
-        (20_000..=52_000).contains(&distinct("http.path")),
-        "{} paths",
-        distinct("http.path")
-    );
-    assert!(
-        (15_000..=100_000).contains(&distinct("user.id")),
-        "{} users",
-        distinct("user.id")
-    );
-    assert_eq!(
-        distinct("service.version"),
-        values["service.version"].len().min(80)
-    );
-    assert!(distinct("db.statement") > 10_000);
+    let paths = distinct("http.path");
+    assert!((20_000..=52_000).contains(&paths), "{paths} paths");
+    let users = distinct("user.id");
+    assert!((15_000..=100_000).contains(&users), "{users} users");
+    let numbers = || {
+        values["user.id"]
+            .iter()
+            .filter_map(|user| user.strip_prefix("u-")?.parse::<usize>().ok())
+    };
+    assert_eq!(numbers().count(), users);
+    assert!(numbers().any(|user| user > 95_000) && numbers().all(|user| user < 100_000));
+    assert!(distinct("http.method") >= 4 && distinct("http.status_code") >= 6);
     let errors = share(spans(&traces), |span| span.is_error());
     assert!((0.009..=0.011).contains(&errors), "{errors} of spans failed");
     let annotated = share(spans(&traces), |span| !span.annotations.is_empty());
@@ -113,6 +110,87 @@ fn tags_are_as_many_and_as_different_as_the_reference_says() {
     assert!((0.002..=0.1).contains(&shared), "{shared} of spans are shared");
     let long = share(spans(&traces), |span| span.trace_id.high() != 0);
     assert_eq!(long, 1.0);
+}
+
+/// The identifiers that a path of each operation may have, and the paths that have none.
+#[test]
+fn there_are_fifty_thousand_paths() {
+    let workload = Workload::reference(1);
+    let operations = workload.services.iter().flat_map(|service| &service.operations);
+    let paths = operations.map(|operation| {
+        if operation.route.contains("{id}") {
+            call::SUBJECTS
+        } else {
+            1
+        }
+    });
+    let paths: usize = paths.sum();
+    assert!((50_000..=51_000).contains(&paths), "{paths} paths");
+}
+
+#[test]
+fn statements_have_literals_of_their_own() {
+    let traces = sample(2_000);
+    let statements: Vec<&str> = spans(&traces)
+        .filter_map(|span| span.tag("db.statement"))
+        .collect();
+    assert!(statements.len() > 1_000, "{} statements", statements.len());
+    assert!(statements.iter().all(|statement| !statement.contains(['{', '}'])));
+    let distinct: HashSet<&&str> = statements.iter().collect();
+    assert!(
+        distinct.len() * 10 > statements.len() * 9,
+        "{} of {}",
+        distinct.len(),
+        statements.len()
+    );
+    let without_literals = |statement: &&str| {
+        let text: String = statement.chars().filter(|c| !c.is_ascii_digit()).collect();
+        // What is left of a random hexadecimal literal is as random.
+        text.split('\'').step_by(2).collect::<String>()
+    };
+    let templates: HashSet<String> = statements.iter().map(without_literals).collect();
+    assert!(
+        (20..=200).contains(&templates.len()),
+        "{} templates",
+        templates.len()
+    );
+}
+
+#[test]
+fn services_have_instances_and_two_versions_each() {
+    let traces = sample(5_000);
+    let mut seen: HashMap<&str, (HashSet<&IpAddresses>, HashSet<&str>)> = HashMap::new();
+    for span in spans(&traces) {
+        let (instances, versions) = seen.entry(span.local_service_name().unwrap()).or_default();
+        instances.insert(&span.local_endpoint.as_ref().unwrap().ip);
+        versions.insert(span.tag("service.version").unwrap());
+    }
+    for (service, (instances, versions)) in seen {
+        assert!(
+            (4..=12).contains(&instances.len()),
+            "{service}: {} instances",
+            instances.len()
+        );
+        assert_eq!(versions.len(), 2, "{service}: {versions:?}");
+    }
+}
+
+#[test]
+fn who_calls_has_an_ephemeral_port() {
+    let traces = sample(2_000);
+    let servers = spans(&traces).filter(|span| span.kind == Some(Kind::Server));
+    let remotes: Vec<u16> = servers
+        .filter_map(|span| Some(span.remote_endpoint.as_ref()?.port))
+        .collect();
+    assert!(remotes.len() > 1_000 && remotes.iter().all(|&port| port >= 1_024));
+    let distinct: HashSet<&u16> = remotes.iter().collect();
+    // Connections are kept: a port comes again.
+    assert!(
+        distinct.len() > 1_000 && distinct.len() < remotes.len(),
+        "{} of {}",
+        distinct.len(),
+        remotes.len()
+    );
 }
 
 #[test]

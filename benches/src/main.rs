@@ -2,7 +2,7 @@
 
 use clap::{Parser, Subcommand};
 
-use benches::{ingest, kafka, overload, recover, store, transports};
+use benches::{hostile, ingest, kafka, overload, recover, store, transports};
 
 /// How fast, how large, how sure.
 #[derive(Debug, Parser)]
@@ -14,6 +14,8 @@ struct CommandLine {
 
 #[derive(Debug, Subcommand)]
 enum Question {
+    /// Whether the server takes spans that nobody should send within its memory, and has them after a kill.
+    Hostile(hostile::Options),
     /// How many spans a second the server takes in, and what that costs.
     Ingest(ingest::Options),
     /// How many spans a second the server reads from Kafka, and what share that is of only reading.
@@ -30,6 +32,7 @@ enum Question {
 
 fn main() -> anyhow::Result<()> {
     match CommandLine::parse().question {
+        Question::Hostile(options) => hostile::run(&options),
         Question::Ingest(options) => ingest::run(&options),
         Question::Kafka(options) => kafka::run(&options),
         Question::Overload(options) => overload::run(&options),

@@ -57,7 +57,7 @@ const PROBE_EVERY: Duration = Duration::from_millis(500);
 const MIB: u64 = 1 << 20;
 
 /// What the server may hold at one time, by the defaults of its bounds; together the bound of its memory.
-const BOUNDS: [(&str, u64); 7] = [
+pub(crate) const BOUNDS: [(&str, u64); 7] = [
     ("spans not sealed yet (STORAGE_HEAD_BYTES_MAX)", 256 * MIB),
     ("messages on their way (COLLECTOR_BYTES_IN_FLIGHT_MAX)", 256 * MIB),
     ("records that wait for the disk (the journal's queue)", 256 * MIB),
@@ -375,7 +375,8 @@ fn recovered_in(seconds: &[Phase], normal_ms_max: f64) -> Option<u64> {
     (normal > 0).then(|| (seconds.len() - normal) as u64 + 1)
 }
 
-fn errors(server: &Server) -> Vec<String> {
+/// Lines of the server's log at the level ERROR, and panics.
+pub(crate) fn errors(server: &Server) -> Vec<String> {
     let output = server.output();
     let errors = output
         .lines()

@@ -4,12 +4,12 @@ use std::io::{self, Read, Write};
 use std::net::{SocketAddr, TcpStream};
 use std::time::Duration;
 
-/// An answer to a POST is a few hundred bytes; the longest that is read, a trace, is some hundred kilobytes.
-const ANSWER_BYTES_MAX: usize = 64 << 20;
+/// An answer to a POST is a few hundred bytes; the longest that is read is a trace of a million spans.
+const ANSWER_BYTES_MAX: usize = 512 << 20;
 const READ_BYTES: usize = 16 << 10;
 
 /// A server that says nothing for so long has failed.
-const PATIENCE: Duration = Duration::from_secs(30);
+const PATIENCE: Duration = Duration::from_secs(150);
 
 /// A connection to a server.
 #[derive(Debug)]

@@ -24,6 +24,8 @@ const WAITING_MAX: usize = 4;
 pub struct Fed {
     /// All of them acknowledged.
     pub spans: u64,
+    /// Of the bodies.
+    pub bytes: u64,
     /// Answers that said to come back later.
     pub refused: u64,
     /// From the first span made to the last acknowledged.
@@ -45,12 +47,13 @@ pub fn feed(
         .with_context(|| format!("{address} cannot be connected to"))?;
     let begin = Instant::now();
     let (made, to_send) = sync_channel(senders * WAITING_MAX);
-    let (to_send, refused) = (Mutex::new(to_send), AtomicU64::new(0));
+    let to_send = Mutex::new(to_send);
+    let (refused, bytes) = (AtomicU64::new(0), AtomicU64::new(0));
     let mut spans = 0;
     std::thread::scope(|scope| {
         let running: Vec<_> = clients
             .into_iter()
-            .map(|client| scope.spawn(|| send(way, client, &to_send, &refused)))
+            .map(|client| scope.spawn(|| send(way, client, &to_send, (&refused, &bytes))))
             .collect();
         for batch in batches {
             spans += batch.len() as u64;
@@ -69,6 +72,7 @@ pub fn feed(
     })?;
     Ok(Fed {
         spans,
+        bytes: bytes.into_inner(),
         refused: refused.into_inner(),
         elapsed: begin.elapsed(),
     })
@@ -78,12 +82,14 @@ fn send(
     way: Way,
     mut client: Client,
     to_send: &Mutex<Receiver<Vec<Span>>>,
-    refused: &AtomicU64,
+    (refused, bytes): (&AtomicU64, &AtomicU64),
 ) -> anyhow::Result<()> {
     loop {
         let next = to_send.lock().expect("no sender panics with it").recv();
         let Ok(batch) = next else { return Ok(()) };
-        let request = way.frame(&way.encode(&batch));
+        let body = way.encode(&batch);
+        bytes.fetch_add(body.len() as u64, Ordering::Relaxed);
+        let request = way.frame(&body);
         loop {
             match client.send(way, &request)? {
                 Verdict::Accepted => break,

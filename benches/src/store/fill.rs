@@ -1,7 +1,5 @@
 //! Fills a store, and what that cost once everything is sealed and joined.
 
-use std::time::{Duration, Instant};
-
 use anyhow::Context;
 use serde::Serialize;
 
@@ -11,11 +9,6 @@ use crate::ingest::settle;
 use crate::load::{Way, feed};
 use crate::process::Usage;
 use crate::server::Server;
-
-/// With so short a journal everything is sealed at once, whether more is expected of a trace or not.
-const SEALING: [(&str, &str); 1] = [("STORAGE_JOURNAL_BYTES_MAX", "64KiB")];
-const SEALED_MAX: Duration = Duration::from_secs(120);
-const LOOK_EVERY: Duration = Duration::from_millis(50);
 
 /// A store with so many spans, all in segments.
 #[derive(Clone, Debug, Serialize)]
@@ -55,11 +48,7 @@ pub(super) fn fill(
         .get("tracehound_compactions_total")
         .unwrap_or(0.0);
 
-    server.restart_with(&SEALING)?;
-    let healthy = Usage::of(server.id())?;
-    await_sealed(server)?;
-    settle::wait(server)?;
-    let sealed = Usage::of(server.id())?;
+    let sealing = settle::seal(server)?;
     let metrics = server.metrics()?;
     let number = |name: &str| {
         metrics
@@ -68,13 +57,12 @@ pub(super) fn fill(
     };
     let stored = number("tracehound_segment_spans")? as u64;
     let compactions = compactions + number("tracehound_compactions_total")?;
-    server.forget(&SEALING);
     let all = source.truth.spans;
     anyhow::ensure!(
         stored == all,
         "{all} spans were acknowledged, {stored} are stored"
     );
-    let cpu = (settled.cpu - before.cpu) + (sealed.cpu - healthy.cpu);
+    let cpu = (settled.cpu - before.cpu) + sealing;
     Ok(Filled {
         spans: all,
         traces: source.truth.traces,
@@ -86,14 +74,4 @@ pub(super) fn fill(
         compactions: compactions as u64,
         disk: Disk::of(&server.store())?,
     })
-}
-
-/// Waits until the head is empty.
-fn await_sealed(server: &Server) -> anyhow::Result<()> {
-    let begin = Instant::now();
-    while server.metrics()?.get("tracehound_head_spans") != Some(0.0) {
-        anyhow::ensure!(begin.elapsed() < SEALED_MAX, "the server does not seal its head");
-        std::thread::sleep(LOOK_EVERY);
-    }
-    Ok(())
 }

@@ -45,6 +45,11 @@ impl Hostility {
         Self::EqualIds,
     ];
 
+    /// Whether all its spans are of one trace. Each bears its number as a tag then.
+    pub fn is_one_trace(self) -> bool {
+        matches!(self, Self::EndlessTrace | Self::EqualIds)
+    }
+
     /// As reports call it.
     pub fn name(self) -> &'static str {
         match self {
@@ -194,8 +199,7 @@ impl Iterator for Hostile {
 
     /// Never `None`.
     fn next(&mut self) -> Option<Span> {
-        let is_one_trace = matches!(self.hostility, Hostility::EndlessTrace | Hostility::EqualIds);
-        if !is_one_trace && self.number.is_multiple_of(SPANS_A_TRACE) {
+        if !self.hostility.is_one_trace() && self.number.is_multiple_of(SPANS_A_TRACE) {
             self.trace_id = trace_id(&mut self.random);
         }
         let (id, parent_id) = self.ids();

@@ -58,6 +58,11 @@ impl IpAddresses {
     /// Reads an address from text; returns whether it was one. Text that is not an address is ignored,
     /// as Zipkin does. `::2` is itself: only what is written with dots means `0.0.0.2`.
     pub fn insert_text(&mut self, text: &str) -> bool {
+        // Most are that, and the standard library takes three times as long.
+        if let Some(v4) = dotted(text.as_bytes()) {
+            self.v4 = Some(v4);
+            return true;
+        }
         match text.parse() {
             Ok(IpAddr::V6(v6)) if !text.contains('.') && v6.to_ipv4_mapped().is_none() => {
                 self.v6 = Some(v6);
@@ -82,6 +87,35 @@ impl IpAddresses {
         }
         true
     }
+}
+
+/// Four numbers up to 255 with dots between, without leading zeros.
+fn dotted(text: &[u8]) -> Option<Ipv4Addr> {
+    let mut octets = [0; 4];
+    let mut rest = text;
+    for (index, octet) in octets.iter_mut().enumerate() {
+        if index > 0 {
+            rest = rest.strip_prefix(b".")?;
+        }
+        let digit = |at: usize| {
+            rest.get(at)
+                .map(|byte| byte.wrapping_sub(b'0'))
+                .filter(|&digit| digit < 10)
+        };
+        let first = digit(0)?;
+        let (number, length) = match (digit(1), digit(2)) {
+            (None, _) => (u16::from(first), 1),
+            (Some(_), _) if first == 0 => return None,
+            (Some(second), None) => (u16::from(first) * 10 + u16::from(second), 2),
+            (Some(second), Some(third)) => (
+                u16::from(first) * 100 + u16::from(second) * 10 + u16::from(third),
+                3,
+            ),
+        };
+        *octet = u8::try_from(number).ok()?;
+        rest = &rest[length..];
+    }
+    rest.is_empty().then(|| Ipv4Addr::from(octets))
 }
 
 /// `::` and `::1` are themselves, not `0.0.0.0` and `0.0.0.1`.
@@ -127,6 +161,30 @@ mod tests {
         assert_eq!(read("::1").v6, Some(Ipv6Addr::LOCALHOST));
         assert_eq!(read("::1:2").v6.unwrap().to_string(), "::1:2");
         assert!(read("localhost").is_empty());
+    }
+
+    #[test]
+    fn addresses_of_four_numbers_are_those_of_the_standard_library() {
+        let mut texts: Vec<String> = [
+            "1.2.3",
+            "1.2.3.4.",
+            ".1.2.3",
+            "1..2.3",
+            "1.2.3.4.5",
+            "1234.1.1.1",
+            "",
+            "+1.2.3.4",
+            "1.2.3.٤",
+        ]
+        .map(str::to_owned)
+        .into();
+        for number in 0..300 {
+            texts.push(format!("{number}.0.10.{number}"));
+            texts.push(format!("1.{number:02}.{number:03}.1"));
+        }
+        for text in texts {
+            assert_eq!(read(&text).v4, text.parse().ok(), "{text}");
+        }
     }
 
     #[test]

@@ -8,6 +8,7 @@
 mod cursor;
 mod escape;
 mod fault;
+mod keys;
 mod number;
 mod raw;
 mod scan;
@@ -15,6 +16,6 @@ mod write;
 
 pub(crate) use cursor::{Cursor, read_body, read_document};
 pub(crate) use fault::{Fault, Result};
+pub(crate) use keys::Key;
 pub(crate) use raw::Raw;
-pub(crate) use scan::hex_u64;
 pub(crate) use write::{write_ipv4, write_ipv6, write_number, write_span_id, write_string, write_trace_id};

@@ -1,5 +1,9 @@
 //! What comes out of a batch is normalised as Zipkin does, whatever went in.
 
+use std::collections::BTreeMap;
+
+use proptest::prelude::*;
+
 use super::*;
 
 fn draft() -> SpanDraft {
@@ -46,6 +50,39 @@ fn the_last_of_equal_tag_keys_wins_and_tags_are_sorted() {
         batch.get(0).tags().collect::<Vec<_>>(),
         [("", ""), ("a", "1"), ("b", "3")]
     );
+}
+
+/// The tags that a batch makes of keys pushed in this order, each with its place as value.
+fn tags_of(keys: &[&str]) -> Vec<(String, String)> {
+    let mut batch = SpanBatch::new();
+    for (place, key) in keys.iter().enumerate() {
+        let tag = (batch.add_text(key), batch.add_text(&place.to_string()));
+        batch.push_tag(tag.0, tag.1);
+    }
+    batch.finish(&draft()).unwrap();
+    batch.get(0).to_span().tags.into_iter().collect()
+}
+
+proptest! {
+    #[test]
+    fn tags_are_those_of_a_sorted_map(keys in prop::collection::vec("[ab\0é]{0,3}|http\\.[a-c]{1,4}", 0..6)) {
+        let keys: Vec<&str> = keys.iter().map(String::as_str).collect();
+        let expected: BTreeMap<_, _> = keys
+            .iter()
+            .enumerate()
+            .map(|(place, key)| (key.to_string(), place.to_string()))
+            .collect();
+        prop_assert_eq!(tags_of(&keys), expected.into_iter().collect::<Vec<_>>());
+    }
+
+    #[test]
+    fn names_are_in_lower_case(name in "[a-zA-Z@\\[`{ÄäÅ]{0,20}") {
+        let mut batch = SpanBatch::new();
+        let name_text = batch.add_text(&name);
+        batch.finish(&SpanDraft { name: name_text, ..draft() }).unwrap();
+        let lower = name.to_lowercase();
+        prop_assert_eq!(batch.get(0).name(), (!lower.is_empty()).then_some(lower.as_str()));
+    }
 }
 
 #[test]

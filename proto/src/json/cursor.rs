@@ -10,9 +10,10 @@ use model::{SpanBatch, Text};
 
 use super::escape::unescape;
 use super::fault::{Fault, Result};
+use super::keys::{self, Key};
 use super::number::{is_java_long, java_integer};
 use super::raw::Raw;
-use super::scan::{decimal, find_quote_or_backslash};
+use super::scan::{decimal, find_quote_or_backslash, hex_u64};
 use crate::DecodeError;
 
 /// How deep a value that nobody asked for may be nested: one bit of a `u64` a level.
@@ -52,6 +53,16 @@ pub(crate) fn read_document(
         base,
     };
     read(&mut cursor, batch).map_err(|fault| fault.detail(&text))
+}
+
+/// The string that begins with the quote at `at`, if one does and has no escapes.
+#[inline(always)]
+fn plain_string(bytes: &[u8], at: usize) -> Option<Raw> {
+    if bytes.get(at) != Some(&b'"') {
+        return None;
+    }
+    let end = find_quote_or_backslash(bytes, at + 1);
+    (bytes.get(end) == Some(&b'"')).then(|| Raw::new(at + 1, end, false))
 }
 
 impl<'a> Cursor<'a> {
@@ -95,6 +106,66 @@ impl<'a> Cursor<'a> {
         let key = self.quoted()?;
         self.expect(b':')?;
         Ok(key)
+    }
+
+    /// The key of a member, and the colon: what it stands for, `None` for one that is not among `keys`.
+    ///
+    /// `next` is where the search among them begins, and is left behind the one that was found: senders mostly
+    /// write them in one order. It is 0 for the first member of an object.
+    #[inline]
+    pub(crate) fn known_key<T: Copy>(&mut self, keys: &[Key<T>], next: &mut usize) -> Result<Option<T>> {
+        self.peek()?;
+        let chunk = self.text.as_bytes()[self.at..].first_chunk();
+        let found = chunk.and_then(|chunk| keys::find(keys, *next, u128::from_le_bytes(*chunk)));
+        if let Some(index) = found {
+            self.at += keys[index].length();
+            self.expect(b':')?;
+            *next = index + 1;
+            return Ok(Some(keys[index].meaning));
+        }
+        let key = self.key()?;
+        let key = self.characters(key)?;
+        let known = keys.iter().find(|known| known.name == key);
+        Ok(known.map(|known| known.meaning))
+    }
+
+    /// A member whose key and value are strings without escapes, and nothing between them but the colon. Where the
+    /// next one is anything else it is `None`, and nothing has been read.
+    #[inline(always)]
+    pub(crate) fn plain_member(&mut self) -> Option<(Raw, Raw)> {
+        let bytes = self.text.as_bytes();
+        let key = plain_string(bytes, self.at)?;
+        let colon = key.end() + 1;
+        if bytes.get(colon) != Some(&b':') {
+            return None;
+        }
+        let value = plain_string(bytes, colon + 1)?;
+        self.at = value.end() + 1;
+        Some((key, value))
+    }
+
+    /// Passes over 16 lower-case hexadecimal characters in quotes, if they are what follows.
+    #[inline]
+    pub(crate) fn quoted_hex(&mut self) -> Option<u64> {
+        let chunk: &[u8; 18] = self.text.as_bytes().get(self.at..)?.first_chunk()?;
+        let [b'"', digits @ .., b'"'] = chunk else {
+            return None;
+        };
+        let value = hex_u64(digits)?;
+        self.at += chunk.len();
+        Some(value)
+    }
+
+    /// The same of 32, the upper half first.
+    #[inline]
+    pub(crate) fn quoted_long_hex(&mut self) -> Option<(u64, u64)> {
+        let chunk: &[u8; 34] = self.text.as_bytes().get(self.at..)?.first_chunk()?;
+        let [b'"', digits @ .., b'"'] = chunk else {
+            return None;
+        };
+        let halves = (hex_u64(&digits[..16])?, hex_u64(&digits[16..])?);
+        self.at += chunk.len();
+        Some(halves)
     }
 
     /// Passes over `null`, if that is what follows.
@@ -155,8 +226,14 @@ impl<'a> Cursor<'a> {
         if raw.is_escaped() {
             Ok(batch.add_text(&self.characters(raw)?))
         } else {
-            Ok(Text::new(self.base + raw.start(), raw.end() - raw.start()))
+            Ok(self.plain_text(raw))
         }
+    }
+
+    /// The same of a string without escapes, which is in the batch already.
+    #[inline]
+    pub(crate) fn plain_text(&self, raw: Raw) -> Text {
+        Text::new(self.base + raw.start(), raw.end() - raw.start())
     }
 
     /// What is yet to be read, from the next token on.

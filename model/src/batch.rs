@@ -166,6 +166,25 @@ impl SpanBatch {
         Text::new(start, text.len())
     }
 
+    /// Adds the lower seven bits of each byte and tells where they begin: what is ASCII is then text of this batch,
+    /// at as many bytes behind that place as it is behind the first; anything else is not.
+    ///
+    /// For formats of text between numbers, which is added at once and not piece by piece.
+    pub fn add_seven_bits(&mut self, bytes: &[u8]) -> usize {
+        const PIECE_BYTES: usize = 512;
+        let start = self.text.len();
+        self.text.reserve(bytes.len());
+        let mut ascii = [0; PIECE_BYTES];
+        for piece in bytes.chunks(PIECE_BYTES) {
+            for (to, from) in ascii.iter_mut().zip(piece) {
+                *to = from & 0x7f;
+            }
+            let text = str::from_utf8(&ascii[..piece.len()]).expect("seven bits are ASCII, which is UTF-8");
+            self.text.push_str(text);
+        }
+        start
+    }
+
     /// The characters of a stretch of this batch's text.
     pub fn text(&self, text: Text) -> &str {
         &self.text[text.range()]

@@ -60,8 +60,13 @@ mod annotation {
 
 /// Field numbers of an entry of the map `tags`.
 mod tag {
+    use super::{LENGTH_DELIMITED, key};
+
     pub(super) const KEY: u32 = 1;
     pub(super) const VALUE: u32 = 2;
+
+    pub(super) const KEY_OF_KEY: u32 = key(KEY, LENGTH_DELIMITED);
+    pub(super) const KEY_OF_VALUE: u32 = key(VALUE, LENGTH_DELIMITED);
 }
 
 /// Why a body is refused, in Zipkin's words.
@@ -78,128 +83,155 @@ enum Cause {
 }
 
 pub(crate) fn decode(body: &[u8], batch: &mut SpanBatch) -> Result<(), DecodeError> {
-    read_list(Cursor::new(body), batch).map_err(|cause| DecodeError::reading(cause.to_string(), "proto3"))
+    let cursor = Cursor::new_in(body, batch);
+    let mut reader = Reader {
+        batch,
+        endpoint_bytes: &[],
+        endpoint: EndpointDraft::default(),
+    };
+    reader
+        .list(cursor)
+        .map_err(|cause| DecodeError::reading(cause.to_string(), "proto3"))
 }
 
 pub(crate) fn encode(spans: &[Span]) -> Vec<u8> {
     write::write_list(spans)
 }
 
-fn read_list(mut cursor: Cursor<'_>, batch: &mut SpanBatch) -> Result<(), Cause> {
-    const SPANS: u32 = key(list::SPANS, LENGTH_DELIMITED);
-    while let Some(key) = cursor.next_key()? {
-        if key == SPANS {
-            let mut span = cursor.message()?;
-            if let Some(first_key) = span.next_key()? {
-                read_span(span, first_key, batch)?;
+struct Reader<'a, 'b> {
+    batch: &'b mut SpanBatch,
+    /// The local endpoint read last and how it was written: the spans of a batch mostly come from one process.
+    endpoint_bytes: &'a [u8],
+    endpoint: EndpointDraft,
+}
+
+impl<'a> Reader<'a, '_> {
+    fn list(&mut self, mut cursor: Cursor<'a>) -> Result<(), Cause> {
+        const SPANS: u32 = key(list::SPANS, LENGTH_DELIMITED);
+        while let Some(key) = cursor.next_key()? {
+            if key == SPANS {
+                let mut span = cursor.message()?;
+                if let Some(first_key) = span.next_key()? {
+                    self.span(span, first_key)?;
+                }
+            } else {
+                cursor.skip(key)?;
             }
-        } else {
-            cursor.skip(key)?;
         }
+        Ok(())
     }
-    Ok(())
-}
 
-fn read_span(mut cursor: Cursor<'_>, first_key: u32, batch: &mut SpanBatch) -> Result<(), Cause> {
-    const TRACE_ID: u32 = key(span::TRACE_ID, LENGTH_DELIMITED);
-    const PARENT_ID: u32 = key(span::PARENT_ID, LENGTH_DELIMITED);
-    const ID: u32 = key(span::ID, LENGTH_DELIMITED);
-    const KIND: u32 = key(span::KIND, VARINT);
-    const NAME: u32 = key(span::NAME, LENGTH_DELIMITED);
-    const TIMESTAMP: u32 = key(span::TIMESTAMP, FIXED64);
-    const DURATION: u32 = key(span::DURATION, VARINT);
-    const LOCAL_ENDPOINT: u32 = key(span::LOCAL_ENDPOINT, LENGTH_DELIMITED);
-    const REMOTE_ENDPOINT: u32 = key(span::REMOTE_ENDPOINT, LENGTH_DELIMITED);
-    const ANNOTATIONS: u32 = key(span::ANNOTATIONS, LENGTH_DELIMITED);
-    const TAGS: u32 = key(span::TAGS, LENGTH_DELIMITED);
-    const DEBUG: u32 = key(span::DEBUG, VARINT);
-    const SHARED: u32 = key(span::SHARED, VARINT);
+    fn span(&mut self, mut cursor: Cursor<'a>, first_key: u32) -> Result<(), Cause> {
+        const TRACE_ID: u32 = key(span::TRACE_ID, LENGTH_DELIMITED);
+        const PARENT_ID: u32 = key(span::PARENT_ID, LENGTH_DELIMITED);
+        const ID: u32 = key(span::ID, LENGTH_DELIMITED);
+        const KIND: u32 = key(span::KIND, VARINT);
+        const NAME: u32 = key(span::NAME, LENGTH_DELIMITED);
+        const TIMESTAMP: u32 = key(span::TIMESTAMP, FIXED64);
+        const DURATION: u32 = key(span::DURATION, VARINT);
+        const LOCAL_ENDPOINT: u32 = key(span::LOCAL_ENDPOINT, LENGTH_DELIMITED);
+        const REMOTE_ENDPOINT: u32 = key(span::REMOTE_ENDPOINT, LENGTH_DELIMITED);
+        const ANNOTATIONS: u32 = key(span::ANNOTATIONS, LENGTH_DELIMITED);
+        const TAGS: u32 = key(span::TAGS, LENGTH_DELIMITED);
+        const DEBUG: u32 = key(span::DEBUG, VARINT);
+        const SHARED: u32 = key(span::SHARED, VARINT);
 
-    let mut draft = SpanDraft::default();
-    let mut next_key = Some(first_key);
-    while let Some(key) = next_key {
-        match key {
-            TRACE_ID => draft.trace_id = trace_id(cursor.bytes()?)?,
-            PARENT_ID => draft.parent_id = span_id(cursor.bytes()?, "parentId")?,
-            ID => draft.id = span_id(cursor.bytes()?, "id")?,
-            KIND => draft.kind = Kind::from_number(cursor.varint64()?).or(draft.kind),
-            NAME => draft.name = read_text(&mut cursor, batch)?,
-            TIMESTAMP => draft.timestamp = cursor.fixed64()? as i64,
-            DURATION => draft.duration = cursor.varint64()? as i64,
-            LOCAL_ENDPOINT => draft.local_endpoint = read_endpoint(cursor.message()?, batch)?,
-            REMOTE_ENDPOINT => draft.remote_endpoint = read_endpoint(cursor.message()?, batch)?,
-            ANNOTATIONS => read_annotation(cursor.message()?, batch)?,
-            TAGS => read_tag(cursor.message()?, batch)?,
-            DEBUG => draft.debug |= read_bool(&mut cursor)?,
-            SHARED => draft.shared |= read_bool(&mut cursor)?,
-            _ => cursor.skip(key)?,
-        }
-        next_key = cursor.next_key()?;
-    }
-    Ok(batch.finish(&draft)?)
-}
-
-fn read_endpoint(mut cursor: Cursor<'_>, batch: &mut SpanBatch) -> Result<EndpointDraft, Cause> {
-    const SERVICE_NAME: u32 = key(endpoint::SERVICE_NAME, LENGTH_DELIMITED);
-    const IPV4: u32 = key(endpoint::IPV4, LENGTH_DELIMITED);
-    const IPV6: u32 = key(endpoint::IPV6, LENGTH_DELIMITED);
-    const PORT: u32 = key(endpoint::PORT, VARINT);
-
-    let mut draft = EndpointDraft::default();
-    while let Some(key) = cursor.next_key()? {
-        match key {
-            SERVICE_NAME => draft.service_name = read_text(&mut cursor, batch)?,
-            // Bytes of another length than an address has are ignored.
-            IPV4 | IPV6 => {
-                draft.ip.insert_bytes(cursor.bytes()?);
+        let mut draft = SpanDraft::default();
+        let mut next_key = Some(first_key);
+        while let Some(key) = next_key {
+            match key {
+                TRACE_ID => draft.trace_id = trace_id(cursor.bytes()?)?,
+                PARENT_ID => draft.parent_id = span_id(cursor.bytes()?, "parentId")?,
+                ID => draft.id = span_id(cursor.bytes()?, "id")?,
+                KIND => draft.kind = Kind::from_number(cursor.varint64()?).or(draft.kind),
+                NAME => draft.name = cursor.text_in(self.batch)?,
+                TIMESTAMP => draft.timestamp = cursor.fixed64()? as i64,
+                DURATION => draft.duration = cursor.varint64()? as i64,
+                LOCAL_ENDPOINT => draft.local_endpoint = self.local_endpoint(cursor.message()?)?,
+                REMOTE_ENDPOINT => draft.remote_endpoint = self.endpoint(cursor.message()?)?,
+                ANNOTATIONS => self.annotation(cursor.message()?)?,
+                TAGS => match cursor.text_pair_in(tag::KEY_OF_KEY, tag::KEY_OF_VALUE) {
+                    Some((name, value)) => self.push_tag(name, value),
+                    None => self.tag(cursor.message()?)?,
+                },
+                DEBUG => draft.debug |= read_bool(&mut cursor)?,
+                SHARED => draft.shared |= read_bool(&mut cursor)?,
+                _ => cursor.skip(key)?,
             }
-            PORT => draft.port = port(cursor.varint64()? as i32)?,
-            _ => cursor.skip(key)?,
+            next_key = cursor.next_key()?;
+        }
+        Ok(self.batch.finish(&draft)?)
+    }
+
+    fn local_endpoint(&mut self, cursor: Cursor<'a>) -> Result<EndpointDraft, Cause> {
+        let bytes = cursor.rest();
+        if bytes != self.endpoint_bytes {
+            self.endpoint = self.endpoint(cursor)?;
+            self.endpoint_bytes = bytes;
+        }
+        Ok(self.endpoint)
+    }
+
+    fn endpoint(&mut self, mut cursor: Cursor<'a>) -> Result<EndpointDraft, Cause> {
+        const SERVICE_NAME: u32 = key(endpoint::SERVICE_NAME, LENGTH_DELIMITED);
+        const IPV4: u32 = key(endpoint::IPV4, LENGTH_DELIMITED);
+        const IPV6: u32 = key(endpoint::IPV6, LENGTH_DELIMITED);
+        const PORT: u32 = key(endpoint::PORT, VARINT);
+
+        let mut draft = EndpointDraft::default();
+        while let Some(key) = cursor.next_key()? {
+            match key {
+                SERVICE_NAME => draft.service_name = cursor.text_in(self.batch)?,
+                // Bytes of another length than an address has are ignored.
+                IPV4 | IPV6 => {
+                    draft.ip.insert_bytes(cursor.bytes()?);
+                }
+                PORT => draft.port = port(cursor.varint64()? as i32)?,
+                _ => cursor.skip(key)?,
+            }
+        }
+        Ok(draft)
+    }
+
+    fn annotation(&mut self, mut cursor: Cursor<'a>) -> Result<(), Cause> {
+        const TIMESTAMP: u32 = key(annotation::TIMESTAMP, FIXED64);
+        const VALUE: u32 = key(annotation::VALUE, LENGTH_DELIMITED);
+
+        let mut timestamp = 0;
+        let mut value = Text::EMPTY;
+        while let Some(key) = cursor.next_key()? {
+            match key {
+                TIMESTAMP => timestamp = cursor.fixed64()? as i64,
+                VALUE => value = cursor.text_in(self.batch)?,
+                _ => cursor.skip(key)?,
+            }
+        }
+        if timestamp > 0 && !value.is_empty() {
+            self.batch.push_annotation(timestamp as u64, value);
+        }
+        Ok(())
+    }
+
+    /// A tag however it is written.
+    fn tag(&mut self, mut cursor: Cursor<'a>) -> Result<(), Cause> {
+        let mut name = Text::EMPTY;
+        let mut value = Text::EMPTY;
+        while let Some(key) = cursor.next_key()? {
+            match key {
+                tag::KEY_OF_KEY => name = cursor.text_in(self.batch)?,
+                tag::KEY_OF_VALUE => value = cursor.text_in(self.batch)?,
+                _ => cursor.skip(key)?,
+            }
+        }
+        self.push_tag(name, value);
+        Ok(())
+    }
+
+    fn push_tag(&mut self, name: Text, value: Text) {
+        if !name.is_empty() {
+            self.batch.push_tag(name, value);
         }
     }
-    Ok(draft)
-}
-
-fn read_annotation(mut cursor: Cursor<'_>, batch: &mut SpanBatch) -> Result<(), Cause> {
-    const TIMESTAMP: u32 = key(annotation::TIMESTAMP, FIXED64);
-    const VALUE: u32 = key(annotation::VALUE, LENGTH_DELIMITED);
-
-    let mut timestamp = 0;
-    let mut value = Text::EMPTY;
-    while let Some(key) = cursor.next_key()? {
-        match key {
-            TIMESTAMP => timestamp = cursor.fixed64()? as i64,
-            VALUE => value = read_text(&mut cursor, batch)?,
-            _ => cursor.skip(key)?,
-        }
-    }
-    if timestamp > 0 && !value.is_empty() {
-        batch.push_annotation(timestamp as u64, value);
-    }
-    Ok(())
-}
-
-fn read_tag(mut cursor: Cursor<'_>, batch: &mut SpanBatch) -> Result<(), Cause> {
-    const KEY: u32 = key(tag::KEY, LENGTH_DELIMITED);
-    const VALUE: u32 = key(tag::VALUE, LENGTH_DELIMITED);
-
-    let mut name = Text::EMPTY;
-    let mut value = Text::EMPTY;
-    while let Some(key) = cursor.next_key()? {
-        match key {
-            KEY => name = read_text(&mut cursor, batch)?,
-            VALUE => value = read_text(&mut cursor, batch)?,
-            _ => cursor.skip(key)?,
-        }
-    }
-    if !name.is_empty() {
-        batch.push_tag(name, value);
-    }
-    Ok(())
-}
-
-fn read_text(cursor: &mut Cursor<'_>, batch: &mut SpanBatch) -> Result<Text, Cause> {
-    Ok(batch.add_text(&cursor.text()?))
 }
 
 fn read_bool(cursor: &mut Cursor<'_>) -> Result<bool, Cause> {
@@ -235,6 +267,13 @@ fn span_id(bytes: &[u8], field: &'static str) -> Result<Option<SpanId>, Cause> {
 }
 
 fn big_endian(bytes: &[u8]) -> Option<u128> {
+    // Nearly all are of one of these lengths, which need no loop.
+    if let Ok(bytes) = bytes.try_into() {
+        return Some(u128::from_be_bytes(bytes));
+    }
+    if let Ok(bytes) = bytes.try_into() {
+        return Some(u64::from_be_bytes(bytes).into());
+    }
     let mut value = [0; 16];
     value[16usize.checked_sub(bytes.len())?..].copy_from_slice(bytes);
     Some(u128::from_be_bytes(value))

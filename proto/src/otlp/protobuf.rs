@@ -105,8 +105,9 @@ pub(super) fn read(
     resource_prefix: &'static str,
     batch: &mut SpanBatch,
 ) -> std::result::Result<Rejected, DecodeError> {
+    let cursor = Cursor::new_in(body, batch);
     let mut request = Request::new(resource_prefix, body.len(), batch);
-    match read_request(Cursor::new(body), &mut request) {
+    match read_request(cursor, &mut request) {
         Ok(()) => Ok(request.into_rejected()),
         Err(cause) => Err(super::refused(cause, "protobuf")),
     }
@@ -359,5 +360,5 @@ fn read_status(mut cursor: Cursor<'_>, request: &mut Request<'_>) -> Result<()> 
 }
 
 fn read_text(cursor: &mut Cursor<'_>, request: &mut Request<'_>) -> Result<Text> {
-    Ok(request.batch.add_text(&cursor.text()?))
+    Ok(cursor.text_in(request.batch)?)
 }

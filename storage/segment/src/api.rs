@@ -131,6 +131,21 @@ impl SegmentStore {
         Arc::clone(&self.store.commit_time)
     }
 
+    /// What takes how many bytes in the files of all segments: `spans`, every section by the name `FORMAT.md` gives
+    /// it, and `frame`, which is footers and magic bytes.
+    pub fn section_bytes(&self) -> Vec<(&'static str, u64)> {
+        let mut sections: Vec<(&'static str, u64)> = Vec::new();
+        for segment in &self.store.view().segments {
+            for (at, (name, bytes)) in segment.sections().into_iter().enumerate() {
+                match sections.get_mut(at) {
+                    Some(section) => section.1 += bytes,
+                    None => sections.push((name, bytes)),
+                }
+            }
+        }
+        sections
+    }
+
     /// Figures of this moment.
     pub fn stats(&self) -> StoreStats {
         let view = self.store.view();

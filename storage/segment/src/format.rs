@@ -48,6 +48,22 @@ pub(crate) enum Section {
 
 const SECTIONS: usize = 10;
 
+impl Section {
+    /// All of them with their names, in the order of the footer.
+    pub(crate) const ALL: [(Self, &'static str); SECTIONS] = [
+        (Self::Shapes, "shapes"),
+        (Self::Traces, "traces"),
+        (Self::Ids, "ids"),
+        (Self::ShapeLists, "shape lists"),
+        (Self::ServiceLists, "service lists"),
+        (Self::Terms, "terms"),
+        (Self::Names, "names"),
+        (Self::Links, "links"),
+        (Self::Sketches, "sketches"),
+        (Self::Stragglers, "stragglers"),
+    ];
+}
+
 /// A run of pages.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Run {
@@ -81,6 +97,8 @@ pub(crate) struct Footer {
     pub(crate) first_ids: Vec<u64>,
     /// The first term of every page of [`Section::Terms`].
     pub(crate) first_terms: Vec<Term>,
+    /// What the file has beside pages: the footer itself and the magic bytes.
+    pub(crate) frame_bytes: u64,
 }
 
 impl Footer {
@@ -92,6 +110,7 @@ impl Footer {
             sections: [Run::default(); SECTIONS],
             first_ids: Vec::new(),
             first_terms: Vec::new(),
+            frame_bytes: 0,
         }
     }
 
@@ -170,7 +189,8 @@ impl Footer {
                 footer[0]
             )));
         }
-        let footer = Self::parse(&footer, header_bytes).map_err(|error| corrupt(&error))?;
+        let mut footer = Self::parse(&footer, header_bytes).map_err(|error| corrupt(&error))?;
+        footer.frame_bytes = header_bytes + u64::from(footer_bytes) + TAIL_BYTES;
         let end = footer.pages.last().map_or(header_bytes, PageEntry::end);
         if end == start {
             Ok(footer)

@@ -11,6 +11,7 @@ use quick_cache::sync::Cache;
 use storage::StorageError;
 use storage_journal::DiskFile;
 
+use crate::format::Run;
 use storage_record::bytes::{Cursor, Malformed, Put};
 
 /// Where rows and lists are cut into pages: large enough to compress, small enough that one trace costs
@@ -194,6 +195,20 @@ impl PageReader {
     /// Bytes of all pages, not compressed.
     pub(crate) fn raw_bytes(&self) -> u64 {
         self.pages.iter().map(|page| u64::from(page.raw_bytes)).sum()
+    }
+
+    /// Bytes that a run of pages takes in the file.
+    pub(crate) fn stored_bytes(&self, run: Run) -> u64 {
+        let pages = self.pages.iter().skip(run.first as usize);
+        pages
+            .take(run.count as usize)
+            .map(|page| u64::from(page.stored_bytes))
+            .sum()
+    }
+
+    /// How many pages there are.
+    pub(crate) fn count(&self) -> u32 {
+        self.pages.len() as u32
     }
 
     /// Reads every page and checks it.

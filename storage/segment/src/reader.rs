@@ -14,7 +14,7 @@ use storage::StorageError;
 use storage_journal::DiskFile;
 use xorf::{BinaryFuse16, Filter};
 
-use crate::format::{Footer, Section};
+use crate::format::{Footer, Run, Section};
 use crate::names::Names;
 use crate::page::{ListRef, PageCache, PageNumber, PageReader};
 use crate::postings::{find_term, page_of, read_ordinals, read_service};
@@ -124,6 +124,24 @@ impl SegmentReader {
     /// Bytes of all it holds, not compressed.
     pub(crate) fn raw_bytes(&self) -> u64 {
         self.raw_bytes
+    }
+
+    /// What takes how many bytes in the file: `spans`, each section by its name, and `frame`, which is the rest.
+    pub(crate) fn sections(&self) -> Vec<(&'static str, u64)> {
+        let all = Run {
+            first: 0,
+            count: self.pages.count(),
+        };
+        let mut spans = self.pages.stored_bytes(all);
+        let mut sections = vec![("spans", 0)];
+        for (section, name) in Section::ALL {
+            let bytes = self.pages.stored_bytes(self.footer.section(section));
+            spans -= bytes;
+            sections.push((name, bytes));
+        }
+        sections[0].1 = spans;
+        sections.push(("frame", self.footer.frame_bytes));
+        sections
     }
 
     /// False only if it certainly has no span of the trace.

@@ -26,6 +26,8 @@ const FOOTER_BYTES_MAX: u32 = 64 << 20;
 pub(crate) enum Section {
     /// Dictionary, shapes, and where each shape's list of traces is.
     Shapes,
+    /// Templates, addresses and codes of the rows.
+    Dictionary,
     /// The trace table.
     Traces,
     /// (low identifier, ordinal), sorted.
@@ -46,12 +48,13 @@ pub(crate) enum Section {
     Stragglers,
 }
 
-const SECTIONS: usize = 10;
+const SECTIONS: usize = 11;
 
 impl Section {
     /// All of them with their names, in the order of the footer.
     pub(crate) const ALL: [(Self, &'static str); SECTIONS] = [
         (Self::Shapes, "shapes"),
+        (Self::Dictionary, "dictionary"),
         (Self::Traces, "traces"),
         (Self::Ids, "ids"),
         (Self::ShapeLists, "shape lists"),
@@ -214,7 +217,7 @@ impl Footer {
             duration_max: cursor.varint()?,
             errors_max: small(&mut cursor)?,
         };
-        for _ in 0..cursor.count(6)? {
+        for _ in 0..cursor.count(7)? {
             let page = PageEntry::read(&mut cursor, offset)?;
             offset = page.end();
             footer.pages.push(page);

@@ -1,9 +1,11 @@
 //! Pages: the unit in which a segment is written, checked and read.
 //!
-//! A segment's file is a row of pages. Each is stored as it is or as one zstd frame, has a CRC32C of what is
-//! stored, and is read whole, through a bounded cache. Sections (`format.rs`) are runs of pages.
+//! A segment's file is a row of pages. A page is a part that is packed, as one zstd frame where that is smaller, and
+//! a part that is plain, as it is; most have only one of them. It has a CRC32C of what is stored, and is read whole,
+//! through a bounded cache. Sections (`format.rs`) are runs of pages.
 
 use std::io;
+use std::ops::Deref;
 use std::sync::Arc;
 
 use quick_cache::Weighter;
@@ -33,6 +35,8 @@ pub(crate) struct PageEntry {
     offset: u64,
     stored_bytes: u32,
     raw_bytes: u32,
+    /// Of the plain part, which both of the others include.
+    plain_bytes: u32,
     checksum: u32,
 }
 
@@ -40,6 +44,7 @@ impl PageEntry {
     pub(crate) fn put(&self, out: &mut Vec<u8>) {
         out.put_varint(u64::from(self.stored_bytes));
         out.put_varint(u64::from(self.raw_bytes));
+        out.put_varint(u64::from(self.plain_bytes));
         out.put_u32(self.checksum);
     }
 
@@ -49,10 +54,15 @@ impl PageEntry {
             size if size <= u64::from(PAGE_BYTES_MAX) => Ok(size as u32),
             _ => Err(Malformed("a page beyond the largest size")),
         };
+        let (stored_bytes, raw_bytes, plain_bytes) = (size(cursor)?, size(cursor)?, size(cursor)?);
+        if plain_bytes > stored_bytes.min(raw_bytes) {
+            return Err(Malformed("a page of a part larger than itself"));
+        }
         Ok(Self {
             offset,
-            stored_bytes: size(cursor)?,
-            raw_bytes: size(cursor)?,
+            stored_bytes,
+            raw_bytes,
+            plain_bytes,
             checksum: cursor.u32()?,
         })
     }
@@ -89,27 +99,38 @@ impl PageWriter {
         })
     }
 
-    /// Writes a page, compressed if that makes it smaller.
-    pub(crate) fn write(&mut self, raw: &[u8]) -> io::Result<PageNumber> {
-        if raw.len() > PAGE_BYTES_MAX as usize {
+    /// Writes a page that is all packed.
+    pub(crate) fn write(&mut self, packed: &[u8]) -> io::Result<PageNumber> {
+        self.write_parts(packed, &[])
+    }
+
+    /// Writes a page of two parts; the packed one is compressed if that makes it smaller.
+    pub(crate) fn write_parts(&mut self, packed: &[u8], plain: &[u8]) -> io::Result<PageNumber> {
+        let raw_bytes = packed.len() + plain.len();
+        if raw_bytes > PAGE_BYTES_MAX as usize {
             return Err(io::Error::new(io::ErrorKind::FileTooLarge, "a page beyond 1 GiB"));
         }
-        let compressed = self.compressor.compress(raw)?;
-        let stored = if compressed.len() < raw.len() {
-            compressed.as_slice()
+        let start = self.pending.len();
+        let compressed = if packed.is_empty() {
+            Vec::new()
         } else {
-            raw
+            self.compressor.compress(packed)?
         };
+        let is_smaller = compressed.len() < packed.len();
+        self.pending
+            .extend_from_slice(if is_smaller { &compressed } else { packed });
+        self.pending.extend_from_slice(plain);
+        let stored = &self.pending[start..];
         let number = self.pages.len() as PageNumber;
         self.pages.push(PageEntry {
             offset: self.offset,
             stored_bytes: stored.len() as u32,
-            raw_bytes: raw.len() as u32,
+            raw_bytes: raw_bytes as u32,
+            plain_bytes: plain.len() as u32,
             checksum: crc32c::crc32c(stored),
         });
-        self.pending.extend_from_slice(stored);
         self.offset += stored.len() as u64;
-        self.raw_bytes += raw.len() as u64;
+        self.raw_bytes += raw_bytes as u64;
         if self.pending.len() >= PENDING_BYTES_MAX {
             self.flush()?;
         }
@@ -146,15 +167,37 @@ impl PageWriter {
     }
 }
 
+/// A page in memory.
+#[derive(Clone, Debug)]
+pub(crate) struct Page {
+    bytes: Arc<[u8]>,
+    packed_bytes: usize,
+}
+
+impl Page {
+    /// What was packed, and what was plain.
+    pub(crate) fn parts(&self) -> (&[u8], &[u8]) {
+        self.bytes.split_at(self.packed_bytes)
+    }
+}
+
+impl Deref for Page {
+    type Target = [u8];
+
+    fn deref(&self) -> &[u8] {
+        &self.bytes
+    }
+}
+
 /// Pages lately read, of all segments, bounded by their bytes.
-pub(crate) type PageCache = Cache<(u64, PageNumber), Arc<[u8]>, PageWeight>;
+pub(crate) type PageCache = Cache<(u64, PageNumber), Page, PageWeight>;
 
 /// Weighs a page by its bytes.
 #[derive(Clone, Debug)]
 pub(crate) struct PageWeight;
 
-impl Weighter<(u64, PageNumber), Arc<[u8]>> for PageWeight {
-    fn weight(&self, _: &(u64, PageNumber), page: &Arc<[u8]>) -> u64 {
+impl Weighter<(u64, PageNumber), Page> for PageWeight {
+    fn weight(&self, _: &(u64, PageNumber), page: &Page) -> u64 {
         page.len() as u64 + 64
     }
 }
@@ -222,11 +265,16 @@ impl PageReader {
     }
 
     /// A page's bytes, checked.
-    pub(crate) fn page(&self, number: PageNumber) -> Result<Arc<[u8]>, StorageError> {
+    pub(crate) fn page(&self, number: PageNumber) -> Result<Page, StorageError> {
         if let Some(page) = self.cache.get(&(self.segment, number)) {
             return Ok(page);
         }
-        let page: Arc<[u8]> = self.page_uncached(number)?.into();
+        let bytes = self.page_uncached(number)?;
+        let entry = &self.pages[number as usize];
+        let page = Page {
+            packed_bytes: bytes.len() - entry.plain_bytes as usize,
+            bytes: bytes.into(),
+        };
         self.cache.insert((self.segment, number), page.clone());
         Ok(page)
     }
@@ -250,13 +298,15 @@ impl PageReader {
         if entry.stored_bytes == entry.raw_bytes {
             return Ok(stored);
         }
-        let raw = zstd::bulk::decompress(&stored, entry.raw_bytes as usize)
-            .map_err(|error| self.corrupt(number, error))?;
-        if raw.len() == entry.raw_bytes as usize {
-            Ok(raw)
-        } else {
-            Err(self.corrupt(number, "its length is wrong"))
+        let (packed, plain) = stored.split_at((entry.stored_bytes - entry.plain_bytes) as usize);
+        let packed_bytes = (entry.raw_bytes - entry.plain_bytes) as usize;
+        let mut raw =
+            zstd::bulk::decompress(packed, packed_bytes).map_err(|error| self.corrupt(number, error))?;
+        if raw.len() != packed_bytes {
+            return Err(self.corrupt(number, "its length is wrong"));
         }
+        raw.extend_from_slice(plain);
+        Ok(raw)
     }
 }
 

@@ -19,7 +19,12 @@ use crate::names::Names;
 use crate::page::{ListRef, PageCache, PageNumber, PageReader};
 use crate::postings::{find_term, page_of, read_ordinals, read_service};
 use crate::rollup::{MinuteLinks, read_links};
-use crate::row::{self, TraceFrame};
+use crate::row::TraceFrame;
+use crate::row::chapter::{chapter_of, trace_at};
+use crate::row::codes::{CONTEXTS, Decoder};
+use crate::row::decode::{Tables, decode};
+use crate::row::dictionary::Dictionary;
+use crate::rows::TraceRows;
 use crate::shape::{ShapeNumber, ShapeTable};
 use crate::sketches::{SketchEntry, read_sketches};
 use crate::term::Term;
@@ -49,6 +54,10 @@ pub(crate) fn shape_cache(bytes_max: u64) -> ShapeCache {
 pub(crate) struct Shapes {
     pub(crate) table: ShapeTable,
     lists: Vec<Option<ListRef>>,
+    dictionary: Dictionary,
+    /// The first page of every chapter, and its codes.
+    chapters: Vec<PageNumber>,
+    codes: Vec<Decoder>,
     bytes: u64,
 }
 
@@ -230,11 +239,33 @@ impl SegmentReader {
 
     /// The spans of a trace.
     pub(crate) fn spans(&self, entry: &TraceEntry) -> Result<Vec<Span>> {
+        let mut rows = TraceRows::default();
+        let shapes = self.rows(entry, &mut rows)?;
+        rows.to_spans(&shapes.table)
+            .map_err(|error| self.pages.corrupt(entry.spans.page, error))
+    }
+
+    /// Appends the rows of a trace; gives the shapes they are of.
+    pub(crate) fn rows(&self, entry: &TraceEntry, rows: &mut TraceRows) -> Result<Arc<Shapes>> {
         let shapes = self.shapes()?;
         let page = self.pages.page(entry.spans.page)?;
-        let rows = page.get(entry.spans.offset as usize..).unwrap_or_default();
-        read_trace(rows, &shapes.table, entry.low)
-            .map_err(|error| self.pages.corrupt(entry.spans.page, error))
+        let frame = TraceFrame {
+            low: entry.low,
+            base: entry.times.first,
+        };
+        let mut read = || {
+            let codes = chapter_of(&shapes.chapters, entry.spans.page)
+                .and_then(|chapter| shapes.codes.get(chapter))
+                .ok_or(Malformed("a page of no chapter"))?;
+            let tables = Tables {
+                shapes: &shapes.table,
+                dictionary: &shapes.dictionary,
+                codes,
+            };
+            decode(trace_at(&page, entry.spans.offset)?, tables, frame, rows)
+        };
+        read().map_err(|error| self.pages.corrupt(entry.spans.page, error))?;
+        Ok(shapes)
     }
 
     /// The spans of a trace by its low identifier; nothing where it is not here.
@@ -252,7 +283,10 @@ impl SegmentReader {
         }
         let number = self.footer.section(Section::Shapes).first;
         let page = self.pages.page_uncached(number)?;
-        let shapes = read_shapes(&page).map_err(|error| self.pages.corrupt(number, error))?;
+        let mut shapes = read_shapes(&page).map_err(|error| self.pages.corrupt(number, error))?;
+        let number = self.footer.section(Section::Dictionary).first;
+        let page = self.pages.page_uncached(number)?;
+        read_dictionary(&page, &mut shapes).map_err(|error| self.pages.corrupt(number, error))?;
         let shapes = Arc::new(shapes);
         self.shapes.insert(self.number, shapes.clone());
         Ok(shapes)
@@ -385,23 +419,6 @@ impl SegmentReader {
     }
 }
 
-/// The spans of a trace as [`crate::writer::SegmentWriter`] wrote them.
-fn read_trace(rows: &[u8], table: &ShapeTable, low: u64) -> std::result::Result<Vec<Span>, Malformed> {
-    const ROW_BYTES_MIN: usize = 10;
-    let mut cursor = Cursor::new(rows);
-    let frame = TraceFrame {
-        low,
-        high: cursor.u64()?,
-        base: cursor.u64()?,
-    };
-    let count = cursor.count(ROW_BYTES_MIN)?;
-    let mut spans = Vec::with_capacity(count);
-    for _ in 0..count {
-        spans.push(row::decode(&mut cursor, table, frame)?);
-    }
-    Ok(spans)
-}
-
 fn read_shapes(page: &[u8]) -> std::result::Result<Shapes, Malformed> {
     let mut cursor = Cursor::new(page);
     let table = ShapeTable::read(&mut cursor)?;
@@ -413,8 +430,25 @@ fn read_shapes(page: &[u8]) -> std::result::Result<Shapes, Malformed> {
     Ok(Shapes {
         table,
         lists,
+        dictionary: Dictionary::default(),
+        chapters: Vec::new(),
+        codes: Vec::new(),
         bytes: page.len() as u64 * 3 + 1024,
     })
+}
+
+/// Adds what the pages of rows are read with beside shapes.
+fn read_dictionary(page: &[u8], shapes: &mut Shapes) -> std::result::Result<(), Malformed> {
+    let mut cursor = Cursor::new(page);
+    shapes.dictionary = Dictionary::read(&mut cursor, &shapes.table)?;
+    for _ in 0..cursor.count(CONTEXTS)? {
+        let first = PageNumber::try_from(cursor.varint()?).map_err(|_| Malformed("a page beyond 32 bits"))?;
+        shapes.chapters.push(first);
+        shapes.codes.push(Decoder::read(&mut cursor)?);
+    }
+    let codes: usize = shapes.codes.iter().map(Decoder::bytes).sum();
+    shapes.bytes += (shapes.dictionary.bytes() + codes) as u64;
+    Ok(())
 }
 
 fn read_place(cursor: &mut Cursor<'_>) -> std::result::Result<Option<ListRef>, Malformed> {

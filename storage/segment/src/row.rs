@@ -1,353 +1,279 @@
-//! A span as a row: its shape's number, then what the shape does not say.
+//! How the spans of a trace are coded on disk: as symbols, bits and text against the shapes of the segment.
 //!
-//! ```text
-//! row = shape varint,
-//!       present u8 (high 0, parent 1, timestamp 2, duration 3, local address 4, remote address 5),
-//!       [trace high u64: only where it differs from the trace's], id u64, [parent u64],
-//!       [timestamp zigzag from the trace's base], [duration varint],
-//!       [local addresses, port varint], [remote addresses, port varint],
-//!       generic rows only: flags u8 (kind 0..2, debug 3, shared 4, service 5, name 6, remote service 7), those
-//!           texts, tag count, keys; annotation count,
-//!       texts of varying tags in the order of their keys, texts of varying annotations,
-//!       zigzag of every annotation's timestamp from the trace's base
-//! ```
+//! A trace is three streams, each in the order in which it is read again:
 //!
-//! The trace's low identifier, usual high identifier and base timestamp are its [`TraceFrame`], stored once.
+//! - *symbols*: what is likely or not, each in a context, coded in as many bits as it is seldom (`codes.rs`);
+//! - *bits*: what is random: span identifiers, the low bits of times and numbers (`bits.rs`);
+//! - *text*: what has no pattern (`pattern.rs`); all text of a page is compressed together.
+//!
+//! A row says only what cannot be told from its shape, from rows before it in the trace, or from what the segment has
+//! learnt (`dictionary.rs`). Nothing refers to another trace, so a trace is read by itself. `FORMAT.md` has every
+//! symbol; [`encode`] and [`decode`] follow the same order, step by step.
+//!
+//! Traces are coded together in *chapters* (`chapter.rs`), each with codes made for it.
 
-use model::{Annotation, Endpoint, EndpointRef, IpAddresses, Kind, Span, SpanId, TraceId};
+pub(crate) mod bits;
+pub(crate) mod chapter;
+pub(crate) mod codes;
+pub(crate) mod decode;
+pub(crate) mod dictionary;
+pub(crate) mod encode;
+pub(crate) mod pattern;
 
-use crate::fields::Fields;
-use crate::shape::{GENERIC, Shape, ShapeNumber, ShapeTable, Slot};
+#[cfg(test)]
+mod tests;
+
+use std::net::Ipv4Addr;
+
+use model::Kind;
+
+use crate::rows::Address;
+use crate::shape::Shape;
 use crate::strings::Symbol;
-use storage_record::bytes::{Cursor, Malformed, Put};
-use storage_record::{put_addresses, read_addresses, read_port};
+use storage_record::bytes::Malformed;
 
-const HIGH: u8 = 1;
-const PARENT: u8 = 1 << 1;
-const TIMESTAMP: u8 = 1 << 2;
-const DURATION: u8 = 1 << 3;
-const LOCAL: u8 = 1 << 4;
-const REMOTE: u8 = 1 << 5;
+use bits::BitWriter;
+use codes::PLAIN_CONTEXTS;
+use dictionary::KEY_CODES;
 
-const DEBUG: u8 = 1 << 3;
-const SHARED: u8 = 1 << 4;
-const SERVICE: u8 = 1 << 5;
-const NAME: u8 = 1 << 6;
-const REMOTE_SERVICE: u8 = 1 << 7;
-
-/// What the rows of a trace have in common.
+/// What is known of a trace before its rows are read.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct TraceFrame {
     /// The low 64 bits of the trace identifier: what traces are grouped by.
     pub(crate) low: u64,
-    /// The high 64 bits of most of its spans.
-    pub(crate) high: u64,
-    /// Timestamps are stored as differences from this one, microseconds since the epoch.
+    /// The least timestamp of a span, microseconds since the epoch; 0 where none has one.
     pub(crate) base: u64,
 }
 
-/// Appends the row of a span of shape `number`.
-pub(crate) fn encode(
-    fields: &Fields<'_>,
-    number: ShapeNumber,
-    shape: &Shape,
-    frame: TraceFrame,
-    out: &mut Vec<u8>,
-) {
-    let (local, remote) = (with_address(fields.local), with_address(fields.remote));
-    let high = fields.trace_id.high();
-    let flag = |set: bool, bit: u8| if set { bit } else { 0 };
-    out.put_varint(u64::from(number));
-    out.push(
-        flag(high != frame.high, HIGH)
-            | flag(fields.parent_id.is_some(), PARENT)
-            | flag(fields.timestamp.is_some(), TIMESTAMP)
-            | flag(fields.duration.is_some(), DURATION)
-            | flag(local.is_some(), LOCAL)
-            | flag(remote.is_some(), REMOTE),
-    );
-    if high != frame.high {
-        out.put_u64(high);
+/// What is being written of traces.
+#[derive(Debug, Default)]
+pub(crate) struct Streams {
+    /// Contexts, shifted by eight bits, and symbols.
+    pub(crate) symbols: Vec<u16>,
+    pub(crate) bits: BitWriter,
+    pub(crate) text: Vec<u8>,
+}
+
+impl Streams {
+    fn clear(&mut self) {
+        self.symbols.clear();
+        self.bits.clear();
+        self.text.clear();
     }
-    out.put_u64(fields.id.value());
-    if let Some(parent) = fields.parent_id {
-        out.put_u64(parent.value());
+
+    #[inline]
+    fn symbol(&mut self, context: u8, symbol: u8) {
+        self.symbols.push(u16::from(context) << 8 | u16::from(symbol));
     }
-    if let Some(timestamp) = fields.timestamp {
-        out.put_zigzag(timestamp.wrapping_sub(frame.base) as i64);
+
+    /// A number by its class and the bits below.
+    #[inline]
+    fn number(&mut self, context: u8, value: u64) {
+        let (class, bits) = class_of(value);
+        self.symbol(context, class);
+        self.bits.put(value & ((1 << bits) - 1), bits);
     }
-    if let Some(duration) = fields.duration {
-        out.put_varint(duration);
-    }
-    for endpoint in [local, remote].into_iter().flatten() {
-        put_addresses(endpoint.ip, 0, out);
-        out.put_varint(u64::from(endpoint.port));
-    }
-    if number == GENERIC {
-        encode_generic(fields, out);
-    } else {
-        let varies = |slot: &Slot| slot.is_none();
-        for (_, value) in shape
-            .tags
-            .iter()
-            .zip(&fields.tags)
-            .filter(|((_, slot), _)| varies(slot))
-        {
-            out.put_text(value.1);
-        }
-        for (_, value) in shape
-            .annotations
-            .iter()
-            .zip(&fields.annotations)
-            .filter(|(slot, _)| varies(slot))
-        {
-            out.put_text(value.1);
-        }
-    }
-    for (timestamp, _) in &fields.annotations {
-        out.put_zigzag(timestamp.wrapping_sub(frame.base) as i64);
+
+    fn text(&mut self, text: &str) {
+        self.number(TEXT, text.len() as u64);
+        self.text.extend_from_slice(text.as_bytes());
     }
 }
 
-/// An endpoint whose name is not all there is of it.
-fn with_address(endpoint: Option<EndpointRef<'_>>) -> Option<EndpointRef<'_>> {
-    endpoint.filter(|endpoint| !endpoint.ip.is_empty() || endpoint.port != 0)
-}
+// Contexts. Some are one for every kind of span, from the number given here; the last are one for every tag key.
+const SHAPE: u8 = 0;
+const TWIN: u8 = 1;
+const LOCAL: u8 = 2;
+const PORT: u8 = 3;
+const COUNT: u8 = 4;
+const HIGH: u8 = 5;
+const TEXT: u8 = 6;
+const GENERIC_COUNT: u8 = 7;
+const ANNOTATION: u8 = 8;
+const SERVED: u8 = 9;
+const LINK: u8 = 10;
+const REMOTE: u8 = 15;
+const TIME: u8 = 20;
+const DURATION: u8 = 25;
+const VALUE: u8 = PLAIN_CONTEXTS as u8;
+const NUMBER: u8 = VALUE + KEY_CODES as u8;
 
-fn encode_generic(fields: &Fields<'_>, out: &mut Vec<u8>) {
-    let texts = [fields.local_service(), fields.name, fields.remote_service()];
-    let flag = |set: bool, bit: u8| if set { bit } else { 0 };
-    out.push(
-        fields.kind.map_or(0, |kind| kind as u8)
-            | flag(fields.debug, DEBUG)
-            | flag(fields.shared, SHARED)
-            | flag(texts[0].is_some(), SERVICE)
-            | flag(texts[1].is_some(), NAME)
-            | flag(texts[2].is_some(), REMOTE_SERVICE),
-    );
-    texts.into_iter().flatten().for_each(|text| out.put_text(text));
-    out.put_varint(fields.tags.len() as u64);
-    fields.tags.iter().for_each(|(key, _)| out.put_text(key));
-    out.put_varint(fields.annotations.len() as u64);
-    fields.tags.iter().for_each(|(_, value)| out.put_text(value));
-    fields
-        .annotations
-        .iter()
-        .for_each(|(_, value)| out.put_text(value));
-}
+/// What stands for a number that is not there; no class is so great.
+const ABSENT: u8 = 252;
 
-/// Reads the next row of a trace.
-pub(crate) fn decode(
-    cursor: &mut Cursor<'_>,
-    table: &ShapeTable,
-    frame: TraceFrame,
-) -> Result<Span, Malformed> {
-    let number =
-        ShapeNumber::try_from(cursor.varint()?).map_err(|_| Malformed("a shape number beyond 32 bits"))?;
-    let shape = table.get(number)?;
-    let present = cursor.u8()?;
-    let high = if present & HIGH != 0 {
-        cursor.u64()?
-    } else {
-        frame.high
-    };
-    let trace_id = TraceId::new(high, frame.low).ok_or(Malformed("a trace identifier of zeros"))?;
-    let id = SpanId::new(cursor.u64()?);
-    let parent_id = if present & PARENT != 0 {
-        Some(SpanId::new(cursor.u64()?))
-    } else {
-        None
-    };
-    let timestamp = if present & TIMESTAMP != 0 {
-        Some(read_time(cursor, frame)?)
-    } else {
-        None
-    };
-    let duration = if present & DURATION != 0 {
-        Some(cursor.varint()?)
-    } else {
-        None
-    };
-    let local = if present & LOCAL != 0 {
-        read_address(cursor)?
-    } else {
-        (IpAddresses::default(), 0)
-    };
-    let remote = if present & REMOTE != 0 {
-        read_address(cursor)?
-    } else {
-        (IpAddresses::default(), 0)
-    };
-    let texts = if number == GENERIC {
-        read_generic(cursor)?
-    } else {
-        read_shaped(cursor, table, shape)?
-    };
-    let mut annotations = Vec::with_capacity(texts.annotations.len());
-    for value in texts.annotations {
-        annotations.push(Annotation {
-            timestamp: read_time(cursor, frame)?,
-            value,
-        });
+// How the high half of trace identifiers is written.
+const HIGH_ZERO: u8 = 0;
+/// It begins with the second of the least timestamp, as Brave makes it.
+const HIGH_SECOND: u8 = 1;
+const HIGH_RANDOM: u8 = 2;
+/// Every row has its own.
+const HIGH_MIXED: u8 = 3;
+
+// Whose child a span is.
+const NO_PARENT: u64 = 0;
+const PARENT_ELSEWHERE: u64 = 1;
+const PARENT_HERE: u64 = 2;
+
+// Where an address is known from.
+const ADDRESS_NONE: u64 = 0;
+const ADDRESS_REMOTE_OF_REFERENCE: u64 = 1;
+const ADDRESS_LOCAL_OF_REFERENCE: u64 = 2;
+const ADDRESS_RECENT: u64 = 3;
+/// The IP addresses are the reference's local ones; a port follows.
+const ADDRESS_IP_OF_REFERENCE: u64 = 4;
+const ADDRESS_INLINE: u64 = 5;
+const ADDRESS_LISTED: u64 = 6;
+
+// How a value is written.
+const VALUE_AGAIN: u64 = 0;
+const VALUE_TEXT: u64 = 1;
+const VALUE_PATTERN: u64 = 2;
+
+// How a decimal number of a value that came already in this trace is written, by how many came since.
+const NUMBER_LAST: u8 = 252;
+const NUMBER_SECOND: u8 = 253;
+/// One of the four before those, in two bits.
+const NUMBER_NEAR: u8 = 254;
+/// One of the eight before those, in three bits.
+const NUMBER_FAR: u8 = 255;
+/// How far back numbers are remembered.
+const NUMBERS_KEPT: usize = 14;
+/// Lesser numbers are written as they are.
+const NUMBER_KEPT_MIN: u64 = 256;
+
+// Which address a value has.
+const IP_REMOTE: u8 = 0;
+const IP_LOCAL: u8 = 1;
+const IP_OTHER: u8 = 2;
+
+/// The class of a number: itself below 8, else its length and its two bits after the first; and how many bits follow.
+#[inline]
+fn class_of(value: u64) -> (u8, u32) {
+    if value < 8 {
+        return (value as u8, 0);
     }
-    Ok(Span {
-        trace_id,
-        parent_id,
-        id,
-        kind: texts.kind,
-        name: texts.name,
-        timestamp,
-        duration,
-        local_endpoint: endpoint(texts.service, local),
-        remote_endpoint: endpoint(texts.remote_service, remote),
-        annotations,
-        tags: texts.tags,
-        debug: texts.debug,
-        shared: texts.shared,
-    })
+    let length = 64 - value.leading_zeros();
+    (
+        8 + ((length - 4) * 4) as u8 + (value >> (length - 3) & 3) as u8,
+        length - 3,
+    )
 }
 
-fn endpoint(service_name: Option<String>, (ip, port): (IpAddresses, u16)) -> Option<Endpoint> {
-    Endpoint {
-        service_name,
-        ip,
-        port,
+/// The first number of a class, and how many bits follow.
+#[inline]
+fn class_start(class: u8) -> Result<(u64, u32), Malformed> {
+    if class < 8 {
+        return Ok((u64::from(class), 0));
     }
-    .into_option()
+    let bits = u32::from(class - 8) / 4 + 1;
+    if bits > 61 {
+        return Err(Malformed("a number beyond 64 bits"));
+    }
+    Ok((u64::from(4 | (class - 8) & 3) << bits, bits))
 }
 
-fn read_time(cursor: &mut Cursor<'_>, frame: TraceFrame) -> Result<u64, Malformed> {
-    Ok(frame.base.wrapping_add(cursor.zigzag()? as u64))
+fn zigzag(value: i64) -> u64 {
+    (value << 1 ^ value >> 63) as u64
 }
 
-fn read_address(cursor: &mut Cursor<'_>) -> Result<(IpAddresses, u16), Malformed> {
-    let (ip, _) = read_addresses(cursor)?;
-    Ok((ip, read_port(cursor)?))
+fn unzigzag(value: u64) -> i64 {
+    (value >> 1) as i64 ^ -((value & 1) as i64)
 }
 
-/// What a shape, or a generic row, says.
-struct Texts {
+/// What a row tells of rows that refer to it.
+#[derive(Clone, Copy, Debug)]
+struct Reference {
     kind: Option<Kind>,
-    debug: bool,
-    shared: bool,
-    service: Option<String>,
-    name: Option<String>,
-    remote_service: Option<String>,
-    tags: Vec<(String, String)>,
-    annotations: Vec<String>,
+    duration: Option<u64>,
+    local: Address,
+    remote: Address,
 }
 
-fn read_shaped(cursor: &mut Cursor<'_>, table: &ShapeTable, shape: &Shape) -> Result<Texts, Malformed> {
-    let string = |symbol: Symbol| table.strings.get(symbol).to_owned();
-    let option = |symbol: Symbol| {
-        if symbol == Symbol::NONE {
-            None
-        } else {
-            Some(string(symbol))
-        }
-    };
-    let mut value = |slot: Slot| match slot {
-        Some(symbol) => Ok(string(symbol)),
-        None => cursor.text().map(str::to_owned),
-    };
-    let mut tags = Vec::with_capacity(shape.tags.len());
-    for &(key, slot) in &shape.tags {
-        tags.push((string(key), value(slot)?));
-    }
-    let annotations = shape
-        .annotations
-        .iter()
-        .map(|&slot| value(slot))
-        .collect::<Result<_, _>>()?;
-    Ok(Texts {
-        kind: shape.kind,
-        debug: shape.debug,
-        shared: shape.shared,
-        service: option(shape.service),
-        name: option(shape.name),
-        remote_service: option(shape.remote_service),
-        tags,
-        annotations,
-    })
+/// What came in this trace lately, by the number of a string: sixty-four of them at most, by its last bits.
+#[derive(Debug)]
+struct Recent<T> {
+    slots: [Option<(Symbol, T)>; RECENT],
 }
 
-fn read_generic(cursor: &mut Cursor<'_>) -> Result<Texts, Malformed> {
-    let flags = cursor.u8()?;
-    let mut option = |bit: u8| {
-        if flags & bit != 0 {
-            cursor.text().map(|text| Some(text.to_owned()))
-        } else {
-            Ok(None)
+const RECENT: usize = 64;
+
+impl<T: Copy> Recent<T> {
+    fn new() -> Self {
+        Self {
+            slots: [None; RECENT],
         }
-    };
-    let (service, name, remote_service) = (option(SERVICE)?, option(NAME)?, option(REMOTE_SERVICE)?);
-    let count = cursor.count(2)?;
-    let keys = (0..count)
-        .map(|_| cursor.text().map(str::to_owned))
-        .collect::<Result<Vec<_>, _>>()?;
-    let annotations = cursor.count(2)?;
-    let mut tags = Vec::with_capacity(keys.len());
-    for key in keys {
-        tags.push((key, cursor.text()?.to_owned()));
     }
-    let annotations = (0..annotations)
-        .map(|_| cursor.text().map(str::to_owned))
-        .collect::<Result<_, _>>()?;
-    Ok(Texts {
-        kind: Kind::from_number(u64::from(flags & 7)),
-        debug: flags & DEBUG != 0,
-        shared: flags & SHARED != 0,
-        service,
-        name,
-        remote_service,
-        tags,
-        annotations,
-    })
+
+    fn get(&self, symbol: Symbol) -> Option<T> {
+        let slot = self.slots[symbol.0 as usize % RECENT];
+        slot.filter(|(of, _)| *of == symbol).map(|(_, value)| value)
+    }
+
+    fn set(&mut self, symbol: Symbol, value: T) {
+        self.slots[symbol.0 as usize % RECENT] = Some((symbol, value));
+    }
 }
 
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::registry::Registry;
-    use crate::testing::arbitrary_spans;
-    use proptest::prelude::*;
+/// The numbers that came last in the values of this trace.
+#[derive(Debug)]
+struct Numbers {
+    kept: [u64; NUMBERS_KEPT],
+    next: usize,
+}
 
-    fn frame_of(span: &Span) -> TraceFrame {
-        TraceFrame {
-            low: span.trace_id.low(),
-            high: 0,
-            base: 1_000_000,
+impl Numbers {
+    fn new() -> Self {
+        Self {
+            kept: [0; NUMBERS_KEPT],
+            next: 0,
         }
     }
 
-    proptest! {
-        #[test]
-        fn rows_give_back_their_spans(spans in arbitrary_spans(12), generic in any::<bool>()) {
-            let mut registry = Registry::default();
-            let mut rows = Vec::new();
-            for span in &spans {
-                let fields = Fields::of_span(span);
-                let number = if generic { GENERIC } else { registry.insert(&fields) };
-                encode(&fields, number, registry.table().get(number).unwrap(), frame_of(span), &mut rows);
-            }
-            let mut cursor = Cursor::new(&rows);
-            for span in &spans {
-                prop_assert_eq!(&decode(&mut cursor, registry.table(), frame_of(span)).unwrap(), span);
-            }
-            prop_assert!(cursor.is_empty());
-        }
+    /// How many came since a number.
+    fn find(&self, number: u64) -> Option<usize> {
+        let mut ages = (0..NUMBERS_KEPT).map(|age| (age, self.get(age)));
+        ages.find(|&(_, kept)| kept == number).map(|(age, _)| age)
+    }
 
-        #[test]
-        fn a_damaged_row_never_panics(spans in arbitrary_spans(1), at in any::<prop::sample::Index>(), value in any::<u8>()) {
-            let mut registry = Registry::default();
-            let fields = Fields::of_span(&spans[0]);
-            let number = registry.insert(&fields);
-            let mut row = Vec::new();
-            encode(&fields, number, registry.table().get(number).unwrap(), frame_of(&spans[0]), &mut row);
-            let at = at.index(row.len());
-            row[at] = value;
-            let read = decode(&mut Cursor::new(&row), registry.table(), frame_of(&spans[0]));
-            prop_assert!(read.is_err() || read.is_ok());
+    fn get(&self, age: usize) -> u64 {
+        self.kept[(self.next + NUMBERS_KEPT - 1 - age % NUMBERS_KEPT) % NUMBERS_KEPT]
+    }
+
+    fn push(&mut self, number: u64) {
+        if number >= NUMBER_KEPT_MIN {
+            self.kept[self.next] = number;
+            self.next = (self.next + 1) % NUMBERS_KEPT;
         }
     }
+}
+
+/// The context of a row's kind.
+fn of_kind(context: u8, kind: Option<Kind>) -> u8 {
+    context + kind.map_or(0, |kind| kind as u8)
+}
+
+/// The IPv4 address that a value of a row most likely is.
+fn v4_of((ip, _): Address) -> Option<u32> {
+    ip.v4.map(Ipv4Addr::to_bits)
+}
+
+/// What nearly all spans have of an address: nothing, or all.
+fn is_empty((ip, port): Address) -> bool {
+    ip.is_empty() && port == 0
+}
+
+/// The symbols that keys and names go by, where a row has a shape.
+fn services(shape: &Shape, is_generic: bool) -> (Symbol, Symbol) {
+    if is_generic {
+        (Symbol::NONE, Symbol::NONE)
+    } else {
+        (shape.service, shape.remote_service)
+    }
+}
+
+/// Whether a server's span takes its duration from the client's it answers.
+fn is_served(kind: Option<Kind>, reference: Option<&Reference>) -> Option<u64> {
+    let reference =
+        reference.filter(|reference| kind == Some(Kind::Server) && reference.kind == Some(Kind::Client));
+    reference.and_then(|reference| reference.duration)
 }

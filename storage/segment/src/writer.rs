@@ -12,11 +12,14 @@ use storage_journal::DiskFile;
 use crate::fields::Fields;
 use crate::format::{Footer, MAGIC, Run, Section, Summary};
 use crate::names::Names;
-use crate::page::{ListRef, Packer, PageNumber, PageWriter};
+use crate::page::{ListRef, PageNumber, PageWriter};
 use crate::postings::PostingsBuilder;
 use crate::registry::Registry;
 use crate::rollup::RollupBuilder;
-use crate::row::{self, TraceFrame};
+use crate::row::TraceFrame;
+use crate::row::chapter::Chapter;
+use crate::row::encode::RowEncoder;
+use crate::rows::TraceRows;
 use crate::shape::GENERIC;
 use crate::term;
 use crate::trace_table::{ENTRIES_PER_PAGE, Ordinal, TraceEntry, TraceTimes};
@@ -40,7 +43,13 @@ pub(crate) struct WriterOptions {
 pub(crate) struct SegmentWriter {
     options: WriterOptions,
     pages: PageWriter,
-    rows: Packer,
+    rows: TraceRows,
+    encoder: RowEncoder,
+    chapter: Chapter,
+    /// How many chapters are written, then the first page and the codes of each.
+    chapters: (u64, Vec<u8>),
+    /// Where the traces are that are written.
+    places: Vec<ListRef>,
     registry: Registry,
     postings: PostingsBuilder,
     names: Names,
@@ -56,7 +65,11 @@ impl SegmentWriter {
         Ok(Self {
             options,
             pages: PageWriter::new(file, MAGIC)?,
-            rows: Packer::default(),
+            rows: TraceRows::default(),
+            encoder: RowEncoder::default(),
+            chapter: Chapter::default(),
+            chapters: (0, Vec::new()),
+            places: Vec::new(),
             registry: Registry::default(),
             postings: PostingsBuilder::default(),
             names: Names::default(),
@@ -74,7 +87,7 @@ impl SegmentWriter {
 
     /// Bytes of rows added so far, not compressed.
     pub(crate) fn raw_bytes(&self) -> u64 {
-        self.pages.raw_bytes()
+        self.pages.raw_bytes() + self.chapter.bytes() as u64
     }
 
     /// How often a name was left out because there are too many.
@@ -87,19 +100,18 @@ impl SegmentWriter {
     pub(crate) fn add_trace(&mut self, low: u64, spans: &[Span], straggler: bool) -> io::Result<()> {
         let ordinal = self.traces.len() as Ordinal;
         let times = TraceTimes::of(spans);
-        let high = spans.first().map_or(0, |span| span.trace_id.high());
         let frame = TraceFrame {
             low,
-            high,
             base: times.first,
         };
-        let place = self.add_rows(ordinal, frame, spans)?;
+        self.add_rows(ordinal, frame, spans)?;
         let entry = TraceEntry {
             low,
             times,
             span_count: spans.len() as u32,
             error_count: spans.iter().filter(|span| span.is_error()).count() as u32,
-            spans: place,
+            // Known when the chapter is written.
+            spans: ListRef::default(),
         };
         self.rollup
             .add_trace(times.timestamp, spans, &self.options.version_tags);
@@ -108,52 +120,67 @@ impl SegmentWriter {
         }
         self.summarise(&entry);
         self.traces.push(entry);
+        if self.chapter.is_full() {
+            self.end_chapter()?;
+        }
         Ok(())
     }
 
-    fn add_rows(&mut self, ordinal: Ordinal, frame: TraceFrame, spans: &[Span]) -> io::Result<ListRef> {
+    fn end_chapter(&mut self) -> io::Result<()> {
+        if self.chapter.is_empty() {
+            return Ok(());
+        }
+        let (count, bytes) = &mut self.chapters;
+        *count += 1;
+        bytes.put_varint(u64::from(self.pages.page_count()));
+        let codes = self.chapter.write(&mut self.pages, &mut self.places)?;
+        codes.put(bytes);
+        Ok(())
+    }
+
+    fn add_rows(&mut self, ordinal: Ordinal, frame: TraceFrame, spans: &[Span]) -> io::Result<()> {
         let Self {
             options,
-            pages,
             rows,
             registry,
             postings,
             names,
             ..
         } = self;
-        rows.add(pages, |out| {
-            out.put_u64(frame.high);
-            out.put_u64(frame.base);
-            out.put_varint(spans.len() as u64);
-            for span in spans {
-                let fields = Fields::of_span(span);
-                let known = registry.find(&fields);
-                let number = known.unwrap_or_else(|| registry.insert(&fields));
-                let Ok(shape) = registry.table().get(number) else {
-                    continue;
-                };
-                row::encode(&fields, number, shape, frame, out);
-                if !options.indexed {
-                    continue;
-                }
-                postings.note_shape(number, ordinal);
-                term::terms_of(&fields, number, shape, |term| postings.note_term(term, ordinal));
-                // Spans without a service have a list too: a search without a service must find them.
-                postings.note_service(
-                    fields.local_service().unwrap_or_default(),
-                    ordinal,
-                    fields.duration,
-                );
-                if known.is_none() || number == GENERIC {
-                    names.note(fields.local_service(), fields.name, fields.remote_service());
-                }
-                for key in options.autocomplete_keys.iter() {
-                    if let Some(value) = span.tag(key) {
-                        names.note_value(key, value);
-                    }
+        rows.clear();
+        for span in spans {
+            let fields = Fields::of_span(span);
+            let known = registry.find(&fields);
+            let number = known.unwrap_or_else(|| registry.insert(&fields));
+            let Ok(shape) = registry.table().get(number) else {
+                continue;
+            };
+            rows.push_fields(&fields, number, shape);
+            if !options.indexed {
+                continue;
+            }
+            postings.note_shape(number, ordinal);
+            term::terms_of(&fields, number, shape, |term| postings.note_term(term, ordinal));
+            // Spans without a service have a list too: a search without a service must find them.
+            postings.note_service(
+                fields.local_service().unwrap_or_default(),
+                ordinal,
+                fields.duration,
+            );
+            if known.is_none() || number == GENERIC {
+                names.note(fields.local_service(), fields.name, fields.remote_service());
+            }
+            for key in options.autocomplete_keys.iter() {
+                if let Some(value) = span.tag(key) {
+                    names.note_value(key, value);
                 }
             }
-        })
+        }
+        self.encoder
+            .encode(&self.rows, self.registry.table(), frame, self.chapter.streams())
+            .map_err(|error| io::Error::new(io::ErrorKind::InvalidInput, error))?;
+        self.chapter.end_trace();
+        Ok(())
     }
 
     fn summarise(&mut self, entry: &TraceEntry) {
@@ -170,7 +197,10 @@ impl SegmentWriter {
 
     /// Writes the sections and the footer, and makes the file durable; gives its length in bytes.
     pub(crate) fn finish(mut self) -> io::Result<u64> {
-        self.rows.flush(&mut self.pages)?;
+        self.end_chapter()?;
+        for (entry, place) in self.traces.iter_mut().zip(&self.places) {
+            entry.spans = *place;
+        }
         let mut footer = Footer::new(self.options.indexed, self.summary);
         let table = std::mem::take(&mut self.registry).into_table();
 
@@ -193,6 +223,12 @@ impl SegmentWriter {
             put_place(list, &mut shapes);
         }
         self.write_page(Section::Shapes, &shapes, &mut footer)?;
+
+        let mut dictionary = Vec::new();
+        self.encoder.dictionary().put(&mut dictionary);
+        dictionary.put_varint(self.chapters.0);
+        dictionary.extend_from_slice(&self.chapters.1);
+        self.write_page(Section::Dictionary, &dictionary, &mut footer)?;
 
         let mut names = Vec::new();
         self.names.put(&mut names);

@@ -3,17 +3,18 @@
 //! Conditions only find candidates; [`TraceQuery::matches`] decides. Different spans of a trace may meet
 //! different conditions, so each condition gives a set of traces and the sets are intersected.
 
+use std::ops::RangeInclusive;
 use std::sync::atomic::AtomicBool;
 
 use storage::{StorageError, TraceQuery};
 
-use crate::postings::{duration_class, intersect, union};
+use crate::postings::duration_class;
 use crate::reader::{SegmentReader, Shapes};
 use crate::search::check;
-use crate::shape::{GENERIC, Shape, ShapeNumber, ShapeTable};
+use crate::shape::{GENERIC, Shape, ShapeNumber, ShapeTable, Slot};
 use crate::strings::Symbol;
-use crate::term::{About, Term, term};
-use crate::trace_table::Ordinal;
+use crate::term::{About, Term, term, terms_of_any_service};
+use crate::trace_set::TraceSet;
 
 /// One thing that some span of a trace must have.
 #[derive(Clone, Copy, Debug)]
@@ -29,7 +30,10 @@ enum Condition<'q> {
     Duration(u64),
 }
 
-/// The conditions of a query.
+/// Which conditions of a query are met, a bit each.
+pub(crate) type Met = u128;
+
+/// The conditions of a query: as many as [`Met`] has bits, which is more than a query can have.
 #[derive(Debug)]
 pub(crate) struct Conditions<'q> {
     service: Option<&'q str>,
@@ -39,8 +43,6 @@ pub(crate) struct Conditions<'q> {
 impl<'q> Conditions<'q> {
     pub(crate) fn of(query: &'q TraceQuery) -> Self {
         let mut all = Vec::new();
-        all.extend(query.span_name().map(Condition::Name));
-        all.extend(query.remote_service_name().map(Condition::RemoteService));
         all.extend(query.annotation_query().conditions().iter().map(|(key, value)| {
             if value.is_empty() {
                 Condition::Has(key)
@@ -48,190 +50,235 @@ impl<'q> Conditions<'q> {
                 Condition::Tag(key, value)
             }
         }));
+        all.extend(query.span_name().map(Condition::Name));
+        all.extend(query.remote_service_name().map(Condition::RemoteService));
         all.extend(query.min_duration().map(Condition::Duration));
-        if query.service_name().is_some() {
+        // What meets any other condition is local to the service.
+        if query.service_name().is_some() && all.is_empty() {
             all.push(Condition::Service);
         }
+        all.truncate(Met::BITS as usize);
         Self {
             service: query.service_name(),
             all,
         }
     }
 
-    /// What a trace in memory may match by its shapes alone.
-    pub(crate) fn of_shapes(&self, table: &ShapeTable) -> ShapeSets {
-        let resolved = self.resolve(table);
-        let sets = self.all.iter().map(|condition| {
-            let meets = |(number, shape): (ShapeNumber, &Shape)| {
-                number == GENERIC || (resolved.is_of_service(shape) && resolved.may_meet(condition, shape))
-            };
-            table.iter().map(meets).collect()
-        });
-        ShapeSets { sets: sets.collect() }
+    /// Numbers of all conditions, as [`Conditions::traces_meeting`] takes them.
+    pub(crate) fn numbers(&self) -> std::ops::Range<usize> {
+        0..self.all.len()
     }
 
-    fn resolve<'t>(&self, table: &'t ShapeTable) -> Resolved<'t> {
-        Resolved {
-            table,
-            service: self.service.map(|service| table.strings.find(service)),
+    /// All of them met.
+    pub(crate) fn all_met(&self) -> Met {
+        self.numbers().fold(0, |met, number| met | 1 << number)
+    }
+
+    /// What a trace in memory may meet by its shapes alone.
+    pub(crate) fn of_shapes(&self, table: &ShapeTable) -> ShapesMeet {
+        let resolved = self.resolve_all(table);
+        let service = self.resolve_service(table);
+        let meets = |(number, shape): (ShapeNumber, &Shape)| {
+            if number == GENERIC {
+                return Met::MAX;
+            }
+            if !is_of_service(service, shape) {
+                return 0;
+            }
+            let may_meet = resolved.iter().zip(0..);
+            may_meet.fold(0, |met, (condition, bit)| {
+                met | Met::from(condition.may_meet(shape)) << bit
+            })
+        };
+        ShapesMeet {
+            met: table.iter().map(meets).collect(),
         }
     }
 
-    /// Traces of a segment that may match, ascending; `None` means all of them.
-    pub(crate) fn candidates(
-        &self,
-        segment: &SegmentReader,
-        cancelled: &AtomicBool,
-    ) -> Result<Option<Vec<Ordinal>>, StorageError> {
-        if self.all.is_empty() {
+    fn resolve_all(&self, table: &ShapeTable) -> Vec<Resolved> {
+        let find = |text: &str| table.strings.find(text);
+        let resolve = |condition: &Condition<'_>| match *condition {
+            Condition::Service => Resolved::Any,
+            Condition::Duration(_) => Resolved::NotInShapes,
+            Condition::Name(name) => Resolved::Name(find(name)),
+            Condition::RemoteService(name) => Resolved::RemoteService(find(name)),
+            Condition::Has(key) => Resolved::Has(find(key)),
+            Condition::Tag(key, value) => Resolved::Tag(find(key), find(value)),
+        };
+        self.all.iter().map(resolve).collect()
+    }
+
+    /// `None` where any service will do, `Some(None)` where the one asked for is not there.
+    fn resolve_service(&self, table: &ShapeTable) -> Option<Slot> {
+        self.service.map(|service| table.strings.find(service))
+    }
+
+    /// Which traces of a segment may meet each condition: `None` where the service asked for is not there at all.
+    pub(crate) fn plan(&self, segment: &SegmentReader) -> Result<Option<Plan>, StorageError> {
+        if self.service.is_some_and(|service| !segment.has_service(service)) {
             return Ok(None);
         }
-        if self.service.is_some_and(|service| !segment.has_service(service)) {
-            return Ok(Some(Vec::new()));
-        }
         let shapes = segment.shapes()?;
-        let mut found: Option<Vec<Ordinal>> = None;
-        for condition in &self.all {
-            if found.as_ref().is_some_and(Vec::is_empty) {
-                break;
+        let table = &shapes.table;
+        let resolved = self.resolve_all(table);
+        let service = self.resolve_service(table);
+        let mut lists = vec![Vec::new(); self.all.len()];
+        for (number, shape) in table.iter() {
+            if number == GENERIC || !is_of_service(service, shape) {
+                continue;
             }
-            let meeting = self.traces_meeting(condition, segment, &shapes, cancelled)?;
-            found = Some(match found {
-                None => meeting,
-                Some(before) => intersect(before, &meeting),
-            });
+            for (condition, lists) in resolved.iter().zip(&mut lists) {
+                if condition.is_met(shape) {
+                    lists.push(number);
+                }
+            }
+        }
+        Ok(Some(Plan { lists }))
+    }
+
+    /// About how many entries of lists are read to know what meets a condition.
+    pub(crate) fn cost(&self, number: usize, plan: &Plan, segment: &SegmentReader) -> u64 {
+        /// Traces that have a span of a shape, on average.
+        const TRACES_OF_SHAPE: u64 = 32;
+        match self.all[number] {
+            Condition::Service | Condition::Duration(_) => {
+                let services = if self.service.is_some() {
+                    1
+                } else {
+                    segment.services().count()
+                };
+                u64::from(segment.footer().summary.traces) * services as u64 / 2
+            }
+            _ => plan.lists[number].len() as u64 * TRACES_OF_SHAPE,
+        }
+    }
+
+    /// The traces of a segment that may meet one condition. `cancelled` is looked at between lists.
+    pub(crate) fn traces_meeting(
+        &self,
+        number: usize,
+        plan: &Plan,
+        segment: &SegmentReader,
+        cancelled: &AtomicBool,
+    ) -> Result<TraceSet, StorageError> {
+        let mut found = TraceSet::empty(segment.footer().summary.traces);
+        let least = match self.all[number] {
+            Condition::Service => 0,
+            Condition::Duration(min) => duration_class(Some(min)),
+            condition => {
+                let shapes: std::sync::Arc<Shapes> = segment.shapes()?;
+                for lists in plan.lists[number].chunks(LISTS_AT_ONCE) {
+                    check(cancelled)?;
+                    for &shape in lists {
+                        segment.add_shape(&shapes, shape, &mut found)?;
+                    }
+                }
+                for terms in condition.terms(self.service) {
+                    segment.add_terms(&terms, &mut found)?;
+                }
+                return Ok(found);
+            }
+        };
+        match self.service {
+            Some(service) => segment.add_service(service, least, &mut found)?,
+            None => {
+                for service in segment.services() {
+                    check(cancelled)?;
+                    segment.add_service(service, least, &mut found)?;
+                }
+            }
         }
         Ok(found)
     }
+}
 
-    fn traces_meeting(
-        &self,
-        condition: &Condition<'_>,
-        segment: &SegmentReader,
-        shapes: &Shapes,
-        cancelled: &AtomicBool,
-    ) -> Result<Vec<Ordinal>, StorageError> {
-        let services: Vec<&str> = match self.service {
-            Some(service) => vec![service],
-            None => segment.services().collect(),
-        };
-        let mut lists = Vec::new();
-        match condition {
-            Condition::Service | Condition::Duration(_) => {
-                let least = if let Condition::Duration(min) = condition {
-                    duration_class(Some(*min))
-                } else {
-                    0
-                };
-                for service in services {
-                    check(cancelled)?;
-                    lists.push(segment.traces_of_service(service, least)?);
-                }
-            }
-            _ => {
-                let resolved = self.resolve(&shapes.table);
-                for (number, shape) in shapes.table.iter() {
-                    if number != GENERIC && resolved.is_of_service(shape) && resolved.meets(condition, shape)
-                    {
-                        lists.push(segment.traces_of_shape(shapes, number)?);
-                    }
-                }
-                for service in services {
-                    check(cancelled)?;
-                    for term in condition.terms(service) {
-                        lists.push(segment.traces_of_term(term)?);
-                    }
-                }
-            }
-        }
-        Ok(union(lists))
-    }
+/// Lists read between two looks whether anybody waits for the answer.
+const LISTS_AT_ONCE: usize = 256;
+
+/// For each condition the shapes whose every span meets it.
+#[derive(Debug)]
+pub(crate) struct Plan {
+    lists: Vec<Vec<ShapeNumber>>,
 }
 
 impl Condition<'_> {
-    /// What a span local to `service` that meets it in its varying part is found by.
-    fn terms(&self, service: &str) -> Vec<Term> {
+    /// What a span local to `service` (any, where it is `None`) that meets it in its varying part is found by.
+    fn terms(&self, service: Option<&str>) -> Vec<RangeInclusive<Term>> {
+        let terms = |about, key, value| match service {
+            None => terms_of_any_service(about, key, value),
+            Some(service) => {
+                let term = term(about, service, key, value);
+                term..=term
+            }
+        };
         match *self {
             Self::Service | Self::Duration(_) => Vec::new(),
-            Self::Name(name) => vec![term(About::Name, service, name, "")],
-            Self::RemoteService(name) => vec![term(About::RemoteService, service, name, "")],
-            Self::Has(key) => {
-                vec![
-                    term(About::TagKey, service, key, ""),
-                    term(About::Annotation, service, key, ""),
-                ]
-            }
-            Self::Tag(key, value) => vec![term(About::Tag, service, key, value)],
+            Self::Name(name) => vec![terms(About::Name, name, "")],
+            Self::RemoteService(name) => vec![terms(About::RemoteService, name, "")],
+            Self::Has(key) => vec![terms(About::TagKey, key, ""), terms(About::Annotation, key, "")],
+            Self::Tag(key, value) => vec![terms(About::Tag, key, value)],
         }
     }
 }
 
-/// A service looked up in a table: `Some(None)` where it is asked for and not there.
-struct Resolved<'t> {
-    table: &'t ShapeTable,
-    service: Option<Option<Symbol>>,
+/// A condition, its texts looked up in a table; a text that is not there is `None`, and no slot bears it.
+#[derive(Clone, Copy, Debug)]
+enum Resolved {
+    Any,
+    NotInShapes,
+    Name(Slot),
+    RemoteService(Slot),
+    Has(Slot),
+    Tag(Slot, Slot),
 }
 
-impl Resolved<'_> {
-    fn is_of_service(&self, shape: &Shape) -> bool {
-        self.service.is_none_or(|service| service == Some(shape.service))
-    }
-
-    fn is(&self, symbol: Symbol, text: &str) -> bool {
-        symbol != Symbol::NONE && self.table.strings.get(symbol) == text
-    }
-
+impl Resolved {
     /// Whether every span of the shape meets the condition.
-    fn meets(&self, condition: &Condition<'_>, shape: &Shape) -> bool {
-        match *condition {
-            Condition::Service => true,
-            Condition::Duration(_) => false,
-            Condition::Name(name) => self.is(shape.name, name),
-            Condition::RemoteService(name) => self.is(shape.remote_service, name),
-            Condition::Has(key) => {
-                shape.tags.iter().any(|tag| self.is(tag.0, key))
-                    || shape
-                        .annotations
-                        .iter()
-                        .flatten()
-                        .any(|&value| self.is(value, key))
+    fn is_met(self, shape: &Shape) -> bool {
+        let is = |symbol: Symbol, text: Slot| text == Some(symbol);
+        match self {
+            Self::Any => true,
+            Self::NotInShapes => false,
+            Self::Name(name) => is(shape.name, name),
+            Self::RemoteService(name) => is(shape.remote_service, name),
+            Self::Has(key) => {
+                shape.tags.iter().any(|tag| is(tag.0, key))
+                    || shape.annotations.iter().flatten().any(|&value| is(value, key))
             }
-            Condition::Tag(key, value) => shape
+            Self::Tag(key, value) => shape
                 .tags
                 .iter()
-                .any(|tag| self.is(tag.0, key) && tag.1.is_some_and(|fixed| self.is(fixed, value))),
+                .any(|tag| is(tag.0, key) && tag.1.is_some_and(|fixed| is(fixed, value))),
         }
     }
 
     /// Whether some span of the shape may meet the condition.
-    fn may_meet(&self, condition: &Condition<'_>, shape: &Shape) -> bool {
-        self.meets(condition, shape)
-            || match *condition {
-                Condition::Duration(_) => true,
-                Condition::Has(_) => shape.annotations.iter().any(Option::is_none),
-                Condition::Tag(key, _) => shape
-                    .tags
-                    .iter()
-                    .any(|tag| tag.1.is_none() && self.is(tag.0, key)),
+    fn may_meet(self, shape: &Shape) -> bool {
+        self.is_met(shape)
+            || match self {
+                Self::NotInShapes => true,
+                Self::Has(_) => shape.annotations.iter().any(Option::is_none),
+                Self::Tag(key, _) => shape.tags.iter().any(|tag| tag.1.is_none() && key == Some(tag.0)),
                 _ => false,
             }
     }
 }
 
-/// For each condition the shapes whose spans may meet it.
-#[derive(Debug)]
-pub(crate) struct ShapeSets {
-    sets: Vec<Vec<bool>>,
+fn is_of_service(service: Option<Slot>, shape: &Shape) -> bool {
+    service.is_none_or(|service| service == Some(shape.service))
 }
 
-impl ShapeSets {
-    /// Whether a trace with these shapes may match.
-    pub(crate) fn may_match(&self, shapes: &[ShapeNumber]) -> bool {
+/// For each shape the conditions that its spans may meet.
+#[derive(Debug)]
+pub(crate) struct ShapesMeet {
+    met: Vec<Met>,
+}
+
+impl ShapesMeet {
+    /// What spans of these shapes may meet together.
+    pub(crate) fn met_by(&self, shapes: &[ShapeNumber]) -> Met {
         // A shape newer than the sets may meet anything.
-        self.sets.iter().all(|set| {
-            shapes
-                .iter()
-                .any(|&shape| set.get(shape as usize).copied().unwrap_or(true))
-        })
+        let of = |&shape: &ShapeNumber| self.met.get(shape as usize).copied().unwrap_or(Met::MAX);
+        shapes.iter().fold(0, |met, shape| met | of(shape))
     }
 }

@@ -13,6 +13,7 @@ use storage::{Dependencies, StorageError};
 use crate::reader::SegmentReader;
 use crate::rollup::{MINUTE, links_of};
 use crate::search::check;
+use crate::splits::splits_of;
 use crate::view::{Reading, sort_distinct};
 
 /// The links of the traces whose timestamp lies in `window` (microseconds, inclusive). `cancelled` is looked at
@@ -30,13 +31,13 @@ pub(crate) fn dependencies(
             whole.insert(low);
         });
     }
-    let mut split = reading.split_in_head();
-    split.extend(reading.view.stragglers.iter());
-    let question = Question {
-        window,
-        split: &split,
-        cancelled,
-    };
+    let mut in_head = reading.also_in_segments();
+    in_head.extend(
+        whole
+            .iter()
+            .copied()
+            .filter(|&low| reading.view.is_in_several_generations(low)),
+    );
     let mut counts = LinkCounts::new();
     // The span that gives a trace its timestamp is in one of the places that touch the window.
     for segment in reading.view.segments.clone() {
@@ -45,12 +46,29 @@ pub(crate) fn dependencies(
         if summary.last < window.0 || summary.first > window.1 {
             continue;
         }
+        let splits = splits_of(reading, &segment)?;
+        let mut split: HashSet<u64> = in_head
+            .iter()
+            .copied()
+            .filter(|&low| segment.may_hold(low))
+            .collect();
+        split.extend(splits.traces.iter().map(|trace| trace.low));
+        let question = Question {
+            window,
+            split: &split,
+            cancelled,
+        };
         let found = reading.read(&segment, |segment| question.of_segment(segment).map(Some))?;
         if let Some((links, parts)) = found {
             counts.add_all(&links);
             whole.extend(parts);
         }
     }
+    let question = Question {
+        window,
+        split: &in_head,
+        cancelled,
+    };
     for low in whole {
         check(cancelled)?;
         let spans = reading.spans_unless_too_many(low)?;

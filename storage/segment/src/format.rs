@@ -2,7 +2,7 @@
 //!
 //! ```text
 //! file   = magic, page*, footer, footer length u32, footer CRC32C u32, magic
-//! footer = version u8, flags u8 (indexed 0), summary, pages, sections, first ids, first terms
+//! footer = version u8, flags u8 (indexed 0), summary, pages, sections, first ids, first terms, bounds
 //! ```
 
 use storage::StorageError;
@@ -10,6 +10,7 @@ use storage_journal::DiskFile;
 
 use crate::page::{PageEntry, PageNumber, unreadable};
 use crate::term::Term;
+use crate::trace_table::TraceBounds;
 use storage_record::bytes::{Cursor, Malformed, Put};
 
 /// The first and the last bytes of every segment.
@@ -102,6 +103,8 @@ pub(crate) struct Footer {
     pub(crate) first_terms: Vec<Term>,
     /// What the file has beside pages: the footer itself and the magic bytes.
     pub(crate) frame_bytes: u64,
+    /// For every page of [`Section::Traces`]: so a search reads those pages that may have what it looks for.
+    pub(crate) bounds: Vec<TraceBounds>,
 }
 
 impl Footer {
@@ -114,6 +117,7 @@ impl Footer {
             first_ids: Vec::new(),
             first_terms: Vec::new(),
             frame_bytes: 0,
+            bounds: Vec::new(),
         }
     }
 
@@ -149,6 +153,7 @@ impl Footer {
             out.put_varint(firsts.len() as u64);
             firsts.iter().for_each(|&first| out.put_u64(first));
         }
+        self.bounds.iter().for_each(|bounds| bounds.put(&mut out));
         let (length, checksum) = (out.len() as u32, crc32c::crc32c(&out));
         out.put_u32(length);
         out.put_u32(checksum);
@@ -237,6 +242,9 @@ impl Footer {
             for _ in 0..cursor.count(8)? {
                 firsts.push(cursor.u64()?);
             }
+        }
+        for _ in 0..footer.section(Section::Traces).count {
+            footer.bounds.push(TraceBounds::read(&mut cursor)?);
         }
         if cursor.is_empty() {
             Ok(footer)

@@ -24,6 +24,7 @@ mod head;
 mod recover;
 
 mod format;
+mod known_names;
 mod manifest;
 mod names;
 mod page;
@@ -31,6 +32,7 @@ mod postings;
 mod reader;
 mod rollup;
 mod sketches;
+mod trace_set;
 mod trace_table;
 mod writer;
 
@@ -40,9 +42,11 @@ mod output;
 mod retention;
 mod seal;
 
+mod candidates;
 mod conditions;
 mod dependencies;
 mod search;
+mod splits;
 
 #[cfg(test)]
 mod hostile_tests;

@@ -23,6 +23,18 @@ pub(crate) struct Names {
     left_out: u64,
 }
 
+/// One of them.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(crate) enum Name<'a> {
+    Service(&'a str),
+    /// A service and the name of a span local to it.
+    Span(&'a str, &'a str),
+    /// A service and the other side of a span local to it.
+    RemoteService(&'a str, &'a str),
+    /// An autocomplete key and a value of it.
+    Value(&'a str, &'a str),
+}
+
 /// The names on spans local to a service.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct ServiceNames {
@@ -67,22 +79,66 @@ impl Names {
         self.settle(room);
     }
 
-    /// Adds all of `other`.
-    pub(crate) fn add(&mut self, other: &Self) {
-        for (service, names) in &other.services {
-            self.note(Some(service), None, None);
-            let spans = names.spans.iter().map(|name| (Some(name), None));
-            let remote = names.remote_services.iter().map(|name| (None, Some(name)));
-            for (span, remote) in spans.chain(remote) {
-                self.note(
-                    Some(service),
-                    span.map(String::as_str),
-                    remote.map(String::as_str),
-                );
-            }
+    /// Notes one name.
+    pub(crate) fn note_name(&mut self, name: Name<'_>) {
+        match name {
+            Name::Service(service) => self.note(Some(service), None, None),
+            Name::Span(service, span) => self.note(Some(service), Some(span), None),
+            Name::RemoteService(service, remote) => self.note(Some(service), None, Some(remote)),
+            Name::Value(key, value) => self.note_value(key, value),
         }
-        for (key, values) in &other.values {
-            values.iter().for_each(|value| self.note_value(key, value));
+    }
+
+    /// Takes a name away. A service takes what is left of its names with it, and so does the last value of a key.
+    pub(crate) fn forget(&mut self, name: Name<'_>) {
+        let freed = match name {
+            Name::Service(service) => self.services.remove(service).map_or(0, |names| {
+                bytes_of(service)
+                    + names
+                        .spans
+                        .iter()
+                        .chain(&names.remote_services)
+                        .map(|name| bytes_of(name))
+                        .sum::<u64>()
+            }),
+            Name::Span(service, name) => {
+                let names = self.services.get_mut(service);
+                names.map_or(0, |names| take_from(&mut names.spans, name))
+            }
+            Name::RemoteService(service, name) => {
+                let names = self.services.get_mut(service);
+                names.map_or(0, |names| take_from(&mut names.remote_services, name))
+            }
+            Name::Value(key, value) => self.forget_value(key, value),
+        };
+        self.bytes = self.bytes.saturating_sub(freed);
+    }
+
+    fn forget_value(&mut self, key: &str, value: &str) -> u64 {
+        let Some(values) = self.values.get_mut(key) else {
+            return 0;
+        };
+        let freed = take_from(values, value);
+        if !values.is_empty() {
+            return freed;
+        }
+        self.values.remove(key);
+        freed + bytes_of(key)
+    }
+
+    /// Gives `visit` every name: the names of a service before the service.
+    pub(crate) fn for_each(&self, mut visit: impl FnMut(Name<'_>)) {
+        for (service, names) in &self.services {
+            for span in &names.spans {
+                visit(Name::Span(service, span));
+            }
+            for remote in &names.remote_services {
+                visit(Name::RemoteService(service, remote));
+            }
+            visit(Name::Service(service));
+        }
+        for (key, values) in &self.values {
+            values.iter().for_each(|value| visit(Name::Value(key, value)));
         }
     }
 
@@ -142,7 +198,7 @@ struct Room {
 impl Room {
     /// Takes room for one more name beside so many of its kind; counts it where there is none.
     fn take(&mut self, others: usize, name: &str) -> bool {
-        let bytes = self.bytes + name.len() as u64 + NAME_BYTES;
+        let bytes = self.bytes + bytes_of(name);
         if others >= NAMES_MAX || bytes > BYTES_MAX {
             self.left_out += 1;
             return false;
@@ -158,6 +214,15 @@ impl Room {
             set.insert(name.to_owned());
         }
     }
+}
+
+fn bytes_of(name: &str) -> u64 {
+    name.len() as u64 + NAME_BYTES
+}
+
+/// Gives the bytes that frees.
+fn take_from(set: &mut BTreeSet<String>, name: &str) -> u64 {
+    if set.remove(name) { bytes_of(name) } else { 0 }
 }
 
 fn put_set(set: &BTreeSet<String>, out: &mut Vec<u8>) {
@@ -190,7 +255,7 @@ mod tests {
     fn names_add_up_and_are_bounded() {
         let mut sum = Names::default();
         sum.note(Some("api"), None, None);
-        sum.add(&names());
+        names().for_each(|name| sum.note_name(name));
         assert_eq!(sum.services.keys().collect::<Vec<_>>(), ["api", "web"]);
         for name in 0..NAMES_MAX + 10 {
             sum.note(Some("web"), Some(&format!("name-{name}")), None);

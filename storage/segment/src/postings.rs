@@ -5,6 +5,7 @@
 
 use std::collections::BTreeMap;
 use std::io;
+use std::ops::RangeInclusive;
 
 use crate::format::Run;
 use crate::page::{ListRef, PAGE_BYTES, Packer, PageWriter};
@@ -87,8 +88,9 @@ impl PostingsBuilder {
         let mut places = Vec::with_capacity(self.services.len());
         for (service, list) in std::mem::take(&mut self.services) {
             let place = packer.add(pages, |out| {
-                put_ordinals(list.len(), list.iter().map(|entry| entry.0), out);
+                out.put_varint(list.len() as u64);
                 out.extend(list.iter().map(|entry| entry.1));
+                put_differences(list.iter().map(|entry| entry.0), out);
             })?;
             places.push((service, place));
         }
@@ -126,6 +128,10 @@ impl PostingsBuilder {
 
 fn put_ordinals(count: usize, ordinals: impl Iterator<Item = Ordinal>, out: &mut Vec<u8>) {
     out.put_varint(count as u64);
+    put_differences(ordinals, out);
+}
+
+fn put_differences(ordinals: impl Iterator<Item = Ordinal>, out: &mut Vec<u8>) {
     let mut previous = 0;
     for ordinal in ordinals {
         out.put_varint(u64::from(ordinal - previous));
@@ -134,44 +140,63 @@ fn put_ordinals(count: usize, ordinals: impl Iterator<Item = Ordinal>, out: &mut
 }
 
 /// Reads a list of ascending ordinals.
-pub(crate) fn read_ordinals(cursor: &mut Cursor<'_>) -> Result<Vec<Ordinal>, Malformed> {
+pub(crate) fn read_ordinals(
+    cursor: &mut Cursor<'_>,
+    mut visit: impl FnMut(Ordinal) -> Result<(), Malformed>,
+) -> Result<(), Malformed> {
     let count = cursor.count(1)?;
-    let mut ordinals = Vec::with_capacity(count);
-    let mut previous = 0u64;
+    let mut ordinal = 0;
     for _ in 0..count {
-        previous = previous.saturating_add(cursor.varint()?);
-        ordinals.push(Ordinal::try_from(previous).map_err(|_| Malformed("an ordinal beyond 32 bits"))?);
+        ordinal = next_ordinal(ordinal, cursor)?;
+        visit(ordinal)?;
     }
-    Ok(ordinals)
+    Ok(())
+}
+
+#[inline]
+fn next_ordinal(previous: Ordinal, cursor: &mut Cursor<'_>) -> Result<Ordinal, Malformed> {
+    let ordinal = u64::from(previous).saturating_add(cursor.varint()?);
+    Ordinal::try_from(ordinal).map_err(|_| Malformed("an ordinal beyond 32 bits"))
 }
 
 /// Reads a service's list: its traces whose longest span is of class `least` or more.
-pub(crate) fn read_service(cursor: &mut Cursor<'_>, least: u8) -> Result<Vec<Ordinal>, Malformed> {
-    let ordinals = read_ordinals(cursor)?;
-    let classes = cursor.take(ordinals.len())?;
-    Ok(ordinals
-        .into_iter()
-        .zip(classes)
-        .filter(|(_, class)| **class >= least)
-        .map(|(ordinal, _)| ordinal)
-        .collect())
+pub(crate) fn read_service(
+    cursor: &mut Cursor<'_>,
+    least: u8,
+    mut visit: impl FnMut(Ordinal) -> Result<(), Malformed>,
+) -> Result<(), Malformed> {
+    let count = cursor.count(2)?;
+    let classes = cursor.take(count)?;
+    let mut ordinal = 0;
+    for &class in classes {
+        ordinal = next_ordinal(ordinal, cursor)?;
+        if class >= least {
+            visit(ordinal)?;
+        }
+    }
+    Ok(())
 }
 
-/// The traces of `term` in a page of terms.
-pub(crate) fn find_term(page: &[u8], term: Term) -> Result<Vec<Ordinal>, Malformed> {
+/// The traces of the terms of a range in a page of terms.
+pub(crate) fn find_terms(
+    page: &[u8],
+    terms: &RangeInclusive<Term>,
+    mut visit: impl FnMut(Ordinal) -> Result<(), Malformed>,
+) -> Result<(), Malformed> {
     let mut cursor = Cursor::new(page);
     let mut current = 0u64;
     while !cursor.is_empty() {
         current = current.saturating_add(cursor.varint()?);
-        if current > term {
+        if current > *terms.end() {
             break;
         }
-        let ordinals = read_ordinals(&mut cursor)?;
-        if current == term {
-            return Ok(ordinals);
+        if current < *terms.start() {
+            read_ordinals(&mut cursor, |_| Ok(()))?;
+        } else {
+            read_ordinals(&mut cursor, &mut visit)?;
         }
     }
-    Ok(Vec::new())
+    Ok(())
 }
 
 /// Which page of a run may hold `key`, given the first key of every page.
@@ -183,36 +208,6 @@ pub(crate) fn page_of(firsts: &[u64], run: Run, key: u64) -> Option<u32> {
     } else {
         None
     }
-}
-
-/// Ordinals in both lists.
-pub(crate) fn intersect(mut a: Vec<Ordinal>, b: &[Ordinal]) -> Vec<Ordinal> {
-    let mut at = 0;
-    a.retain(|ordinal| {
-        while at < b.len() && b[at] < *ordinal {
-            at += 1;
-        }
-        at < b.len() && b[at] == *ordinal
-    });
-    a
-}
-
-/// Ordinals in any of the lists.
-pub(crate) fn union(lists: Vec<Vec<Ordinal>>) -> Vec<Ordinal> {
-    let mut lists = lists.into_iter();
-    let Some(mut all) = lists.next() else {
-        return Vec::new();
-    };
-    let mut merged = false;
-    for list in lists {
-        all.extend_from_slice(&list);
-        merged = true;
-    }
-    if merged {
-        all.sort_unstable();
-        all.dedup();
-    }
-    all
 }
 
 #[cfg(test)]
@@ -234,14 +229,13 @@ mod tests {
             list.dedup();
             let mut bytes = Vec::new();
             put_ordinals(list.len(), list.iter().copied(), &mut bytes);
-            prop_assert_eq!(read_ordinals(&mut Cursor::new(&bytes)).unwrap(), list);
-        }
-
-        #[test]
-        fn lists_combine_as_sets(a in prop::collection::btree_set(0u32..40, 0..20), b in prop::collection::btree_set(0u32..40, 0..20)) {
-            let list = |set: &std::collections::BTreeSet<u32>| set.iter().copied().collect::<Vec<_>>();
-            prop_assert_eq!(intersect(list(&a), &list(&b)), a.intersection(&b).copied().collect::<Vec<_>>());
-            prop_assert_eq!(union(vec![list(&a), list(&b)]), a.union(&b).copied().collect::<Vec<_>>());
+            let mut read = Vec::new();
+            let visit = |ordinal| {
+                read.push(ordinal);
+                Ok(())
+            };
+            read_ordinals(&mut Cursor::new(&bytes), visit).unwrap();
+            prop_assert_eq!(read, list);
         }
     }
 

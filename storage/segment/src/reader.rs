@@ -1,13 +1,15 @@
 //! Reads a segment. Cheap to open; what a question needs is read by pages.
 //!
 //! In memory for as long as the segment is open: the footer (some bytes a page), a filter of 18 bits a trace
-//! that says which traces it cannot hold, its names, and its stragglers. Shapes and pages come through bounded
+//! that says which traces it cannot hold, its services, and its stragglers. Shapes and pages come through bounded
 //! caches. Every error names the file.
 
 use std::collections::HashMap;
+use std::ops::RangeInclusive;
 use std::sync::Arc;
 
 use model::Span;
+use parking_lot::Mutex;
 use quick_cache::Weighter;
 use quick_cache::sync::Cache;
 use storage::StorageError;
@@ -17,7 +19,7 @@ use xorf::{BinaryFuse16, Filter};
 use crate::format::{Footer, Run, Section};
 use crate::names::Names;
 use crate::page::{ListRef, PageCache, PageNumber, PageReader};
-use crate::postings::{find_term, page_of, read_ordinals, read_service};
+use crate::postings::{find_terms, page_of, read_ordinals, read_service};
 use crate::rollup::{MinuteLinks, read_links};
 use crate::row::TraceFrame;
 use crate::row::chapter::{chapter_of, trace_at};
@@ -27,7 +29,9 @@ use crate::row::dictionary::Dictionary;
 use crate::rows::TraceRows;
 use crate::shape::{ShapeNumber, ShapeTable};
 use crate::sketches::{SketchEntry, read_sketches};
+use crate::splits::Splits;
 use crate::term::Term;
+use crate::trace_set::TraceSet;
 use crate::trace_table::{ENTRIES_PER_PAGE, Ordinal, TraceEntry};
 use storage_record::bytes::{Cursor, Malformed};
 
@@ -77,9 +81,12 @@ pub(crate) struct SegmentReader {
     /// One trace in 65,000 is said to be here though it is not: with a filter of 8 bits, one in 256, and a fifth of
     /// all traces of the head would have to be read whole to search fifty segments.
     filter: Option<BinaryFuse16>,
-    names: Names,
+    /// Until they are asked for: a view gathers those of all segments and keeps them.
+    names: Mutex<Option<Names>>,
     services: HashMap<String, ListRef>,
     stragglers: Vec<u64>,
+    /// What is known of its traces that are in other segments, too; see `splits.rs`.
+    pub(crate) splits: Mutex<Arc<Splits>>,
     raw_bytes: u64,
     shapes: Arc<ShapeCache>,
 }
@@ -98,9 +105,10 @@ impl SegmentReader {
             pages,
             footer,
             filter: None,
-            names: Names::default(),
+            names: Mutex::default(),
             services: HashMap::new(),
             stragglers: Vec::new(),
+            splits: Mutex::default(),
             raw_bytes,
             shapes: caches.shapes.clone(),
         };
@@ -108,7 +116,9 @@ impl SegmentReader {
         ids.dedup();
         // Only a segment without traces has no filter; construction fails on repeated keys, which are gone.
         reader.filter = BinaryFuse16::try_from(&ids).ok();
-        reader.load_names()?;
+        let (names, services) = reader.read_names()?;
+        reader.names = Mutex::new(Some(names));
+        reader.services = services;
         reader.load_stragglers()?;
         Ok(reader)
     }
@@ -121,8 +131,10 @@ impl SegmentReader {
         &self.footer
     }
 
-    pub(crate) fn names(&self) -> &Names {
-        &self.names
+    /// Its names; from memory the first time, then from its file.
+    pub(crate) fn names(&self) -> Result<Names> {
+        let first = self.names.lock().take();
+        first.map_or_else(|| Ok(self.read_names()?.0), Ok)
     }
 
     /// Low identifiers of traces that were elsewhere already when this segment was written.
@@ -190,6 +202,14 @@ impl SegmentReader {
         }
     }
 
+    /// The ordinal of a trace, and what is known of it without its spans.
+    pub(crate) fn find_entry(&self, low: u64) -> Result<Option<(Ordinal, TraceEntry)>> {
+        let ordinal = self.find(low)?;
+        ordinal
+            .map(|ordinal| Ok((ordinal, self.entry(ordinal)?)))
+            .transpose()
+    }
+
     /// What is known of a trace without its spans.
     pub(crate) fn entry(&self, ordinal: Ordinal) -> Result<TraceEntry> {
         let number = self.page_of_entry(ordinal)?;
@@ -216,6 +236,18 @@ impl SegmentReader {
             Ok(entries) => entries.into_iter().map(Ok).collect(),
             Err(error) => vec![Err(error)],
         })
+    }
+
+    /// Those of `chosen` that are in a page of the trace table.
+    pub(crate) fn entries_chosen(&self, page: u32, chosen: &TraceSet) -> Result<Vec<TraceEntry>> {
+        let first = page * ENTRIES_PER_PAGE;
+        let number = self.page_of_entry(first)?;
+        let bytes = self.pages.page(number)?;
+        chosen
+            .range(first, first + ENTRIES_PER_PAGE)
+            .map(|ordinal| TraceEntry::read(&bytes, (ordinal - first) as usize))
+            .collect::<std::result::Result<_, _>>()
+            .map_err(|error| self.pages.corrupt(number, error))
     }
 
     /// The entries from one that is the first of its page.
@@ -292,19 +324,23 @@ impl SegmentReader {
         Ok(shapes)
     }
 
-    /// The traces that have a span of a shape.
-    pub(crate) fn traces_of_shape(&self, shapes: &Shapes, shape: ShapeNumber) -> Result<Vec<Ordinal>> {
+    /// Adds the traces that have a span of a shape.
+    pub(crate) fn add_shape(&self, shapes: &Shapes, shape: ShapeNumber, found: &mut TraceSet) -> Result<()> {
         match shapes.lists.get(shape as usize).copied().flatten() {
-            None => Ok(Vec::new()),
-            Some(list) => self.read_list(list, read_ordinals),
+            None => Ok(()),
+            Some(list) => self.read_list(list, |cursor| {
+                read_ordinals(cursor, |ordinal| found.insert(ordinal))
+            }),
         }
     }
 
-    /// The traces that have a span local to a service, of a duration of class `least` or more.
-    pub(crate) fn traces_of_service(&self, service: &str, least: u8) -> Result<Vec<Ordinal>> {
+    /// Adds the traces that have a span local to a service, of a duration of class `least` or more.
+    pub(crate) fn add_service(&self, service: &str, least: u8, found: &mut TraceSet) -> Result<()> {
         match self.services.get(service) {
-            None => Ok(Vec::new()),
-            Some(&list) => self.read_list(list, |cursor| read_service(cursor, least)),
+            None => Ok(()),
+            Some(&list) => self.read_list(list, |cursor| {
+                read_service(cursor, least, |ordinal| found.insert(ordinal))
+            }),
         }
     }
 
@@ -318,14 +354,19 @@ impl SegmentReader {
         self.services.keys().map(String::as_str)
     }
 
-    /// The traces that may have a term.
-    pub(crate) fn traces_of_term(&self, term: Term) -> Result<Vec<Ordinal>> {
-        let run = self.footer.section(Section::Terms);
-        let Some(number) = page_of(&self.footer.first_terms, run, term) else {
-            return Ok(Vec::new());
-        };
-        let page = self.pages.page(number)?;
-        find_term(&page, term).map_err(|error| self.pages.corrupt(number, error))
+    /// Adds the traces that may have a term of a range.
+    pub(crate) fn add_terms(&self, terms: &RangeInclusive<Term>, found: &mut TraceSet) -> Result<()> {
+        let (run, firsts) = (self.footer.section(Section::Terms), &self.footer.first_terms);
+        let from = firsts
+            .partition_point(|first| first <= terms.start())
+            .saturating_sub(1);
+        let to = firsts.partition_point(|first| first <= terms.end());
+        for number in (run.first..run.first + run.count).take(to).skip(from) {
+            let page = self.pages.page(number)?;
+            find_terms(&page, terms, |ordinal| found.insert(ordinal))
+                .map_err(|error| self.pages.corrupt(number, error))?;
+        }
+        Ok(())
     }
 
     /// Links by minute.
@@ -385,7 +426,7 @@ impl SegmentReader {
         Ok(ids)
     }
 
-    fn load_names(&mut self) -> Result<()> {
+    fn read_names(&self) -> Result<(Names, HashMap<String, ListRef>)> {
         let number = self.footer.section(Section::Names).first;
         let page = self.pages.page_uncached(number)?;
         let mut cursor = Cursor::new(&page);
@@ -401,9 +442,7 @@ impl SegmentReader {
             }
             Ok((names, services))
         };
-        (self.names, self.services) =
-            read(&mut cursor).map_err(|error: Malformed| self.pages.corrupt(number, error))?;
-        Ok(())
+        read(&mut cursor).map_err(|error: Malformed| self.pages.corrupt(number, error))
     }
 
     fn load_stragglers(&mut self) -> Result<()> {

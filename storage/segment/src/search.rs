@@ -1,13 +1,14 @@
 //! Finds the first traces in a query's order, best first.
 //!
-//! A heap holds segments, candidates and verified traces, each with the highest rank it can have. The top is
-//! taken: a segment is replaced by its candidates, a candidate is read whole, from wherever its spans are,
-//! verified with Zipkin's rule and put back with the rank it really has, a verified trace is an answer. So it
-//! stops as early as it may, and what comes first does not depend on where it is stored.
+//! A heap holds segments, pages of their trace tables, candidates and verified traces, each with the highest rank it
+//! can have. The top is taken: a segment is replaced by those pages that have candidates, a page by its candidates, a
+//! candidate is read whole, from wherever its spans are, verified with Zipkin's rule and put back with the rank it
+//! really has, a verified trace is an answer. So it stops as early as it may, and what comes first does not depend on
+//! where it is stored.
 //!
-//! A trace in several places may meet one condition here and another there, so every place that touches the
-//! window names it as a candidate, whatever the conditions. By time, the place with its newest span is met no later
-//! than its rank; duration and errors add up over places, so in those orders it comes before everything else.
+//! A trace in several places may meet one condition here and another there: each condition is asked of all its places,
+//! and every place that touches the window names it. By time, the place with its newest span is met no later than its
+//! rank; duration and errors are those of all places together (`splits.rs`).
 
 use std::cmp::Ordering;
 use std::collections::{BinaryHeap, HashMap};
@@ -16,10 +17,9 @@ use std::sync::atomic::{self, AtomicBool};
 use model::Span;
 use storage::{Completeness, Found, Order, StorageError, TraceQuery};
 
-use crate::conditions::Conditions;
-use crate::head::HeadTrace;
+use crate::candidates::Candidates;
 use crate::reader::SegmentReader;
-use crate::trace_table::{TraceEntry, TraceTimes};
+use crate::trace_table::{ENTRIES_PER_PAGE, TraceEntry};
 use crate::view::{Reading, group};
 
 /// Spans an answer may hold: what a browser can show and a server can hold several times.
@@ -30,7 +30,10 @@ type Rank = (u64, u64);
 
 #[derive(Debug)]
 enum Item {
+    /// A segment of the view.
     Segment(usize),
+    /// A page of the trace table of a segment that was replaced by such pages.
+    Page(usize, u32),
     Candidate(u64),
     Verified(Vec<Span>),
 }
@@ -69,11 +72,10 @@ pub(crate) fn search(
     cancelled: &AtomicBool,
 ) -> Result<Found, StorageError> {
     let mut search = Search {
-        conditions: Conditions::of(query),
         query,
-        cancelled,
+        candidates: Candidates::new(query, cancelled),
         heap: BinaryHeap::new(),
-        candidates: HashMap::new(),
+        seen: HashMap::new(),
     };
     search.begin(reading)?;
     let mut traces = Vec::new();
@@ -82,8 +84,9 @@ pub(crate) fn search(
         check(cancelled)?;
         match entry.item {
             Item::Segment(index) => search.expand(reading, index)?,
+            Item::Page(index, page) => search.expand_page(reading, index, page)?,
             Item::Candidate(low) => {
-                if search.candidates.insert(low, Seen::Read) != Some(Seen::Read) {
+                if search.seen.insert(low, Seen::Read) != Some(Seen::Read) {
                     search.verify(reading.spans_unless_too_many(low)?, strict);
                 }
             }
@@ -126,10 +129,9 @@ pub(crate) fn check(cancelled: &AtomicBool) -> Result<(), StorageError> {
 
 struct Search<'q> {
     query: &'q TraceQuery,
-    conditions: Conditions<'q>,
-    cancelled: &'q AtomicBool,
+    candidates: Candidates<'q>,
     heap: BinaryHeap<Entry>,
-    candidates: HashMap<u64, Seen>,
+    seen: HashMap<u64, Seen>,
 }
 
 /// How far a candidate has come.
@@ -141,69 +143,32 @@ enum Seen {
 }
 
 impl Search<'_> {
-    /// Puts in what has no better bound: the head, every segment of the window, and traces in several places where
-    /// their rank is not known from one of them.
+    /// Puts in the head, and every segment of the window.
     fn begin(&mut self, reading: &mut Reading<'_>) -> Result<(), StorageError> {
-        for low in reading.split_in_head() {
-            self.push_candidate(low, (u64::MAX, u64::MAX));
-        }
         let window = self.query.window();
-        let view = reading.view;
-        for generation in view.generations() {
-            let sets = generation.with_shapes(|table| self.conditions.of_shapes(table));
-            let mut found = Vec::new();
-            generation.for_each(|low, trace| {
-                if touches(trace, window) && sets.may_match(trace.shapes()) {
-                    found.push((low, trace.last));
-                }
-            });
-            for (low, last) in found {
-                // Nothing else is known of a trace that is still arriving.
-                self.push_candidate(low, self.rank(last.min(window.1), u64::MAX, u64::MAX));
-            }
+        for (low, last) in self.candidates.of_head(reading)? {
+            // Nothing else is known of a trace that is still arriving.
+            self.push_candidate(low, self.rank(last, u64::MAX, u64::MAX));
         }
-        for (index, segment) in view.segments.iter().enumerate() {
+        for (index, segment) in reading.view.segments.iter().enumerate() {
             let summary = &segment.footer().summary;
             if !segment.footer().indexed || summary.last < window.0 || summary.first > window.1 {
                 continue;
             }
-            let newest = summary.last.min(window.1);
-            let rank = self.rank(newest, summary.duration_max, u64::from(summary.errors_max));
-            self.heap.push(Entry {
-                rank,
-                item: Item::Segment(index),
-            });
+            let (mut duration, mut errors) = (summary.duration_max, u64::from(summary.errors_max));
             if self.query.order() != Order::Newest {
-                for entry in self.split_in(reading, segment)? {
-                    self.push_candidate(entry.low, (u64::MAX, u64::MAX));
-                }
+                let splits = self.candidates.splits_of(reading, segment)?;
+                duration = duration.max(splits.duration_max);
+                errors = errors.max(splits.errors_max);
             }
+            self.push(self.rank(summary.last, duration, errors), Item::Segment(index));
         }
         Ok(())
     }
 
-    /// What a segment knows of its traces that are in others, too, and touch the window.
-    fn split_in(
-        &self,
-        reading: &mut Reading<'_>,
-        segment: &SegmentReader,
-    ) -> Result<Vec<TraceEntry>, StorageError> {
-        let stragglers = &reading.view.stragglers;
-        let window = self.query.window();
-        reading.read(segment, |segment| {
-            let mut entries = Vec::new();
-            for &low in stragglers.iter().filter(|&&low| segment.may_hold(low)) {
-                check(self.cancelled)?;
-                if let Some(ordinal) = segment.find(low)? {
-                    entries.push(segment.entry(ordinal)?);
-                }
-            }
-            entries.retain(|entry| entry.times.touches(window));
-            Ok(entries)
-        })
-    }
-
-    fn rank(&self, newest: u64, duration: u64, errors: u64) -> Rank {
+    /// `last` may be after the window.
+    fn rank(&self, last: u64, duration: u64, errors: u64) -> Rank {
+        let newest = last.min(self.query.window().1);
         let first = match self.query.order() {
             Order::Newest => newest,
             Order::Slowest => duration,
@@ -212,45 +177,76 @@ impl Search<'_> {
         (first, newest)
     }
 
+    fn push(&mut self, rank: Rank, item: Item) {
+        self.heap.push(Entry { rank, item });
+    }
+
     /// Puts in a candidate, again where it may come earlier than was known.
     fn push_candidate(&mut self, low: u64, rank: Rank) {
-        let is_known = match self.candidates.get(&low) {
+        let is_known = match self.seen.get(&low) {
             Some(Seen::Waiting(known)) => *known >= rank,
             Some(Seen::Read) => true,
             None => false,
         };
         if !is_known {
-            self.candidates.insert(low, Seen::Waiting(rank));
-            self.heap.push(Entry {
-                rank,
-                item: Item::Candidate(low),
-            });
+            self.seen.insert(low, Seen::Waiting(rank));
+            self.push(rank, Item::Candidate(low));
         }
     }
 
-    /// Replaces a segment by those of its traces that may match.
+    /// Replaces a segment by the pages of its trace table that have candidates.
     fn expand(&mut self, reading: &mut Reading<'_>, index: usize) -> Result<(), StorageError> {
-        let segment = reading.view.segments[index].clone();
+        let segment = &reading.view.segments[index];
+        self.candidates.find(reading, segment)?;
         let window = self.query.window();
-        let conditions = &self.conditions;
-        let cancelled = self.cancelled;
-        let mut is_all = false;
-        let mut entries = reading.read(&segment, |segment| {
-            let entries: Result<Vec<_>, _> = match conditions.candidates(segment, cancelled)? {
-                None => {
-                    is_all = true;
-                    segment.entries().collect()
-                }
-                Some(found) => found.into_iter().map(|ordinal| segment.entry(ordinal)).collect(),
-            };
-            entries
-        })?;
-        if !is_all && self.query.order() == Order::Newest {
-            entries.extend(self.split_in(reading, &segment)?);
+        for (page, bounds) in (0..).zip(&segment.footer().bounds) {
+            let first = page * ENTRIES_PER_PAGE;
+            let chosen = self.candidates.of_segment(segment.number());
+            if bounds.touches(window) && chosen.range(first, first + ENTRIES_PER_PAGE).next().is_some() {
+                let rank = self.rank(bounds.last, bounds.duration, u64::from(bounds.errors));
+                self.push(rank, Item::Page(index, page));
+            }
         }
-        for entry in entries.into_iter().filter(|entry| entry.times.touches(window)) {
-            let newest = entry.times.last.min(window.1);
-            let rank = self.rank(newest, entry.times.duration, u64::from(entry.error_count));
+        if self.query.order() != Order::Newest {
+            self.expand_splits(reading, segment)?;
+        }
+        Ok(())
+    }
+
+    /// Puts in the candidates of a segment that have parts in others by what all parts have together.
+    fn expand_splits(
+        &mut self,
+        reading: &mut Reading<'_>,
+        segment: &SegmentReader,
+    ) -> Result<(), StorageError> {
+        let splits = self.candidates.splits_of(reading, segment)?;
+        let chosen = self.candidates.of_segment(segment.number());
+        let traces = splits.traces.iter();
+        let traces: Vec<_> = traces.filter(|trace| chosen.contains(trace.ordinal)).collect();
+        for trace in traces {
+            self.push_candidate(trace.low, self.rank(u64::MAX, trace.duration(), trace.errors));
+        }
+        Ok(())
+    }
+
+    /// Replaces a page of a trace table by its candidates.
+    fn expand_page(
+        &mut self,
+        reading: &mut Reading<'_>,
+        index: usize,
+        page: u32,
+    ) -> Result<(), StorageError> {
+        let segment = &reading.view.segments[index];
+        let chosen = self.candidates.of_segment(segment.number());
+        let entries = reading.read(segment, |segment| segment.entries_chosen(page, chosen))?;
+        let window = self.query.window();
+        let touching = |entry: &TraceEntry| entry.times.touches(window);
+        for entry in entries.into_iter().filter(touching) {
+            let rank = self.rank(
+                entry.times.last,
+                entry.times.duration,
+                u64::from(entry.error_count),
+            );
             self.push_candidate(entry.low, rank);
         }
         Ok(())
@@ -259,20 +255,8 @@ impl Search<'_> {
     fn verify(&mut self, spans: Vec<Span>, strict: bool) {
         for trace in group(spans, strict) {
             if self.query.matches(&trace) {
-                self.heap.push(Entry {
-                    rank: self.query.rank(&trace),
-                    item: Item::Verified(trace),
-                });
+                self.push(self.query.rank(&trace), Item::Verified(trace));
             }
         }
     }
-}
-
-fn touches(trace: &HeadTrace, window: (u64, u64)) -> bool {
-    let times = TraceTimes {
-        first: trace.first,
-        last: trace.last,
-        ..TraceTimes::default()
-    };
-    times.touches(window)
 }

@@ -1,16 +1,24 @@
 //! Terms: what the varying part of a span can be searched by, as stable hashes.
 //!
 //! What a shape says is found through shapes. What it leaves to the row, values that vary and everything about
-//! a generic span, is found through a hash of (what, service, key, value). A hash never decides a match, it
-//! only finds candidates; so a collision costs one decoded trace.
+//! a generic span, is found through hashes of (what, key, value) and of the service. A hash never decides a match,
+//! it only finds candidates; so a collision costs one decoded trace.
+//!
+//! What spans of several services have is side by side, so a search without a service looks in one place and not in
+//! one a service.
 
-use xxhash_rust::xxh3::Xxh3;
+use std::ops::RangeInclusive;
+
+use xxhash_rust::xxh3::{Xxh3, xxh3_64};
 
 use crate::fields::Fields;
 use crate::shape::{GENERIC, Shape, ShapeNumber};
 
-/// Bits of a hash that are stored: a collision in a million terms is one in a million.
-const STORED_BITS: u32 = 40;
+/// Bits of the hash of what is said that are stored: a search among a million terms meets a wrong one once in four
+/// thousand times.
+const SAID_BITS: u32 = 32;
+/// Bits of the hash of a service that are stored, below those.
+const SERVICE_BITS: u32 = 8;
 
 /// A stored hash.
 pub(crate) type Term = u64;
@@ -32,15 +40,23 @@ pub(crate) enum About {
 
 /// The term of something on a span local to `service` (empty where it has none).
 pub(crate) fn term(about: About, service: &str, key: &str, value: &str) -> Term {
+    first_term(about, key, value) | xxh3_64(service.as_bytes()) >> (u64::BITS - SERVICE_BITS)
+}
+
+/// The terms of something on a span local to any service.
+pub(crate) fn terms_of_any_service(about: About, key: &str, value: &str) -> RangeInclusive<Term> {
+    let first = first_term(about, key, value);
+    first..=first | ((1 << SERVICE_BITS) - 1)
+}
+
+fn first_term(about: About, key: &str, value: &str) -> Term {
     let mut hash = Xxh3::new();
     // No UTF-8 text holds 0xff, so the parts cannot run into each other.
     hash.update(&[about as u8]);
-    hash.update(service.as_bytes());
-    hash.update(&[0xff]);
     hash.update(key.as_bytes());
     hash.update(&[0xff]);
     hash.update(value.as_bytes());
-    hash.digest() >> (64 - STORED_BITS)
+    hash.digest() >> (u64::BITS - SAID_BITS) << SERVICE_BITS
 }
 
 /// Gives `found` every term of a span that its shape does not stand for.
@@ -80,7 +96,7 @@ mod tests {
 
     #[test]
     fn a_hash_written_to_disk_never_changes() {
-        assert_eq!(term(About::Tag, "web", "http.path", "/cart"), 980_272_800_516);
+        assert_eq!(term(About::Tag, "web", "http.path", "/cart"), 609_174_580_002);
         assert_ne!(
             term(About::Tag, "web", "a", "bc"),
             term(About::Tag, "web", "ab", "c")
@@ -89,5 +105,19 @@ mod tests {
             term(About::Tag, "web", "a", ""),
             term(About::TagKey, "web", "a", "")
         );
+    }
+
+    #[test]
+    fn what_several_services_have_is_side_by_side() {
+        let any = terms_of_any_service(About::Tag, "user", "7");
+        for service in ["web", "cart", ""] {
+            assert!(any.contains(&term(About::Tag, service, "user", "7")));
+            assert!(!any.contains(&term(About::Tag, service, "user", "8")));
+        }
+        assert_ne!(
+            term(About::Tag, "web", "user", "7"),
+            term(About::Tag, "cart", "user", "7")
+        );
+        assert!(any.end() - any.start() < 256);
     }
 }

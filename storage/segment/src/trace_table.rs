@@ -55,6 +55,56 @@ impl TraceTimes {
     }
 }
 
+/// The ends of what the entries of one page of the table say.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct TraceBounds {
+    /// The least and greatest timestamp of a span, microseconds since the epoch, 0 where none has one.
+    pub(crate) first: u64,
+    pub(crate) last: u64,
+    /// The longest trace, microseconds.
+    pub(crate) duration: u64,
+    /// The most errors of a trace.
+    pub(crate) errors: u32,
+}
+
+impl TraceBounds {
+    pub(crate) fn of(entries: &[TraceEntry]) -> Self {
+        let timed = || entries.iter().filter(|entry| entry.times.last != 0);
+        Self {
+            first: timed().map(|entry| entry.times.first).min().unwrap_or(0),
+            last: timed().map(|entry| entry.times.last).max().unwrap_or(0),
+            duration: entries
+                .iter()
+                .map(|entry| entry.times.duration)
+                .max()
+                .unwrap_or(0),
+            errors: entries.iter().map(|entry| entry.error_count).max().unwrap_or(0),
+        }
+    }
+
+    /// As [`TraceTimes::touches`]: false where it is of none of its traces.
+    pub(crate) fn touches(&self, (start, end): (u64, u64)) -> bool {
+        self.last >= start && self.first <= end && self.last != 0
+    }
+
+    pub(crate) fn put(&self, out: &mut Vec<u8>) {
+        out.put_varint(self.first);
+        out.put_varint(self.last - self.first);
+        out.put_varint(self.duration);
+        out.put_varint(u64::from(self.errors));
+    }
+
+    pub(crate) fn read(cursor: &mut Cursor<'_>) -> Result<Self, Malformed> {
+        let first = cursor.varint()?;
+        Ok(Self {
+            first,
+            last: first.saturating_add(cursor.varint()?),
+            duration: cursor.varint()?,
+            errors: u32::try_from(cursor.varint()?).map_err(|_| Malformed("errors beyond 32 bits"))?,
+        })
+    }
+}
+
 impl TraceEntry {
     pub(crate) fn put(&self, out: &mut Vec<u8>) {
         let times = &self.times;

@@ -10,6 +10,7 @@ use model::{Span, TraceId};
 use storage::{Completeness, StorageError};
 
 use crate::head::Generation;
+use crate::known_names::KnownNames;
 use crate::names::Names;
 use crate::reader::SegmentReader;
 
@@ -22,10 +23,14 @@ pub(crate) struct View {
     pub(crate) frozen: Vec<Arc<Generation>>,
     /// Newest last span first.
     pub(crate) segments: Vec<Arc<SegmentReader>>,
+    /// The number of each segment and its index, by number.
+    places: Vec<(u64, usize)>,
     /// The names of all segments together.
-    names: Arc<Names>,
-    /// Low identifiers of traces that have spans in more than one segment, and of some that had.
-    pub(crate) stragglers: Arc<HashSet<u64>>,
+    names: Arc<KnownNames>,
+    /// Segments that were written when others had spans of some of their traces, by number.
+    pub(crate) with_stragglers: Vec<Arc<SegmentReader>>,
+    /// Greater where the segments are others.
+    pub(crate) version: u64,
     /// Segments that cannot be read, with the reason.
     pub(crate) set_aside: BTreeMap<u64, String>,
 }
@@ -37,8 +42,10 @@ impl View {
             active,
             frozen: Vec::new(),
             segments: Vec::new(),
+            places: Vec::new(),
             names: Arc::default(),
-            stragglers: Arc::default(),
+            with_stragglers: Vec::new(),
+            version: 1,
             set_aside: BTreeMap::new(),
         }
     }
@@ -51,34 +58,78 @@ impl View {
     /// The same without some segments, damaged or not, and with others.
     pub(crate) fn with_segments(&self, without: &[u64], with: Vec<Arc<SegmentReader>>) -> Self {
         let mut changed = self.clone();
-        let new = if without.is_empty() {
-            with.clone()
-        } else {
-            changed
-                .segments
-                .retain(|segment| !without.contains(&segment.number()));
-            changed.set_aside.retain(|number, _| !without.contains(number));
-            // What the names and stragglers of the others are is not known from those of all.
-            changed.names = Arc::default();
-            changed.stragglers = Arc::default();
-            changed.segments.iter().chain(&with).cloned().collect()
-        };
-        let names = Arc::make_mut(&mut changed.names);
-        new.iter().for_each(|segment| names.add(segment.names()));
-        let stragglers = Arc::make_mut(&mut changed.stragglers);
-        new.iter()
-            .for_each(|segment| stragglers.extend(segment.stragglers()));
+        let is_gone = |number: u64| without.contains(&number);
+        let (gone, stay): (Vec<_>, Vec<_>) = std::mem::take(&mut changed.segments)
+            .into_iter()
+            .partition(|segment| is_gone(segment.number()));
+        changed.segments = stay;
+        changed.set_aside.retain(|&number, _| !is_gone(number));
+        changed.change_names(&gone, &with);
         changed.segments.extend(with);
         changed
             .segments
             .sort_by_key(|segment| std::cmp::Reverse(segment.footer().summary.last));
+        let numbers = changed.segments.iter().map(|segment| segment.number());
+        changed.places = numbers.zip(0..).collect();
+        changed.places.sort_unstable();
+        let with_stragglers = changed
+            .segments
+            .iter()
+            .filter(|segment| !segment.stragglers().is_empty());
+        changed.with_stragglers = with_stragglers.cloned().collect();
+        changed.with_stragglers.sort_by_key(|segment| segment.number());
+        changed.version += 1;
         changed
+    }
+
+    fn change_names(&mut self, gone: &[Arc<SegmentReader>], new: &[Arc<SegmentReader>]) {
+        let names = Arc::make_mut(&mut self.names);
+        let of_gone: Result<Vec<_>, _> = gone.iter().map(|segment| segment.names()).collect();
+        let again = match of_gone {
+            Ok(of_gone) if names.is_exact() || gone.is_empty() => {
+                of_gone.iter().for_each(|gone| names.subtract(gone));
+                &[][..]
+            }
+            _ => {
+                *names = KnownNames::default();
+                &self.segments[..]
+            }
+        };
+        for segment in again.iter().chain(new) {
+            match segment.names() {
+                Ok(new) => names.add(&new),
+                // It could be read when the segment was opened; a search will set the segment aside.
+                Err(error) => tracing::warn!(%error, "the names of a segment cannot be read"),
+            }
+        }
+    }
+
+    /// A segment by its number.
+    pub(crate) fn segment(&self, number: u64) -> Option<&Arc<SegmentReader>> {
+        let place = self.places.binary_search_by_key(&number, |place| place.0).ok()?;
+        self.segments.get(self.places[place].1)
+    }
+
+    /// Whether more than one generation has spans of a trace.
+    pub(crate) fn is_in_several_generations(&self, low: u64) -> bool {
+        if self.frozen.is_empty() {
+            return false;
+        }
+        let mut having = self
+            .generations()
+            .filter(|generation| generation.span_count(low) > 0);
+        having.next().is_some() && having.next().is_some()
+    }
+
+    /// Every segment's number is less.
+    pub(crate) fn segments_end(&self) -> u64 {
+        self.places.last().map_or(0, |place| place.0 + 1)
     }
 
     /// Gathers some of all names there are, sorted and distinct.
     pub(crate) fn names(&self, choose: impl Fn(&Names, &mut BTreeSet<String>)) -> Vec<String> {
         let mut chosen = BTreeSet::new();
-        choose(&self.names, &mut chosen);
+        choose(self.names.names(), &mut chosen);
         for generation in self.generations() {
             generation.with_names(|names| choose(names, &mut chosen));
         }
@@ -173,31 +224,20 @@ impl<'v> Reading<'v> {
         }
     }
 
-    /// Low identifiers of traces in the head that may have spans elsewhere, too: what is said of a part of such a
-    /// trace says nothing of the whole. Those in several segments are [`View::stragglers`].
-    pub(crate) fn split_in_head(&self) -> HashSet<u64> {
+    /// Low identifiers of traces in the head that segments may have spans of, too: what is said of a part of such a
+    /// trace says nothing of the whole. Those in several segments are told by [`splits_of`](crate::splits::splits_of).
+    pub(crate) fn also_in_segments(&self) -> HashSet<u64> {
         let segments = &self.view.segments;
-        let end = segments.iter().map(|segment| segment.number() + 1).max();
         let may_hold = |low, from| {
             segments
                 .iter()
                 .any(|segment| segment.number() >= from && segment.may_hold(low))
         };
-        let mut split = HashSet::new();
-        for generation in self.view.generations() {
-            split.extend(generation.also_in(end.unwrap_or(0), may_hold));
-        }
-        if !self.view.frozen.is_empty() {
-            let mut seen = HashSet::new();
-            for generation in self.view.generations() {
-                generation.for_each(|low, _| {
-                    if !seen.insert(low) {
-                        split.insert(low);
-                    }
-                });
-            }
-        }
-        split
+        let end = self.view.segments_end();
+        let generations = self.view.generations();
+        generations
+            .flat_map(|generation| generation.also_in(end, may_hold))
+            .collect()
     }
 
     /// Whether every segment could be read that was asked.

@@ -22,7 +22,7 @@ use crate::row::encode::RowEncoder;
 use crate::rows::TraceRows;
 use crate::shape::GENERIC;
 use crate::term;
-use crate::trace_table::{ENTRIES_PER_PAGE, Ordinal, TraceEntry, TraceTimes};
+use crate::trace_table::{ENTRIES_PER_PAGE, Ordinal, TraceBounds, TraceEntry, TraceTimes};
 use storage_record::bytes::Put;
 
 /// Identifiers a page of [`Section::Ids`] holds.
@@ -272,6 +272,7 @@ impl SegmentWriter {
             let mut page = Vec::new();
             entries.iter().for_each(|entry| entry.put(&mut page));
             self.pages.write(&page)?;
+            footer.bounds.push(TraceBounds::of(entries));
         }
         footer.set_section(Section::Traces, self.run_since(start));
 

@@ -85,7 +85,8 @@ fn text() -> impl Strategy<Value = String> {
     let word = pick(&[
         "web", "get", "error", "ws", "of", "1", "none", "a", "bb", "key", "KE*", "key1*", "o*", "1*", "a*",
     ]);
-    let varying = "(key[0-9]{2}|[0-9]{3}|\"of [ab][0-9]?\"|key[0-9][0-9] of|[a-c][0-9]|/y[0-9]1 of/|/^[12]/)";
+    let varying =
+        "(key[0-9]{2}|[0-9]{3}|\"of [ab][0-9]?\"|key[0-9][0-9] of|[a-c][0-9]|/y[0-9]1 of/|/\\^[12]/)";
     prop::collection::vec(prop_oneof![word, varying], 1..3).prop_map(|parts| parts.join(" "))
 }
 

@@ -298,7 +298,9 @@ impl SpanSource for SegmentStore {
     }
 
     fn dependencies(&self, query: DependencyQuery) -> BoxFuture<'_, Result<Dependencies>> {
-        self.read(move |_, reading, cancelled| dependencies::dependencies(reading, query.window(), cancelled))
+        self.read(move |store, reading, cancelled| {
+            dependencies::dependencies(reading, &store.link_sums(), query.window(), cancelled)
+        })
     }
 
     fn completeness(&self) -> Completeness {

@@ -64,6 +64,7 @@ fn links(store: &Store) -> Dependencies {
     let mut reading = Reading::new(&view, store.limits.trace_spans_max);
     dependencies::dependencies(
         &mut reading,
+        &store.link_sums(),
         (START - HOUR, START + HOUR),
         &AtomicBool::new(false),
     )

@@ -8,7 +8,7 @@ use std::hash::BuildHasher;
 
 use foldhash::fast::RandomState;
 
-use crate::names::{Name, Names};
+use crate::names::Names;
 
 /// See the head of this file.
 #[derive(Clone, Debug, Default)]

@@ -45,7 +45,10 @@ mod seal;
 mod candidates;
 mod conditions;
 mod dependencies;
+mod head_links;
+mod link_sums;
 mod search;
+mod split_links;
 mod splits;
 
 #[cfg(test)]

@@ -230,9 +230,7 @@ impl SegmentReader {
 
     /// Entries of all traces in order, page by page.
     pub(crate) fn entries(&self) -> impl Iterator<Item = Result<TraceEntry>> {
-        let traces = self.footer.summary.traces;
-        let firsts = (0..traces).step_by(ENTRIES_PER_PAGE as usize);
-        firsts.flat_map(move |first| match self.entries_of_page(first) {
+        (0..self.footer.bounds.len() as u32).flat_map(move |page| match self.entries_of_page(page) {
             Ok(entries) => entries.into_iter().map(Ok).collect(),
             Err(error) => vec![Err(error)],
         })
@@ -250,15 +248,10 @@ impl SegmentReader {
             .map_err(|error| self.pages.corrupt(number, error))
     }
 
-    /// The entries from one that is the first of its page.
-    fn entries_of_page(&self, first: Ordinal) -> Result<Vec<TraceEntry>> {
-        let number = self.page_of_entry(first)?;
-        let page = self.pages.page(number)?;
-        let count = ENTRIES_PER_PAGE.min(self.footer.summary.traces - first);
-        (0..count as usize)
-            .map(|index| TraceEntry::read(&page, index))
-            .collect::<std::result::Result<_, _>>()
-            .map_err(|error| self.pages.corrupt(number, error))
+    /// The entries of a page of the trace table.
+    pub(crate) fn entries_of_page(&self, page: u32) -> Result<Vec<TraceEntry>> {
+        let all = TraceSet::all(self.footer.summary.traces);
+        self.entries_chosen(page, &all)
     }
 
     /// How many spans it has of a trace, by its low identifier.

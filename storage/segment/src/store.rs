@@ -24,6 +24,7 @@ use storage_journal::{Disk, Journal, JournalConfig, JournalError, Position, Reco
 
 use crate::config::{Limits, SegmentConfig};
 use crate::head::{Arrival, Generation};
+use crate::link_sums::LinkSums;
 use crate::manifest::{DIRECTORY, Manifest, NotReplaced};
 use crate::page::{page_cache, unreadable};
 use crate::reader::{Caches, SegmentReader, shape_cache};
@@ -51,6 +52,7 @@ pub(crate) struct Store {
     /// Tells maintenance to give up what takes long.
     pub(crate) stopping: AtomicBool,
     pub(crate) counters: Counters,
+    link_sums: Mutex<Arc<LinkSums>>,
     /// From a record's append until it is durable.
     pub(crate) commit_time: Arc<DurationHistogram>,
 }
@@ -134,6 +136,7 @@ impl Store {
             not_sealed: Mutex::default(),
             stopping: AtomicBool::new(false),
             counters: Counters::default(),
+            link_sums: Mutex::default(),
             commit_time: Arc::default(),
         };
         Ok((store, opened))
@@ -275,6 +278,15 @@ impl Store {
                 "spans stay in the journal, until it is full, because they cannot be sealed: {why}"
             ))),
         }
+    }
+
+    /// What is remembered of links between questions.
+    pub(crate) fn link_sums(&self) -> Arc<LinkSums> {
+        let mut sums = self.link_sums.lock();
+        if sums.is_full() {
+            *sums = Arc::default();
+        }
+        sums.clone()
     }
 
     pub(crate) fn writer_options(&self) -> WriterOptions {

@@ -183,24 +183,11 @@ impl<'v> Reading<'v> {
     /// [`StorageError::Unsupported`] where there are more than [`Limits::trace_spans_max`](crate::config::Limits).
     pub(crate) fn spans_of(&mut self, low: u64) -> Result<Vec<Span>, StorageError> {
         let view = self.view;
-        let holding: Vec<_> = view
-            .segments
-            .iter()
-            .filter(|segment| segment.may_hold(low))
-            .collect();
-        let mut count: u64 = view
-            .generations()
-            .map(|generation| generation.span_count(low))
-            .sum();
-        for segment in &holding {
-            count += self.read(segment, |segment| segment.span_count(low))?;
-        }
-        let most = self.spans_max;
-        if count > most {
-            return Err(StorageError::Unsupported(format!(
-                "the trace with the low identifier {low:016x} has {count} spans, more than the {most} that can be \
-                 answered"
-            )));
+        let holding = self.holding(low);
+        let in_head = view.generations().map(|generation| generation.span_count(low));
+        let count = in_head.sum::<u64>() + self.count_in(&holding, low)?;
+        if let Some(reason) = self.too_many_spans(low, count) {
+            return Err(StorageError::Unsupported(reason));
         }
         let mut spans = Vec::new();
         for generation in view.generations() {
@@ -213,11 +200,65 @@ impl<'v> Reading<'v> {
         Ok(spans)
     }
 
+    /// All spans that segments have with a low identifier, as [`Reading::spans_of`]; none where there are too many.
+    pub(crate) fn spans_in_segments(&mut self, low: u64) -> Result<Vec<Span>, StorageError> {
+        let holding = self.holding(low);
+        let mut spans = Vec::new();
+        if self.count_in(&holding, low)? <= self.spans_max {
+            for segment in holding {
+                spans.extend(self.read(segment, |segment| segment.spans_of(low))?);
+            }
+        }
+        sort_distinct(&mut spans);
+        Ok(spans)
+    }
+
+    /// Whether a segment has spans of a trace that touches the window.
+    pub(crate) fn segments_touch(&mut self, low: u64, window: (u64, u64)) -> Result<bool, StorageError> {
+        for segment in self.holding(low) {
+            let found = self.read(segment, |segment| segment.find_entry(low))?;
+            if found.is_some_and(|(_, entry)| entry.times.touches(window)) {
+                return Ok(true);
+            }
+        }
+        Ok(false)
+    }
+
+    /// Segments that may hold a trace.
+    fn holding(&self, low: u64) -> Vec<&'v Arc<SegmentReader>> {
+        let segments = self.view.segments.iter();
+        segments.filter(|segment| segment.may_hold(low)).collect()
+    }
+
+    fn count_in(&mut self, segments: &[&Arc<SegmentReader>], low: u64) -> Result<u64, StorageError> {
+        let mut count = 0;
+        for segment in segments {
+            count += self.read(segment, |segment| segment.span_count(low))?;
+        }
+        Ok(count)
+    }
+
+    /// Why a trace of so many spans is not answered; nothing where it is.
+    pub(crate) fn too_many_spans(&self, low: u64, count: u64) -> Option<String> {
+        let most = self.spans_max;
+        (count > most).then(|| {
+            format!(
+                "the trace with the low identifier {low:016x} has {count} spans, more than the {most} that can be \
+                 answered"
+            )
+        })
+    }
+
+    /// Tells why a trace is not in the answer.
+    pub(crate) fn leave_out(&mut self, reason: &str) {
+        self.left_out.get_or_insert_with(|| reason.to_owned());
+    }
+
     /// As [`Reading::spans_of`], for answers over many traces: one that is too large is left out, and told.
     pub(crate) fn spans_unless_too_many(&mut self, low: u64) -> Result<Vec<Span>, StorageError> {
         match self.spans_of(low) {
             Err(StorageError::Unsupported(reason)) => {
-                self.left_out.get_or_insert(reason);
+                self.leave_out(&reason);
                 Ok(Vec::new())
             }
             other => other,

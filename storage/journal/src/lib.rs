@@ -31,6 +31,7 @@ mod pending;
 mod write;
 
 mod checkpoint;
+mod examine;
 mod format;
 mod log_file;
 mod reader;
@@ -46,6 +47,7 @@ mod real_disk;
 pub use config::{InvalidSyncPolicy, JournalConfig, SyncPolicy};
 pub use disk::{Disk, DiskFile};
 pub use error::JournalError;
+pub use examine::{Examination, examine};
 pub use format::Position;
 pub use journal::{Journal, JournalStats};
 pub use lossy_disk::LossyDisk;

@@ -23,6 +23,8 @@ mod term;
 mod head;
 mod recover;
 
+mod doctor;
+
 mod format;
 mod known_names;
 mod manifest;
@@ -62,4 +64,5 @@ mod testing;
 
 pub use api::{SegmentStore, StoreStats};
 pub use config::{Clock, Retention, SegmentConfig};
+pub use doctor::{Doctor, Finding, JournalReport, Report, SectionBytes, SegmentReport};
 pub use store::Opened;

@@ -12,7 +12,7 @@ use serde::{Deserialize, Serialize};
 use storage::StorageError;
 use storage_journal::Disk;
 
-const NAME: &str = "manifest.json";
+pub(crate) const NAME: &str = "manifest.json";
 const TEMPORARY: &str = "manifest.json.writing";
 const VERSION: u32 = 1;
 /// A manifest has some 120 bytes a segment.
@@ -75,19 +75,22 @@ impl Default for Manifest {
 impl Manifest {
     /// Reads the manifest; that of an empty store, written, where there is none and no segment either.
     pub(crate) fn open(disk: &dyn Disk) -> Result<Self, StorageError> {
-        let io = |error: io::Error| StorageError::Unavailable(format!("{NAME} cannot be read: {error}"));
-        let file = match disk.open(NAME) {
-            Err(error) if error.kind() == io::ErrorKind::NotFound => return Self::begin(disk),
-            other => other.map_err(io)?,
-        };
-        let length = file.len().map_err(io)?;
-        if length > BYTES_MAX {
-            return Err(corrupt(format_args!(
-                "{length} bytes, more than a manifest can have"
-            )));
+        match Self::read(disk)? {
+            Some(manifest) => Ok(manifest),
+            None => Self::begin(disk),
         }
-        let mut bytes = vec![0; length as usize];
-        file.read_exact_at(&mut bytes, 0).map_err(io)?;
+    }
+
+    /// Reads the manifest; nothing where there is none and no segment either.
+    pub(crate) fn read(disk: &dyn Disk) -> Result<Option<Self>, StorageError> {
+        let Some(bytes) = read_bytes(disk)? else {
+            return match first_segment(disk)? {
+                None => Ok(None),
+                Some(name) => Err(corrupt(format_args!(
+                    "it is missing, but {DIRECTORY}/{name} is there"
+                ))),
+            };
+        };
         let manifest: Self = serde_json::from_slice(&bytes).map_err(corrupt)?;
         if manifest.version != VERSION {
             return Err(corrupt(format_args!(
@@ -103,7 +106,7 @@ impl Manifest {
             segment.number >= manifest.next_segment || !numbers.insert(segment.number)
         };
         match manifest.segments.iter().find(|&segment| is_free(segment)) {
-            None => Ok(manifest),
+            None => Ok(Some(manifest)),
             Some(segment) => Err(corrupt(format_args!(
                 "segment {} is there twice or was never begun",
                 segment.number
@@ -112,13 +115,6 @@ impl Manifest {
     }
 
     fn begin(disk: &dyn Disk) -> Result<Self, StorageError> {
-        let list = disk.list(DIRECTORY);
-        let list = list.map_err(|error| StorageError::Unavailable(format!("{DIRECTORY}: {error}")))?;
-        if let Some((name, _)) = list.iter().find(|(name, _)| extension(name) == Some(SEGMENT)) {
-            return Err(corrupt(format_args!(
-                "it is missing, but {DIRECTORY}/{name} is there"
-            )));
-        }
         let mut manifest = Self::default();
         let written = manifest.replace(disk);
         written.map_err(|error| StorageError::Unavailable(format!("{NAME} cannot be written: {error}")))?;
@@ -131,6 +127,15 @@ impl Manifest {
         self.write(disk).map_err(NotReplaced::Certainly)?;
         disk.rename(TEMPORARY, NAME).map_err(NotReplaced::Perhaps)?;
         disk.sync_directory("").map_err(NotReplaced::Perhaps)
+    }
+
+    /// A manifest of these segments, for a store that has lost its own.
+    pub(crate) fn of_segments(next_segment: u64, segments: Vec<ManifestSegment>) -> Self {
+        Self {
+            next_segment,
+            segments,
+            ..Self::default()
+        }
     }
 
     fn write(&self, disk: &dyn Disk) -> io::Result<()> {
@@ -182,6 +187,53 @@ impl Manifest {
 
 fn corrupt(what: impl std::fmt::Display) -> StorageError {
     StorageError::Corrupt(format!("{NAME}: {what}"))
+}
+
+/// The bytes of the manifest; nothing where there is none.
+fn read_bytes(disk: &dyn Disk) -> Result<Option<Vec<u8>>, StorageError> {
+    let io = |error: io::Error| StorageError::Unavailable(format!("{NAME} cannot be read: {error}"));
+    let file = match disk.open(NAME) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
+        other => other.map_err(io)?,
+    };
+    let length = file.len().map_err(io)?;
+    if length > BYTES_MAX {
+        return Err(corrupt(format_args!(
+            "{length} bytes, more than a manifest can have"
+        )));
+    }
+    let mut bytes = vec![0; length as usize];
+    file.read_exact_at(&mut bytes, 0).map_err(io)?;
+    Ok(Some(bytes))
+}
+
+/// A file that has the name of a segment, if there is one.
+fn first_segment(disk: &dyn Disk) -> Result<Option<String>, StorageError> {
+    let list = disk.list(DIRECTORY);
+    let list = list.map_err(|error| StorageError::Unavailable(format!("{DIRECTORY}: {error}")))?;
+    let mut names = list.into_iter().map(|(name, _)| name);
+    Ok(names.find(|name| extension(name) == Some(SEGMENT)))
+}
+
+/// Whether the manifest that is there, and is whole, has the very bytes that were written.
+pub(crate) fn is_as_written(disk: &dyn Disk) -> Result<bool, StorageError> {
+    let (Some(manifest), Some(bytes)) = (Manifest::read(disk)?, read_bytes(disk)?) else {
+        return Ok(true);
+    };
+    Ok(serde_json::to_vec_pretty(&manifest).is_ok_and(|written| written == bytes))
+}
+
+/// Whether a segment's file may have this name.
+pub(crate) fn is_ours(name: &str) -> bool {
+    extension(name).is_some()
+}
+
+/// The number of the segment that has a finished file of this name.
+pub(crate) fn number_of(name: &str) -> Option<u64> {
+    let number = name.split('.').next()?;
+    (extension(name) == Some(SEGMENT))
+        .then(|| number.parse().ok())
+        .flatten()
 }
 
 /// The extension of a name that a segment's file may have.

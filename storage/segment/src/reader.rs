@@ -96,11 +96,31 @@ type Result<T> = std::result::Result<T, StorageError>;
 impl SegmentReader {
     /// Opens a segment; `name` is its file's, `number` tells it apart in the caches.
     pub(crate) fn open(file: Box<dyn DiskFile>, name: &str, number: u64, caches: &Caches) -> Result<Self> {
+        let mut reader = Self::open_footer(file, name, number, caches)?;
+        let mut ids = reader.all_ids()?;
+        ids.dedup();
+        // Only a segment without traces has no filter; construction fails on repeated keys, which are gone.
+        reader.filter = BinaryFuse16::try_from(&ids).ok();
+        let (names, services) = reader.read_names()?;
+        reader.names = Mutex::new(Some(names));
+        reader.services = services;
+        reader.load_stragglers()?;
+        Ok(reader)
+    }
+
+    /// Opens a segment of which only the footer need be whole: traces are read by their ordinals and nothing is found,
+    /// there are no names and no stragglers.
+    pub(crate) fn open_footer(
+        file: Box<dyn DiskFile>,
+        name: &str,
+        number: u64,
+        caches: &Caches,
+    ) -> Result<Self> {
         let mut footer = Footer::read(file.as_ref(), name)?;
         let entries = std::mem::take(&mut footer.pages);
         let pages = PageReader::new(file, name.to_owned(), number, entries, caches.pages.clone());
         let raw_bytes = pages.raw_bytes();
-        let mut reader = Self {
+        Ok(Self {
             number,
             pages,
             footer,
@@ -111,16 +131,29 @@ impl SegmentReader {
             splits: Mutex::default(),
             raw_bytes,
             shapes: caches.shapes.clone(),
+        })
+    }
+
+    /// How many pages it has.
+    pub(crate) fn page_count(&self) -> PageNumber {
+        self.pages.count()
+    }
+
+    /// Reads a page, past the cache, and checks it.
+    pub(crate) fn check_page(&self, number: PageNumber) -> Result<()> {
+        self.pages.page_uncached(number).map(drop)
+    }
+
+    /// What a page belongs to: `spans`, or the name of a section.
+    pub(crate) fn section_of(&self, number: PageNumber) -> &'static str {
+        let holds = |section: &&(Section, &str)| {
+            let run = self.footer.section(section.0);
+            (run.first..run.first.saturating_add(run.count)).contains(&number)
         };
-        let mut ids = reader.all_ids()?;
-        ids.dedup();
-        // Only a segment without traces has no filter; construction fails on repeated keys, which are gone.
-        reader.filter = BinaryFuse16::try_from(&ids).ok();
-        let (names, services) = reader.read_names()?;
-        reader.names = Mutex::new(Some(names));
-        reader.services = services;
-        reader.load_stragglers()?;
-        Ok(reader)
+        Section::ALL
+            .iter()
+            .find(holds)
+            .map_or("spans", |section| section.1)
     }
 
     pub(crate) fn number(&self) -> u64 {
@@ -439,15 +472,16 @@ impl SegmentReader {
     }
 
     fn load_stragglers(&mut self) -> Result<()> {
+        self.stragglers = self.read_stragglers()?;
+        Ok(())
+    }
+
+    /// See [`SegmentReader::stragglers`]; from the file.
+    pub(crate) fn read_stragglers(&self) -> Result<Vec<u64>> {
         let number: PageNumber = self.footer.section(Section::Stragglers).first;
         let page = self.pages.page_uncached(number)?;
-        self.stragglers = page
-            .as_chunks::<8>()
-            .0
-            .iter()
-            .map(|bytes| u64::from_le_bytes(*bytes))
-            .collect();
-        Ok(())
+        let (lows, _) = page.as_chunks::<8>();
+        Ok(lows.iter().map(|bytes| u64::from_le_bytes(*bytes)).collect())
     }
 }
 

@@ -290,11 +290,7 @@ impl Store {
     }
 
     pub(crate) fn writer_options(&self) -> WriterOptions {
-        WriterOptions {
-            indexed: self.config.options.search_enabled,
-            autocomplete_keys: self.config.options.autocomplete_keys.clone().into(),
-            version_tags: self.config.version_tags.clone().into(),
-        }
+        writer_options(&self.config)
     }
 
     /// Takes damaged segments out of the view. Their files stay, for `doctor`.
@@ -343,6 +339,15 @@ impl Drop for Ticket<'_> {
 const RECORD_BYTES_MAX: u32 = 128 << 20;
 /// Records that wait for the disk: two of the largest.
 const QUEUE_BYTES_MAX: u64 = 256 << 20;
+
+/// How a store's segments are written.
+pub(crate) fn writer_options(config: &SegmentConfig) -> WriterOptions {
+    WriterOptions {
+        indexed: config.options.search_enabled,
+        autocomplete_keys: config.options.autocomplete_keys.clone().into(),
+        version_tags: config.version_tags.clone().into(),
+    }
+}
 
 /// The journal's configuration of a store.
 pub(crate) fn journal_config(config: &SegmentConfig, limits: &Limits) -> JournalConfig {

@@ -94,8 +94,10 @@ impl ShapeTable {
 
     pub(crate) fn read(cursor: &mut Cursor<'_>) -> Result<Self, Malformed> {
         let mut table = Self::default();
-        for _ in 0..cursor.count(1)? {
-            table.strings.insert(cursor.text()?);
+        let strings = cursor.count(1)?;
+        table.strings.reserve(strings);
+        for _ in 0..strings {
+            table.strings.insert_new(cursor.text()?);
         }
         let strings = table.strings.len() as u64;
         let symbol = |cursor: &mut Cursor<'_>| match cursor.varint()? {
@@ -105,7 +107,9 @@ impl ShapeTable {
         let slot = |cursor: &mut Cursor<'_>| {
             symbol(cursor).map(|symbol| Some(symbol).filter(|s| *s != Symbol::NONE))
         };
-        for _ in 0..cursor.count(6)? {
+        let shapes = cursor.count(6)?;
+        table.shapes.reserve_exact(shapes);
+        for _ in 0..shapes {
             let flags = cursor.u8()?;
             let mut shape = Shape {
                 kind: Kind::from_number(u64::from(flags & 7)),
@@ -116,14 +120,20 @@ impl ShapeTable {
                 remote_service: symbol(cursor)?,
                 ..Shape::default()
             };
-            let tags = cursor.count(2)?;
-            shape.tags = (0..tags)
-                .map(|_| Ok((symbol(cursor)?, slot(cursor)?)))
-                .collect::<Result<_, Malformed>>()?;
-            let annotations = cursor.count(1)?;
-            shape.annotations = (0..annotations)
-                .map(|_| slot(cursor))
-                .collect::<Result<_, Malformed>>()?;
+            // Of the length they end with: a table has tens of thousands of shapes, and most of the time to read it
+            // would go into making lists longer and shorter.
+            let count = cursor.count(2)?;
+            let mut tags = Vec::with_capacity(count);
+            for _ in 0..count {
+                tags.push((symbol(cursor)?, slot(cursor)?));
+            }
+            shape.tags = tags.into_boxed_slice();
+            let count = cursor.count(1)?;
+            let mut annotations = Vec::with_capacity(count);
+            for _ in 0..count {
+                annotations.push(slot(cursor)?);
+            }
+            shape.annotations = annotations.into_boxed_slice();
             table.shapes.push(shape);
         }
         Ok(table)

@@ -54,10 +54,25 @@ impl Strings {
         text.map_or(Some(Symbol::NONE), |text| self.find(text))
     }
 
+    /// Makes room for so many more.
+    pub(crate) fn reserve(&mut self, strings: usize) {
+        self.ends.reserve(strings);
+        let Self {
+            bytes,
+            ends,
+            numbers,
+            hasher,
+        } = self;
+        let get = |number: u32| &bytes[ends[number as usize - 1] as usize..ends[number as usize] as usize];
+        numbers.reserve(strings, |&number| hasher.hash_one(get(number)));
+    }
+
     pub(crate) fn insert(&mut self, text: &str) -> Symbol {
-        if let Some(found) = self.find(text) {
-            return found;
-        }
+        self.find(text).unwrap_or_else(|| self.insert_new(text))
+    }
+
+    /// Inserts a string that is not there.
+    pub(crate) fn insert_new(&mut self, text: &str) -> Symbol {
         let number = self.ends.len() as u32;
         self.bytes.push_str(text);
         self.ends.push(self.bytes.len() as u32);

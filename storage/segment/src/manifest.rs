@@ -14,6 +14,12 @@ use storage_journal::Disk;
 
 pub(crate) const NAME: &str = "manifest.json";
 const TEMPORARY: &str = "manifest.json.writing";
+/// Room for another manifest, taken while there is some: given up when a disk is full, so that segments can go.
+const SPARE: &str = "manifest.json.room";
+/// More than a segment takes in a manifest.
+const SEGMENT_BYTES: usize = 160;
+/// In what steps the spare room grows.
+const SPARE_STEP_BYTES: usize = 64 << 10;
 const VERSION: u32 = 1;
 /// A manifest has some 120 bytes a segment.
 const BYTES_MAX: u64 = 64 << 20;
@@ -143,6 +149,31 @@ impl Manifest {
         let file = disk.create(TEMPORARY)?;
         file.write_all_at(&bytes, 0)?;
         file.sync()
+    }
+
+    /// Takes room for a manifest like this one, unless there is enough. Nothing depends on it but what happens on a
+    /// full disk.
+    pub(crate) fn keep_spare_room(&self, disk: &dyn Disk) -> io::Result<()> {
+        let bytes = (self.segments.len() * SEGMENT_BYTES + 1).next_multiple_of(SPARE_STEP_BYTES);
+        if let Ok(file) = disk.open(SPARE)
+            && file.len()? >= bytes as u64
+        {
+            return Ok(());
+        }
+        let taken = disk.create(SPARE).and_then(|file| {
+            file.write_all_at(&vec![0; bytes], 0)?;
+            file.sync()
+        });
+        if taken.is_err() {
+            // A part of it would be taken for enough.
+            disk.remove(SPARE)?;
+        }
+        taken
+    }
+
+    /// Gives up the room that [`Manifest::keep_spare_room`] took; tells whether there was any.
+    pub(crate) fn give_up_spare_room(disk: &dyn Disk) -> bool {
+        disk.remove(SPARE).is_ok()
     }
 
     fn sum(&self) -> u32 {

@@ -1,14 +1,16 @@
 //! Retention: whole segments go, by age and by bytes, oldest first. The manifest decides alone, so damaged segments
-//! go as others do.
+//! go as others do. On a disk that is full it works, too: a manifest is written first, and room is kept for one.
 
 use std::cmp::Reverse;
+use std::io::ErrorKind;
 use std::sync::atomic::Ordering;
 
 use storage::StorageError;
+use storage_journal::Disk;
 
 use crate::compact::remove_files;
 use crate::config::Retention;
-use crate::manifest::Manifest;
+use crate::manifest::{Manifest, ManifestSegment, NotReplaced};
 use crate::output::cannot_write;
 use crate::store::Store;
 
@@ -18,20 +20,39 @@ pub(crate) fn retain(store: &Store) -> Result<usize, StorageError> {
     if drop.is_empty() {
         return Ok(0);
     }
-    store
-        .change_manifest(|manifest| {
-            manifest
-                .segments
-                .retain(|segment| !drop.contains(&segment.number))
-        })
-        .map_err(cannot_write)?;
+    change_manifest(store, &drop).map_err(cannot_write)?;
     store.change_view(|view| view.with_segments(&drop, Vec::new()));
     store
         .counters
         .dropped_segments
         .fetch_add(drop.len() as u64, Ordering::Relaxed);
     remove_files(store, &drop);
+    keep_spare_room(store.disk.as_ref(), &store.manifest());
     Ok(drop.len())
+}
+
+/// Takes segments out of the manifest, on a full disk by the room that was kept for it.
+fn change_manifest(store: &Store, drop: &[u64]) -> Result<(), NotReplaced> {
+    let change = |manifest: &mut Manifest| {
+        let kept = |segment: &ManifestSegment| !drop.contains(&segment.number);
+        manifest.segments.retain(kept);
+    };
+    match store.change_manifest(change) {
+        Err(NotReplaced::Certainly(error))
+            if error.kind() == ErrorKind::StorageFull
+                && Manifest::give_up_spare_room(store.disk.as_ref()) =>
+        {
+            store.change_manifest(change)
+        }
+        other => other,
+    }
+}
+
+/// Keeps room for a manifest where there is room.
+pub(crate) fn keep_spare_room(disk: &dyn Disk, manifest: &Manifest) {
+    if let Err(error) = manifest.keep_spare_room(disk) {
+        tracing::warn!(%error, "no room is kept for retention to work on a full disk; it is tried again");
+    }
 }
 
 /// Numbers of the segments that are not kept. `now` in epoch milliseconds.

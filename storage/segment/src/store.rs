@@ -102,6 +102,7 @@ impl Store {
         // A run that was killed may have replaced the manifest and not come to make that durable: the files that only
         // the one before names must stay until then.
         disk.sync_directory("").map_err(unavailable)?;
+        crate::retention::keep_spare_room(disk.as_ref(), &manifest);
         let orphans = manifest.remove_orphans(disk.as_ref()).map_err(unavailable)?;
         if orphans > 0 {
             tracing::info!(

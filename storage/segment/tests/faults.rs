@@ -7,7 +7,7 @@ use std::sync::Arc;
 use model::{Span, SpanBatch, SpanId, TraceId};
 use storage::{Completeness, SpanSink, SpanSource};
 use storage_journal::{Disk, LossyDisk};
-use storage_segment::SegmentStore;
+use storage_segment::{Retention, SegmentConfig, SegmentStore};
 use tokio::runtime::Runtime;
 
 #[path = "support/flaky_disk.rs"]
@@ -176,6 +176,41 @@ fn accept(runtime: &Runtime, store: &SegmentStore, id: u64) {
 fn used_bytes(disk: &dyn Disk) -> u64 {
     let files = ["", "segments", "journal"].map(|directory| disk.list(directory).expect("a directory"));
     files.iter().flatten().map(|(_, bytes)| bytes).sum()
+}
+
+#[test]
+fn retention_makes_room_on_a_disk_that_is_completely_full() {
+    let runtime = runtime();
+    let disk = LossyDisk::new();
+    let open = |bytes_max| {
+        let retention = Retention {
+            age_max: None,
+            bytes_max,
+        };
+        let config = SegmentConfig {
+            retention,
+            ..config()
+        };
+        SegmentStore::open_on(Arc::new(disk.clone()), config).expect("a store")
+    };
+    let store = open(None);
+    for trace in [1, 2] {
+        accept(&runtime, &store, trace);
+        store.seal_all().expect("room");
+    }
+    let bytes = store.stats().segment_bytes;
+    drop(store);
+    let store = open(Some(bytes - 1));
+    disk.fill_up(used_bytes(&disk));
+    store.seal_all().expect("room was kept");
+    assert_eq!(found(&runtime, &store), [2]);
+    assert!(store.stats().segment_bytes < bytes);
+    drop(store);
+    // What went is gone after a crash, too, and there is room for the next time.
+    let store = open(Some(1));
+    disk.fill_up(used_bytes(&disk));
+    store.seal_all().expect("room was kept again");
+    assert_eq!(store.stats().segments, 0);
 }
 
 #[test]

@@ -1,4 +1,4 @@
-//! Candidates: which traces of the head and of a segment may match a query.
+//! Candidates: which traces of a segment may match a query; `head_candidates.rs` has those of the head.
 //!
 //! Each condition of the query gives a set of traces (`conditions.rs`). Of a trace that is in one place the sets of
 //! that place decide. Of a trace that is in several, each condition may be met in any of them.
@@ -10,13 +10,12 @@ use std::sync::atomic::AtomicBool;
 
 use storage::{StorageError, TraceQuery};
 
-use crate::conditions::{Conditions, Met, Plan};
-use crate::head::HeadTrace;
+use crate::conditions::{Conditions, Plan};
 use crate::reader::SegmentReader;
 use crate::search::check;
 use crate::splits::{SplitTrace, Splits, splits_of};
 use crate::trace_set::TraceSet;
-use crate::trace_table::{Ordinal, TraceTimes};
+use crate::trace_table::Ordinal;
 use crate::view::Reading;
 
 /// What it costs to read and verify a trace, counted in entries of lists.
@@ -24,9 +23,9 @@ const VERIFY_COSTS: u64 = 5_000;
 
 /// See the head of this file.
 pub(crate) struct Candidates<'q> {
-    conditions: Conditions<'q>,
-    window: (u64, u64),
-    cancelled: &'q AtomicBool,
+    pub(crate) conditions: Conditions<'q>,
+    pub(crate) window: (u64, u64),
+    pub(crate) cancelled: &'q AtomicBool,
     /// By the numbers of segments.
     plans: HashMap<u64, Option<Rc<Plan>>>,
     /// By the numbers of a segment and of a condition.
@@ -34,14 +33,6 @@ pub(crate) struct Candidates<'q> {
     splits: HashMap<u64, Arc<Splits>>,
     found: HashMap<u64, TraceSet>,
     none: TraceSet,
-}
-
-/// What is known of a trace in the head that is elsewhere, too.
-#[derive(Default)]
-struct Joint {
-    met: Met,
-    last: u64,
-    touches: bool,
 }
 
 impl<'q> Candidates<'q> {
@@ -56,74 +47,6 @@ impl<'q> Candidates<'q> {
             found: HashMap::new(),
             none: TraceSet::default(),
         }
-    }
-
-    /// Low identifiers of traces of the head that may match, each with its newest timestamp wherever it is.
-    pub(crate) fn of_head(&mut self, reading: &mut Reading<'_>) -> Result<Vec<(u64, u64)>, StorageError> {
-        let view = reading.view;
-        let in_segments = reading.also_in_segments();
-        let none_is_split = in_segments.is_empty() && view.frozen.is_empty();
-        let is_split = |low| in_segments.contains(&low) || view.is_in_several_generations(low);
-        let (window, all_met) = (self.window, self.conditions.all_met());
-        let matches = |joint: &Joint| joint.touches && joint.met & all_met == all_met;
-        let mut found = Vec::new();
-        let mut split: HashMap<u64, Joint> = HashMap::new();
-        for generation in view.generations() {
-            check(self.cancelled)?;
-            let meet = generation.with_shapes(|table| self.conditions.of_shapes(table));
-            let mut parts = Vec::new();
-            generation.for_each(|low, trace| {
-                let part = Joint {
-                    met: meet.met_by(trace.shapes()),
-                    last: trace.last,
-                    touches: touches(trace, window),
-                };
-                if !none_is_split || matches(&part) {
-                    parts.push((low, part));
-                }
-            });
-            for (low, part) in parts {
-                if !none_is_split && is_split(low) {
-                    split.entry(low).or_default().join(&part);
-                } else if matches(&part) {
-                    found.push((low, part.last));
-                }
-            }
-        }
-        for low in in_segments {
-            self.join_segments(reading, low, split.entry(low).or_default())?;
-        }
-        split.retain(|_, joint| matches(joint));
-        found.extend(split.into_iter().map(|(low, joint)| (low, joint.last)));
-        Ok(found)
-    }
-
-    /// Joins what segments have of a trace of the head.
-    fn join_segments(
-        &mut self,
-        reading: &mut Reading<'_>,
-        low: u64,
-        joint: &mut Joint,
-    ) -> Result<(), StorageError> {
-        for segment in reading
-            .view
-            .segments
-            .iter()
-            .filter(|segment| segment.may_hold(low))
-        {
-            check(self.cancelled)?;
-            let Some((ordinal, entry)) = reading.read(segment, |segment| segment.find_entry(low))? else {
-                continue;
-            };
-            joint.last = joint.last.max(entry.times.last);
-            joint.touches |= entry.times.touches(self.window);
-            for number in self.conditions.numbers() {
-                if joint.met >> number & 1 == 0 && self.may_meet(reading, segment, ordinal, number)? {
-                    joint.met |= 1 << number;
-                }
-            }
-        }
-        Ok(())
     }
 
     /// Finds out which traces of a segment may match.
@@ -207,7 +130,7 @@ impl<'q> Candidates<'q> {
     }
 
     /// Whether a trace may meet a condition by what a segment has of it.
-    fn may_meet(
+    pub(crate) fn may_meet(
         &mut self,
         reading: &mut Reading<'_>,
         segment: &SegmentReader,
@@ -255,21 +178,4 @@ impl<'q> Candidates<'q> {
         self.plans.insert(segment.number(), plan.clone());
         Ok(plan)
     }
-}
-
-impl Joint {
-    fn join(&mut self, part: &Self) {
-        self.met |= part.met;
-        self.last = self.last.max(part.last);
-        self.touches |= part.touches;
-    }
-}
-
-fn touches(trace: &HeadTrace, window: (u64, u64)) -> bool {
-    let times = TraceTimes {
-        first: trace.first,
-        last: trace.last,
-        ..TraceTimes::default()
-    };
-    times.touches(window)
 }

@@ -78,21 +78,50 @@ impl<'q> Conditions<'q> {
     pub(crate) fn of_shapes(&self, table: &ShapeTable) -> ShapesMeet {
         let resolved = self.resolve_all(table);
         let service = self.resolve_service(table);
+        let error = table.strings.find("error");
         let meets = |(number, shape): (ShapeNumber, &Shape)| {
+            let mut meets = ShapeMeets::default();
             if number == GENERIC {
-                return Met::MAX;
+                return ShapeMeets::ANYTHING;
             }
+            meets.may_fail = error.is_some_and(|error| shape.tags.iter().any(|tag| tag.0 == error));
             if !is_of_service(service, shape) {
-                return 0;
+                return meets;
             }
-            let may_meet = resolved.iter().zip(0..);
-            may_meet.fold(0, |met, (condition, bit)| {
-                met | Met::from(condition.may_meet(shape)) << bit
-            })
+            for (bit, condition) in resolved.iter().enumerate() {
+                meets.surely |= Met::from(condition.is_met(shape)) << bit;
+                meets.perhaps |= Met::from(condition.may_meet(shape)) << bit;
+            }
+            meets
         };
         ShapesMeet {
-            met: table.iter().map(meets).collect(),
+            shapes: table.iter().map(meets).collect(),
         }
+    }
+
+    /// The text that a value has that meets a condition which its shape leaves open, for each condition: nothing where
+    /// it is not by a text that values are looked at.
+    pub(crate) fn values(&self) -> Vec<Option<&'q str>> {
+        let value = |condition: &Condition<'q>| match *condition {
+            Condition::Service | Condition::Duration(_) => None,
+            Condition::Name(text)
+            | Condition::RemoteService(text)
+            | Condition::Has(text)
+            | Condition::Tag(_, text) => Some(text),
+        };
+        self.all.iter().map(value).collect()
+    }
+
+    /// Those met by a trace whose longest span is `longest` microseconds, and all that do not ask for a duration.
+    pub(crate) fn met_by_duration(&self, longest: u64) -> Met {
+        let fails =
+            |condition: &Condition<'_>| matches!(*condition, Condition::Duration(min) if longest < min);
+        let failing = self
+            .all
+            .iter()
+            .zip(self.numbers())
+            .filter(|(condition, _)| fails(condition));
+        failing.fold(Met::MAX, |met, (_, number)| met & !(1 << number))
     }
 
     fn resolve_all(&self, table: &ShapeTable) -> Vec<Resolved> {
@@ -268,17 +297,48 @@ fn is_of_service(service: Option<Slot>, shape: &Shape) -> bool {
     service.is_none_or(|service| service == Some(shape.service))
 }
 
-/// For each shape the conditions that its spans may meet.
+/// What the spans of a shape meet.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct ShapeMeets {
+    /// Every span does.
+    pub(crate) surely: Met,
+    /// Some span may.
+    pub(crate) perhaps: Met,
+    /// Whether some span may be an error.
+    pub(crate) may_fail: bool,
+}
+
+impl ShapeMeets {
+    const ANYTHING: Self = Self {
+        surely: 0,
+        perhaps: Met::MAX,
+        may_fail: true,
+    };
+}
+
+/// What the spans of each shape meet.
 #[derive(Debug)]
 pub(crate) struct ShapesMeet {
-    met: Vec<Met>,
+    shapes: Vec<ShapeMeets>,
 }
 
 impl ShapesMeet {
-    /// What spans of these shapes may meet together.
-    pub(crate) fn met_by(&self, shapes: &[ShapeNumber]) -> Met {
-        // A shape newer than the sets may meet anything.
-        let of = |&shape: &ShapeNumber| self.met.get(shape as usize).copied().unwrap_or(Met::MAX);
-        shapes.iter().fold(0, |met, shape| met | of(shape))
+    /// What spans of these shapes meet together.
+    pub(crate) fn together(&self, shapes: &[ShapeNumber]) -> ShapeMeets {
+        let mut together = ShapeMeets::default();
+        for &shape in shapes {
+            // One that is newer than this may meet anything.
+            let shape = self.shapes.get(shape as usize).unwrap_or(&ShapeMeets::ANYTHING);
+            together.surely |= shape.surely;
+            together.perhaps |= shape.perhaps;
+            together.may_fail |= shape.may_fail;
+        }
+        together
+    }
+
+    /// Conditions that spans of a shape other than the generic one may meet or not.
+    pub(crate) fn open(&self) -> Met {
+        let shapes = self.shapes.iter().skip(1);
+        shapes.fold(0, |open, shape| open | shape.perhaps & !shape.surely)
     }
 }

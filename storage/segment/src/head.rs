@@ -14,6 +14,7 @@
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use foldhash::fast::RandomState;
+use memchr::memmem::Finder;
 use model::{Span, SpanBatch};
 use parking_lot::{Mutex, RwLock};
 use std::hash::BuildHasher;
@@ -73,6 +74,10 @@ pub(crate) struct HeadTrace {
     /// Least and greatest timestamp of a span, microseconds, 0 when no span has one.
     pub(crate) first: u64,
     pub(crate) last: u64,
+    /// When its last span ended, microseconds since the epoch, 0 when no span has a timestamp.
+    pub(crate) end: u64,
+    /// Its longest span, microseconds.
+    pub(crate) longest: u64,
     pub(crate) arrival: Arrival,
     /// Segments of lesser numbers were asked whether they may hold it, too, and whether one said so.
     asked_below: u64,
@@ -257,7 +262,7 @@ impl Generation {
     /// what it says is remembered, so a trace is asked for once a segment. There are none of number `end` or more.
     pub(crate) fn also_in(&self, end: u64, may_hold: impl Fn(u64, u64) -> bool) -> Vec<u64> {
         let mut found = Vec::new();
-        self.for_each_mut(|trace| {
+        self.for_each_mut(|_, trace| {
             if trace.asked_below < end {
                 trace.elsewhere = trace.elsewhere || may_hold(trace.low, trace.asked_below);
                 trace.asked_below = end;
@@ -273,18 +278,35 @@ impl Generation {
     /// this was called, perhaps later ones. `visit` MUST NOT touch this generation's traces: it runs while a part of
     /// them is locked.
     pub(crate) fn for_each(&self, mut visit: impl FnMut(u64, &HeadTrace)) {
-        self.for_each_mut(|trace| visit(trace.low, trace));
+        self.for_each_mut(|_, trace| visit(trace.low, trace));
     }
 
-    fn for_each_mut(&self, mut visit: impl FnMut(&mut HeadTrace)) {
-        for shard in &self.shards {
+    /// As [`Generation::for_each`], with the number of the part of the traces, as [`Generation::parts_with`] numbers
+    /// them.
+    pub(crate) fn for_each_of_parts(&self, mut visit: impl FnMut(usize, &HeadTrace)) {
+        self.for_each_mut(|part, trace| visit(part, trace));
+    }
+
+    /// How many parts its traces are in.
+    pub(crate) fn parts(&self) -> usize {
+        self.shards.len()
+    }
+
+    /// For each part of the traces whether a row there may have a value with such bytes.
+    pub(crate) fn parts_with(&self, finder: &Finder<'_>) -> Vec<bool> {
+        let parts = self.shards.iter();
+        parts.map(|shard| shard.lock().has_bytes(finder)).collect()
+    }
+
+    fn for_each_mut(&self, mut visit: impl FnMut(usize, &mut HeadTrace)) {
+        for (part, shard) in self.shards.iter().enumerate() {
             for start in (0..).step_by(TRACES_AT_ONCE) {
                 let mut shard = shard.lock();
                 let traces = shard.traces(start..start + TRACES_AT_ONCE);
                 if traces.is_empty() {
                     break;
                 }
-                traces.iter_mut().for_each(&mut visit);
+                traces.iter_mut().for_each(|trace| visit(part, trace));
             }
         }
     }
@@ -320,6 +342,8 @@ impl HeadTrace {
             shapes: Vec::new(),
             first: 0,
             last: 0,
+            end: 0,
+            longest: 0,
             arrival: run.arrival,
             asked_below: 0,
             elsewhere: false,
@@ -341,6 +365,8 @@ impl HeadTrace {
             };
             self.last = self.last.max(run.times.1);
         }
+        self.end = self.end.max(run.end);
+        self.longest = self.longest.max(run.longest);
         self.arrival.join(run.arrival);
         self.span_count += run.shapes.len() as u32;
         (self.shapes.capacity() - before) * size_of::<ShapeNumber>()

@@ -47,6 +47,7 @@ mod seal;
 mod candidates;
 mod conditions;
 mod dependencies;
+mod head_candidates;
 mod head_links;
 mod link_sums;
 mod search;

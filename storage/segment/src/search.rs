@@ -1,7 +1,7 @@
 //! Finds the first traces in a query's order, best first.
 //!
-//! A heap holds segments, pages of their trace tables, candidates and verified traces, each with the highest rank it
-//! can have. The top is taken: a segment is replaced by those pages that have candidates, a page by its candidates, a
+//! A heap holds the head, segments, pages of their trace tables, candidates and verified traces, each with the highest rank it
+//! can have. The top is taken: of the head its best candidate, a segment is replaced by those pages that have candidates, a page by its candidates, a
 //! candidate is read whole, from wherever its spans are, verified with Zipkin's rule and put back with the rank it
 //! really has, a verified trace is an answer. So it stops as early as it may, and what comes first does not depend on
 //! where it is stored.
@@ -18,6 +18,7 @@ use model::Span;
 use storage::{Completeness, Found, Order, StorageError, TraceQuery};
 
 use crate::candidates::Candidates;
+use crate::head_candidates::HeadCandidate;
 use crate::reader::SegmentReader;
 use crate::trace_table::{ENTRIES_PER_PAGE, TraceEntry};
 use crate::view::{Reading, group};
@@ -30,6 +31,8 @@ type Rank = (u64, u64);
 
 #[derive(Debug)]
 enum Item {
+    /// The best of the candidates of the head.
+    Head,
     /// A segment of the view.
     Segment(usize),
     /// A page of the trace table of a segment that was replaced by such pages.
@@ -38,31 +41,32 @@ enum Item {
     Verified(Vec<Span>),
 }
 
+/// What is ordered by rank alone.
 #[derive(Debug)]
-struct Entry {
+struct Entry<T> {
     rank: Rank,
-    item: Item,
+    item: T,
 }
 
-impl Ord for Entry {
+impl<T> Ord for Entry<T> {
     fn cmp(&self, other: &Self) -> Ordering {
         self.rank.cmp(&other.rank)
     }
 }
 
-impl PartialOrd for Entry {
+impl<T> PartialOrd for Entry<T> {
     fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
         Some(self.cmp(other))
     }
 }
 
-impl PartialEq for Entry {
+impl<T> PartialEq for Entry<T> {
     fn eq(&self, other: &Self) -> bool {
         self.rank == other.rank
     }
 }
 
-impl Eq for Entry {}
+impl<T> Eq for Entry<T> {}
 
 /// Answers a search. `cancelled` is looked at between traces, and between lists of a segment.
 pub(crate) fn search(
@@ -75,6 +79,7 @@ pub(crate) fn search(
         query,
         candidates: Candidates::new(query, cancelled),
         heap: BinaryHeap::new(),
+        head: BinaryHeap::new(),
         seen: HashMap::new(),
     };
     search.begin(reading)?;
@@ -83,6 +88,7 @@ pub(crate) fn search(
     while let Some(entry) = search.heap.pop() {
         check(cancelled)?;
         match entry.item {
+            Item::Head => search.take_from_head(reading),
             Item::Segment(index) => search.expand(reading, index)?,
             Item::Page(index, page) => search.expand_page(reading, index, page)?,
             Item::Candidate(low) => {
@@ -130,7 +136,9 @@ pub(crate) fn check(cancelled: &AtomicBool) -> Result<(), StorageError> {
 struct Search<'q> {
     query: &'q TraceQuery,
     candidates: Candidates<'q>,
-    heap: BinaryHeap<Entry>,
+    heap: BinaryHeap<Entry<Item>>,
+    /// Candidates of the head, and whether they were looked at.
+    head: BinaryHeap<Entry<(HeadCandidate, bool)>>,
     seen: HashMap<u64, Seen>,
 }
 
@@ -146,10 +154,13 @@ impl Search<'_> {
     /// Puts in the head, and every segment of the window.
     fn begin(&mut self, reading: &mut Reading<'_>) -> Result<(), StorageError> {
         let window = self.query.window();
-        for (low, last) in self.candidates.of_head(reading)? {
-            // Nothing else is known of a trace that is still arriving.
-            self.push_candidate(low, self.rank(last, u64::MAX, u64::MAX));
-        }
+        let found = self.candidates.of_head(reading)?;
+        let found = found.into_iter().map(|candidate| Entry {
+            rank: self.rank(candidate.last, candidate.duration(), candidate.errors),
+            item: (candidate, false),
+        });
+        self.head = found.collect();
+        self.push_head();
         for (index, segment) in reading.view.segments.iter().enumerate() {
             let summary = &segment.footer().summary;
             if !segment.footer().indexed || summary.last < window.0 || summary.first > window.1 {
@@ -179,6 +190,31 @@ impl Search<'_> {
 
     fn push(&mut self, rank: Rank, item: Item) {
         self.heap.push(Entry { rank, item });
+    }
+
+    fn push_head(&mut self) {
+        if let Some(best) = self.head.peek() {
+            self.push(best.rank, Item::Head);
+        }
+    }
+
+    /// Puts in the best candidate of the head; where that is worth while, only after a look at its rows.
+    fn take_from_head(&mut self, reading: &Reading<'_>) {
+        let Some(Entry { rank, item }) = self.head.pop() else {
+            return;
+        };
+        let (candidate, is_looked_at) = item;
+        let by_errors = self.query.order() == Order::Errors;
+        if !is_looked_at && candidate.is_whole && (by_errors || self.candidates.is_open(&candidate)) {
+            if let Some(errors) = self.candidates.look(reading, &candidate) {
+                let rank = self.rank(candidate.last, candidate.duration(), errors.min(candidate.errors));
+                let item = (candidate, true);
+                self.head.push(Entry { rank, item });
+            }
+        } else {
+            self.push_candidate(candidate.low, rank);
+        }
+        self.push_head();
     }
 
     /// Puts in a candidate, again where it may come earlier than was known.

@@ -76,6 +76,11 @@ impl Arena {
         (number, grown)
     }
 
+    /// Everything that was added, a chunk at a time; a piece is in one chunk.
+    pub(super) fn chunks(&self) -> impl Iterator<Item = &[u8]> {
+        self.chunks.iter().map(Vec::as_slice)
+    }
+
     /// What was added at an address, and perhaps more that was added later.
     pub(super) fn at(&self, address: Address) -> &[u8] {
         let chunk = self.chunks.get(address.chunk());

@@ -23,6 +23,8 @@ pub(super) struct Runs<'g> {
     rows: Vec<u8>,
     shapes: Vec<ShapeNumber>,
     times: (u64, u64),
+    end: u64,
+    longest: u64,
     /// Memory that was taken so far, bytes.
     added: usize,
 }
@@ -38,6 +40,8 @@ impl<'g> Runs<'g> {
             rows: Vec::new(),
             shapes: Vec::new(),
             times: (0, 0),
+            end: 0,
+            longest: 0,
             added: 0,
         }
     }
@@ -58,7 +62,10 @@ impl<'g> Runs<'g> {
         }
         self.frame.write(head, values, annotation_times, &mut self.rows);
         self.shapes.push(head.shape);
+        let duration = head.duration.unwrap_or(0);
+        self.longest = self.longest.max(duration);
         if timestamp != 0 {
+            self.end = self.end.max(timestamp.saturating_add(duration));
             self.times = match self.times {
                 (0, 0) => (timestamp, timestamp),
                 (first, last) => (first.min(timestamp), last.max(timestamp)),
@@ -82,6 +89,8 @@ impl<'g> Runs<'g> {
             rows: &self.rows,
             shapes: &self.shapes,
             times: self.times,
+            end: self.end,
+            longest: self.longest,
             arrival: self.arrival,
         };
         let shard: &Mutex<Shard> = self.generation.shard(self.low);
@@ -89,5 +98,6 @@ impl<'g> Runs<'g> {
         self.rows.clear();
         self.shapes.clear();
         self.times = (0, 0);
+        (self.end, self.longest) = (0, 0);
     }
 }

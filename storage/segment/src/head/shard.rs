@@ -16,6 +16,7 @@ use std::ops::Range;
 
 use foldhash::fast::RandomState;
 use hashbrown::HashTable;
+use memchr::memmem::Finder;
 use std::hash::BuildHasher;
 use storage_record::bytes::{Cursor, Malformed, Put};
 
@@ -36,6 +37,9 @@ pub(super) struct Run<'r> {
     pub(super) shapes: &'r [ShapeNumber],
     /// Least and greatest timestamp, microseconds, 0 when no row has one.
     pub(super) times: (u64, u64),
+    /// When the last one ended, microseconds since the epoch, 0 when none has a timestamp; the longest duration.
+    pub(super) end: u64,
+    pub(super) longest: u64,
     pub(super) arrival: Arrival,
 }
 
@@ -90,6 +94,11 @@ impl Shard {
         self.indexes
             .find(hasher.hash_one(low), |&index| traces[index as usize].low == low)
             .map(|&index| &traces[index as usize])
+    }
+
+    /// Whether the bytes that are looked for are anywhere in its rows: false only if no row has a value that has them.
+    pub(super) fn has_bytes(&self, finder: &Finder<'_>) -> bool {
+        self.runs.chunks().any(|chunk| finder.find(chunk).is_some())
     }
 
     /// Some of its traces; no more where there are none.

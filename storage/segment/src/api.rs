@@ -44,6 +44,9 @@ pub struct StoreStats {
     pub segment_bytes: u64,
     /// Spans in segments.
     pub segment_spans: u64,
+    /// Memory that open segments take, caches apart: what says which traces they cannot hold, where their pages are,
+    /// what pages of their trace tables may have, bytes.
+    pub segment_memory_bytes: u64,
     /// Segments that are damaged, with the reason.
     pub set_aside: Vec<String>,
     /// Segments sealed since the start.
@@ -162,6 +165,7 @@ impl SegmentStore {
                 .iter()
                 .map(|segment| segment.footer().summary.spans)
                 .sum(),
+            segment_memory_bytes: view.segments.iter().map(|segment| segment.memory_bytes()).sum(),
             set_aside: view.set_aside.values().cloned().collect(),
             sealed_segments: counters.sealed_segments.load(Ordering::Relaxed),
             sealed_spans: counters.sealed_spans.load(Ordering::Relaxed),

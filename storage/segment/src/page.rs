@@ -254,6 +254,11 @@ impl PageReader {
         self.pages.len() as u32
     }
 
+    /// Memory that the places of pages take, bytes.
+    pub(crate) fn table_bytes(&self) -> u64 {
+        (self.pages.len() * size_of::<PageEntry>()) as u64
+    }
+
     /// Reads every page and checks it.
     pub(crate) fn verify(&self) -> Result<(), StorageError> {
         (0..self.pages.len()).try_for_each(|number| self.page_uncached(number as PageNumber).map(|_| ()))

@@ -32,7 +32,7 @@ use crate::sketches::{SketchEntry, read_sketches};
 use crate::splits::Splits;
 use crate::term::Term;
 use crate::trace_set::TraceSet;
-use crate::trace_table::{ENTRIES_PER_PAGE, Ordinal, TraceEntry};
+use crate::trace_table::{ENTRIES_PER_PAGE, Ordinal, TraceBounds, TraceEntry};
 use storage_record::bytes::{Cursor, Malformed};
 
 /// Shapes of segments lately searched, bounded by their bytes.
@@ -196,6 +196,20 @@ impl SegmentReader {
         sections[0].1 = spans;
         sections.push(("frame", self.footer.frame_bytes));
         sections
+    }
+
+    /// Memory it takes for as long as it is open, bytes.
+    pub(crate) fn memory_bytes(&self) -> u64 {
+        /// A service, its name, and where its list is.
+        const SERVICE_BYTES: usize = 96;
+        let footer = &self.footer;
+        let filter = self.filter.as_ref().map_or(0, |filter| filter.len() * 2);
+        let firsts = (footer.first_ids.len() + footer.first_terms.len()) * size_of::<u64>();
+        let bounds = footer.bounds.len() * size_of::<TraceBounds>();
+        let stragglers = self.stragglers.len() * size_of::<u64>();
+        let splits = self.splits.lock().bytes();
+        let services = self.services.len() * SERVICE_BYTES;
+        (filter + firsts + bounds + stragglers + splits + services) as u64 + self.pages.table_bytes()
     }
 
     /// False only if it certainly has no span of the trace.

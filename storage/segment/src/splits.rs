@@ -42,6 +42,14 @@ pub(crate) struct SplitTrace {
     end: u64,
 }
 
+impl Splits {
+    /// Memory they take, roughly.
+    pub(crate) fn bytes(&self) -> usize {
+        let others = self.traces.iter().map(|trace| trace.others.capacity() * 16);
+        self.traces.len() * size_of::<SplitTrace>() + others.sum::<usize>()
+    }
+}
+
 impl SplitTrace {
     fn of(ordinal: Ordinal, entry: &TraceEntry) -> Self {
         let mut trace = Self {

@@ -3,13 +3,14 @@
 //! [`workload`] says what is sent, [`load`] sends it, [`ingest`] does so to the real server and writes down what
 //! came of it, [`transports`] does so by every way in, [`kafka`] lets the server read it from a broker, [`overload`]
 //! offers the server more than it can take, [`hostile`] what nobody should send, [`recover`] kills it and starts it again, [`store`] fills its store and
-//! asks questions. `README.md` beside this has the method. Nothing depends on this package.
+//! asks questions, [`retention`] fills it beyond its limit. `README.md` beside this has the method. Nothing depends on this package.
 
 pub mod hostile;
 pub mod ingest;
 pub mod kafka;
 pub mod overload;
 pub mod recover;
+pub mod retention;
 pub mod store;
 pub mod transports;
 pub mod workload;

@@ -2,7 +2,7 @@
 
 use clap::{Parser, Subcommand};
 
-use benches::{hostile, ingest, kafka, overload, recover, store, transports};
+use benches::{hostile, ingest, kafka, overload, recover, retention, store, transports};
 
 /// How fast, how large, how sure.
 #[derive(Debug, Parser)]
@@ -24,6 +24,8 @@ enum Question {
     Overload(overload::Options),
     /// How long the server takes to start after a kill, and whether everything acknowledged is there.
     Recover(recover::Options),
+    /// Whether a full store stays at its limit while spans arrive and questions are asked.
+    Retention(retention::Options),
     /// What spans cost in a store, how fast questions are answered, and how both grow with the store.
     Store(store::Options),
     /// How the ways in compare: formats and transports, spans a second and what a span costs.
@@ -37,6 +39,7 @@ fn main() -> anyhow::Result<()> {
         Question::Kafka(options) => kafka::run(&options),
         Question::Overload(options) => overload::run(&options),
         Question::Recover(options) => recover::run(&options),
+        Question::Retention(options) => retention::run(&options),
         Question::Store(options) => store::run(&options),
         Question::Transports(options) => transports::run(&options),
     }

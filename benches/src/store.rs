@@ -15,6 +15,7 @@
 
 mod ask;
 mod cold;
+pub(crate) mod disk;
 mod fill;
 mod loaded;
 mod plot;
@@ -33,6 +34,7 @@ use crate::options::{Common, Reports};
 use crate::process::Usage;
 use crate::server::Server;
 use crate::workload::Random;
+pub(crate) use ask::quantiles;
 use ask::{Asked, PageCache, ask};
 use fill::Filled;
 use loaded::Loaded;

@@ -42,6 +42,9 @@ const USERS: usize = 100_000;
 pub struct Workload {
     services: Vec<Service>,
     random: Random,
+    /// When the first trace may begin, microseconds since the epoch.
+    begin_us: u64,
+    /// Since then.
     clock_us: f64,
     broker_offset: u64,
 }
@@ -69,9 +72,16 @@ impl Workload {
         Self {
             services: topology::services(&mut random),
             random,
+            begin_us: EPOCH_US,
             clock_us: 0.0,
             broker_offset: 1_000_000,
         }
+    }
+
+    /// The same, from another moment on, microseconds since the epoch.
+    #[must_use]
+    pub fn beginning_at(self, begin_us: u64) -> Self {
+        Self { begin_us, ..self }
     }
 
     /// How many instances report.
@@ -107,7 +117,7 @@ impl Iterator for Workload {
     /// Never `None`.
     fn next(&mut self) -> Option<Trace> {
         self.clock_us += self.random.exponential(TRACE_EVERY_US);
-        let begin_us = EPOCH_US + self.clock_us as u64;
+        let begin_us = self.begin_us + self.clock_us as u64;
         let trace_id = self.trace_id(begin_us);
         let nodes = call::unfold(&self.services, &mut self.random);
         let request = span::Request {

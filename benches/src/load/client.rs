@@ -13,7 +13,7 @@ use super::way::{Transport, Verdict, Way};
 #[derive(Debug)]
 pub(super) enum Client {
     /// On a connection of its own.
-    Http(SocketAddr, Connection),
+    Http(Connection),
     /// The same.
     Grpc(Caller),
 }
@@ -26,7 +26,7 @@ impl Client {
     pub(super) fn several(transport: Transport, address: SocketAddr, count: usize) -> io::Result<Vec<Self>> {
         let client = |_| {
             Ok(match transport {
-                Transport::Http => Self::Http(address, Connection::open(address)?),
+                Transport::Http => Self::Http(Connection::open(address)?),
                 Transport::Grpc => Self::Grpc(Caller::connect(address)?),
             })
         };
@@ -39,11 +39,12 @@ impl Client {
     /// Where the connection breaks, or the answer is not of this transport.
     pub(super) fn send(&mut self, way: Way, request: &[u8]) -> io::Result<Verdict> {
         match self {
-            Self::Http(_, connection) => {
+            Self::Http(connection) => {
                 let Answer {
                     status,
                     body,
                     retry_after,
+                    ..
                 } = connection.exchange(request)?;
                 if status == 503 && !retry_after {
                     return Ok(Verdict::Failed("503 without Retry-After".to_owned()));
@@ -60,7 +61,7 @@ impl Client {
     /// Where nobody listens.
     pub(super) fn reconnect(&mut self) -> io::Result<()> {
         match self {
-            Self::Http(address, connection) => *connection = Connection::open(*address)?,
+            Self::Http(connection) => connection.reopen()?,
             Self::Grpc(caller) => caller.reconnect()?,
         }
         Ok(())

@@ -14,6 +14,7 @@ const PATIENCE: Duration = Duration::from_secs(150);
 /// A connection to a server.
 #[derive(Debug)]
 pub struct Connection {
+    address: SocketAddr,
     stream: TcpStream,
     /// Bytes read, and how many of them belong to answers that were taken.
     buffer: Vec<u8>,
@@ -29,6 +30,8 @@ pub struct Answer {
     pub body: Vec<u8>,
     /// It says when to come back.
     pub retry_after: bool,
+    /// It says that something is missing.
+    pub is_partial: bool,
 }
 
 impl Connection {
@@ -42,10 +45,20 @@ impl Connection {
         stream.set_read_timeout(Some(PATIENCE))?;
         stream.set_write_timeout(Some(PATIENCE))?;
         Ok(Self {
+            address,
             stream,
             buffer: vec![0; READ_BYTES],
             filled: 0,
         })
+    }
+
+    /// Connects again, to the same address.
+    ///
+    /// # Errors
+    /// As [`Connection::open`].
+    pub fn reopen(&mut self) -> io::Result<()> {
+        *self = Self::open(self.address)?;
+        Ok(())
     }
 
     /// Sends a request, head and body in one, and waits for the answer.
@@ -93,6 +106,7 @@ impl Connection {
             status: head.status,
             body,
             retry_after: head.retry_after,
+            is_partial: head.is_partial,
         })
     }
 
@@ -154,6 +168,7 @@ struct Head {
     status: u16,
     length: Length,
     retry_after: bool,
+    is_partial: bool,
 }
 
 impl Head {
@@ -164,7 +179,7 @@ impl Head {
             .next()
             .and_then(|line| line.strip_prefix("HTTP/1.1 ")?.get(..3)?.parse().ok())
             .ok_or_else(|| malformed("no status line"))?;
-        let (mut length, mut retry_after) = (Length::Known(0), false);
+        let (mut length, mut retry_after, mut is_partial) = (Length::Known(0), false, false);
         for (name, value) in lines.filter_map(|line| line.split_once(':')) {
             if name.eq_ignore_ascii_case("content-length") {
                 let value = value.trim().parse();
@@ -173,12 +188,15 @@ impl Head {
                 length = Length::Chunked;
             } else if name.eq_ignore_ascii_case("retry-after") {
                 retry_after = value.trim().parse::<u32>().is_ok();
+            } else if name.eq_ignore_ascii_case("tracehound-completeness") {
+                is_partial = value.trim() != "complete";
             }
         }
         Ok(Self {
             status,
             length,
             retry_after,
+            is_partial,
         })
     }
 }

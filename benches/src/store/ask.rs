@@ -151,7 +151,7 @@ impl Asking {
 }
 
 /// The least value that so large a share of them does not exceed.
-pub(super) fn quantiles(mut values: Vec<f64>) -> impl Fn(f64) -> f64 {
+pub(crate) fn quantiles(mut values: Vec<f64>) -> impl Fn(f64) -> f64 {
     values.sort_by(f64::total_cmp);
     move |quantile| {
         let position = (values.len() as f64 * quantile).ceil() as usize;
@@ -187,6 +187,7 @@ impl Expected {
     /// Saying what is different.
     pub(super) fn check(&self, answer: &Answer) -> anyhow::Result<()> {
         ensure!(answer.status == 200, "answered with {}", answer.status);
+        ensure!(!answer.is_partial, "something is missing, it says");
         match self {
             Self::Spans(spans) => {
                 let mut batch = SpanBatch::new();

@@ -3,7 +3,7 @@
 use anyhow::Context;
 use serde::Serialize;
 
-use super::cold::Disk;
+use super::disk::Disk;
 use super::source::Source;
 use crate::ingest::settle;
 use crate::load::{Way, feed};

@@ -5,7 +5,7 @@ use std::collections::VecDeque;
 use model::Span;
 
 use super::truth::Truth;
-use crate::workload::{EPOCH_US, ReportedSpan, Workload};
+use crate::workload::Workload;
 
 /// As agents send them.
 pub(super) const SPANS_PER_REQUEST: usize = 100;
@@ -15,18 +15,15 @@ pub(super) struct Source {
     workload: Workload,
     /// What each instance has not reported yet.
     waiting: Vec<Vec<Span>>,
-    /// When the first trace begins, microseconds since the epoch.
-    begin_us: u64,
     pub(super) truth: Truth,
 }
 
 impl Source {
     pub(super) fn new(seed: u64, begin_us: u64, truth: Truth) -> Self {
-        let workload = Workload::reference(seed);
+        let workload = Workload::reference(seed).beginning_at(begin_us);
         Self {
             waiting: vec![Vec::new(); workload.instances()],
             workload,
-            begin_us,
             truth,
         }
     }
@@ -52,18 +49,6 @@ impl Source {
             ..self.until(0)
         }
     }
-
-    fn trace(&mut self) -> Vec<ReportedSpan> {
-        let mut trace = self.workload.next().map(|trace| trace.spans).unwrap_or_default();
-        let moved = |time: u64| time - EPOCH_US + self.begin_us;
-        for ReportedSpan { span, .. } in &mut trace {
-            span.timestamp = span.timestamp.map(moved);
-            for annotation in &mut span.annotations {
-                annotation.timestamp = moved(annotation.timestamp);
-            }
-        }
-        trace
-    }
 }
 
 /// See [`Source::until`].
@@ -80,7 +65,12 @@ pub(super) struct Batches<'a> {
 
 impl Batches<'_> {
     fn make(&mut self) -> anyhow::Result<()> {
-        let trace = self.source.trace();
+        let trace = self
+            .source
+            .workload
+            .next()
+            .map(|trace| trace.spans)
+            .unwrap_or_default();
         let (reporters, mut spans): (Vec<usize>, Vec<Span>) = trace
             .into_iter()
             .map(|reported| (reported.reporter, reported.span))

@@ -313,6 +313,7 @@ impl Questions<'_> {
                 "minDuration",
                 conditions.min_duration.map(|duration| duration.to_string()),
             ),
+            ("q", conditions.text.clone()),
         ]
         .into_iter()
         .filter_map(|(name, value)| Some((name, value?)))

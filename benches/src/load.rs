@@ -121,6 +121,17 @@ pub struct Outcome {
     pub first_failure: Option<String>,
     /// Of the accepted ones, microseconds.
     pub latency_us: Histogram<u64>,
+    /// The same one by one, with when it began to count, in no particular order.
+    pub requests: Vec<Timed>,
+}
+
+/// A request that was accepted.
+#[derive(Clone, Copy, Debug)]
+pub struct Timed {
+    /// Since the begin of the load.
+    pub begin: Duration,
+    /// From then to the answer.
+    pub latency: Duration,
 }
 
 impl Outcome {
@@ -136,6 +147,7 @@ impl Outcome {
             not_accepted: Vec::new(),
             first_failure: None,
             latency_us: Histogram::new_with_max(LATENCY_MAX_US, LATENCY_DIGITS)?,
+            requests: Vec::new(),
         })
     }
 
@@ -159,6 +171,7 @@ impl Outcome {
         self.not_accepted.extend(other.not_accepted);
         self.first_failure = self.first_failure.take().or(other.first_failure);
         self.latency_us.add(other.latency_us)?;
+        self.requests.extend(other.requests);
         Ok(())
     }
 
@@ -241,6 +254,8 @@ impl Sender<'_> {
                     outcome.accepted_spans += self.requests.spans_of(number) as u64;
                     let latency_us = (latency.as_micros() as u64).clamp(1, LATENCY_MAX_US);
                     outcome.latency_us.record(latency_us)?;
+                    let begin = due.saturating_duration_since(self.begin);
+                    outcome.requests.push(Timed { begin, latency });
                 }
                 Ok(Verdict::Refused(why)) => {
                     outcome.refused += 1;

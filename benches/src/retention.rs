@@ -28,6 +28,7 @@ use crate::options::{Common, Reports};
 use crate::overload;
 use crate::process::Usage;
 use crate::server::Server;
+use crate::store::disk::Disk;
 use crate::workload::Workload;
 use watch::{Sizes, Watch, Watched};
 
@@ -107,7 +108,6 @@ pub fn run(options: &Options) -> anyhow::Result<()> {
         let watching = scope.spawn(|| Watch::new(server.address(), receive)?.until(&done));
         let looking = scope.spawn(|| watch::sizes(&server, bytes_max, &done));
         let fed = feed(server.address(), Way::JSON, SENDERS, &mut traffic);
-        let calm = settle::wait(&server);
         done.store(true, Ordering::Relaxed);
         let watched = watching.join().ok().context("watching panicked");
         let sizes = looking.join().ok().context("looking panicked");
@@ -119,6 +119,7 @@ pub fn run(options: &Options) -> anyhow::Result<()> {
     let dropped_before = number(&server, "tracehound_segments_dropped_total")?;
     let compactions = number(&server, "tracehound_compactions_total")?;
     settle::seal(&mut server)?;
+    sizes.last_bytes = Disk::of(&server.store())?.segment_bytes;
     watch.look_at_all()?;
     let report = Report {
         command: command(),

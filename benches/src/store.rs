@@ -10,11 +10,14 @@
 //! 3. *Start.* The server is started with its own bounds again, a few times, then with nothing in the page cache.
 //! 4. *Ask.* Questions of every kind, each asked once, on one connection: with warm, then with cold page cache.
 //!
-//! At the last size the server takes a steady load while the same questions are asked. Every answer is compared with
-//! what it must be (`truth.rs`); a wrong one fails the run.
+//! At the last size the server takes a steady load while the same questions are asked. Then a server of its own takes
+//! a load while segments are joined (`compacting.rs`).
+//!
+//! Every answer is compared with what it must be (`truth.rs`); a wrong one fails the run, a slow one does not.
 
 mod ask;
 mod cold;
+mod compacting;
 pub(crate) mod disk;
 mod fill;
 mod loaded;
@@ -36,6 +39,7 @@ use crate::server::Server;
 use crate::workload::Random;
 pub(crate) use ask::quantiles;
 use ask::{Asked, PageCache, ask};
+use compacting::Compacting;
 use fill::Filled;
 use loaded::Loaded;
 use questions::{Kind, Question, Questions};
@@ -91,6 +95,7 @@ struct Report {
     load_average_after: f64,
     stages: Vec<Stage>,
     loaded: Option<Loaded>,
+    compacting: Option<Compacting>,
 }
 
 /// A store of one size.
@@ -135,6 +140,10 @@ pub fn run(options: &Options) -> anyhow::Result<()> {
         _ => Some(loaded::measure(&server, &mut source, options)?),
     };
     server.stop()?;
+    let compacting = match options.seconds {
+        0 => None,
+        _ => Some(compacting::measure(&product, options)?),
+    };
     let report = Report {
         command: command(),
         options: options.clone(),
@@ -145,6 +154,7 @@ pub fn run(options: &Options) -> anyhow::Result<()> {
         load_average_after: load_average(),
         stages,
         loaded,
+        compacting,
     };
     let markdown = report::markdown(&report);
     print!("{markdown}");

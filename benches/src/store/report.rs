@@ -3,6 +3,7 @@
 use std::fmt::Write;
 
 use super::ask::Asked;
+use super::compacting::Compacting;
 use super::loaded::Loaded;
 use super::questions::Kind;
 use super::{Report, Stage};
@@ -90,6 +91,9 @@ pub(super) fn markdown(report: &Report) -> String {
     text += &questions(report, "cold", |stage| &stage.cold, |kind| kind.targets_ms().1);
     if let Some(loaded) = &report.loaded {
         text += &under_load(loaded);
+    }
+    if let Some(compacting) = &report.compacting {
+        text += &while_joining(compacting);
     }
     text += &wrong(report);
     text
@@ -193,6 +197,38 @@ fn under_load(loaded: &Loaded) -> String {
     for asked in &loaded.asked {
         let _ = writeln!(text, "| {}, p50 / p99, ms | {} | |", asked.kind, value(asked));
     }
+    text
+}
+
+fn while_joining(compacting: &Compacting) -> String {
+    let mut text = format!(
+        "\nPOST while segments are joined: {} spans a second offered (open loop) to a server with a small head, which sealed {} \
+         segments and joined some {} times:\n\n| | of the time | requests | p50 | p99 | slowest |\n| --- | ---: | ---: | ---: | ---: | ---: |\n",
+        thousands(compacting.offered_spans_per_second),
+        compacting.sealed,
+        compacting.compactions
+    );
+    let rows = [
+        ("while segments are joined", &compacting.joining),
+        ("while one is sealed", &compacting.sealing),
+        ("otherwise", &compacting.neither),
+    ];
+    for (name, posts) in rows {
+        let _ = writeln!(
+            text,
+            "| {name} | {:.1} s | {} | {:.2} ms | {:.2} ms | {:.2} ms |",
+            posts.seconds,
+            thousands(posts.requests as f64),
+            posts.p50_ms,
+            posts.p99_ms,
+            posts.max_ms
+        );
+    }
+    let ratio = compacting.joining.p99_ms / compacting.neither.p99_ms;
+    let _ = writeln!(
+        text,
+        "\nThe p99 while segments are joined is {ratio:.2} times that of otherwise; the target is 2."
+    );
     text
 }
 

@@ -111,10 +111,10 @@ pub fn run(options: &Options) -> anyhow::Result<()> {
         done.store(true, Ordering::Relaxed);
         let watched = watching.join().ok().context("watching panicked");
         let sizes = looking.join().ok().context("looking panicked");
-        fed.and_then(|fed| calm.map(|()| fed))
-            .map(|fed| (fed, watched, sizes))
+        fed.map(|fed| (fed, watched, sizes))
     })?;
-    let (mut watch, sizes) = (watched??, sizes??);
+    let (mut watch, mut sizes) = (watched??, sizes??);
+    settle::wait(&server)?;
     let resident_bytes_max = Usage::of(server.id())?.resident_bytes_max;
     let dropped_before = number(&server, "tracehound_segments_dropped_total")?;
     let compactions = number(&server, "tracehound_compactions_total")?;

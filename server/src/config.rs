@@ -283,6 +283,7 @@ fn read_storage(reader: &mut Reader<'_>) -> StorageConfig {
         options: StoreOptions {
             strict_trace_id: reader.read("STRICT_TRACE_ID", parse::boolean),
             search_enabled: reader.read("SEARCH_ENABLED", parse::boolean),
+            text_index_enabled: reader.read("TEXT_INDEX_ENABLED", parse::boolean),
             autocomplete_keys: reader.read("AUTOCOMPLETE_KEYS", parse::list),
         },
     }

@@ -7,6 +7,9 @@ pub struct StoreOptions {
     pub strict_trace_id: bool,
     /// `SEARCH_ENABLED`: false means no index is written and no search answers.
     pub search_enabled: bool,
+    /// `TEXT_INDEX_ENABLED`: false means that no text index is written where there could be one, and text is searched
+    /// by reading spans.
+    pub text_index_enabled: bool,
     /// `AUTOCOMPLETE_KEYS`: tag keys whose values are kept for completion.
     pub autocomplete_keys: Vec<String>,
 }
@@ -16,6 +19,7 @@ impl Default for StoreOptions {
         Self {
             strict_trace_id: true,
             search_enabled: true,
+            text_index_enabled: true,
             autocomplete_keys: Vec::new(),
         }
     }

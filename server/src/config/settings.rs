@@ -88,6 +88,7 @@ pub(super) const SETTINGS: &[Setting] = &[
     // Questions.
     setting("QUERY_ENABLED", &["ZIPKIN_QUERY_ENABLED"], "true", "Serve the query API, and the UI unless UI_ENABLED says otherwise"),
     setting("SEARCH_ENABLED", &["ZIPKIN_STORAGE_SEARCH_ENABLED"], "true", "Index spans and serve searches; without it only traces by identifier"),
+    setting("TEXT_INDEX_ENABLED", &[], "true", "Index the words of spans in the segment store; without it a search for text reads every span of its window"),
     setting("QUERY_TIMEOUT", &["ZIPKIN_QUERY_TIMEOUT"], "11s", "A question not answered by then fails"),
     setting("QUERY_LOOKBACK", &["ZIPKIN_QUERY_LOOKBACK"], "86400000", "How far a search looks back when it does not say, in milliseconds"),
     setting("ZIPKIN_QUERY_NAMES_MAX_AGE", &[], "300", "How long browsers may keep lists of names, in seconds"),

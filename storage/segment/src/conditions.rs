@@ -6,6 +6,7 @@
 use std::ops::RangeInclusive;
 use std::sync::atomic::AtomicBool;
 
+use storage::text::TextPart;
 use storage::{StorageError, TraceQuery};
 
 use crate::postings::duration_class;
@@ -14,6 +15,7 @@ use crate::search::check;
 use crate::shape::{GENERIC, Shape, ShapeNumber, ShapeTable, Slot};
 use crate::strings::Symbol;
 use crate::term::{About, Term, term, terms_of_any_service};
+use crate::text::{TextMatch, matching_symbols};
 use crate::trace_set::TraceSet;
 
 /// One thing that some span of a trace must have.
@@ -28,6 +30,8 @@ enum Condition<'q> {
     Tag(&'q str, &'q str),
     /// Its duration is at least this, microseconds.
     Duration(u64),
+    /// A text that meets this.
+    Text(&'q TextPart),
 }
 
 /// Which conditions of a query are met, a bit each.
@@ -52,6 +56,7 @@ impl<'q> Conditions<'q> {
         }));
         all.extend(query.span_name().map(Condition::Name));
         all.extend(query.remote_service_name().map(Condition::RemoteService));
+        all.extend(query.text().parts().iter().map(Condition::Text));
         all.extend(query.min_duration().map(Condition::Duration));
         // What meets any other condition is local to the service.
         if query.service_name().is_some() && all.is_empty() {
@@ -76,7 +81,8 @@ impl<'q> Conditions<'q> {
 
     /// What a trace in memory may meet by its shapes alone.
     pub(crate) fn of_shapes(&self, table: &ShapeTable) -> ShapesMeet {
-        let resolved = self.resolve_all(table);
+        let strings = &table.strings;
+        let resolved = self.resolve_all(table, |_, part| matching_symbols(part, strings, 1));
         let service = self.resolve_service(table);
         let error = table.strings.find("error");
         let meets = |(number, shape): (ShapeNumber, &Shape)| {
@@ -103,7 +109,7 @@ impl<'q> Conditions<'q> {
     /// it is not by a text that values are looked at.
     pub(crate) fn values(&self) -> Vec<Option<&'q str>> {
         let value = |condition: &Condition<'q>| match *condition {
-            Condition::Service | Condition::Duration(_) => None,
+            Condition::Service | Condition::Duration(_) | Condition::Text(_) => None,
             Condition::Name(text)
             | Condition::RemoteService(text)
             | Condition::Has(text)
@@ -124,17 +130,23 @@ impl<'q> Conditions<'q> {
         failing.fold(Met::MAX, |met, (_, number)| met & !(1 << number))
     }
 
-    fn resolve_all(&self, table: &ShapeTable) -> Vec<Resolved> {
+    /// `find_text` gives, for the condition of a number, the strings that meet it, by their symbols.
+    fn resolve_all(
+        &self,
+        table: &ShapeTable,
+        mut find_text: impl FnMut(usize, &TextPart) -> Vec<bool>,
+    ) -> Vec<Resolved> {
         let find = |text: &str| table.strings.find(text);
-        let resolve = |condition: &Condition<'_>| match *condition {
+        let resolve = |(number, condition): (usize, &Condition<'_>)| match *condition {
             Condition::Service => Resolved::Any,
             Condition::Duration(_) => Resolved::NotInShapes,
             Condition::Name(name) => Resolved::Name(find(name)),
             Condition::RemoteService(name) => Resolved::RemoteService(find(name)),
             Condition::Has(key) => Resolved::Has(find(key)),
             Condition::Tag(key, value) => Resolved::Tag(find(key), find(value)),
+            Condition::Text(part) => Resolved::Text(find_text(number, part)),
         };
-        self.all.iter().map(resolve).collect()
+        self.all.iter().enumerate().map(resolve).collect()
     }
 
     /// `None` where any service will do, `Some(None)` where the one asked for is not there.
@@ -149,7 +161,17 @@ impl<'q> Conditions<'q> {
         }
         let shapes = segment.shapes()?;
         let table = &shapes.table;
-        let resolved = self.resolve_all(table);
+        let mut texts: Vec<Option<TextMatch>> = Vec::with_capacity(self.all.len());
+        for condition in &self.all {
+            texts.push(match condition {
+                Condition::Text(part) => Some(segment.find_text(part, &shapes)?),
+                _ => None,
+            });
+        }
+        let resolved = self.resolve_all(table, |number, _| {
+            let found = texts.get_mut(number).and_then(Option::as_mut);
+            found.map_or_else(Vec::new, |found| std::mem::take(&mut found.symbols))
+        });
         let service = self.resolve_service(table);
         let mut lists = vec![Vec::new(); self.all.len()];
         for (number, shape) in table.iter() {
@@ -162,7 +184,11 @@ impl<'q> Conditions<'q> {
                 }
             }
         }
-        Ok(Some(Plan { lists }))
+        let values = texts.into_iter().map(|found| found.map(|found| found.values));
+        Ok(Some(Plan {
+            lists,
+            values: values.collect(),
+        }))
     }
 
     /// About how many entries of lists are read to know what meets a condition.
@@ -190,7 +216,10 @@ impl<'q> Conditions<'q> {
         segment: &SegmentReader,
         cancelled: &AtomicBool,
     ) -> Result<TraceSet, StorageError> {
-        let mut found = TraceSet::empty(segment.footer().summary.traces);
+        let traces = segment.footer().summary.traces;
+        let mut found = plan.values[number]
+            .clone()
+            .unwrap_or_else(|| TraceSet::empty(traces));
         let least = match self.all[number] {
             Condition::Service => 0,
             Condition::Duration(min) => duration_class(Some(min)),
@@ -224,10 +253,13 @@ impl<'q> Conditions<'q> {
 /// Lists read between two looks whether anybody waits for the answer.
 const LISTS_AT_ONCE: usize = 256;
 
-/// For each condition the shapes whose every span meets it.
+/// For each condition what is known before its lists are read.
 #[derive(Debug)]
 pub(crate) struct Plan {
+    /// The shapes whose every span meets it.
     lists: Vec<Vec<ShapeNumber>>,
+    /// For text, the traces with a value that may meet it.
+    values: Vec<Option<TraceSet>>,
 }
 
 impl Condition<'_> {
@@ -241,7 +273,7 @@ impl Condition<'_> {
             }
         };
         match *self {
-            Self::Service | Self::Duration(_) => Vec::new(),
+            Self::Service | Self::Duration(_) | Self::Text(_) => Vec::new(),
             Self::Name(name) => vec![terms(About::Name, name, "")],
             Self::RemoteService(name) => vec![terms(About::RemoteService, name, "")],
             Self::Has(key) => vec![terms(About::TagKey, key, ""), terms(About::Annotation, key, "")],
@@ -251,7 +283,7 @@ impl Condition<'_> {
 }
 
 /// A condition, its texts looked up in a table; a text that is not there is `None`, and no slot bears it.
-#[derive(Clone, Copy, Debug)]
+#[derive(Debug)]
 enum Resolved {
     Any,
     NotInShapes,
@@ -259,13 +291,15 @@ enum Resolved {
     RemoteService(Slot),
     Has(Slot),
     Tag(Slot, Slot),
+    /// For each symbol whether its string meets it.
+    Text(Vec<bool>),
 }
 
 impl Resolved {
     /// Whether every span of the shape meets the condition.
-    fn is_met(self, shape: &Shape) -> bool {
+    fn is_met(&self, shape: &Shape) -> bool {
         let is = |symbol: Symbol, text: Slot| text == Some(symbol);
-        match self {
+        match *self {
             Self::Any => true,
             Self::NotInShapes => false,
             Self::Name(name) => is(shape.name, name),
@@ -278,13 +312,15 @@ impl Resolved {
                 .tags
                 .iter()
                 .any(|tag| is(tag.0, key) && tag.1.is_some_and(|fixed| is(fixed, value))),
+            Self::Text(ref symbols) => shape.names_any(symbols),
         }
     }
 
     /// Whether some span of the shape may meet the condition.
-    fn may_meet(self, shape: &Shape) -> bool {
+    fn may_meet(&self, shape: &Shape) -> bool {
         self.is_met(shape)
-            || match self {
+            || match *self {
+                Self::Text(_) => shape.has_open_slot(),
                 Self::NotInShapes => true,
                 Self::Has(_) => shape.annotations.iter().any(Option::is_none),
                 Self::Tag(key, _) => shape.tags.iter().any(|tag| tag.1.is_none() && key == Some(tag.0)),

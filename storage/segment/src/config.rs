@@ -72,6 +72,8 @@ pub(crate) struct Limits {
     pub(crate) page_cache_bytes_max: u64,
     /// Shapes of segments kept in memory: those of some twenty million spans, so that no question has to read them.
     pub(crate) shape_cache_bytes_max: u64,
+    /// Text indexes of segments kept in memory.
+    pub(crate) text_cache_bytes_max: u64,
     /// Segments are joined up to this many spans.
     pub(crate) segment_spans_max: u64,
     /// Segments are joined, and written, up to this many bytes, not compressed: a segment's lists are made in
@@ -98,6 +100,7 @@ impl Default for Limits {
             journal_file_bytes: 64 << 20,
             page_cache_bytes_max: 64 << 20,
             shape_cache_bytes_max: 160 << 20,
+            text_cache_bytes_max: 48 << 20,
             segment_spans_max: 2_000_000,
             segment_raw_bytes_max: 128 << 20,
             part_spans_max: 500_000,

@@ -18,6 +18,7 @@ use storage_journal::{Disk, RealDisk};
 use crate::config::{Limits, SegmentConfig};
 use crate::page::page_cache;
 use crate::reader::{Caches, shape_cache};
+use crate::text::text_cache;
 
 /// What a store is, and what is wrong with it.
 #[derive(Clone, Debug, Default, Serialize)]
@@ -154,6 +155,7 @@ impl<'p> Doctor<'p> {
             caches: Caches {
                 pages: Arc::new(page_cache(limits.page_cache_bytes_max)),
                 shapes: Arc::new(shape_cache(limits.shape_cache_bytes_max)),
+                texts: Arc::new(text_cache(limits.text_cache_bytes_max)),
             },
             progress: Box::new(progress),
         }

@@ -47,9 +47,11 @@ pub(crate) enum Section {
     Sketches,
     /// Traces that were in another segment already when this one was written.
     Stragglers,
+    /// Lists of words and an index of the dictionary's words. Not there without a text index.
+    Text,
 }
 
-const SECTIONS: usize = 11;
+const SECTIONS: usize = 12;
 
 impl Section {
     /// All of them with their names, in the order of the footer.
@@ -65,6 +67,7 @@ impl Section {
         (Self::Links, "links"),
         (Self::Sketches, "sketches"),
         (Self::Stragglers, "stragglers"),
+        (Self::Text, "text"),
     ];
 }
 

@@ -5,7 +5,7 @@
 //! `writer.rs`). Segments are read by pages through bounded caches (`reader.rs`), joined (`compact.rs`) and
 //! dropped (`retention.rs`) in the background. `FORMAT.md` describes every byte of a segment.
 //!
-//! It is not: a database, a full-text index, or shared between processes.
+//! It is not: a database, or shared between processes.
 
 mod api;
 mod config;
@@ -34,6 +34,7 @@ mod postings;
 mod reader;
 mod rollup;
 mod sketches;
+mod text;
 mod trace_set;
 mod trace_table;
 mod writer;

@@ -13,6 +13,7 @@ use parking_lot::Mutex;
 use quick_cache::Weighter;
 use quick_cache::sync::Cache;
 use storage::StorageError;
+use storage::text::TextPart;
 use storage_journal::DiskFile;
 use xorf::{BinaryFuse16, Filter};
 
@@ -31,6 +32,7 @@ use crate::shape::{ShapeNumber, ShapeTable};
 use crate::sketches::{SketchEntry, read_sketches};
 use crate::splits::Splits;
 use crate::term::Term;
+use crate::text::{TextCache, TextIndex, TextMatch, matching_symbols};
 use crate::trace_set::TraceSet;
 use crate::trace_table::{ENTRIES_PER_PAGE, Ordinal, TraceBounds, TraceEntry};
 use storage_record::bytes::{Cursor, Malformed};
@@ -70,13 +72,14 @@ pub(crate) struct Shapes {
 pub(crate) struct Caches {
     pub(crate) pages: Arc<PageCache>,
     pub(crate) shapes: Arc<ShapeCache>,
+    pub(crate) texts: Arc<TextCache>,
 }
 
 /// One open segment.
 #[derive(Debug)]
 pub(crate) struct SegmentReader {
     number: u64,
-    pages: PageReader,
+    pages: Arc<PageReader>,
     footer: Footer,
     /// One trace in 65,000 is said to be here though it is not: with a filter of 8 bits, one in 256, and a fifth of
     /// all traces of the head would have to be read whole to search fifty segments.
@@ -89,6 +92,7 @@ pub(crate) struct SegmentReader {
     pub(crate) splits: Mutex<Arc<Splits>>,
     raw_bytes: u64,
     shapes: Arc<ShapeCache>,
+    texts: Arc<TextCache>,
 }
 
 type Result<T> = std::result::Result<T, StorageError>;
@@ -122,7 +126,7 @@ impl SegmentReader {
         let raw_bytes = pages.raw_bytes();
         Ok(Self {
             number,
-            pages,
+            pages: Arc::new(pages),
             footer,
             filter: None,
             names: Mutex::default(),
@@ -131,6 +135,7 @@ impl SegmentReader {
             splits: Mutex::default(),
             raw_bytes,
             shapes: caches.shapes.clone(),
+            texts: caches.texts.clone(),
         })
     }
 
@@ -409,6 +414,45 @@ impl SegmentReader {
         Ok(())
     }
 
+    /// What may meet a condition of text: exactly the strings of `shapes` that do, and the traces with a value that
+    /// may. A damaged text index is done without.
+    pub(crate) fn find_text(&self, part: &TextPart, shapes: &Shapes) -> Result<TextMatch> {
+        let strings = &shapes.table.strings;
+        let add_term = |term, found: &mut TraceSet| self.add_terms(&(term..=term), found);
+        let found = self.text_index().and_then(|index| {
+            index
+                .map(|index| index.find(part, strings, self.footer.summary.traces, add_term))
+                .transpose()
+        });
+        match found {
+            Ok(Some(found)) => return Ok(found),
+            Ok(None) => {}
+            Err(StorageError::Corrupt(reason)) => {
+                tracing::warn!(
+                    reason,
+                    "a text index is damaged; its segment is searched without it"
+                );
+            }
+            Err(error) => return Err(error),
+        }
+        Ok(TextMatch {
+            symbols: matching_symbols(part, strings, 1),
+            values: TraceSet::all(self.footer.summary.traces),
+        })
+    }
+
+    /// The segment's text index, through the cache.
+    fn text_index(&self) -> Result<Option<Arc<TextIndex>>> {
+        if let Some(index) = self.texts.get(&self.number) {
+            return Ok(Some(index));
+        }
+        let index = TextIndex::open(&self.pages, self.footer.section(Section::Text))?.map(Arc::new);
+        if let Some(index) = &index {
+            self.texts.insert(self.number, index.clone());
+        }
+        Ok(index)
+    }
+
     /// Links by minute.
     pub(crate) fn links(&self) -> Result<Vec<MinuteLinks>> {
         let number = self.footer.section(Section::Links).first;
@@ -436,6 +480,7 @@ impl SegmentReader {
             }
         }
         self.links()?;
+        self.text_index()?;
         self.sketches().map(|_| ())
     }
 

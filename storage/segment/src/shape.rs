@@ -29,6 +29,24 @@ pub(crate) struct Shape {
     pub(crate) annotations: Box<[Slot]>,
 }
 
+impl Shape {
+    /// Whether it names one of the strings that `symbols` says true of.
+    pub(crate) fn names_any(&self, symbols: &[bool]) -> bool {
+        let is_one = |symbol: &Symbol| symbols.get(symbol.0 as usize).copied().unwrap_or(false);
+        [self.service, self.name, self.remote_service].iter().any(is_one)
+            || self
+                .tags
+                .iter()
+                .any(|(key, slot)| is_one(key) || slot.as_ref().is_some_and(is_one))
+            || self.annotations.iter().flatten().any(is_one)
+    }
+
+    /// Whether a value of its spans is in their rows.
+    pub(crate) fn has_open_slot(&self) -> bool {
+        self.tags.iter().any(|tag| tag.1.is_none()) || self.annotations.iter().any(Option::is_none)
+    }
+}
+
 /// Shapes and their strings: what a row is read with.
 #[derive(Debug)]
 pub(crate) struct ShapeTable {

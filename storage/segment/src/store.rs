@@ -28,6 +28,7 @@ use crate::link_sums::LinkSums;
 use crate::manifest::{DIRECTORY, Manifest, NotReplaced};
 use crate::page::{page_cache, unreadable};
 use crate::reader::{Caches, SegmentReader, shape_cache};
+use crate::text::text_cache;
 use crate::view::View;
 use crate::writer::WriterOptions;
 use storage_record as record;
@@ -113,6 +114,7 @@ impl Store {
         let caches = Caches {
             pages: Arc::new(page_cache(limits.page_cache_bytes_max)),
             shapes: Arc::new(shape_cache(limits.shape_cache_bytes_max)),
+            texts: Arc::new(text_cache(limits.text_cache_bytes_max)),
         };
         let active = Arc::new(Generation::new((config.now)()));
         let view = open_segments(disk.as_ref(), &manifest, &caches, active.clone())?;
@@ -345,6 +347,7 @@ const QUEUE_BYTES_MAX: u64 = 256 << 20;
 pub(crate) fn writer_options(config: &SegmentConfig) -> WriterOptions {
     WriterOptions {
         indexed: config.options.search_enabled,
+        text_indexed: config.options.text_index_enabled,
         autocomplete_keys: config.options.autocomplete_keys.clone().into(),
         version_tags: config.version_tags.clone().into(),
     }

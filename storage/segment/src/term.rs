@@ -9,7 +9,7 @@
 
 use std::ops::RangeInclusive;
 
-use xxhash_rust::xxh3::{Xxh3, xxh3_64};
+use xxhash_rust::xxh3::{Xxh3, xxh3_64, xxh3_64_with_seed};
 
 use crate::fields::Fields;
 use crate::shape::{GENERIC, Shape, ShapeNumber};
@@ -36,6 +36,8 @@ pub(crate) enum About {
     Tag = 4,
     /// The value of an annotation.
     Annotation = 5,
+    /// A word of a value, of any service.
+    Word = 6,
 }
 
 /// The term of something on a span local to `service` (empty where it has none).
@@ -57,6 +59,11 @@ fn first_term(about: About, key: &str, value: &str) -> Term {
     hash.update(&[0xff]);
     hash.update(value.as_bytes());
     hash.digest() >> (u64::BITS - SAID_BITS) << SERVICE_BITS
+}
+
+/// The term of a text on spans of any service.
+pub(crate) fn text_term(about: About, text: &str) -> Term {
+    xxh3_64_with_seed(text.as_bytes(), about as u64) >> (u64::BITS - SAID_BITS - SERVICE_BITS)
 }
 
 /// Gives `found` every term of a span that its shape does not stand for.

@@ -19,9 +19,10 @@ use crate::rollup::RollupBuilder;
 use crate::row::TraceFrame;
 use crate::row::chapter::Chapter;
 use crate::row::encode::RowEncoder;
-use crate::rows::TraceRows;
+use crate::rows::{RowRef, TraceRows};
 use crate::shape::GENERIC;
 use crate::term;
+use crate::text::TextBuilder;
 use crate::trace_table::{ENTRIES_PER_PAGE, Ordinal, TraceBounds, TraceEntry, TraceTimes};
 use storage_record::bytes::Put;
 
@@ -33,6 +34,8 @@ const IDS_PER_PAGE: usize = 1024;
 pub(crate) struct WriterOptions {
     /// False: no lists and no names.
     pub(crate) indexed: bool,
+    /// False: no text index. Text is searched all the same, by reading spans.
+    pub(crate) text_indexed: bool,
     /// Tag keys whose values are kept for completion.
     pub(crate) autocomplete_keys: Arc<[String]>,
     /// Tags that tell the version of a service, the first that a span bears counts.
@@ -52,6 +55,7 @@ pub(crate) struct SegmentWriter {
     places: Vec<ListRef>,
     registry: Registry,
     postings: PostingsBuilder,
+    text: TextBuilder,
     names: Names,
     rollup: RollupBuilder,
     traces: Vec<TraceEntry>,
@@ -72,6 +76,7 @@ impl SegmentWriter {
             places: Vec::new(),
             registry: Registry::default(),
             postings: PostingsBuilder::default(),
+            text: TextBuilder::default(),
             names: Names::default(),
             rollup: RollupBuilder::default(),
             traces: Vec::new(),
@@ -144,6 +149,7 @@ impl SegmentWriter {
             rows,
             registry,
             postings,
+            text,
             names,
             ..
         } = self;
@@ -174,6 +180,11 @@ impl SegmentWriter {
                 if let Some(value) = span.tag(key) {
                     names.note_value(key, value);
                 }
+            }
+        }
+        if options.indexed && options.text_indexed {
+            for value in rows.iter().flat_map(RowRef::values) {
+                text.add(ordinal, value, |term| postings.note_term(term, ordinal));
             }
         }
         self.encoder
@@ -247,6 +258,11 @@ impl SegmentWriter {
         let mut stragglers = Vec::new();
         self.stragglers.iter().for_each(|&low| stragglers.put_u64(low));
         self.write_page(Section::Stragglers, &stragglers, &mut footer)?;
+
+        if self.options.indexed && self.options.text_indexed {
+            let run = self.text.write(&table.strings, &mut self.pages)?;
+            footer.set_section(Section::Text, run);
+        }
 
         footer.pages = self.pages.pages().to_vec();
         self.pages.finish(&footer.to_bytes())

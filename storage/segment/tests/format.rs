@@ -20,6 +20,8 @@ fn config() -> SegmentConfig {
         sync: SyncPolicy::Always,
         options: StoreOptions {
             autocomplete_keys: vec!["env".to_owned()],
+            // The index is tantivy's, whose bytes are not ours to describe.
+            text_index_enabled: false,
             ..StoreOptions::default()
         },
         ..support::config(Path::new(""), StoreOptions::default())

@@ -13,7 +13,7 @@ use super::fault::{Fault, Result};
 use super::keys::{self, Key};
 use super::number::{is_java_long, java_integer};
 use super::raw::Raw;
-use super::scan::{decimal, find_quote_or_backslash, hex_u64};
+use super::scan::{decimal, find_far_quote_or_backslash, find_quote_or_backslash, hex_u64};
 use crate::DecodeError;
 
 /// How deep a value that nobody asked for may be nested: one bit of a `u64` a level.
@@ -61,7 +61,7 @@ fn plain_string(bytes: &[u8], at: usize) -> Option<Raw> {
     if bytes.get(at) != Some(&b'"') {
         return None;
     }
-    let end = find_quote_or_backslash(bytes, at + 1);
+    let end = find_far_quote_or_backslash(bytes, at + 1);
     (bytes.get(end) == Some(&b'"')).then(|| Raw::new(at + 1, end, false))
 }
 
@@ -354,20 +354,24 @@ impl<'a> Cursor<'a> {
         Ok(Raw::new(start, end, false))
     }
 
+    /// Nearly always: a few digits, then the end of the member.
+    #[inline]
     fn integer(&mut self, expected: &str, least: i64, most: i64) -> Result<i64> {
+        if matches!(self.peek()?, b'1'..=b'9') {
+            let bytes = self.text.as_bytes();
+            let (value, end) = decimal(bytes, self.at);
+            if matches!(bytes.get(end), Some(b',' | b'}')) && value as i64 <= most {
+                self.at = end;
+                return Ok(value as i64);
+            }
+        }
+        self.any_integer(expected, least, most)
+    }
+
+    #[inline(never)]
+    fn any_integer(&mut self, expected: &str, least: i64, most: i64) -> Result<i64> {
         if !matches!(self.peek()?, b'"' | b'-' | b'0'..=b'9') {
             return Err(self.unexpected(expected));
-        }
-        // Nearly always: a few digits, then the end of the member.
-        let bytes = self.text.as_bytes();
-        let (value, end) = decimal(bytes, self.at);
-        if bytes[self.at] != b'0'
-            && end > self.at
-            && matches!(bytes.get(end), Some(b',' | b'}'))
-            && value as i64 <= most
-        {
-            self.at = end;
-            return Ok(value as i64);
         }
         let raw = self.string()?;
         let characters = self.characters(raw)?;

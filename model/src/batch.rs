@@ -6,7 +6,7 @@
 //! bound bodies far below that.
 //!
 //! ```text
-//! text         [ body as received … | unescaped and lower-cased leftovers … ]
+//! text         [ body as received, or its lower seven bits … | unescaped and lower-cased leftovers … ]
 //! spans        [ SpanRecord { ids, kind, name: Text, …, tags: range, annotations: range } … ]
 //! tags         [ (Text, Text) … ]            of all spans, in order
 //! annotations  [ (timestamp, Text) … ]       of all spans, in order

@@ -293,3 +293,6 @@ impl Report {
         self.loaded.as_ref().map_or(Ok(()), Loaded::require)
     }
 }
+
+#[cfg(test)]
+mod tests;

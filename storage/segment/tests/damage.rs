@@ -187,7 +187,8 @@ fn undamaged_everything_is_there() {
 
 #[test]
 fn a_file_that_is_gone_is_told() {
-    for name in STORED.0.keys() {
+    // But for room that is kept: nothing is in it.
+    for name in STORED.0.keys().filter(|name| !name.ends_with(".room")) {
         let mut files = STORED.0.clone();
         files.remove(name);
         match open(&files) {

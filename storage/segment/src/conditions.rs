@@ -100,9 +100,7 @@ impl<'q> Conditions<'q> {
             }
             meets
         };
-        ShapesMeet {
-            shapes: table.iter().map(meets).collect(),
-        }
+        ShapesMeet::of(table.iter().map(meets))
     }
 
     /// The text that a value has that meets a condition which its shape leaves open, for each condition: nothing where
@@ -334,7 +332,7 @@ fn is_of_service(service: Option<Slot>, shape: &Shape) -> bool {
 }
 
 /// What the spans of a shape meet.
-#[derive(Clone, Copy, Debug, Default)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct ShapeMeets {
     /// Every span does.
     pub(crate) surely: Met,
@@ -352,29 +350,55 @@ impl ShapeMeets {
     };
 }
 
-/// What the spans of each shape meet.
+/// What the spans of each shape meet: there are tens of thousands of shapes and a few things that they meet, and all
+/// traces of the head are asked, so a shape takes a byte.
 #[derive(Debug)]
 pub(crate) struct ShapesMeet {
-    shapes: Vec<ShapeMeets>,
+    shapes: Vec<u8>,
+    /// The different ones, the first is [`ShapeMeets::ANYTHING`].
+    kinds: Vec<ShapeMeets>,
 }
 
 impl ShapesMeet {
+    fn of(shapes: impl Iterator<Item = ShapeMeets>) -> Self {
+        /// Beyond that a shape is said to meet anything.
+        const KINDS_MAX: usize = 64;
+        let mut kinds = vec![ShapeMeets::ANYTHING];
+        let shapes = shapes.map(|shape| {
+            let known = kinds.iter().position(|kind| *kind == shape);
+            known.unwrap_or_else(|| {
+                if kinds.len() == KINDS_MAX {
+                    return 0;
+                }
+                kinds.push(shape);
+                kinds.len() - 1
+            }) as u8
+        });
+        Self {
+            shapes: shapes.collect(),
+            kinds,
+        }
+    }
+
     /// What spans of these shapes meet together.
     pub(crate) fn together(&self, shapes: &[ShapeNumber]) -> ShapeMeets {
+        // One that is newer than this may meet anything.
+        let kind = |&shape: &ShapeNumber| self.shapes.get(shape as usize).copied().unwrap_or(0);
+        let kinds = shapes.iter().fold(0u64, |kinds, shape| kinds | 1 << kind(shape));
         let mut together = ShapeMeets::default();
-        for &shape in shapes {
-            // One that is newer than this may meet anything.
-            let shape = self.shapes.get(shape as usize).unwrap_or(&ShapeMeets::ANYTHING);
-            together.surely |= shape.surely;
-            together.perhaps |= shape.perhaps;
-            together.may_fail |= shape.may_fail;
+        for (number, kind) in self.kinds.iter().enumerate() {
+            if kinds >> number & 1 == 1 {
+                together.surely |= kind.surely;
+                together.perhaps |= kind.perhaps;
+                together.may_fail |= kind.may_fail;
+            }
         }
         together
     }
 
     /// Conditions that spans of a shape other than the generic one may meet or not.
     pub(crate) fn open(&self) -> Met {
-        let shapes = self.shapes.iter().skip(1);
-        shapes.fold(0, |open, shape| open | shape.perhaps & !shape.surely)
+        let kinds = self.kinds.iter().skip(1);
+        kinds.fold(0, |open, kind| open | kind.perhaps & !kind.surely)
     }
 }

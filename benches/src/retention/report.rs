@@ -63,11 +63,12 @@ fn rows(report: &Report) -> [(&'static str, String); 14] {
         ),
         ("limit", megabytes(report.bytes_max)),
         (
-            "segments on the disk, most / in the end",
+            "segments on the disk, most / in the end / the largest",
             format!(
-                "{} / {}",
+                "{} / {} / {}",
                 megabytes(sizes.most_bytes),
-                megabytes(sizes.last_bytes)
+                megabytes(sizes.last_bytes),
+                megabytes(sizes.largest_segment_bytes)
             ),
         ),
         (

@@ -63,6 +63,7 @@ pub(super) struct Sizes {
     pub(super) looks: usize,
     pub(super) most_bytes: u64,
     pub(super) last_bytes: u64,
+    pub(super) largest_segment_bytes: u64,
     /// Looks at which they were above the limit.
     pub(super) above: usize,
     pub(super) journal_bytes_most: u64,
@@ -76,6 +77,7 @@ pub(super) fn sizes(server: &Server, bytes_max: u64, done: &AtomicBool) -> anyho
         let disk = Disk::of(&server.store())?;
         sizes.looks += 1;
         sizes.most_bytes = sizes.most_bytes.max(disk.segment_bytes);
+        sizes.largest_segment_bytes = sizes.largest_segment_bytes.max(disk.largest_segment_bytes);
         sizes.journal_bytes_most = sizes.journal_bytes_most.max(disk.journal_bytes);
         sizes.above += usize::from(disk.segment_bytes > bytes_max);
         sizes.last_bytes = disk.segment_bytes;

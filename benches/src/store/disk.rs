@@ -14,6 +14,7 @@ pub(crate) struct Disk {
     /// The manifest and what is none of the others.
     pub(crate) other_bytes: u64,
     pub(crate) segments: u64,
+    pub(crate) largest_segment_bytes: u64,
 }
 
 impl Disk {
@@ -34,6 +35,7 @@ impl Disk {
             if name.ends_with(".segment") {
                 disk.segment_bytes += bytes;
                 disk.segments += 1;
+                disk.largest_segment_bytes = disk.largest_segment_bytes.max(bytes);
             } else if folder == "journal" || name.ends_with(".journal") {
                 disk.journal_bytes += bytes;
             } else {

@@ -51,6 +51,11 @@ impl Text {
         self.length == 0
     }
 
+    /// How long it is, bytes.
+    pub const fn len(self) -> usize {
+        self.length as usize
+    }
+
     /// Where it begins in the batch's text, bytes.
     pub const fn start(self) -> usize {
         self.start as usize
@@ -188,6 +193,11 @@ impl SpanBatch {
     /// The characters of a stretch of this batch's text.
     pub fn text(&self, text: Text) -> &str {
         &self.text[text.range()]
+    }
+
+    /// The same as UTF-8, for who compares and copies: where a character begins is not looked at.
+    pub fn bytes(&self, text: Text) -> &[u8] {
+        &self.text.as_bytes()[text.range()]
     }
 
     /// Adds a tag to the span being read. A later equal key wins.

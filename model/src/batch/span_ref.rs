@@ -110,6 +110,33 @@ impl<'a> SpanRef<'a> {
             })
     }
 
+    /// Where its name is; empty where it has none.
+    pub fn name_text(self) -> Text {
+        self.record.name
+    }
+
+    /// Who recorded it, by where the text is.
+    pub fn local_draft(self) -> &'a EndpointDraft {
+        &self.record.local_endpoint
+    }
+
+    /// Who was on the other side, by where the text is.
+    pub fn remote_draft(self) -> &'a EndpointDraft {
+        &self.record.remote_endpoint
+    }
+
+    /// [`SpanRef::tags`] by where the texts are.
+    pub fn tag_texts(self) -> &'a [(Text, Text)] {
+        let (start, end) = self.record.tags;
+        &self.batch.tags[start as usize..end as usize]
+    }
+
+    /// [`SpanRef::annotations`] by where the texts are.
+    pub fn annotation_texts(self) -> &'a [(u64, Text)] {
+        let (start, end) = self.record.annotations;
+        &self.batch.annotations[start as usize..end as usize]
+    }
+
     /// Sampled whatever the sampler says.
     pub fn debug(self) -> bool {
         self.record.debug

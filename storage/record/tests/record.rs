@@ -2,8 +2,11 @@
 
 #![expect(clippy::unwrap_used, reason = "helpers of tests")]
 
-use model::{Annotation, Endpoint, IpAddresses, Kind, Span, SpanBatch, SpanId, SpanRef, TraceId};
+use model::{
+    Annotation, Endpoint, EndpointRef, IpAddresses, Kind, Span, SpanBatch, SpanId, SpanRef, TraceId,
+};
 use proptest::prelude::*;
+use storage_record::{NO_TEXT, Numbering};
 
 fn text() -> impl Strategy<Value = String> {
     prop_oneof![
@@ -64,6 +67,35 @@ fn batch(most: usize) -> impl Strategy<Value = SpanBatch> {
     })
 }
 
+/// What the numbers of a span stand for is the span.
+fn check_numbers(span: SpanRef<'_>, batch: &SpanBatch, numbering: &Numbering, index: usize) {
+    let text = |number: u32| batch.text(numbering.texts()[number as usize]);
+    let optional = |number: u32| (number != NO_TEXT).then(|| text(number));
+    let (family, values) = numbering.span(index);
+    let family = &numbering.families()[family as usize];
+    assert_eq!(
+        (family.kind, family.debug, family.shared),
+        (span.kind(), span.debug(), span.shared())
+    );
+    let service =
+        |endpoint: Option<EndpointRef<'_>>| endpoint.and_then(|e| e.service_name.map(str::to_owned));
+    assert_eq!(
+        optional(family.service).map(str::to_owned),
+        service(span.local_endpoint())
+    );
+    assert_eq!(optional(family.name), span.name());
+    assert_eq!(
+        optional(family.remote_service).map(str::to_owned),
+        service(span.remote_endpoint())
+    );
+    let keys = numbering.keys(family).iter().map(|&key| text(key));
+    let mut values = values.iter().map(|&value| text(value));
+    let tags: Vec<_> = keys.zip(values.by_ref()).collect();
+    assert_eq!(tags, span.tags().collect::<Vec<_>>());
+    let annotations: Vec<_> = span.annotations().map(|annotation| annotation.value).collect();
+    assert_eq!(values.collect::<Vec<_>>(), annotations);
+}
+
 fn spans(batch: &SpanBatch) -> Vec<Span> {
     batch.iter().map(SpanRef::to_span).collect()
 }
@@ -76,6 +108,27 @@ proptest! {
         let mut read = SpanBatch::new();
         prop_assert_eq!(storage_record::decode(&storage_record::encode(&written), &mut read), Ok(()));
         prop_assert_eq!(spans(&read), spans(&written));
+    }
+
+    #[test]
+    fn numbers_say_what_the_spans_do_and_are_read_as_written(written in batch(12)) {
+        let numbering = Numbering::of(&written);
+        let mut read = SpanBatch::new();
+        let record = storage_record::encode_numbered(&written, &numbering);
+        prop_assert_eq!(&record, &storage_record::encode(&written));
+        let again = storage_record::decode_numbered(&record, &mut read).unwrap();
+        prop_assert_eq!((numbering.len(), again.len()), (written.len(), written.len()));
+        for (index, span) in written.iter().enumerate() {
+            check_numbers(span, &written, &numbering, index);
+            check_numbers(read.get(index), &read, &again, index);
+            prop_assert_eq!(numbering.span(index), again.span(index));
+        }
+        let mut texts: Vec<&str> = numbering.texts().iter().map(|&text| written.text(text)).collect();
+        texts.sort_unstable();
+        let all = texts.len();
+        texts.dedup();
+        prop_assert_eq!(texts.len(), all, "each text has one number");
+        prop_assert!(numbering.families().len() <= written.len());
     }
 
     #[test]
@@ -138,5 +191,62 @@ fn a_record_of_another_version_is_refused() {
     assert_eq!(
         refused.to_string(),
         "malformed: a journal record of an unknown version"
+    );
+}
+
+/// Texts of every length around those that are compared in a special way, which differ in one byte.
+#[test]
+fn texts_that_are_nearly_the_same_have_numbers_of_their_own() {
+    let mut texts = std::collections::BTreeSet::new();
+    for length in 0..40 {
+        let text = "x".repeat(length);
+        for at in 0..length {
+            let mut other = text.clone();
+            other.replace_range(at..=at, "y");
+            texts.insert(other);
+        }
+        texts.insert(text);
+    }
+    let mut batch = SpanBatch::new();
+    let tags = texts
+        .iter()
+        .enumerate()
+        .map(|(number, text)| (format!("k{number:04}"), text.clone()));
+    let span = Span {
+        trace_id: TraceId::new(0, 1).unwrap(),
+        parent_id: None,
+        id: SpanId::new(1),
+        kind: None,
+        name: None,
+        timestamp: None,
+        duration: None,
+        local_endpoint: None,
+        remote_endpoint: None,
+        annotations: Vec::new(),
+        tags: tags.collect(),
+        debug: false,
+        shared: false,
+    };
+    batch.push_span(&span);
+    let numbering = Numbering::of(&batch);
+    check_numbers(batch.get(0), &batch, &numbering, 0);
+    assert_eq!(numbering.texts().len(), 2 * texts.len());
+    let mut read = SpanBatch::new();
+    storage_record::decode(&storage_record::encode(&batch), &mut read).unwrap();
+    assert_eq!(spans(&read), [span]);
+}
+
+/// A record of a few bytes cannot ask for memory by its counts.
+#[test]
+fn counts_beyond_what_follows_are_refused() {
+    // No texts, 2,000 families without tags and of 2,000 annotations each, no spans.
+    let mut record = vec![1, 0, 0xd0, 0x0f];
+    for _ in 0..2000 {
+        record.extend([0, 0, 0xd0, 0x0f]);
+    }
+    let refused = storage_record::decode(&record, &mut SpanBatch::new()).unwrap_err();
+    assert_eq!(
+        refused.to_string(),
+        "malformed: a count beyond the bytes that follow"
     );
 }

@@ -2,7 +2,7 @@
 
 use model::{EndpointRef, Kind, Span, SpanId, SpanRef, TraceId};
 
-/// A span's fields, borrowed. Reused from span to span, so that its lists keep their memory.
+/// A span's fields, borrowed.
 #[derive(Debug)]
 pub(crate) struct Fields<'a> {
     pub(crate) trace_id: TraceId,
@@ -22,23 +22,21 @@ pub(crate) struct Fields<'a> {
 
 impl<'a> Fields<'a> {
     pub(crate) fn of_ref(span: SpanRef<'a>) -> Self {
-        let mut fields = Self::scalars_of_ref(span, Vec::new(), Vec::new());
-        fields.fill_lists(span);
-        fields
-    }
-
-    /// The next span of the same batch, in the memory of this one.
-    pub(crate) fn next_ref(self, span: SpanRef<'a>) -> Self {
-        let Self {
-            mut tags,
-            mut annotations,
-            ..
-        } = self;
-        tags.clear();
-        annotations.clear();
-        let mut fields = Self::scalars_of_ref(span, tags, annotations);
-        fields.fill_lists(span);
-        fields
+        Self {
+            trace_id: span.trace_id(),
+            parent_id: span.parent_id(),
+            id: span.id(),
+            kind: span.kind(),
+            debug: span.debug(),
+            shared: span.shared(),
+            name: span.name(),
+            timestamp: span.timestamp(),
+            duration: span.duration(),
+            local: span.local_endpoint(),
+            remote: span.remote_endpoint(),
+            tags: span.tags().collect(),
+            annotations: span.annotations().map(|a| (a.timestamp, a.value)).collect(),
+        }
     }
 
     pub(crate) fn of_span(span: &'a Span) -> Self {
@@ -73,34 +71,6 @@ impl<'a> Fields<'a> {
 
     pub(crate) fn remote_service(&self) -> Option<&'a str> {
         self.remote.and_then(|remote| remote.service_name)
-    }
-
-    fn scalars_of_ref(
-        span: SpanRef<'a>,
-        tags: Vec<(&'a str, &'a str)>,
-        annotations: Vec<(u64, &'a str)>,
-    ) -> Self {
-        Self {
-            trace_id: span.trace_id(),
-            parent_id: span.parent_id(),
-            id: span.id(),
-            kind: span.kind(),
-            debug: span.debug(),
-            shared: span.shared(),
-            name: span.name(),
-            timestamp: span.timestamp(),
-            duration: span.duration(),
-            local: span.local_endpoint(),
-            remote: span.remote_endpoint(),
-            tags,
-            annotations,
-        }
-    }
-
-    fn fill_lists(&mut self, span: SpanRef<'a>) {
-        self.tags.extend(span.tags());
-        self.annotations
-            .extend(span.annotations().map(|a| (a.timestamp, a.value)));
     }
 }
 

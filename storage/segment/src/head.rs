@@ -20,14 +20,15 @@ use parking_lot::{Mutex, RwLock};
 use std::hash::BuildHasher;
 use storage_journal::Position;
 
-use crate::fields::Fields;
 use crate::names::Names;
 use crate::registry::Registry;
 use crate::rows::TraceRows;
 use crate::shape::{ShapeNumber, ShapeTable};
+use storage_record::Numbering;
 use storage_record::bytes::Malformed;
 
 mod arena;
+mod insert;
 mod row;
 mod runs;
 mod shard;
@@ -49,7 +50,10 @@ pub(crate) struct Generation {
     names: Mutex<Names>,
     shards: Box<[Mutex<Shard>]>,
     hasher: RandomState,
+    /// Memory of traces, of the registry and of the names.
     bytes: AtomicU64,
+    registry_bytes: AtomicU64,
+    names_bytes: AtomicU64,
     spans: AtomicU64,
     /// The least journal position of a record that has spans here; `u64::MAX` when there is none.
     position: AtomicU64,
@@ -119,6 +123,8 @@ impl Generation {
             shards: (0..SHARDS).map(|_| Mutex::default()).collect(),
             hasher: RandomState::default(),
             bytes: AtomicU64::new(0),
+            registry_bytes: AtomicU64::new(0),
+            names_bytes: AtomicU64::new(0),
             spans: AtomicU64::new(0),
             position: AtomicU64::new(u64::MAX),
             since: now,
@@ -127,8 +133,10 @@ impl Generation {
 
     /// Memory it holds, roughly.
     pub(crate) fn bytes(&self) -> u64 {
-        let names = self.names.lock().bytes();
-        self.bytes.load(Ordering::Relaxed) + self.registry.read().bytes() as u64 + names
+        [&self.bytes, &self.registry_bytes, &self.names_bytes]
+            .iter()
+            .map(|bytes| bytes.load(Ordering::Relaxed))
+            .sum()
     }
 
     pub(crate) fn spans(&self) -> u64 {
@@ -142,78 +150,31 @@ impl Generation {
             .map(Position::from_u64)
     }
 
-    /// Adds a batch.
-    pub(crate) fn insert(&self, batch: &SpanBatch, arrival: Arrival, autocomplete_keys: &[String]) {
+    /// Adds a batch. `numbering` MUST be that of this batch.
+    pub(crate) fn insert(
+        &self,
+        batch: &SpanBatch,
+        numbering: &Numbering,
+        arrival: Arrival,
+        autocomplete_keys: &[String],
+    ) {
         self.position
             .fetch_min(arrival.position.as_u64(), Ordering::SeqCst);
         let mut runs = Runs::new(self, arrival);
-        let missing = self.insert_known(batch, &mut runs);
-        if !missing.is_empty() {
-            let numbers = self.shapes_for(batch, &missing);
-            let registry = self.registry.read();
-            for (&index, number) in missing.iter().zip(numbers) {
-                add_row(
-                    registry.table(),
-                    &Fields::of_ref(batch.get(index)),
-                    number,
-                    &mut runs,
-                );
-            }
-        }
-        let added = runs.finish();
-        self.bytes.fetch_add(added, Ordering::Relaxed);
-        if !missing.is_empty() || !autocomplete_keys.is_empty() {
-            self.note_names(batch, &missing, autocomplete_keys);
-        }
+        self.insert_rows(batch, numbering, &mut runs, autocomplete_keys);
+        self.bytes.fetch_add(runs.finish(), Ordering::Relaxed);
         self.spans.fetch_add(batch.len() as u64, Ordering::Relaxed);
     }
 
-    /// Adds the spans of a batch whose shapes are known, in one pass; gives the indexes of the others.
-    fn insert_known(&self, batch: &SpanBatch, runs: &mut Runs<'_>) -> Vec<usize> {
-        let registry = self.registry.read();
-        let mut missing = Vec::new();
-        let mut fields: Option<Fields<'_>> = None;
-        for (index, span) in batch.iter().enumerate() {
-            let filled = match fields.take() {
-                None => Fields::of_ref(span),
-                Some(previous) => previous.next_ref(span),
-            };
-            match registry.find(&filled) {
-                Some(number) => add_row(registry.table(), &filled, number, runs),
-                None => missing.push(index),
-            }
-            fields = Some(filled);
-        }
-        missing
+    /// To be called by who changed the registry, as long as it is locked.
+    fn note_registry_bytes(&self, registry: &Registry) {
+        self.registry_bytes
+            .store(registry.bytes() as u64, Ordering::Relaxed);
     }
 
-    /// Makes the shapes that spans of a batch lack: the only time the registry is locked for writing.
-    fn shapes_for(&self, batch: &SpanBatch, indexes: &[usize]) -> Vec<ShapeNumber> {
-        let mut registry = self.registry.write();
-        indexes
-            .iter()
-            .map(|&index| registry.insert(&Fields::of_ref(batch.get(index))))
-            .collect()
-    }
-
-    /// A span with a shape that was known has names that are known.
-    fn note_names(&self, batch: &SpanBatch, missing: &[usize], autocomplete_keys: &[String]) {
-        let mut names = self.names.lock();
-        for &index in missing {
-            let fields = Fields::of_ref(batch.get(index));
-            names.note(fields.local_service(), fields.name, fields.remote_service());
-        }
-        if autocomplete_keys.is_empty() {
-            return;
-        }
-        for span in batch.iter() {
-            for (key, value) in span
-                .tags()
-                .filter(|(key, _)| autocomplete_keys.iter().any(|wanted| wanted == key))
-            {
-                names.note_value(key, value);
-            }
-        }
+    /// To be called by who changed the names, as long as they are locked.
+    fn note_names_bytes(&self, names: &Names) {
+        self.names_bytes.store(names.bytes(), Ordering::Relaxed);
     }
 
     /// Reads its names; none is added meanwhile.
@@ -309,20 +270,6 @@ impl Generation {
                 traces.iter_mut().for_each(|trace| visit(part, trace));
             }
         }
-    }
-}
-
-/// Adds a span as a row.
-fn add_row(table: &ShapeTable, fields: &Fields<'_>, number: ShapeNumber, runs: &mut Runs<'_>) {
-    let Ok(shape) = table.get(number) else {
-        debug_assert!(false, "the registry gave a number that its table lacks");
-        return;
-    };
-    let mut rows = TraceRows::default();
-    rows.push_fields(fields, number, shape);
-    for row in rows.iter() {
-        let times = row.annotation_times().iter().copied();
-        runs.add(row.head, row.values().map(str::as_bytes), times);
     }
 }
 
@@ -435,14 +382,13 @@ fn tell(error: Malformed) {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::testing::{arbitrary_spans, span};
+    use crate::testing::{arbitrary_spans, batch_of, span};
     use crate::view::sort_distinct;
     use proptest::prelude::*;
 
-    fn batch_of(spans: &[Span]) -> SpanBatch {
-        let mut batch = SpanBatch::new();
-        spans.iter().for_each(|span| batch.push_span(span));
-        batch
+    fn insert(generation: &Generation, spans: &[Span], arrival: Arrival, autocomplete_keys: &[String]) {
+        let batch = batch_of(spans);
+        generation.insert(&batch, &Numbering::of(&batch), arrival, autocomplete_keys);
     }
 
     #[test]
@@ -450,12 +396,13 @@ mod tests {
         let generation = Generation::new(0);
         assert_eq!(generation.position(), None);
         let arrival = |now, position| Arrival::at(now, Position::from_u64(position));
-        generation.insert(
-            &batch_of(&[span(1, 1, 50)]),
+        insert(
+            &generation,
+            &[span(1, 1, 50)],
             arrival(10, 7),
             &["instance".to_owned()],
         );
-        generation.insert(&batch_of(&[span(1, 2, 20)]), arrival(12, 3), &[]);
+        insert(&generation, &[span(1, 2, 20)], arrival(12, 3), &[]);
         assert_eq!(generation.position(), Some(Position::from_u64(3)));
         let mut seen = Vec::new();
         generation.for_each(|low, trace| {
@@ -481,8 +428,12 @@ mod tests {
     fn a_segment_is_asked_once_for_a_trace() {
         let generation = Generation::new(0);
         let add = |trace| {
-            let batch = batch_of(&[span(trace, 1, 50)]);
-            generation.insert(&batch, Arrival::at(0, Position::START), &[]);
+            insert(
+                &generation,
+                &[span(trace, 1, 50)],
+                Arrival::at(0, Position::START),
+                &[],
+            );
         };
         let ask = |end, held: &[(u64, u64)]| {
             let asked = std::cell::RefCell::new(Vec::new());
@@ -508,7 +459,7 @@ mod tests {
         #[test]
         fn gives_back_the_spans_of_a_trace(spans in arbitrary_spans(20)) {
             let generation = Generation::new(0);
-            generation.insert(&batch_of(&spans), Arrival::at(0, Position::START), &[]);
+            insert(&generation, &spans, Arrival::at(0, Position::START), &[]);
             for low in 0..5 {
                 let mut expected: Vec<_> = spans.iter().filter(|span| span.trace_id.low() == low).cloned().collect();
                 prop_assert_eq!(generation.span_count(low), expected.len() as u64);

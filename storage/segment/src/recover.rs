@@ -102,10 +102,10 @@ fn insert_chunks(
         };
         for (position, bytes) in chunk {
             batch.clear();
-            match record::decode(&bytes, &mut batch) {
-                Ok(()) => {
+            match record::decode_numbered(&bytes, &mut batch) {
+                Ok(numbering) => {
                     let arrival = Arrival::at((config.now)(), position);
-                    active.insert(&batch, arrival, &config.options.autocomplete_keys);
+                    active.insert(&batch, &numbering, arrival, &config.options.autocomplete_keys);
                 }
                 Err(error) => {
                     // Its checksum was right: it was written by something else than this version of the server.

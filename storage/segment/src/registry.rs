@@ -1,13 +1,13 @@
 //! The registry of shapes: finds the shape of a span, or makes one.
 //!
-//! It lives as long as what it codes: one a head generation, one a segment that is written, so it never outgrows
-//! its bounds for long.
+//! It lives as long as what it codes: one a head generation, so it never outgrows its bounds for long.
 //!
 //! - A *family* is all that a shape is but the values. A value slot of a family holds up to
 //!   [`FIXED_VALUES_MAX`] different values; beyond that it is *varying* for every later span of the family.
 //! - Everything is bounded. A span whose family is not admitted any more is coded against [`GENERIC`], with all
 //!   its text inline: slower and larger, never wrong.
-//! - Hits are verified against the strings: a hash collision costs time, not truth.
+//! - Families and shapes are found by the symbols of their texts, so a text is hashed once a batch and not once a
+//!   span; values that vary are never looked up. Hits are verified: a hash collision costs time, not truth.
 
 use std::hash::{BuildHasher, Hasher};
 
@@ -17,46 +17,60 @@ use model::Kind;
 
 use crate::fields::Fields;
 use crate::shape::{GENERIC, Shape, ShapeNumber, ShapeTable, Slot};
-use crate::strings::{Strings, Symbol};
+use crate::strings::Symbol;
 
 /// Different values a slot may have and still be part of the shape: 2 makes fewer shapes and larger rows, 16
 /// makes 70 % more shapes for rows 1 % smaller.
-const FIXED_VALUES_MAX: usize = 4;
+pub(crate) const FIXED_VALUES_MAX: usize = 4;
 /// Values longer than this are never part of a shape.
 const FIXED_VALUE_BYTES_MAX: usize = 256;
-/// Tags and annotations a shape may have.
+/// Tags and annotations a shape may have: as many as there are bits in [`Family::varying`].
 const SLOTS_MAX: usize = 64;
 /// Shapes a family may have before all its slots with more than one value vary.
-const FAMILY_SHAPES_MAX: u32 = 64;
+pub(crate) const FAMILY_SHAPES_MAX: u32 = 64;
 /// Families a service may have: ten operations with a hundred key sets each.
 const SERVICE_FAMILIES_MAX: u32 = 1024;
 /// Shapes a table may have; half a million spans of 400 operations have some 17,000.
-const SHAPES_MAX: usize = 1 << 16;
+pub(crate) const SHAPES_MAX: usize = 1 << 16;
 /// Text a table may hold.
-const TEXT_BYTES_MAX: usize = 16 << 20;
+pub(crate) const TEXT_BYTES_MAX: usize = 16 << 20;
 
-#[derive(Debug)]
+/// The number of a family in a registry.
+pub(crate) type FamilyNumber = u32;
+
+/// What a family is found by.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct FamilyKey<'k> {
+    pub(crate) kind: Option<Kind>,
+    pub(crate) debug: bool,
+    pub(crate) shared: bool,
+    pub(crate) service: Symbol,
+    pub(crate) name: Symbol,
+    pub(crate) remote_service: Symbol,
+    pub(crate) keys: &'k [Symbol],
+    pub(crate) annotations: usize,
+}
+
+#[derive(Clone, Debug)]
 struct Family {
+    /// Its slots are all open.
     shape: Shape,
-    slots: Vec<FamilySlot>,
+    keys: Box<[Symbol]>,
+    /// A bit for each slot that varies.
+    varying: u64,
+    /// The values that each slot had while it did not vary.
+    seen: Box<[Vec<Symbol>]>,
     shapes: u32,
 }
 
-#[derive(Debug, Default)]
-struct FamilySlot {
-    varying: bool,
-    seen: Vec<Symbol>,
-}
-
 /// A table that grows: finds the shape of a span, or makes one.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub(crate) struct Registry {
     table: ShapeTable,
     hasher: RandomState,
     families: Vec<Family>,
-    family_numbers: HashTable<u32>,
-    // Family number, shape number.
-    shape_numbers: HashTable<(u32, ShapeNumber)>,
+    family_numbers: HashTable<FamilyNumber>,
+    shape_numbers: HashTable<(FamilyNumber, ShapeNumber)>,
     service_families: HashMap<Symbol, u32, RandomState>,
 }
 
@@ -74,93 +88,114 @@ impl Registry {
         self.table.strings.text_bytes() + self.table.len() * 256 + self.families.len() * 512
     }
 
-    /// The shape of a span, if it is there already.
-    pub(crate) fn find(&self, fields: &Fields<'_>) -> Option<ShapeNumber> {
-        let family = self.find_family(fields)?;
-        self.find_shape(family, fields)
+    /// The symbol of a text that may be part of a shape, if it is there already.
+    pub(crate) fn symbol(&self, text: &str) -> Option<Symbol> {
+        if text.len() > FIXED_VALUE_BYTES_MAX {
+            return None;
+        }
+        self.table.strings.find(text)
+    }
+
+    /// The family of a key, if it is there already.
+    pub(crate) fn family(&self, key: &FamilyKey<'_>) -> Option<FamilyNumber> {
+        let is_it = |&number: &FamilyNumber| self.families[number as usize].is(key);
+        self.family_numbers
+            .find(hash_family(&self.hasher, key), is_it)
+            .copied()
+    }
+
+    /// A bit for each slot of a family that varies, the first the lowest.
+    pub(crate) fn varying(&self, family: FamilyNumber) -> u64 {
+        self.families[family as usize].varying
+    }
+
+    /// The shape of a span of a family, if it is there already; `fixed` are the values of the slots that do not vary.
+    pub(crate) fn shape(&self, family: FamilyNumber, fixed: &[Symbol]) -> Option<ShapeNumber> {
+        let varying = self.families[family as usize].varying;
+        let is_it = |&(of, number): &(FamilyNumber, ShapeNumber)| {
+            of == family && is_shape(&self.table.shapes[number as usize], varying, fixed)
+        };
+        self.shape_numbers
+            .find(hash_shape(&self.hasher, family, fixed.iter().copied()), is_it)
+            .map(|found| found.1)
+    }
+
+    /// Whether a span that no family fits is coded against [`GENERIC`].
+    pub(crate) fn refuses(&self, fields: &Fields<'_>) -> bool {
+        let too_long = |text: Option<&str>| text.is_some_and(|text| text.len() > FIXED_VALUE_BYTES_MAX);
+        let families = || {
+            // A service that is not known yet costs one entry here, bounded by the families there may be.
+            let known = self.table.strings.find_option(fields.local_service());
+            let families = known.and_then(|service| self.service_families.get(&service));
+            families.copied().unwrap_or(0)
+        };
+        self.is_full()
+            || self.families.len() >= SHAPES_MAX
+            || fields.tags.len() + fields.annotations.len() > SLOTS_MAX
+            || [fields.local_service(), fields.name, fields.remote_service()]
+                .into_iter()
+                .any(too_long)
+            || fields.tags.iter().any(|(key, _)| too_long(Some(key)))
+            || families() >= SERVICE_FAMILIES_MAX
+    }
+
+    /// Whether no shape can be made any more.
+    pub(crate) fn is_full(&self) -> bool {
+        self.table.shapes.len() >= SHAPES_MAX || self.table.strings.text_bytes() >= TEXT_BYTES_MAX
     }
 
     /// The shape of a span, made where there is none; [`GENERIC`] where a bound is reached.
     pub(crate) fn insert(&mut self, fields: &Fields<'_>) -> ShapeNumber {
-        let Some(family) = self.find_family(fields).or_else(|| self.insert_family(fields)) else {
+        let Some(family) = self.family_of(fields).or_else(|| self.insert_family(fields)) else {
             return GENERIC;
         };
-        if let Some(found) = self.find_shape(family, fields) {
+        if let Some(found) = self.shape_of(family, fields) {
             return found;
         }
         if self.is_full() {
             return GENERIC;
         }
         self.note_values(family, fields);
-        self.find_shape(family, fields)
+        self.shape_of(family, fields)
             .unwrap_or_else(|| self.insert_shape(family, fields))
     }
 
-    fn is_full(&self) -> bool {
-        self.table.shapes.len() >= SHAPES_MAX || self.table.strings.text_bytes() >= TEXT_BYTES_MAX
+    fn family_of(&self, fields: &Fields<'_>) -> Option<FamilyNumber> {
+        let find = |text: Option<&str>| text.map_or(Some(Symbol::NONE), |text| self.symbol(text));
+        let keys: Option<Vec<Symbol>> = fields.tags.iter().map(|(key, _)| self.symbol(key)).collect();
+        self.family(&FamilyKey {
+            kind: fields.kind,
+            debug: fields.debug,
+            shared: fields.shared,
+            service: find(fields.local_service())?,
+            name: find(fields.name)?,
+            remote_service: find(fields.remote_service())?,
+            keys: &keys?,
+            annotations: fields.annotations.len(),
+        })
     }
 
-    fn family_hash(&self, fields: &Fields<'_>) -> u64 {
-        let mut hasher = self.hasher.build_hasher();
-        hasher.write_u8(flags_of(fields.kind, fields.debug, fields.shared));
-        for text in [fields.local_service(), fields.name, fields.remote_service()] {
-            hasher.write(text.unwrap_or_default().as_bytes());
-            hasher.write_u8(0xff);
-        }
-        for (key, _) in &fields.tags {
-            hasher.write(key.as_bytes());
-            hasher.write_u8(0xff);
-        }
-        hasher.write_usize(fields.annotations.len());
-        hasher.finish()
+    /// The shape of a span, if it is there already.
+    pub(crate) fn find(&self, fields: &Fields<'_>) -> Option<ShapeNumber> {
+        self.shape_of(self.family_of(fields)?, fields)
     }
 
-    fn find_family(&self, fields: &Fields<'_>) -> Option<u32> {
-        let is_it = |&number: &u32| self.is_family(&self.families[number as usize].shape, fields);
-        self.family_numbers.find(self.family_hash(fields), is_it).copied()
+    fn shape_of(&self, family: FamilyNumber, fields: &Fields<'_>) -> Option<ShapeNumber> {
+        let varying = self.varying(family);
+        let fixed: Option<Vec<Symbol>> = values_of(fields)
+            .enumerate()
+            .filter(|(slot, _)| varying >> slot & 1 == 0)
+            .map(|(_, value)| self.symbol(value))
+            .collect();
+        self.shape(family, &fixed?)
     }
 
-    fn is_family(&self, shape: &Shape, fields: &Fields<'_>) -> bool {
-        let strings = &self.table.strings;
-        let equal = |symbol: Symbol, text: Option<&str>| match text {
-            None => symbol == Symbol::NONE,
-            Some(text) => symbol != Symbol::NONE && strings.get(symbol) == text,
-        };
-        (shape.kind, shape.debug, shape.shared) == (fields.kind, fields.debug, fields.shared)
-            && equal(shape.service, fields.local_service())
-            && equal(shape.name, fields.name)
-            && equal(shape.remote_service, fields.remote_service())
-            && shape.annotations.len() == fields.annotations.len()
-            && shape.tags.len() == fields.tags.len()
-            && shape
-                .tags
-                .iter()
-                .zip(&fields.tags)
-                .all(|((key, _), (text, _))| strings.get(*key) == *text)
-    }
-
-    fn insert_family(&mut self, fields: &Fields<'_>) -> Option<u32> {
-        let too_long = |text: Option<&str>| text.is_some_and(|text| text.len() > FIXED_VALUE_BYTES_MAX);
-        if self.is_full()
-            || fields.tags.len() + fields.annotations.len() > SLOTS_MAX
-            || [fields.local_service(), fields.name, fields.remote_service()]
-                .into_iter()
-                .any(too_long)
-            || fields.tags.iter().any(|(key, _)| too_long(Some(key)))
-        {
+    fn insert_family(&mut self, fields: &Fields<'_>) -> Option<FamilyNumber> {
+        if self.refuses(fields) {
             return None;
         }
-        // A service that is not known yet costs one entry here, bounded by the families there may be.
-        let known = self.table.strings.find_option(fields.local_service());
-        let families = known
-            .and_then(|service| self.service_families.get(&service))
-            .copied()
-            .unwrap_or(0);
-        if families >= SERVICE_FAMILIES_MAX || self.families.len() >= SHAPES_MAX {
-            return None;
-        }
-        let hash = self.family_hash(fields);
         let strings = &mut self.table.strings;
+        let keys: Box<[Symbol]> = fields.tags.iter().map(|(key, _)| strings.insert(key)).collect();
         let shape = Shape {
             kind: fields.kind,
             debug: fields.debug,
@@ -168,194 +203,147 @@ impl Registry {
             service: strings.insert_option(fields.local_service()),
             name: strings.insert_option(fields.name),
             remote_service: strings.insert_option(fields.remote_service()),
-            tags: fields
-                .tags
-                .iter()
-                .map(|(key, _)| (strings.insert(key), None))
-                .collect(),
+            tags: keys.iter().map(|&key| (key, None)).collect(),
             annotations: vec![None; fields.annotations.len()].into(),
         };
+        Some(self.push_family(shape, keys))
+    }
+
+    fn push_family(&mut self, shape: Shape, keys: Box<[Symbol]>) -> FamilyNumber {
         *self.service_families.entry(shape.service).or_default() += 1;
-        let number = self.families.len() as u32;
-        let slots = (0..shape.tags.len() + shape.annotations.len())
-            .map(|_| FamilySlot::default())
-            .collect();
+        let number = self.families.len() as FamilyNumber;
         self.families.push(Family {
+            seen: vec![Vec::new(); keys.len() + shape.annotations.len()].into(),
             shape,
-            slots,
+            keys,
+            varying: 0,
             shapes: 0,
         });
-        let hashes = FamilyHashes {
-            strings: &self.table.strings,
-            hasher: &self.hasher,
-            families: &self.families,
-        };
-        self.family_numbers
-            .insert_unique(hash, number, |&number| hashes.of(number));
-        Some(number)
-    }
-
-    /// Values of all slots in order: tags, then annotations.
-    fn values<'f>(fields: &'f Fields<'_>) -> impl Iterator<Item = &'f str> {
-        fields
-            .tags
-            .iter()
-            .map(|tag| tag.1)
-            .chain(fields.annotations.iter().map(|annotation| annotation.1))
-    }
-
-    fn shape_hash(&self, family: u32, fields: &Fields<'_>) -> u64 {
-        let mut hasher = self.hasher.build_hasher();
-        hasher.write_u32(family);
-        for (slot, value) in self.families[family as usize]
-            .slots
-            .iter()
-            .zip(Self::values(fields))
-        {
-            if slot.varying {
-                hasher.write_u8(0xfe);
-            } else {
-                hasher.write(value.as_bytes());
-                hasher.write_u8(0xff);
-            }
-        }
-        hasher.finish()
-    }
-
-    fn find_shape(&self, family: u32, fields: &Fields<'_>) -> Option<ShapeNumber> {
-        let slots = &self.families[family as usize].slots;
-        let strings = &self.table.strings;
-        let is_it = |&(of, number): &(u32, ShapeNumber)| {
-            let shape = &self.table.shapes[number as usize];
-            of == family
-                && slot_symbols(shape)
-                    .zip(slots)
-                    .zip(Self::values(fields))
-                    .all(|((symbol, slot), value)| match symbol {
-                        None => slot.varying,
-                        Some(symbol) => !slot.varying && strings.get(symbol) == value,
-                    })
-        };
-        self.shape_numbers
-            .find(self.shape_hash(family, fields), is_it)
-            .map(|found| found.1)
+        let Self {
+            hasher,
+            families,
+            family_numbers,
+            ..
+        } = self;
+        let hash = |number: FamilyNumber| hash_family(hasher, &families[number as usize].key());
+        family_numbers.insert_unique(hash(number), number, |&number| hash(number));
+        number
     }
 
     /// Learns from a span that no shape of its family fits which slots vary.
-    fn note_values(&mut self, family: u32, fields: &Fields<'_>) {
+    fn note_values(&mut self, family: FamilyNumber, fields: &Fields<'_>) {
         let family = &mut self.families[family as usize];
         let crowded = family.shapes >= FAMILY_SHAPES_MAX;
-        for (slot, value) in family.slots.iter_mut().zip(Self::values(fields)) {
-            if slot.varying {
+        for (slot, (seen, value)) in family.seen.iter_mut().zip(values_of(fields)).enumerate() {
+            if family.varying >> slot & 1 != 0 {
                 continue;
             }
-            let known = self
-                .table
-                .strings
-                .find(value)
-                .filter(|symbol| slot.seen.contains(symbol));
-            let several = slot.seen.len() + usize::from(known.is_none()) > 1;
-            if (crowded && several)
-                || value.len() > FIXED_VALUE_BYTES_MAX
-                || (known.is_none() && slot.seen.len() >= FIXED_VALUES_MAX)
-            {
-                *slot = FamilySlot {
-                    varying: true,
-                    seen: Vec::new(),
-                };
-            } else if known.is_none() {
-                slot.seen.push(self.table.strings.insert(value));
+            let is_long = value.len() > FIXED_VALUE_BYTES_MAX;
+            let symbol = if is_long {
+                None
+            } else {
+                self.table.strings.find(value)
+            };
+            let is_known = symbol.is_some_and(|symbol| seen.contains(&symbol));
+            let several = seen.len() + usize::from(!is_known) > 1;
+            if is_long || (crowded && several) || (!is_known && seen.len() >= FIXED_VALUES_MAX) {
+                family.varying |= 1 << slot;
+                *seen = Vec::new();
+            } else if !is_known {
+                seen.push(self.table.strings.insert(value));
             }
         }
     }
 
-    fn insert_shape(&mut self, family_number: u32, fields: &Fields<'_>) -> ShapeNumber {
-        let hash = self.shape_hash(family_number, fields);
-        let Self { table, families, .. } = self;
-        let family = &mut families[family_number as usize];
+    fn insert_shape(&mut self, number: FamilyNumber, fields: &Fields<'_>) -> ShapeNumber {
+        let family = &mut self.families[number as usize];
         family.shapes += 1;
-        let mut slots = family
-            .slots
-            .iter()
-            .zip(Self::values(fields))
-            .map(|(slot, value)| {
-                if slot.varying {
-                    None
-                } else {
-                    Some(table.strings.insert(value))
-                }
-            });
         let mut shape = family.shape.clone();
-        shape
-            .tags
-            .iter_mut()
-            .for_each(|tag| tag.1 = slots.next().flatten());
-        shape
-            .annotations
-            .iter_mut()
-            .for_each(|annotation| *annotation = slots.next().flatten());
-        drop(slots);
-        let number = table.shapes.len() as ShapeNumber;
-        table.shapes.push(shape);
+        for (slot, (place, value)) in slots_mut(&mut shape).zip(values_of(fields)).enumerate() {
+            if family.varying >> slot & 1 == 0 {
+                *place = Some(self.table.strings.insert(value));
+            }
+        }
+        self.push_shape(number, shape)
+    }
+
+    fn push_shape(&mut self, family: FamilyNumber, shape: Shape) -> ShapeNumber {
+        let number = self.table.shapes.len() as ShapeNumber;
+        self.table.shapes.push(shape);
         let Self {
             table,
             hasher,
             shape_numbers,
             ..
         } = self;
-        shape_numbers.insert_unique(hash, (family_number, number), |&(family, number)| {
-            let mut state = hasher.build_hasher();
-            state.write_u32(family);
-            for symbol in slot_symbols(&table.shapes[number as usize]) {
-                match symbol {
-                    None => state.write_u8(0xfe),
-                    Some(symbol) => {
-                        state.write(table.strings.get(symbol).as_bytes());
-                        state.write_u8(0xff);
-                    }
-                }
-            }
-            state.finish()
-        });
+        let hash = |&(family, number): &(FamilyNumber, ShapeNumber)| {
+            hash_shape(hasher, family, table.shapes[number as usize].slots().flatten())
+        };
+        shape_numbers.insert_unique(hash(&(family, number)), (family, number), hash);
         number
     }
 }
 
-/// The hash of a family from its shape, as [`Registry::family_hash`] makes it from fields.
-struct FamilyHashes<'a> {
-    strings: &'a Strings,
-    hasher: &'a RandomState,
-    families: &'a [Family],
-}
-
-impl FamilyHashes<'_> {
-    fn of(&self, number: u32) -> u64 {
-        let shape = &self.families[number as usize].shape;
-        let mut hasher = self.hasher.build_hasher();
-        hasher.write_u8(flags_of(shape.kind, shape.debug, shape.shared));
-        let keys = shape.tags.iter().map(|tag| tag.0);
-        for symbol in [shape.service, shape.name, shape.remote_service]
-            .into_iter()
-            .chain(keys)
-        {
-            hasher.write(self.strings.get(symbol).as_bytes());
-            hasher.write_u8(0xff);
+impl Family {
+    fn key(&self) -> FamilyKey<'_> {
+        FamilyKey {
+            kind: self.shape.kind,
+            debug: self.shape.debug,
+            shared: self.shape.shared,
+            service: self.shape.service,
+            name: self.shape.name,
+            remote_service: self.shape.remote_service,
+            keys: &self.keys,
+            annotations: self.shape.annotations.len(),
         }
-        hasher.write_usize(shape.annotations.len());
-        hasher.finish()
+    }
+
+    fn is(&self, key: &FamilyKey<'_>) -> bool {
+        let texts = |key: &FamilyKey<'_>| (key.service, key.name, key.remote_service, key.annotations);
+        let own = self.key();
+        (own.kind, own.debug, own.shared) == (key.kind, key.debug, key.shared)
+            && texts(&own) == texts(key)
+            && own.keys == key.keys
     }
 }
 
-fn flags_of(kind: Option<Kind>, debug: bool, shared: bool) -> u8 {
-    kind.map_or(0, |kind| kind as u8) | u8::from(debug) << 3 | u8::from(shared) << 4
+fn hash_family(hasher: &RandomState, key: &FamilyKey<'_>) -> u64 {
+    let mut state = hasher.build_hasher();
+    let flags =
+        key.kind.map_or(0, |kind| kind as u32) | u32::from(key.debug) << 3 | u32::from(key.shared) << 4;
+    for number in [flags, key.service.0, key.name.0, key.remote_service.0] {
+        state.write_u32(number);
+    }
+    state.write_u32(key.annotations as u32);
+    key.keys.iter().for_each(|key| state.write_u32(key.0));
+    state.finish()
 }
 
-fn slot_symbols(shape: &Shape) -> impl Iterator<Item = Slot> {
-    shape
-        .tags
-        .iter()
-        .map(|tag| tag.1)
-        .chain(shape.annotations.iter().copied())
+fn hash_shape(hasher: &RandomState, family: FamilyNumber, fixed: impl Iterator<Item = Symbol>) -> u64 {
+    let mut state = hasher.build_hasher();
+    state.write_u32(family);
+    fixed.for_each(|symbol| state.write_u32(symbol.0));
+    state.finish()
+}
+
+/// Whether a shape has these values, and is open where its family varies by now.
+fn is_shape(shape: &Shape, varying: u64, fixed: &[Symbol]) -> bool {
+    let mut fixed = fixed.iter();
+    shape.slots().enumerate().all(|(slot, value)| match value {
+        None => varying >> slot & 1 != 0,
+        Some(symbol) => varying >> slot & 1 == 0 && fixed.next() == Some(&symbol),
+    })
+}
+
+/// Values of all slots in order: tags, then annotations.
+fn values_of<'f>(fields: &'f Fields<'_>) -> impl Iterator<Item = &'f str> {
+    let annotations = fields.annotations.iter().map(|annotation| annotation.1);
+    fields.tags.iter().map(|tag| tag.1).chain(annotations)
+}
+
+fn slots_mut(shape: &mut Shape) -> impl Iterator<Item = &mut Slot> {
+    let annotations = shape.annotations.iter_mut();
+    shape.tags.iter_mut().map(|tag| &mut tag.1).chain(annotations)
 }
 
 #[cfg(test)]

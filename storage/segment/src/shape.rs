@@ -45,10 +45,16 @@ impl Shape {
     pub(crate) fn has_open_slot(&self) -> bool {
         self.tags.iter().any(|tag| tag.1.is_none()) || self.annotations.iter().any(Option::is_none)
     }
+
+    /// All values in order: of tags, then of annotations.
+    pub(crate) fn slots(&self) -> impl Iterator<Item = Slot> {
+        let annotations = self.annotations.iter().copied();
+        self.tags.iter().map(|tag| tag.1).chain(annotations)
+    }
 }
 
 /// Shapes and their strings: what a row is read with.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(crate) struct ShapeTable {
     pub(crate) strings: Strings,
     pub(crate) shapes: Vec<Shape>,

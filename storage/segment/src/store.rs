@@ -31,7 +31,7 @@ use crate::reader::{Caches, SegmentReader, shape_cache};
 use crate::text::text_cache;
 use crate::view::View;
 use crate::writer::WriterOptions;
-use storage_record as record;
+use storage_record::{self as record, Numbering};
 
 /// Everything the parts of the store work on.
 pub(crate) struct Store {
@@ -193,7 +193,8 @@ impl Store {
         }
         self.check_room()?;
         let ticket = self.ticket();
-        let record = record::encode(batch);
+        let numbering = Numbering::of(batch);
+        let record = record::encode_numbered(batch, &numbering);
         let begin = Instant::now();
         let pending = self.journal.append(record).map_err(refusal)?;
         pending.durable().await.map_err(refusal)?;
@@ -201,7 +202,7 @@ impl Store {
         let _gate = self.gate.read();
         let active = self.view().active.clone();
         let arrival = Arrival::at((self.config.now)(), ticket.position);
-        active.insert(batch, arrival, &self.config.options.autocomplete_keys);
+        active.insert(batch, &numbering, arrival, &self.config.options.autocomplete_keys);
         Ok(())
     }
 
@@ -248,9 +249,10 @@ impl Store {
 
     /// Puts spans that are still arriving from a frozen generation into the active one.
     pub(crate) fn carry_over(&self, batch: &SpanBatch, arrival: Arrival) {
+        let numbering = Numbering::of(batch);
         let _gate = self.gate.read();
         let active = self.view().active.clone();
-        active.insert(batch, arrival, &self.config.options.autocomplete_keys);
+        active.insert(batch, &numbering, arrival, &self.config.options.autocomplete_keys);
     }
 
     /// Lets go of every journal record that nothing in memory needs any more.

@@ -14,7 +14,7 @@ impl Symbol {
 }
 
 /// Distinct strings, numbered from 1 in the order first seen.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(crate) struct Strings {
     bytes: String,
     ends: Vec<u32>,

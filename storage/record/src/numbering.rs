@@ -1,0 +1,353 @@
+//! The texts of a batch by number: what its record is written from, and what a store that codes spans against what
+//! they have in common looks up once a batch instead of once a span.
+//!
+//! A *family* is all of a span that is text or a flag but its values: kind, flags, service, name, remote service, tag
+//! keys and how many annotations. Spans of a batch come from one process and are of few families, and most values
+//! are those of the span before of the same family. So nearly everything is found by comparing it with one text
+//! that it probably is.
+
+use std::hash::{BuildHasher, Hasher};
+use std::ops::Range;
+
+use foldhash::fast::RandomState;
+use hashbrown::HashTable;
+use model::{Kind, SpanBatch, SpanRef, Text};
+
+use crate::texts::Texts;
+
+/// The number of no text.
+pub const NO_TEXT: u32 = u32::MAX;
+/// Families that are tried first, by what is cheap to know of a span.
+const GUESSES: usize = 64;
+
+/// What spans of a batch have in common. Texts are numbers of [`Numbering::texts`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Family {
+    /// Absent for a local span.
+    pub kind: Option<Kind>,
+    /// See [`model::Span::debug`].
+    pub debug: bool,
+    /// See [`model::Span::shared`].
+    pub shared: bool,
+    /// The local service, or [`NO_TEXT`].
+    pub service: u32,
+    /// The span's name, or [`NO_TEXT`].
+    pub name: u32,
+    /// The remote service, or [`NO_TEXT`].
+    pub remote_service: u32,
+    /// How many tags its spans have.
+    pub tags: u32,
+    /// How many annotations its spans have.
+    pub annotations: u32,
+    /// Where its keys are in the keys of all.
+    keys: u32,
+    /// Where its values are in [`Numbering::last_values`].
+    values: u32,
+}
+
+impl Family {
+    /// One without tags and annotations; `texts` are service, name and remote service.
+    pub(crate) fn new(kind: Option<Kind>, debug: bool, shared: bool, texts: [u32; 3]) -> Self {
+        let [service, name, remote_service] = texts;
+        Self {
+            kind,
+            debug,
+            shared,
+            service,
+            name,
+            remote_service,
+            tags: 0,
+            annotations: 0,
+            keys: 0,
+            values: 0,
+        }
+    }
+
+    /// How many values its spans have: of tags, then of annotations.
+    pub fn values(&self) -> usize {
+        self.tags as usize + self.annotations as usize
+    }
+
+    /// Where its values are among one for every value of every family.
+    pub(crate) fn slots(&self) -> Range<usize> {
+        self.values as usize..self.values as usize + self.values()
+    }
+}
+
+/// A span's family and where its values begin.
+#[derive(Clone, Copy, Debug)]
+struct SpanNumbers {
+    family: u32,
+    values: u32,
+}
+
+/// See the head of this file. Belongs to one batch as it was then.
+#[derive(Debug)]
+pub struct Numbering {
+    texts: Texts,
+    families: Vec<Family>,
+    keys: Vec<u32>,
+    spans: Vec<SpanNumbers>,
+    values: Vec<u32>,
+    /// Of every value of every family the one of its last span.
+    last_values: Vec<u32>,
+    numbers: HashTable<u32>,
+    guesses: [u32; GUESSES],
+    hasher: RandomState,
+}
+
+impl Default for Numbering {
+    fn default() -> Self {
+        Self {
+            texts: Texts::default(),
+            families: Vec::new(),
+            keys: Vec::new(),
+            spans: Vec::new(),
+            values: Vec::new(),
+            last_values: Vec::new(),
+            numbers: HashTable::new(),
+            guesses: [0; GUESSES],
+            hasher: RandomState::default(),
+        }
+    }
+}
+
+impl Numbering {
+    /// Numbers the texts of a batch.
+    pub fn of(batch: &SpanBatch) -> Self {
+        let mut numbering = Self::default();
+        numbering.spans.reserve_exact(batch.len());
+        let mut service = (Text::EMPTY, NO_TEXT);
+        for span in batch.iter() {
+            let name = span.local_draft().service_name;
+            if !(name == service.0 || (service.1 != NO_TEXT && numbering.texts.is(service.1, name, batch))) {
+                service.1 = numbering.optional(name, batch);
+            }
+            service.0 = name;
+            numbering.add(span, service.1, batch);
+        }
+        numbering
+    }
+
+    /// Distinct texts of the batch by number; of a record that was read, all its texts.
+    pub fn texts(&self) -> &[Text] {
+        self.texts.all()
+    }
+
+    /// Families by number, in the order first seen.
+    pub fn families(&self) -> &[Family] {
+        &self.families
+    }
+
+    /// Numbers of the keys of a family's tags.
+    pub fn keys(&self, family: &Family) -> &[u32] {
+        let start = family.keys as usize;
+        &self.keys[start..start + family.tags as usize]
+    }
+
+    /// How many spans there are.
+    pub fn len(&self) -> usize {
+        self.spans.len()
+    }
+
+    /// True if there is no span.
+    pub fn is_empty(&self) -> bool {
+        self.spans.is_empty()
+    }
+
+    /// The number of a span's family, and of its values: of tags, then of annotations.
+    ///
+    /// # Panics
+    /// If there is no such span.
+    pub fn span(&self, index: usize) -> (u32, &[u32]) {
+        let SpanNumbers { family, values } = self.spans[index];
+        let count = self.families[family as usize].values();
+        (family, &self.values[values as usize..values as usize + count])
+    }
+
+    /// How many values there are of every family once.
+    pub(crate) fn slots(&self) -> usize {
+        self.last_values.len()
+    }
+
+    fn optional(&mut self, text: Text, batch: &SpanBatch) -> u32 {
+        if text.is_empty() {
+            return NO_TEXT;
+        }
+        self.texts.number(text, batch)
+    }
+
+    fn add(&mut self, span: SpanRef<'_>, service: u32, batch: &SpanBatch) {
+        let (tags, annotations) = (span.tag_texts(), span.annotation_texts());
+        let name = self.optional(span.name_text(), batch);
+        let remote_service = self.optional(span.remote_draft().service_name, batch);
+        let texts = [service, name, remote_service];
+        let family = Family {
+            tags: tags.len() as u32,
+            annotations: annotations.len() as u32,
+            ..Family::new(span.kind(), span.debug(), span.shared(), texts)
+        };
+        let number = self.family_of(family, tags, batch);
+        self.spans.push(SpanNumbers {
+            family: number,
+            values: self.values.len() as u32,
+        });
+        let slots = self.families[number as usize].slots();
+        let values = tags
+            .iter()
+            .map(|tag| tag.1)
+            .chain(annotations.iter().map(|a| a.1));
+        for (last, value) in self.last_values[slots].iter_mut().zip(values) {
+            if *last == NO_TEXT || !self.texts.is(*last, value, batch) {
+                *last = self.texts.number(value, batch);
+            }
+            self.values.push(*last);
+        }
+    }
+
+    /// The number of a family, which is given without its keys.
+    fn family_of(&mut self, family: Family, tags: &[(Text, Text)], batch: &SpanBatch) -> u32 {
+        let guess = (family.name.wrapping_mul(7) ^ family.remote_service.wrapping_mul(31) ^ family.tags)
+            as usize
+            + family.kind.map_or(0, |kind| kind as usize) * 17;
+        let guess = guess % GUESSES;
+        let guessed = self.guesses[guess];
+        if let Some(known) = self.families.get(guessed as usize)
+            && is_like(known, &family)
+            && self
+                .keys(known)
+                .iter()
+                .zip(tags)
+                .all(|(&key, tag)| self.texts.is(key, tag.0, batch))
+        {
+            return guessed;
+        }
+        let number = self.look_up(family, tags, batch);
+        self.guesses[guess] = number;
+        number
+    }
+
+    fn look_up(&mut self, family: Family, tags: &[(Text, Text)], batch: &SpanBatch) -> u32 {
+        let start = self.keys.len();
+        for tag in tags {
+            let key = self.texts.number(tag.0, batch);
+            self.keys.push(key);
+        }
+        let Self {
+            families,
+            keys,
+            numbers,
+            hasher,
+            ..
+        } = self;
+        let hash_of = |family: &Family, keys: &[u32]| {
+            let mut state = hasher.build_hasher();
+            let Family {
+                service,
+                name,
+                remote_service,
+                ..
+            } = *family;
+            for number in [
+                service,
+                name,
+                remote_service,
+                flags_of(family),
+                family.annotations,
+            ] {
+                state.write_u32(number);
+            }
+            keys.iter().for_each(|&key| state.write_u32(key));
+            state.finish()
+        };
+        let keys_of = |family: &Family| &keys[family.keys as usize..(family.keys + family.tags) as usize];
+        let hash = hash_of(&family, &keys[start..]);
+        let found = numbers.find(hash, |&number| {
+            let known = &families[number as usize];
+            is_like(known, &family) && keys_of(known) == &keys[start..]
+        });
+        if let Some(&found) = found {
+            self.keys.truncate(start);
+            return found;
+        }
+        let number = families.len() as u32;
+        families.push(Family {
+            keys: start as u32,
+            values: self.last_values.len() as u32,
+            ..family
+        });
+        self.last_values
+            .resize(self.last_values.len() + family.values(), NO_TEXT);
+        numbers.insert_unique(hash, number, |&number| {
+            let family = &families[number as usize];
+            hash_of(family, keys_of(family))
+        });
+        number
+    }
+}
+
+/// Whether two families are the same but for their keys.
+fn is_like(a: &Family, b: &Family) -> bool {
+    let Family { keys, values, .. } = *a;
+    *a == Family { keys, values, ..*b }
+}
+
+fn flags_of(family: &Family) -> u32 {
+    family.kind.map_or(0, |kind| kind as u32) | u32::from(family.debug) << 3 | u32::from(family.shared) << 4
+}
+
+/// Numbers as they are read from a record.
+impl Numbering {
+    pub(crate) fn of_texts(texts: impl Iterator<Item = Text>) -> Self {
+        let mut numbering = Self::default();
+        numbering.texts.set(texts);
+        numbering
+    }
+
+    pub(crate) fn reserve(&mut self, spans: usize) {
+        self.spans.reserve_exact(spans);
+    }
+
+    /// Adds a family that was made by [`Family::new`].
+    pub(crate) fn push_family(&mut self, family: Family, keys: &[u32], annotations: u32) {
+        let family = Family {
+            tags: keys.len() as u32,
+            annotations,
+            keys: self.keys.len() as u32,
+            values: self.last_values.len() as u32,
+            ..family
+        };
+        self.keys.extend_from_slice(keys);
+        self.last_values
+            .resize(self.last_values.len() + family.values(), NO_TEXT);
+        self.families.push(family);
+    }
+
+    /// Adds a span whose values are the last ones of its family.
+    pub(crate) fn push_span(&mut self, family: u32) {
+        self.spans.push(SpanNumbers {
+            family,
+            values: self.values.len() as u32,
+        });
+        let slots = self.families[family as usize].slots();
+        self.values.extend_from_slice(&self.last_values[slots]);
+    }
+
+    /// The last value of a family's value, or [`NO_TEXT`].
+    pub(crate) fn last(&self, slot: usize) -> u32 {
+        self.last_values[slot]
+    }
+
+    pub(crate) fn set_last(&mut self, slot: usize, value: u32) {
+        self.last_values[slot] = value;
+    }
+
+    /// The text of a number; none for [`NO_TEXT`].
+    pub(crate) fn text(&self, number: u32) -> Text {
+        self.texts
+            .all()
+            .get(number as usize)
+            .copied()
+            .unwrap_or(Text::EMPTY)
+    }
+}

@@ -5,7 +5,7 @@ use std::hint::black_box;
 use criterion::{Criterion, Throughput};
 use model::SpanBatch;
 
-use super::{BATCH_SPANS, batches, size, span_batch};
+use super::{BATCH_SPANS, batches, processor_time, size, span_batch};
 
 pub(crate) fn encode_and_decode(criterion: &mut Criterion) {
     let prepared: Vec<SpanBatch> = batches(size(2_000, 20))
@@ -22,15 +22,22 @@ pub(crate) fn encode_and_decode(criterion: &mut Criterion) {
     group.throughput(Throughput::Elements(BATCH_SPANS as u64));
     let mut next = prepared.iter().cycle();
     group.bench_function("encode", |bencher| {
-        bencher.iter(|| black_box(storage_record::encode(next.next().expect("a cycle does not end"))).len());
+        bencher.iter_custom(|iterations| {
+            let batches = next.by_ref().take(iterations as usize);
+            processor_time(|| batches.for_each(|batch| drop(black_box(storage_record::encode(batch)))))
+        });
     });
     let (mut next, mut batch) = (records.iter().cycle(), SpanBatch::new());
     group.bench_function("decode", |bencher| {
-        bencher.iter(|| {
-            batch.clear();
-            let record = next.next().expect("a cycle does not end");
-            storage_record::decode(record, &mut batch).expect("it was just written");
-            black_box(batch.len())
+        bencher.iter_custom(|iterations| {
+            let records = next.by_ref().take(iterations as usize);
+            processor_time(|| {
+                for record in records {
+                    batch.clear();
+                    storage_record::decode(record, &mut batch).expect("it was just written");
+                    black_box(batch.len());
+                }
+            })
         });
     });
     group.finish();

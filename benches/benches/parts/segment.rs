@@ -14,7 +14,7 @@ use storage_segment::{Retention, SegmentConfig, SegmentStore};
 use tempfile::TempDir;
 use tokio::runtime::Runtime;
 
-use super::{BATCH_SPANS, batches, size, span_batch};
+use super::{BATCH_SPANS, batches, processor_time, size, span_batch};
 
 const DAY_MS: u64 = 86_400_000;
 
@@ -77,9 +77,7 @@ pub(crate) fn accept(criterion: &mut Criterion) {
                 // A store a round: the same spans a second time would only make traces longer.
                 let fixture = Fixture::new();
                 let round = &prepared[..left.min(prepared.len())];
-                let begin = Instant::now();
-                fixture.fill(round);
-                elapsed += begin.elapsed();
+                elapsed += processor_time(|| fixture.fill(round));
                 left -= round.len();
             }
             elapsed

@@ -28,12 +28,14 @@ use storage_record::Numbering;
 use storage_record::bytes::Malformed;
 
 mod arena;
+mod carry;
 mod insert;
 mod row;
 mod runs;
 mod shard;
 
 use arena::Address;
+pub(crate) use carry::CarryOver;
 use runs::Runs;
 use shard::{Reading, Run, Shard};
 
@@ -158,12 +160,22 @@ impl Generation {
         arrival: Arrival,
         autocomplete_keys: &[String],
     ) {
-        self.position
-            .fetch_min(arrival.position.as_u64(), Ordering::SeqCst);
+        self.note_position(arrival);
         let mut runs = Runs::new(self, arrival);
         self.insert_rows(batch, numbering, &mut runs, autocomplete_keys);
-        self.bytes.fetch_add(runs.finish(), Ordering::Relaxed);
-        self.spans.fetch_add(batch.len() as u64, Ordering::Relaxed);
+        self.note_rows(runs.finish(), batch.len() as u64);
+    }
+
+    /// To be called before the first row: from then on the journal keeps what is needed for them.
+    fn note_position(&self, arrival: Arrival) {
+        self.position
+            .fetch_min(arrival.position.as_u64(), Ordering::SeqCst);
+    }
+
+    /// Counts what was added.
+    fn note_rows(&self, bytes: u64, spans: u64) {
+        self.bytes.fetch_add(bytes, Ordering::Relaxed);
+        self.spans.fetch_add(spans, Ordering::Relaxed);
     }
 
     /// To be called by who changed the registry, as long as it is locked.

@@ -160,6 +160,85 @@ impl Registry {
             .unwrap_or_else(|| self.insert_shape(family, fields))
     }
 
+    /// The shape of another table, made where there is none, open where that one is; [`GENERIC`] where a bound is
+    /// reached.
+    pub(crate) fn adopt(&mut self, from: &ShapeTable, shape: &Shape) -> ShapeNumber {
+        if self.is_full() || self.families.len() >= SHAPES_MAX || shape.slots().count() > SLOTS_MAX {
+            return GENERIC;
+        }
+        let strings = &mut self.table.strings;
+        let mut translate = |symbol: Symbol| match symbol {
+            Symbol::NONE => symbol,
+            _ => strings.insert(from.strings.get(symbol)),
+        };
+        let translated = Shape {
+            service: translate(shape.service),
+            name: translate(shape.name),
+            remote_service: translate(shape.remote_service),
+            tags: shape
+                .tags
+                .iter()
+                .map(|&(key, slot)| (translate(key), slot.map(&mut translate)))
+                .collect(),
+            annotations: shape
+                .annotations
+                .iter()
+                .map(|slot| slot.map(&mut translate))
+                .collect(),
+            ..*shape
+        };
+        let open = translated
+            .slots()
+            .enumerate()
+            .filter(|(_, value)| value.is_none());
+        let open = open.fold(0, |bits, (slot, _)| bits | 1 << slot);
+        let Some(family) = self.family_to_adopt(&translated, open) else {
+            return GENERIC;
+        };
+        let fixed: Vec<Symbol> = translated.slots().flatten().collect();
+        let found = self
+            .shape(family, &fixed)
+            .filter(|_| self.varying(family) == open);
+        found.unwrap_or_else(|| {
+            let family_of_shape = &mut self.families[family as usize];
+            family_of_shape.shapes += 1;
+            for (seen, value) in family_of_shape.seen.iter_mut().zip(translated.slots()) {
+                if let Some(value) = value.filter(|value| !seen.contains(value)) {
+                    seen.push(value);
+                }
+            }
+            self.push_shape(family, translated)
+        })
+    }
+
+    /// The family of a shape of this table, made where there is none; then its slots vary where those of the shape
+    /// are open.
+    fn family_to_adopt(&mut self, shape: &Shape, open: u64) -> Option<FamilyNumber> {
+        let keys: Box<[Symbol]> = shape.tags.iter().map(|tag| tag.0).collect();
+        let found = self.family(&FamilyKey {
+            kind: shape.kind,
+            debug: shape.debug,
+            shared: shape.shared,
+            service: shape.service,
+            name: shape.name,
+            remote_service: shape.remote_service,
+            keys: &keys,
+            annotations: shape.annotations.len(),
+        });
+        if found.is_some() {
+            return found;
+        }
+        let families = self.service_families.get(&shape.service);
+        if families.copied().unwrap_or(0) >= SERVICE_FAMILIES_MAX {
+            return None;
+        }
+        let mut of_family = shape.clone();
+        slots_mut(&mut of_family).for_each(|slot| *slot = None);
+        let number = self.push_family(of_family, keys);
+        self.families[number as usize].varying = open;
+        Some(number)
+    }
+
     fn family_of(&self, fields: &Fields<'_>) -> Option<FamilyNumber> {
         let find = |text: Option<&str>| text.map_or(Some(Symbol::NONE), |text| self.symbol(text));
         let keys: Option<Vec<Symbol>> = fields.tags.iter().map(|(key, _)| self.symbol(key)).collect();

@@ -12,7 +12,7 @@
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
-use model::{Span, SpanBatch};
+use model::Span;
 use storage::StorageError;
 
 use crate::head::{Arrival, Generation};
@@ -54,14 +54,8 @@ pub(crate) fn seal(store: &Store, frozen: &Arc<Generation>, quiet: Quiet) -> Res
         write(store, &view, frozen, trace, &mut output)?;
     }
     let segments = output.finish(&[])?;
-    for trace in arriving {
-        let mut batch = SpanBatch::new();
-        frozen
-            .spans_of(trace.low)
-            .iter()
-            .for_each(|span| batch.push_span(span));
-        store.carry_over(&batch, trace.arrival);
-    }
+    let arriving = arriving.iter().map(|trace| (trace.low, trace.arrival));
+    store.carry_over(frozen, arriving);
     let spans: u64 = segments
         .iter()
         .map(|segment| segment.footer().summary.spans)

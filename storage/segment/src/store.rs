@@ -23,7 +23,7 @@ use storage::{DurationHistogram, StorageError};
 use storage_journal::{Disk, Journal, JournalConfig, JournalError, Position, Recovery};
 
 use crate::config::{Limits, SegmentConfig};
-use crate::head::{Arrival, Generation};
+use crate::head::{Arrival, CarryOver, Generation};
 use crate::link_sums::LinkSums;
 use crate::manifest::{DIRECTORY, Manifest, NotReplaced};
 use crate::page::{page_cache, unreadable};
@@ -247,12 +247,14 @@ impl Store {
         frozen
     }
 
-    /// Puts spans that are still arriving from a frozen generation into the active one.
-    pub(crate) fn carry_over(&self, batch: &SpanBatch, arrival: Arrival) {
-        let numbering = Numbering::of(batch);
-        let _gate = self.gate.read();
+    /// Puts traces that are still arriving from a frozen generation into the active one. Only the maintenance thread
+    /// does, and freezes: the active generation stays the same.
+    pub(crate) fn carry_over(&self, frozen: &Generation, traces: impl Iterator<Item = (u64, Arrival)>) {
         let active = self.view().active.clone();
-        active.insert(batch, &numbering, arrival, &self.config.options.autocomplete_keys);
+        let mut carry_over = CarryOver::new(frozen, &active, &self.config.options.autocomplete_keys);
+        for (low, arrival) in traces {
+            carry_over.add(low, arrival);
+        }
     }
 
     /// Lets go of every journal record that nothing in memory needs any more.

@@ -11,6 +11,10 @@ pub(crate) struct Symbol(pub(crate) u32);
 
 impl Symbol {
     pub(crate) const NONE: Self = Self(0);
+
+    pub(crate) fn is_some(self) -> bool {
+        self != Self::NONE
+    }
 }
 
 /// Distinct strings, numbered from 1 in the order first seen.

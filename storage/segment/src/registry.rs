@@ -274,14 +274,16 @@ impl Registry {
             return None;
         }
         let strings = &mut self.table.strings;
+        let [service, name, remote_service] = [fields.local_service(), fields.name, fields.remote_service()]
+            .map(|text| strings.insert_option(text));
         let keys: Box<[Symbol]> = fields.tags.iter().map(|(key, _)| strings.insert(key)).collect();
         let shape = Shape {
             kind: fields.kind,
             debug: fields.debug,
             shared: fields.shared,
-            service: strings.insert_option(fields.local_service()),
-            name: strings.insert_option(fields.name),
-            remote_service: strings.insert_option(fields.remote_service()),
+            service,
+            name,
+            remote_service,
             tags: keys.iter().map(|&key| (key, None)).collect(),
             annotations: vec![None; fields.annotations.len()].into(),
         };

@@ -2,7 +2,7 @@
 
 use std::hint::black_box;
 
-use criterion::{Criterion, Throughput};
+use criterion::{Criterion, SamplingMode, Throughput};
 use model::SpanBatch;
 
 use super::{BATCH_SPANS, batches, processor_time, size, span_batch};
@@ -19,26 +19,27 @@ pub(crate) fn encode_and_decode(criterion: &mut Criterion) {
         bytes as f64 / (records.len() * BATCH_SPANS) as f64
     );
     let mut group = criterion.benchmark_group("record");
-    group.throughput(Throughput::Elements(BATCH_SPANS as u64));
-    let mut next = prepared.iter().cycle();
+    group.sample_size(10).sampling_mode(SamplingMode::Flat);
+    // All of them at once: the system tells processor time to a few milliseconds.
+    group.throughput(Throughput::Elements((prepared.len() * BATCH_SPANS) as u64));
     group.bench_function("encode", |bencher| {
-        bencher.iter_custom(|iterations| {
-            let batches = next.by_ref().take(iterations as usize);
-            processor_time(|| batches.for_each(|batch| drop(black_box(storage_record::encode(batch)))))
-        });
+        let encode = || {
+            prepared
+                .iter()
+                .for_each(|batch| drop(black_box(storage_record::encode(batch))))
+        };
+        bencher.iter_custom(|iterations| processor_time(|| (0..iterations).for_each(|_| encode())));
     });
-    let (mut next, mut batch) = (records.iter().cycle(), SpanBatch::new());
     group.bench_function("decode", |bencher| {
-        bencher.iter_custom(|iterations| {
-            let records = next.by_ref().take(iterations as usize);
-            processor_time(|| {
-                for record in records {
-                    batch.clear();
-                    storage_record::decode(record, &mut batch).expect("it was just written");
-                    black_box(batch.len());
-                }
-            })
-        });
+        let mut batch = SpanBatch::new();
+        let mut decode = || {
+            for record in &records {
+                batch.clear();
+                storage_record::decode(record, &mut batch).expect("it was just written");
+                black_box(batch.len());
+            }
+        };
+        bencher.iter_custom(|iterations| processor_time(|| (0..iterations).for_each(|_| decode())));
     });
     group.finish();
 }

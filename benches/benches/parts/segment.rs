@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use benches::workload::EPOCH_US;
-use criterion::{Criterion, Throughput};
+use criterion::{Criterion, SamplingMode, Throughput};
 use model::{Span, SpanBatch};
 use storage::{DependencyQuery, SpanSink, SpanSource, StoreOptions, TraceQuery, TraceQueryBuilder};
 use storage_journal::SyncPolicy;
@@ -68,19 +68,16 @@ fn prepared(count: usize) -> Vec<SpanBatch> {
 pub(crate) fn accept(criterion: &mut Criterion) {
     let prepared = prepared(size(4_000, 20));
     let mut group = criterion.benchmark_group("segment");
-    group.throughput(Throughput::Elements(BATCH_SPANS as u64));
+    group.sample_size(10).sampling_mode(SamplingMode::Flat);
+    group.throughput(Throughput::Elements((prepared.len() * BATCH_SPANS) as u64));
     group.bench_function("accept", |bencher| {
         bencher.iter_custom(|iterations| {
-            let mut elapsed = Duration::ZERO;
-            let mut left = iterations as usize;
-            while left > 0 {
-                // A store a round: the same spans a second time would only make traces longer.
+            // A store a round: the same spans a second time would only make traces longer.
+            let rounds = (0..iterations).map(|_| {
                 let fixture = Fixture::new();
-                let round = &prepared[..left.min(prepared.len())];
-                elapsed += processor_time(|| fixture.fill(round));
-                left -= round.len();
-            }
-            elapsed
+                processor_time(|| fixture.fill(&prepared))
+            });
+            rounds.sum()
         });
     });
     group.finish();

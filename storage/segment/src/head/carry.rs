@@ -141,3 +141,95 @@ impl<'g> CarryOver<'g> {
         Ok(adopted)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::testing::{arbitrary_spans, batch_of, span};
+    use crate::view::sort_distinct;
+    use model::Span;
+    use proptest::prelude::*;
+    use storage_journal::Position;
+    use storage_record::Numbering;
+
+    fn arrival() -> Arrival {
+        Arrival::at(7, Position::from_u64(3))
+    }
+
+    fn generation_of(spans: &[Span]) -> Generation {
+        let (generation, batch) = (Generation::new(0), batch_of(spans));
+        generation.insert(&batch, &Numbering::of(&batch), arrival(), &[]);
+        generation
+    }
+
+    fn sorted(mut spans: Vec<Span>) -> Vec<Span> {
+        sort_distinct(&mut spans);
+        spans
+    }
+
+    proptest! {
+        #[test]
+        fn traces_are_what_they_were_beside_those_that_are_there(
+            carried in arbitrary_spans(20), there in arbitrary_spans(20), complete in any::<bool>(),
+        ) {
+            let (from, to) = (generation_of(&carried), generation_of(&there));
+            let keys = if complete { vec!["error".to_owned()] } else { Vec::new() };
+            let mut carry_over = CarryOver::new(&from, &to, &keys);
+            (0..5).for_each(|low| carry_over.add(low, arrival()));
+            for low in 0..5 {
+                let of = |spans: &[Span]| -> Vec<Span> {
+                    spans.iter().filter(|span| span.trace_id.low() == low).cloned().collect()
+                };
+                let expected = [of(&carried), of(&there)].concat();
+                prop_assert_eq!(to.span_count(low), expected.len() as u64);
+                prop_assert_eq!(sorted(to.spans_of(low)), sorted(expected));
+            }
+            prop_assert_eq!(to.spans(), (carried.len() + there.len()) as u64);
+        }
+    }
+
+    #[test]
+    fn names_and_values_come_along_and_the_journal_is_held() {
+        let (from, to) = (generation_of(&[span(1, 1, 50)]), Generation::new(0));
+        let keys = ["instance".to_owned()];
+        CarryOver::new(&from, &to, &keys).add(1, arrival());
+        assert_eq!(to.position(), Some(Position::from_u64(3)));
+        to.with_names(|names| {
+            assert!(names.services["web"].spans.contains("get /cart"));
+            assert!(names.values["instance"].contains("a"));
+        });
+        assert!(to.bytes() > 0);
+    }
+
+    #[test]
+    fn a_shape_is_adopted_once_and_found_by_later_spans() {
+        let from = generation_of(&(1..50).map(|id| span(id, id, 50)).collect::<Vec<_>>());
+        let to = Generation::new(0);
+        let mut carry_over = CarryOver::new(&from, &to, &[]);
+        (1..50).for_each(|low| carry_over.add(low, arrival()));
+        let batch = batch_of(&[span(90, 1, 50)]);
+        to.insert(&batch, &Numbering::of(&batch), arrival(), &[]);
+        assert_eq!(to.with_shapes(ShapeTable::len), 2, "the generic one and this");
+    }
+
+    #[test]
+    fn spans_of_more_services_than_a_registry_takes_are_carried_over_as_generic_rows() {
+        let of_key = |key: u64| {
+            let mut span = span(key + 1, 1, 50);
+            span.tags[0].0 = format!("key-{key}");
+            span
+        };
+        let (there, carried): (Vec<_>, Vec<_>) = (
+            (0..1024).map(of_key).collect(),
+            (2000..2010).map(of_key).collect(),
+        );
+        let (from, to) = (generation_of(&carried), generation_of(&there));
+        let mut carry_over = CarryOver::new(&from, &to, &[]);
+        for expected in &carried {
+            let low = expected.trace_id.low();
+            carry_over.add(low, arrival());
+            assert_eq!(to.spans_of(low), std::slice::from_ref(expected));
+        }
+        assert_eq!(to.with_shapes(ShapeTable::len), 1025);
+    }
+}

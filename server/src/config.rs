@@ -4,6 +4,7 @@
 //! (`zipkin.md` 3); every row is a variable and a flag. [`values`] finds what each row is set to and where;
 //! [`Config`] is the typed result. Every mistake is found before any is reported.
 
+mod commands;
 mod jaeger;
 #[cfg(feature = "kafka")]
 mod kafka;
@@ -27,6 +28,9 @@ use collector::{Limits, Sampler};
 use storage::StoreOptions;
 use storage_journal::SyncPolicy;
 
+use crate::doctor::DoctorConfig;
+use crate::export::ExportConfig;
+use crate::import::ImportConfig;
 pub(crate) use jaeger::JaegerConfig;
 pub(crate) use otlp::OtlpConfig;
 pub(crate) use scribe::ScribeConfig;
@@ -153,19 +157,8 @@ pub(crate) enum ConfigError {
 }
 
 impl Config {
-    /// From this process's command line and environment.
-    pub(crate) fn load() -> Result<Self, ConfigError> {
-        let environment = std::env::vars_os()
-            .filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)));
-        Self::from_parts(std::env::args_os(), environment.collect())
-    }
-
-    fn from_parts(
-        arguments: impl IntoIterator<Item = OsString>,
-        environment: Vec<(String, String)>,
-    ) -> Result<Self, ConfigError> {
-        let values = Values::new(arguments, environment).map_err(ConfigError::CommandLine)?;
-        let mut reader = Reader::new(&values);
+    fn from_values(values: &Values) -> Result<Self, ConfigError> {
+        let mut reader = Reader::new(values);
         let mut config = read(&mut reader);
         let findings = unsupported::find(values.environment());
         config.ignored = findings.ignored;
@@ -178,6 +171,48 @@ impl Config {
             Ok(config)
         } else {
             Err(ConfigError::Mistakes(mistakes))
+        }
+    }
+}
+
+/// What this process is to do.
+#[derive(Debug)]
+pub(crate) enum Task {
+    /// Run the server.
+    Serve(Box<Config>),
+    /// Look at stores.
+    Doctor(DoctorConfig),
+    /// Send files to a server.
+    Import(ImportConfig),
+    /// Write a server's traces.
+    Export(ExportConfig),
+}
+
+impl Task {
+    /// From this process's command line and environment.
+    pub(crate) fn load() -> Result<Self, ConfigError> {
+        let environment = std::env::vars_os()
+            .filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)));
+        Self::from_parts(std::env::args_os(), environment.collect())
+    }
+
+    fn from_parts(
+        arguments: impl IntoIterator<Item = OsString>,
+        environment: Vec<(String, String)>,
+    ) -> Result<Self, ConfigError> {
+        let values = Values::new(arguments, environment).map_err(ConfigError::CommandLine)?;
+        match values.command() {
+            Some(("doctor", flags)) => {
+                let mut reader = Reader::new(&values);
+                let config = commands::read_doctor(flags, &mut reader);
+                match reader.into_mistakes() {
+                    mistakes if mistakes.is_empty() => Ok(Self::Doctor(config)),
+                    mistakes => Err(ConfigError::Mistakes(mistakes)),
+                }
+            }
+            Some(("import", flags)) => Ok(Self::Import(commands::read_import(flags))),
+            Some(("export", flags)) => Ok(Self::Export(commands::read_export(flags))),
+            _ => Ok(Self::Serve(Box::new(Config::from_values(&values)?))),
         }
     }
 }

@@ -1,12 +1,16 @@
 //! The Tracehound server: a Zipkin that keeps its promises.
 //!
 //! `config` says what is wanted, `wiring` puts the parts together, `http` serves them, `shutdown` says when to
-//! stop.
+//! stop. `doctor`, `import` and `export` are the other things the binary does.
 
+mod api_client;
 mod beside;
 mod config;
+mod doctor;
+mod export;
 mod grpc;
 mod http;
+mod import;
 mod intake;
 mod jaeger;
 mod lock;
@@ -19,7 +23,7 @@ mod wiring;
 
 use std::process::ExitCode;
 
-use config::{Config, ConfigError};
+use config::{Config, ConfigError, Task};
 
 /// What a wrong configuration ends with, as a wrong command line does.
 const WRONG_USE: u8 = 2;
@@ -28,8 +32,11 @@ const WRONG_USE: u8 = 2;
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 fn main() -> ExitCode {
-    match Config::load() {
-        Ok(config) => serve(config),
+    match Task::load() {
+        Ok(Task::Serve(config)) => serve(*config),
+        Ok(Task::Doctor(config)) => doctor::run(&config),
+        Ok(Task::Import(config)) => import::run(config),
+        Ok(Task::Export(config)) => export::run(&config),
         Err(ConfigError::CommandLine(error)) => error.exit(),
         Err(ConfigError::Mistakes(mistakes)) => {
             for mistake in mistakes {

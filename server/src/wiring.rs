@@ -169,7 +169,7 @@ fn query(config: &QueryConfig, options: &StoreOptions, store: &Store) -> Router 
 }
 
 /// Milliseconds since the epoch. The one place that asks the clock what day it is.
-fn now_ms() -> u64 {
+pub(crate) fn now_ms() -> u64 {
     SystemTime::now()
         .duration_since(UNIX_EPOCH)
         .map_or(0, |since| since.as_millis() as u64)

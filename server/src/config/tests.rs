@@ -4,13 +4,20 @@ use super::settings::SETTINGS;
 use super::*;
 
 fn load(arguments: &[&str], environment: &[(&str, &str)]) -> Result<Config, ConfigError> {
+    match load_task(arguments, environment)? {
+        Task::Serve(config) => Ok(*config),
+        other => panic!("expected to serve, got {other:?}"),
+    }
+}
+
+fn load_task(arguments: &[&str], environment: &[(&str, &str)]) -> Result<Task, ConfigError> {
     let arguments = std::iter::once("tracehound")
         .chain(arguments.iter().copied())
         .map(OsString::from);
     let environment = environment
         .iter()
         .map(|(name, value)| ((*name).to_owned(), (*value).to_owned()));
-    Config::from_parts(arguments, environment.collect())
+    Task::from_parts(arguments, environment.collect())
 }
 
 fn mistakes(environment: &[(&str, &str)]) -> Vec<String> {
@@ -152,6 +159,72 @@ fn a_wrong_command_line_is_refused() {
         assert!(
             matches!(load(arguments, &[]), Err(ConfigError::CommandLine(_))),
             "{arguments:?}"
+        );
+    }
+}
+
+#[test]
+fn flags_come_before_or_behind_serve() {
+    for arguments in [
+        &["--query-port", "1"][..],
+        &["serve", "--query-port", "1"],
+        &["--query-port", "1", "serve"],
+    ] {
+        assert_eq!(
+            load(arguments, &[("QUERY_PORT", "2")]).unwrap().server.port,
+            1,
+            "{arguments:?}"
+        );
+    }
+}
+
+#[test]
+fn the_doctor_looks_at_the_store_of_the_server_or_at_those_named() {
+    let stores = |arguments: &[&str], environment: &[(&str, &str)]| match load_task(arguments, environment) {
+        Ok(Task::Doctor(config)) => config.stores,
+        other => panic!("{other:?}"),
+    };
+    assert_eq!(
+        stores(&["doctor"], &[("STORAGE_PATH", "here")]),
+        [PathBuf::from("here")]
+    );
+    let named = stores(
+        &["doctor", "--store", "a", "--store", "b"],
+        &[("QUERY_PORT", "no port")],
+    );
+    assert_eq!(named, [PathBuf::from("a"), PathBuf::from("b")]);
+    let none = load_task(&["doctor"], &[("STORAGE_TYPE", "mem")]);
+    assert!(matches!(none, Err(ConfigError::Mistakes(mistakes)) if mistakes[0].contains("--store")));
+}
+
+#[test]
+fn filters_of_an_export_are_parameters_of_the_search() {
+    let arguments = [
+        "export",
+        "out",
+        "--service",
+        "a b",
+        "--annotation-query",
+        "x=1 and é",
+        "--to",
+        "7",
+    ];
+    let Ok(Task::Export(config)) = load_task(&arguments, &[]) else {
+        panic!("an export");
+    };
+    assert_eq!(
+        config.filters,
+        "&serviceName=a%20b&annotationQuery=x%3D1%20and%20%C3%A9"
+    );
+    assert_eq!((config.from_ms, config.to_ms), (0, 7));
+    for wrong in [
+        &["export", "--resume", "f"][..],
+        &["import"],
+        &["import", "f", "--server", "host"],
+    ] {
+        assert!(
+            matches!(load_task(wrong, &[]), Err(ConfigError::CommandLine(_))),
+            "{wrong:?}"
         );
     }
 }

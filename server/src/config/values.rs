@@ -4,6 +4,7 @@ use std::ffi::OsString;
 
 use clap::{Arg, ArgMatches, Command};
 
+use super::commands::commands;
 use super::settings::{SETTINGS, Setting};
 
 /// Flags and environment as they were given.
@@ -35,10 +36,22 @@ impl Values {
         &self.environment
     }
 
+    /// The subcommand and its own flags, if one was given.
+    pub(super) fn command(&self) -> Option<(&str, &ArgMatches)> {
+        self.flags.subcommand()
+    }
+
+    /// The flag of a setting, before or behind `serve`.
+    fn flag(&self, setting: &Setting) -> Option<&String> {
+        let serve = self.flags.subcommand_matches("serve");
+        let given = serve.and_then(|flags| flags.get_one(setting.name));
+        given.or_else(|| self.flags.get_one(setting.name))
+    }
+
     /// `None` where neither a flag nor a variable is given. An empty one is none: that is how Compose and
     /// Kubernetes write "unset".
     fn find(&self, setting: &Setting) -> Option<Found<'_>> {
-        if let Some(text) = self.flags.get_one::<String>(setting.name) {
+        if let Some(text) = self.flag(setting) {
             return Some(Found {
                 text,
                 shown: format!("--{} {text}", setting.flag()),
@@ -67,7 +80,20 @@ pub(super) fn is_same_name(given: &str, name: &str) -> bool {
 }
 
 fn command() -> Command {
-    let flags = SETTINGS.iter().map(|setting| {
+    let about = "A Zipkin-compatible tracing server that keeps its promises.";
+    let after = "Every setting is also a variable of the environment, named in brackets. A flag wins.";
+    let serve = Command::new("serve").about("Runs the server, as no command at all does");
+    Command::new("tracehound")
+        .version(env!("CARGO_PKG_VERSION"))
+        .about(about)
+        .after_help(after)
+        .subcommand(serve.args(flags()).after_help(after))
+        .subcommands(commands())
+        .args(flags())
+}
+
+fn flags() -> impl Iterator<Item = Arg> {
+    SETTINGS.iter().map(|setting| {
         let default = match setting.default {
             "" => String::new(),
             default => format!(", default {default}"),
@@ -78,18 +104,7 @@ fn command() -> Command {
             .value_name("VALUE")
             .allow_hyphen_values(true)
             .help(help)
-    });
-    Command::new("tracehound")
-        .version(env!("CARGO_PKG_VERSION"))
-        .about("A Zipkin-compatible tracing server that keeps its promises.")
-        .after_help("Every setting is also a variable of the environment, named in brackets. A flag wins.")
-        .arg(
-            Arg::new("command")
-                .value_parser(["serve"])
-                .default_value("serve")
-                .help("What to do"),
-        )
-        .args(flags)
+    })
 }
 
 /// Reads settings one after the other and collects what is wrong with them.

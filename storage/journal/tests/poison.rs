@@ -1,8 +1,6 @@
 //! A sync that failed is never taken back by one that succeeds: not in the same run, and not by starting again while
 //! the operating system still shows what it could not write.
 
-#![expect(clippy::unwrap_used, reason = "helpers of tests")]
-
 use std::sync::Arc;
 
 use storage_journal::{Disk, DiskFile, Journal, JournalConfig, JournalError, LossyDisk, Position};

@@ -8,6 +8,8 @@
 mod examine;
 mod repair;
 mod segment;
+#[cfg(test)]
+mod tests;
 
 use std::sync::Arc;
 

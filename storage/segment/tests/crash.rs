@@ -168,7 +168,7 @@ fn a_process_killed_while_it_joins_and_a_loss_of_power_while_it_starts_again_los
             disk.heal();
             disk.fail_after(stop_again);
             drop(SegmentStore::open_on(Arc::new(disk.clone()), config()));
-            for seed in 0..12 {
+            for seed in 0..4 {
                 let context = format!("killed after {stop} and {stop_again} operations, seed {seed}");
                 check(&runtime, disk.crash(seed), &outcome, &context);
             }

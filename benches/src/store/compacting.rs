@@ -20,8 +20,8 @@ use crate::load::{Connection, Load, Pace, Requests, Timed};
 use crate::server::{Metrics, Product, Server};
 use crate::workload::Workload;
 
-/// Half of it is a segment of some hundred thousand spans, and a handful of these are joined.
-const SETTINGS: [(&str, &str); 1] = [("STORAGE_HEAD_BYTES_MAX", "64MiB")];
+/// Half of it is a segment of one or two hundred thousand spans, and a handful of these are joined.
+const SETTINGS: [(&str, &str); 1] = [("STORAGE_HEAD_BYTES_MAX", "32MiB")];
 /// Less than the server can take, so that it has time to join.
 const SPANS_PER_SECOND: f64 = 100_000.0;
 const PREPARED_SPANS: usize = 200_000;

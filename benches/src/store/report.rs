@@ -224,11 +224,15 @@ fn while_joining(compacting: &Compacting) -> String {
             posts.max_ms
         );
     }
-    let ratio = compacting.joining.p99_ms / compacting.neither.p99_ms;
-    let _ = writeln!(
-        text,
-        "\nThe p99 while segments are joined is {ratio:.2} times that of otherwise; the target is 2."
-    );
+    if compacting.joining.requests == 0 {
+        text += "\nNothing was joined: the load was too short to say what a POST waits for then.\n";
+    } else {
+        let ratio = compacting.joining.p99_ms / compacting.neither.p99_ms;
+        let _ = writeln!(
+            text,
+            "\nThe p99 while segments are joined is {ratio:.2} times that of otherwise; the target is at most 2."
+        );
+    }
     text
 }
 

@@ -35,7 +35,7 @@ use crate::ingest::command;
 use crate::machine::{Machine, load_average};
 use crate::options::{Common, Reports};
 use crate::process::Usage;
-use crate::server::Server;
+use crate::server::{Product, Server};
 use crate::workload::Random;
 pub(crate) use ask::quantiles;
 use ask::{Asked, PageCache, ask};
@@ -52,6 +52,8 @@ const WINDOWS: u64 = 4;
 const SPANS_AN_HOUR: f64 = 5e6;
 /// Starts of which the median counts.
 const STARTS: usize = 3;
+/// Filled once more without an index of words: the largest size that is not above this.
+const WITHOUT_TEXT_SPANS_MAX: u64 = 5_000_000;
 /// Questions of each kind that are asked before those that are measured.
 const WARM_UP_QUESTIONS: usize = 20;
 
@@ -95,6 +97,8 @@ struct Report {
     load_average_after: f64,
     stages: Vec<Stage>,
     loaded: Option<Loaded>,
+    /// A store of its own.
+    without_text: Filled,
     compacting: Option<Compacting>,
 }
 
@@ -140,6 +144,7 @@ pub fn run(options: &Options) -> anyhow::Result<()> {
         _ => Some(loaded::measure(&server, &mut source, options)?),
     };
     server.stop()?;
+    let without_text = without_text(&product, options)?;
     let compacting = match options.seconds {
         0 => None,
         _ => Some(compacting::measure(&product, options)?),
@@ -154,6 +159,7 @@ pub fn run(options: &Options) -> anyhow::Result<()> {
         load_average_after: load_average(),
         stages,
         loaded,
+        without_text,
         compacting,
     };
     let markdown = report::markdown(&report);
@@ -162,6 +168,21 @@ pub fn run(options: &Options) -> anyhow::Result<()> {
     plot::write(&report, &options.reports.path("store", "svg")?)?;
     eprintln!("written: {}", written.display());
     report.require()
+}
+
+/// The same spans in a store that does not index their words.
+fn without_text(product: &Product, options: &Options) -> anyhow::Result<Filled> {
+    let few = options
+        .sizes()
+        .filter(|&spans| spans <= WITHOUT_TEXT_SPANS_MAX)
+        .max();
+    let spans = few.or(options.sizes().next()).unwrap_or(0);
+    eprintln!("filling to {spans} spans without an index of words");
+    let settings = [("TEXT_INDEX_ENABLED", "false")];
+    let mut server = Server::start_with(product, &settings, options.common.data())?;
+    let filled = fill::fill(&mut server, &mut options.source()?, spans, options.connections)?;
+    server.stop()?;
+    Ok(filled)
 }
 
 impl Options {

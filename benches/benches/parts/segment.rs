@@ -3,7 +3,7 @@
 use std::future::Future;
 use std::hint::black_box;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use benches::workload::EPOCH_US;
 use criterion::{Criterion, SamplingMode, Throughput};

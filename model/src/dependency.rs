@@ -5,7 +5,7 @@
 
 use std::collections::HashMap;
 
-use crate::{Kind, Span, SpanTree, merge};
+use crate::{Kind, Span, SpanTree, TraceNode, merge};
 
 /// Calls between two services in some window.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -24,6 +24,8 @@ pub struct DependencyLink {
 #[derive(Debug, Default)]
 pub struct DependencyLinker {
     counts: LinkCounts,
+    tree: SpanTree,
+    finder: LinkFinder,
 }
 
 impl DependencyLinker {
@@ -35,26 +37,11 @@ impl DependencyLinker {
     /// Adds the links of one trace: all its spans, in any order, raw (not merged).
     pub fn put_trace(&mut self, spans: &[Span]) {
         let spans = merge(spans);
-        let tree = SpanTree::build(&spans);
-        // The nearest span above that took part in a remote operation: local spans may be in between.
-        let mut remote_ancestors: Vec<Option<&Span>> = vec![None; spans.len()];
-        for index in tree.breadth_first() {
-            let remote_ancestor = tree.parent(index).and_then(|parent| {
-                let span: &Span = &spans[parent];
-                if span.kind.is_some() {
-                    Some(span)
-                } else {
-                    remote_ancestors[parent]
-                }
-            });
-            remote_ancestors[index] = remote_ancestor;
-            let position = Position {
-                is_root: tree.root() == Some(index),
-                has_children: tree.children(index).len() > 0,
-                remote_ancestor,
-            };
-            self.put_span(&spans[index], position);
-        }
+        let Self { counts, tree, finder } = self;
+        tree.rebuild(&spans);
+        finder.find(&spans, tree, |parent, child, failed| {
+            counts.add(parent, child, 1, i64::from(failed));
+        });
     }
 
     /// The links so far, each (parent, child) once, in the order first seen.
@@ -66,64 +53,114 @@ impl DependencyLinker {
     pub fn into_counts(self) -> LinkCounts {
         self.counts
     }
+}
 
-    fn put_span(&mut self, span: &Span, position: Position<'_>) {
-        let (local, remote) = (span.local_service_name(), span.remote_service_name());
-        let kind = match span.kind {
-            // What the server says of itself is better: its half is among the children.
-            Some(Kind::Client) if position.has_children => return,
-            Some(kind) => kind,
-            None if local.is_some() && remote.is_some() => Kind::Client,
-            None => return,
-        };
-        let failed = span.is_error();
-        match kind {
-            Kind::Producer => self.put_link(local, remote, failed),
-            Kind::Consumer => self.put_link(remote, local, failed),
-            // Nobody knows who called the root.
-            Kind::Server if position.is_root && remote.is_none() => {}
-            Kind::Client | Kind::Server => self.put_call(span, kind, position.remote_ancestor),
-        }
-    }
+/// Finds the links of one trace after the other, in the same memory.
+#[derive(Clone, Debug, Default)]
+pub struct LinkFinder {
+    // Of each span the nearest one above that took part in a remote operation: local spans may be in between.
+    remote_ancestors: Vec<u32>,
+}
 
-    /// A remote call: the spans above it know more of the caller than the span itself.
-    fn put_call(&mut self, span: &Span, kind: Kind, remote_ancestor: Option<&Span>) {
-        let (local, remote) = (span.local_service_name(), span.remote_service_name());
-        let (mut parent, child) = if kind == Kind::Client {
-            (local, remote)
-        } else {
-            (remote, local)
-        };
-        let mut failed = span.is_error();
-        let named = remote_ancestor.and_then(|ancestor| Some((ancestor, ancestor.local_service_name()?)));
-        if let Some((ancestor, name)) = named {
-            // A client that names itself other than the server it runs in: the call that led there is missing.
-            if kind == Kind::Client && local.is_some_and(|local| local != name) {
-                self.put_link(Some(name), local, false);
-            }
-            if kind == Kind::Server || parent.is_none() {
-                parent = Some(name);
-            }
-            // The client's half was skipped, but only it knows of errors on the way.
-            if ancestor.kind == Some(Kind::Client) && span.parent_id == Some(ancestor.id) {
-                failed |= ancestor.is_error();
-            }
-        }
-        self.put_link(parent, child, failed);
-    }
+/// No span.
+const NONE: u32 = u32::MAX;
 
-    fn put_link(&mut self, parent: Option<&str>, child: Option<&str>, failed: bool) {
-        if let (Some(parent), Some(child)) = (parent, child) {
-            self.counts.add(parent, child, 1, i64::from(failed));
+impl LinkFinder {
+    /// Gives `found` every link of a trace: who calls, who is called, and whether that failed. `spans` are merged, and
+    /// `tree` is theirs.
+    ///
+    /// # Panics
+    /// If the tree was built from a different number of spans.
+    pub fn find<S: TraceNode>(
+        &mut self,
+        spans: &[S],
+        tree: &SpanTree,
+        mut found: impl FnMut(&S::Name, &S::Name, bool),
+    ) {
+        assert_eq!(spans.len(), tree.len(), "a tree of these spans");
+        let ancestors = &mut self.remote_ancestors;
+        ancestors.clear();
+        ancestors.resize(spans.len(), NONE);
+        for index in tree.breadth_first() {
+            if let Some(parent) = tree.parent(index) {
+                ancestors[index] = match spans[parent].kind() {
+                    Some(_) => parent as u32,
+                    None => ancestors[parent],
+                };
+            }
+            let position = Position {
+                is_root: tree.root() == Some(index),
+                has_children: tree.children(index).len() > 0,
+                remote_ancestor: spans.get(ancestors[index] as usize),
+            };
+            put_span(&spans[index], position, &mut found);
         }
     }
 }
 
 /// Where a span is in its trace.
-struct Position<'a> {
+struct Position<'a, S> {
     is_root: bool,
     has_children: bool,
-    remote_ancestor: Option<&'a Span>,
+    remote_ancestor: Option<&'a S>,
+}
+
+fn put_span<S: TraceNode>(
+    span: &S,
+    position: Position<'_, S>,
+    found: &mut impl FnMut(&S::Name, &S::Name, bool),
+) {
+    let (local, remote) = (span.local_name(), span.remote_name());
+    let kind = match span.kind() {
+        // What the server says of itself is better: its half is among the children.
+        Some(Kind::Client) if position.has_children => return,
+        Some(kind) => kind,
+        None if local.is_some() && remote.is_some() => Kind::Client,
+        None => return,
+    };
+    let mut put = |parent: Option<&S::Name>, child: Option<&S::Name>, failed| {
+        if let (Some(parent), Some(child)) = (parent, child) {
+            found(parent, child, failed);
+        }
+    };
+    match kind {
+        Kind::Producer => put(local, remote, span.is_error()),
+        Kind::Consumer => put(remote, local, span.is_error()),
+        // Nobody knows who called the root.
+        Kind::Server if position.is_root && remote.is_none() => {}
+        Kind::Client | Kind::Server => put_call(span, kind, position.remote_ancestor, &mut put),
+    }
+}
+
+/// A remote call: the spans above it know more of the caller than the span itself.
+fn put_call<S: TraceNode>(
+    span: &S,
+    kind: Kind,
+    remote_ancestor: Option<&S>,
+    put: &mut impl FnMut(Option<&S::Name>, Option<&S::Name>, bool),
+) {
+    let (local, remote) = (span.local_name(), span.remote_name());
+    let (mut parent, child) = if kind == Kind::Client {
+        (local, remote)
+    } else {
+        (remote, local)
+    };
+    let mut failed = span.is_error();
+    let named = remote_ancestor.and_then(|ancestor| Some((ancestor, ancestor.local_name()?)));
+    if let Some((ancestor, name)) = named {
+        // A client that names itself other than the server it runs in: the call that led there is missing.
+        if kind == Kind::Client && local.is_some_and(|local| local != name) {
+            put(Some(name), local, false);
+        }
+        if kind == Kind::Server || parent.is_none() {
+            parent = Some(name);
+        }
+        // The client's half was skipped, but only it knows of errors on the way.
+        if ancestor.kind() == Some(Kind::Client) && span.parent_id() == Some(ancestor.id()) {
+            failed |= ancestor.is_error();
+        }
+    }
+    put(parent, child, failed);
 }
 
 /// Calls and errors of each (parent, child), which can be added and taken away.

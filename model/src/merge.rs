@@ -13,7 +13,11 @@
 use std::borrow::Cow;
 use std::cmp::Ordering;
 
-use crate::{Endpoint, IpAddresses, Kind, Span, SpanId, TraceId};
+use crate::{Endpoint, IpAddresses, Kind, Span, SpanId, TraceId, TraceNode};
+
+mod outlines;
+
+pub use outlines::merge_outlines;
 
 /// The spans of one trace, each once: pieces of equal (id, shared, compatible local endpoint) are joined, and
 /// all have the longest trace id. Sorted by id, then client, other unshared, shared halves.
@@ -49,27 +53,31 @@ struct Piece<'a> {
 }
 
 /// The order of the halves of one id.
-#[derive(PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 enum Side {
     Client,
     OtherUnshared,
     Shared,
 }
 
+impl Side {
+    fn of<S: TraceNode>(span: &S) -> Self {
+        if span.shared() {
+            Self::Shared
+        } else if span.kind() == Some(Kind::Client) {
+            Self::Client
+        } else {
+            Self::OtherUnshared
+        }
+    }
+}
+
 fn sort(spans: &[Span]) -> Vec<Piece<'_>> {
-    let side = |span: &Span| match span {
-        Span { shared: true, .. } => Side::Shared,
-        Span {
-            kind: Some(Kind::Client),
-            ..
-        } => Side::Client,
-        _ => Side::OtherUnshared,
-    };
     let mut sorted: Vec<_> = spans
         .iter()
         .map(|span| Piece {
             id: span.id,
-            side: side(span),
+            side: Side::of(span),
             span,
         })
         .collect();
@@ -109,46 +117,50 @@ fn run_length(pieces: &[Piece<'_>]) -> usize {
         return 0;
     };
     let mut known = KnownEndpoint::default();
-    known.accept(first.span.local_endpoint.as_ref());
+    known.accept_endpoint(first.span.local_endpoint.as_ref());
     1 + rest
         .iter()
         .take_while(|next| {
             next.id == first.id
                 && next.span.shared == first.span.shared
-                && known.accept(next.span.local_endpoint.as_ref())
+                && known.accept_endpoint(next.span.local_endpoint.as_ref())
         })
         .count()
 }
 
 /// What is known of an endpoint that is reported in pieces.
 #[derive(Default)]
-struct KnownEndpoint<'a> {
-    service_name: Option<&'a str>,
+struct KnownEndpoint<N> {
+    name: Option<N>,
     ip: IpAddresses,
     port: Option<u16>,
 }
 
-impl<'a> KnownEndpoint<'a> {
+impl<'a> KnownEndpoint<&'a str> {
+    fn accept_endpoint(&mut self, piece: Option<&'a Endpoint>) -> bool {
+        piece.is_none_or(|piece| self.accept(piece.service_name.as_deref(), piece.ip, piece.port))
+    }
+}
+
+impl<N: PartialEq> KnownEndpoint<N> {
     /// Learns from a piece, unless the piece contradicts; returns whether it did not.
-    fn accept(&mut self, piece: Option<&'a Endpoint>) -> bool {
-        let Some(piece) = piece else { return true };
-        let service_name = piece.service_name.as_deref();
-        let port = Some(piece.port).filter(|&port| port != 0);
-        let fits = compatible(self.service_name, service_name)
-            && compatible(self.ip.v4, piece.ip.v4)
-            && compatible(self.ip.v6, piece.ip.v6)
-            && compatible(self.port, port);
+    fn accept(&mut self, name: Option<N>, ip: IpAddresses, port: u16) -> bool {
+        let port = Some(port).filter(|&port| port != 0);
+        let fits = compatible(&self.name, &name)
+            && compatible(&self.ip.v4, &ip.v4)
+            && compatible(&self.ip.v6, &ip.v6)
+            && compatible(&self.port, &port);
         if fits {
-            self.service_name = self.service_name.or(service_name);
-            self.ip.v4 = self.ip.v4.or(piece.ip.v4);
-            self.ip.v6 = self.ip.v6.or(piece.ip.v6);
+            self.name = self.name.take().or(name);
+            self.ip.v4 = self.ip.v4.or(ip.v4);
+            self.ip.v6 = self.ip.v6.or(ip.v6);
             self.port = self.port.or(port);
         }
         fits
     }
 }
 
-fn compatible<T: PartialEq>(a: Option<T>, b: Option<T>) -> bool {
+fn compatible<T: PartialEq>(a: &Option<T>, b: &Option<T>) -> bool {
     a.is_none() || b.is_none() || a == b
 }
 
@@ -210,15 +222,22 @@ fn lengthen_trace_ids(spans: &mut [Cow<'_, Span>]) {
 fn repair_shared(spans: &mut [Cow<'_, Span>]) {
     for index in 1..spans.len() {
         let (before, rest) = spans.split_at_mut(index);
-        let (previous, span) = (&before[index - 1], &mut rest[0]);
-        if previous.id != span.id {
-            continue;
-        }
-        if !span.shared && previous.kind == Some(Kind::Client) && span.kind == Some(Kind::Server) {
-            span.to_mut().shared = true;
-        }
-        if span.shared && span.parent_id.is_none() && previous.parent_id.is_some() {
-            span.to_mut().parent_id = previous.parent_id;
+        let span = &mut rest[0];
+        let (shared, parent_id) = repaired(&before[index - 1], span);
+        if (shared, parent_id) != (span.shared, span.parent_id) {
+            let span = span.to_mut();
+            (span.shared, span.parent_id) = (shared, parent_id);
         }
     }
+}
+
+/// What `shared` and the parent of a span are, knowing the one before it.
+fn repaired<S: TraceNode>(previous: &S, span: &S) -> (bool, Option<SpanId>) {
+    if previous.id() != span.id() {
+        return (span.shared(), span.parent_id());
+    }
+    let is_answer = previous.kind() == Some(Kind::Client) && span.kind() == Some(Kind::Server);
+    let shared = span.shared() || is_answer;
+    let of_client = if shared { previous.parent_id() } else { None };
+    (shared, span.parent_id().or(of_client))
 }

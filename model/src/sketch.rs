@@ -8,8 +8,10 @@
 //! are wide (`performance.md` 6). Only buckets that hold something take memory, 10 bytes each.
 
 mod codec;
+mod recorder;
 
 pub use codec::SketchError;
+pub use recorder::SketchRecorder;
 
 /// Counts of values from 0 to `u64::MAX`, meant as microseconds.
 ///

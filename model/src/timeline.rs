@@ -3,9 +3,7 @@
 //! Reported times are often wrong: children outlive their parents, clocks of hosts differ, durations are missing.
 //! Nothing here corrects them; times are cut to what can be true together.
 
-use std::borrow::Borrow;
-
-use crate::{Span, SpanTree};
+use crate::{SpanTree, TraceNode};
 
 /// When a span ran, microseconds since the epoch: from `start`, included, to `end`, excluded.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -34,46 +32,59 @@ impl Interval {
 ///
 /// A span that lacks either is looked through: what is below it counts as below the nearest span above that has
 /// both. Spans are named by their index, as in the [`SpanTree`].
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Default)]
 pub struct Timeline {
     intervals: Vec<Option<Interval>>,
     // The timed children of span i, by end, latest first: children[starts[i]..starts[i + 1]].
     starts: Vec<u32>,
     children: Vec<u32>,
     entry: Option<usize>,
+    // What building takes, kept for the next trace: the timed span right above each, and where a family goes on.
+    above: Vec<u32>,
+    ends: Vec<u32>,
 }
+
+/// No span.
+const NONE: u32 = u32::MAX;
 
 impl Timeline {
     /// Reads the times of the spans that `tree` was built from.
     ///
     /// # Panics
     /// If the tree was built from a different number of spans.
-    pub fn build<S: Borrow<Span>>(spans: &[S], tree: &SpanTree) -> Self {
+    pub fn build<S: TraceNode>(spans: &[S], tree: &SpanTree) -> Self {
+        let mut timeline = Self::default();
+        timeline.rebuild(spans, tree);
+        timeline
+    }
+
+    /// As [`Timeline::build`], in the memory of the timeline of another trace.
+    ///
+    /// # Panics
+    /// If the tree was built from a different number of spans.
+    pub fn rebuild<S: TraceNode>(&mut self, spans: &[S], tree: &SpanTree) {
         assert_eq!(spans.len(), tree.len(), "a tree of these spans");
-        let intervals: Vec<_> = spans.iter().map(|span| interval(span.borrow())).collect();
-        let mut parents: Vec<Option<u32>> = vec![None; spans.len()];
+        let Self { intervals, above, .. } = self;
+        intervals.clear();
+        intervals.extend(spans.iter().map(interval));
+        above.clear();
+        above.resize(spans.len(), NONE);
         let mut entry: Option<(Interval, usize)> = None;
         for index in tree.breadth_first() {
-            parents[index] = tree
-                .parent(index)
-                .and_then(|parent| intervals[parent].map(|_| parent as u32).or(parents[parent]));
+            above[index] = tree.parent(index).map_or(NONE, |parent| {
+                intervals[parent].map_or(above[parent], |_| parent as u32)
+            });
             let Some(interval) = intervals[index] else {
                 continue;
             };
             let earlier =
                 |(first, _): (Interval, usize)| (interval.start, first.end) < (first.start, interval.end);
-            if parents[index].is_none() && entry.is_none_or(earlier) {
+            if above[index] == NONE && entry.is_none_or(earlier) {
                 entry = Some((interval, index));
             }
         }
-        let mut timeline = Self {
-            intervals,
-            starts: Vec::new(),
-            children: Vec::new(),
-            entry: entry.map(|(_, index)| index),
-        };
-        timeline.group_children(&parents);
-        timeline
+        self.entry = entry.map(|(_, index)| index);
+        self.group_children();
     }
 
     /// The span the trace entered by: its root; if that is not timed or missing, the first to start of the spans
@@ -140,32 +151,44 @@ impl Timeline {
     }
 
     /// A counting sort by parent, then a sort of each family.
-    fn group_children(&mut self, parents: &[Option<u32>]) {
+    fn group_children(&mut self) {
+        let Self {
+            intervals,
+            starts,
+            children,
+            above,
+            ends,
+            ..
+        } = self;
         let timed_children = || {
-            let timed = parents.iter().zip(&self.intervals).enumerate();
-            timed.filter_map(|(index, (parent, interval))| Some((index, (*parent)? as usize, (*interval)?)))
+            let timed = above.iter().zip(intervals.iter()).zip(0..);
+            timed
+                .filter(|((above, interval), _)| **above != NONE && interval.is_some())
+                .map(|((&above, _), index)| (above as usize, index))
         };
-        let mut next = vec![0u32; parents.len() + 1];
-        for (_, parent, _) in timed_children() {
-            next[parent + 1] += 1;
+        starts.clear();
+        starts.resize(above.len() + 1, 0);
+        for (parent, _) in timed_children() {
+            starts[parent + 1] += 1;
         }
-        for node in 1..next.len() {
-            next[node] += next[node - 1];
+        for node in 1..starts.len() {
+            starts[node] += starts[node - 1];
         }
-        let starts = next.clone();
-        let mut children = vec![0; starts[parents.len()] as usize];
-        for (index, parent, _) in timed_children() {
-            children[next[parent] as usize] = index as u32;
-            next[parent] += 1;
+        ends.clone_from(starts);
+        children.clear();
+        children.resize(starts[above.len()] as usize, 0);
+        for (parent, index) in timed_children() {
+            children[ends[parent] as usize] = index;
+            ends[parent] += 1;
         }
         for bounds in starts.windows(2) {
             let family = &mut children[bounds[0] as usize..bounds[1] as usize];
-            family.sort_by_key(|&child| {
-                let interval = self.intervals[child as usize];
-                interval.map(|interval| (std::cmp::Reverse(interval.end), interval.start))
+            family.sort_unstable_by_key(|&child| {
+                let interval = intervals[child as usize];
+                let times = interval.map(|interval| (std::cmp::Reverse(interval.end), interval.start));
+                (times, child)
             });
         }
-        (self.starts, self.children) = (starts, children);
     }
 }
 
@@ -192,10 +215,10 @@ impl TimeCut {
     }
 }
 
-fn interval(span: &Span) -> Option<Interval> {
-    let start = span.timestamp?;
+fn interval<S: TraceNode>(span: &S) -> Option<Interval> {
+    let start = span.timestamp()?;
     Some(Interval {
         start,
-        end: start.saturating_add(span.duration?),
+        end: start.saturating_add(span.duration()?),
     })
 }

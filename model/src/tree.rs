@@ -4,9 +4,7 @@
 //! may be as deep as memory allows, and every step is O(n log n) whatever the spans claim: ids may repeat, and
 //! parents may be missing or form cycles. Every span is in the tree exactly once.
 
-use std::borrow::Borrow;
-
-use crate::{Endpoint, Span, SpanId};
+use crate::{SpanId, TraceNode};
 
 /// Who is whose parent in one trace. Spans are named by their index in the slice given to [`SpanTree::build`].
 ///
@@ -19,7 +17,7 @@ use crate::{Endpoint, Span, SpanId};
 /// - Spans whose parent cannot be found attach to the root.
 /// - A cycle of parents is cut at its earliest span (the first in the slice, of equal timestamps), which attaches
 ///   to the root.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Default)]
 pub struct SpanTree {
     // `NONE` for the root and, in a headless trace, for the children of the synthetic root.
     parents: Vec<u32>,
@@ -28,6 +26,9 @@ pub struct SpanTree {
     children: Vec<u32>,
     breadth_first: Vec<u32>,
     root: Option<u32>,
+    // What building takes, kept for the next trace.
+    index: ParentIndex,
+    numbers: Vec<u32>,
 }
 
 /// No span.
@@ -38,42 +39,42 @@ impl SpanTree {
     ///
     /// # Panics
     /// If there are 2³² - 1 spans or more.
-    pub fn build<S: Borrow<Span>>(spans: &[S]) -> Self {
+    pub fn build<S: TraceNode>(spans: &[S]) -> Self {
+        let mut tree = Self::default();
+        tree.rebuild(spans);
+        tree
+    }
+
+    /// As [`SpanTree::build`], in the memory of the tree of another trace.
+    ///
+    /// # Panics
+    /// If there are 2³² - 1 spans or more.
+    pub fn rebuild<S: TraceNode>(&mut self, spans: &[S]) {
         assert!(
             spans.len() < NONE as usize,
             "a trace has fewer than 2^32 - 1 spans"
         );
         let root = spans
             .iter()
-            .map(S::borrow)
-            .position(|span| !span.shared && span.parent_id.is_none());
-        let root = root.map(|index| index as u32);
-        let index = ParentIndex::build(spans, root);
-        let mut parents: Vec<u32> = spans
-            .iter()
-            .map(|span| index.parent_of(spans, span.borrow()))
-            .collect();
+            .position(|span| !span.shared() && span.parent_id().is_none());
+        self.root = root.map(|index| index as u32);
+        self.index.rebuild(spans, self.root);
+        let Self { parents, index, .. } = self;
+        parents.clear();
+        parents.extend(spans.iter().map(|span| index.parent_of(spans, span)));
         if let Some(root) = root {
-            parents[root as usize] = NONE;
+            parents[root] = NONE;
         }
-        cut_cycles(spans, &mut parents);
+        cut_cycles(spans, parents, &mut self.numbers);
         if let Some(root) = root {
             for (index, parent) in parents.iter_mut().enumerate() {
-                if *parent == NONE && index != root as usize {
-                    *parent = root;
+                if *parent == NONE && index != root {
+                    *parent = root as u32;
                 }
             }
         }
-        let mut tree = Self {
-            parents,
-            starts: Vec::new(),
-            children: Vec::new(),
-            breadth_first: Vec::new(),
-            root,
-        };
-        tree.group_children(spans);
-        tree.order_breadth_first();
-        tree
+        self.group_children(spans);
+        self.order_breadth_first();
     }
 
     /// How many spans it holds.
@@ -128,52 +129,54 @@ impl SpanTree {
     }
 
     fn child_slice(&self, index: usize) -> &[u32] {
-        &self.children[self.starts[index] as usize..self.starts[index + 1] as usize]
+        match self.starts.get(index..index + 2) {
+            Some(&[start, end]) => &self.children[start as usize..end as usize],
+            // Nothing was arranged yet.
+            _ => &[],
+        }
     }
 
     /// A counting sort by parent, then a sort of each family.
-    fn group_children<S: Borrow<Span>>(&mut self, spans: &[S]) {
-        let synthetic = self.parents.len();
-        let family = |parent: u32| {
-            if parent == NONE {
-                synthetic
-            } else {
-                parent as usize
-            }
+    fn group_children<S: TraceNode>(&mut self, spans: &[S]) {
+        let Self {
+            parents,
+            starts,
+            children,
+            root,
+            numbers: ends,
+            ..
+        } = self;
+        let synthetic = parents.len() as u32;
+        let families = || {
+            let all = parents.iter().zip(0..);
+            let all = all.filter(|&(_, index)| *root != Some(index));
+            all.map(|(&parent, index)| (parent.min(synthetic), index))
         };
-        let is_child = |index: usize| self.root != Some(index as u32);
-        let mut ends = vec![0u32; synthetic + 2];
-        for (_, &parent) in self
-            .parents
-            .iter()
-            .enumerate()
-            .filter(|(index, _)| is_child(*index))
-        {
-            ends[family(parent) + 1] += 1;
+        starts.clear();
+        starts.resize(parents.len() + 2, 0);
+        for (family, _) in families() {
+            starts[family as usize + 1] += 1;
         }
-        for node in 1..ends.len() {
-            ends[node] += ends[node - 1];
+        for node in 1..starts.len() {
+            starts[node] += starts[node - 1];
         }
-        self.starts = ends.clone();
-        self.children = vec![0; *ends.last().unwrap_or(&0) as usize];
-        for (index, &parent) in self
-            .parents
-            .iter()
-            .enumerate()
-            .filter(|(index, _)| is_child(*index))
-        {
-            let next = &mut ends[family(parent)];
-            self.children[*next as usize] = index as u32;
+        ends.clone_from(starts);
+        children.clear();
+        children.resize(starts[parents.len() + 1] as usize, 0);
+        for (family, index) in families() {
+            let next = &mut ends[family as usize];
+            children[*next as usize] = index;
             *next += 1;
         }
-        for bounds in self.starts.windows(2) {
-            let family = &mut self.children[bounds[0] as usize..bounds[1] as usize];
-            family.sort_by_key(|&child| spans[child as usize].borrow().timestamp);
+        for bounds in starts.windows(2) {
+            let family = &mut children[bounds[0] as usize..bounds[1] as usize];
+            family.sort_unstable_by_key(|&child| (spans[child as usize].timestamp(), child));
         }
     }
 
     fn order_breadth_first(&mut self) {
-        let mut order: Vec<u32> = Vec::with_capacity(self.len());
+        let mut order = std::mem::take(&mut self.breadth_first);
+        order.clear();
         order.extend(self.tops().map(|top| top as u32));
         let mut next = 0;
         while let Some(&index) = order.get(next) {
@@ -186,6 +189,7 @@ impl SpanTree {
 }
 
 /// Finds parents by id, and by id and endpoint among the shared spans.
+#[derive(Clone, Debug, Default)]
 struct ParentIndex {
     // The last unshared span of each id (the root only if alone), by id.
     unshared: Vec<(SpanId, u32)>,
@@ -194,17 +198,18 @@ struct ParentIndex {
 }
 
 impl ParentIndex {
-    fn build<S: Borrow<Span>>(spans: &[S], root: Option<u32>) -> Self {
-        let mut unshared = Vec::with_capacity(spans.len());
-        let mut shared = Vec::new();
-        for (index, span) in spans.iter().map(S::borrow).enumerate() {
-            if span.shared {
-                shared.push(index as u32);
+    fn rebuild<S: TraceNode>(&mut self, spans: &[S], root: Option<u32>) {
+        let Self { unshared, shared } = self;
+        unshared.clear();
+        shared.clear();
+        for (span, index) in spans.iter().zip(0..) {
+            if span.shared() {
+                shared.push(index);
             } else {
-                unshared.push((span.id, index as u32));
+                unshared.push((span.id(), index));
             }
         }
-        unshared.sort_by_key(|&(id, index)| (id, Some(index) != root, index));
+        unshared.sort_unstable_by_key(|&(id, index)| (id, Some(index) != root, index));
         unshared.dedup_by(|next, kept| {
             let same = next.0 == kept.0;
             if same {
@@ -212,18 +217,22 @@ impl ParentIndex {
             }
             same
         });
-        let key = |index: u32| SharedKey::of(spans[index as usize].borrow());
-        shared.sort_by(|&a, &b| key(a).cmp(&key(b)));
-        Self { unshared, shared }
+        shared.sort_unstable_by(|&a, &b| key(spans, a).cmp(&key(spans, b)).then(a.cmp(&b)));
     }
 
-    fn parent_of<S: Borrow<Span>>(&self, spans: &[S], span: &Span) -> u32 {
+    fn parent_of<S: TraceNode>(&self, spans: &[S], span: &S) -> u32 {
         let by_parent_id = || {
-            let parent_id = span.parent_id?;
-            self.shared(spans, parent_id, span.local_endpoint.as_ref())
+            let parent_id = span.parent_id()?;
+            self.shared(spans, (parent_id, span.place()))
                 .or_else(|| self.unshared(parent_id))
         };
-        let by_own_id = || if span.shared { self.unshared(span.id) } else { None };
+        let by_own_id = || {
+            if span.shared() {
+                self.unshared(span.id())
+            } else {
+                None
+            }
+        };
         by_own_id().or_else(by_parent_id).unwrap_or(NONE)
     }
 
@@ -232,36 +241,26 @@ impl ParentIndex {
         Some(self.unshared[found].1)
     }
 
-    fn shared<S: Borrow<Span>>(&self, spans: &[S], id: SpanId, endpoint: Option<&Endpoint>) -> Option<u32> {
-        let wanted = SharedKey { id, endpoint };
-        let key = |index: u32| SharedKey::of(spans[index as usize].borrow());
-        let end = self.shared.partition_point(|&index| key(index) <= wanted);
+    fn shared<S: TraceNode>(&self, spans: &[S], wanted: SharedKey<'_, S>) -> Option<u32> {
+        let end = self.shared.partition_point(|&index| key(spans, index) <= wanted);
         let last = *self.shared[..end].last()?;
-        Some(last).filter(|&last| key(last) == wanted)
+        Some(last).filter(|&last| key(spans, last) == wanted)
     }
 }
 
 /// What tells apart the servers that answer one client's span.
-#[derive(PartialEq, Eq, PartialOrd, Ord)]
-struct SharedKey<'a> {
-    id: SpanId,
-    endpoint: Option<&'a Endpoint>,
-}
+type SharedKey<'a, S> = (SpanId, Option<&'a <S as TraceNode>::Place>);
 
-impl<'a> SharedKey<'a> {
-    fn of(span: &'a Span) -> Self {
-        Self {
-            id: span.id,
-            endpoint: span.local_endpoint.as_ref(),
-        }
-    }
+fn key<S: TraceNode>(spans: &[S], index: u32) -> SharedKey<'_, S> {
+    let span = &spans[index as usize];
+    (span.id(), span.place())
 }
 
 /// Makes the parents a forest. Walks up from every span until it meets one that was walked before; if that was
-/// on the same walk, it is on a cycle.
-fn cut_cycles<S: Borrow<Span>>(spans: &[S], parents: &mut [u32]) {
-    // Which walk met a span, named by the span it started from.
-    let mut walks = vec![NONE; parents.len()];
+/// on the same walk, it is on a cycle. `walks` says which walk met a span, named by the span it started from.
+fn cut_cycles<S: TraceNode>(spans: &[S], parents: &mut [u32], walks: &mut Vec<u32>) {
+    walks.clear();
+    walks.resize(parents.len(), NONE);
     for start in 0..parents.len() as u32 {
         let mut index = start;
         while index != NONE && walks[index as usize] == NONE {
@@ -274,7 +273,7 @@ fn cut_cycles<S: Borrow<Span>>(spans: &[S], parents: &mut [u32]) {
         let cycle = std::iter::successors(Some(index), |&member| {
             Some(parents[member as usize]).filter(|&next| next != index)
         });
-        let time = |member: &u32| (spans[*member as usize].borrow().timestamp, *member);
+        let time = |member: &u32| (spans[*member as usize].timestamp(), *member);
         if let Some(earliest) = cycle.min_by_key(time) {
             parents[earliest as usize] = NONE;
         }

@@ -4,5 +4,6 @@ mod crisp;
 mod critical_path;
 mod linker;
 mod merge;
+mod outlines;
 mod spans;
 mod tree;

@@ -6,77 +6,187 @@
 //!
 //! A query that runs meanwhile keeps its view, and with it the old files, open.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::io::ErrorKind;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
-use model::Span;
 use storage::StorageError;
 
 use crate::manifest::{Manifest, ManifestSegment};
 use crate::output::SegmentOutput;
-use crate::reader::SegmentReader;
+use crate::reader::{SegmentReader, Shapes};
+use crate::rows::TraceRows;
+use crate::shape::ShapeTable;
+use crate::shape_plan::ShapePlan;
 use crate::store::Store;
-use crate::trace_table::TraceEntry;
-use crate::view::{Reading, View, sort_distinct};
+use crate::trace_table::Ordinal;
+use crate::view::View;
+use storage_record::bytes::Malformed;
 
 const HOUR_MS: u64 = 3_600_000;
 /// Traces between two looks whether something else is due.
-const LOOK_EVERY: usize = 256;
+const LOOK_EVERY: usize = 16;
 
-/// Joins one group of segments, if there is one; tells whether it did. Gives up, and changes nothing, as soon as
-/// `is_wanted_elsewhere`.
-pub(crate) fn compact(
-    store: &Store,
-    is_wanted_elsewhere: impl Fn(&Store) -> bool,
-) -> Result<bool, StorageError> {
+/// Joins one group of segments, if there is one; tells whether it did. Asks `has_to_stop` every few traces, which may
+/// seal meanwhile; once it is true, gives up and changes nothing.
+pub(crate) fn compact(store: &Store, has_to_stop: impl FnMut(&Store) -> bool) -> Result<bool, StorageError> {
     let view = store.view();
     let (inputs, sealed_at) = choose(store, &view);
     if inputs.is_empty() {
         return Ok(false);
     }
     let numbers: Vec<u64> = inputs.iter().map(|segment| segment.number()).collect();
-    let is_other = |segment: &&Arc<SegmentReader>| !numbers.contains(&segment.number());
-    let others: Vec<_> = view.segments.iter().filter(is_other).collect();
-    let mut output = SegmentOutput::new(store, sealed_at);
-    // Segments that turn out to be damaged are set aside, so that the next try is one without them.
-    let mut reading = Reading::new(&view, store.limits.trace_spans_max);
-    let mut add = |low: u64, parts: Parts| {
-        let mut spans: Vec<Span> = Vec::new();
-        for (input, entry) in parts {
-            spans.extend(reading.read(&inputs[input], |segment| segment.spans(&entry))?);
-        }
-        sort_distinct(&mut spans);
-        let mut straggler = false;
-        for segment in others.iter().filter(|segment| segment.may_hold(low)) {
-            straggler |= reading.read(segment, |segment| segment.find(low))?.is_some();
-        }
-        output.add(low, &spans, straggler)?;
-        Ok(reading.is_undamaged())
-    };
-    let traces = match traces_in_order(&inputs) {
+    let joined = join(store, &view, &inputs, sealed_at, has_to_stop);
+    let segments = match joined {
+        Ok(Some(output)) => output.finish(&numbers)?,
+        Ok(None) => return Ok(false),
+        // The next try is one without it.
         Err((number, StorageError::Corrupt(reason))) => {
             store.set_aside([(number, reason)].into());
             return Ok(true);
         }
-        other => other.map_err(|(_, error)| error)?,
+        Err((_, error)) => return Err(error),
     };
-    for (index, (low, parts)) in traces.into_iter().enumerate() {
-        if index % LOOK_EVERY == 0 && is_wanted_elsewhere(store) {
-            return Ok(false);
-        }
-        if !add(low, parts)? {
-            drop(output);
-            store.set_aside(reading.into_damaged());
-            return Ok(true);
-        }
-    }
-    let segments = output.finish(&numbers)?;
     store.change_view(|view| view.with_segments(&numbers, segments));
     store.counters.compactions.fetch_add(1, Ordering::Relaxed);
     remove_files(store, &numbers);
     Ok(true)
+}
+
+/// What went wrong, with the number of the segment that it went wrong with.
+type Failure = (u64, StorageError);
+
+/// Writes the traces of some segments anew; nothing if it has to stop.
+fn join<'s>(
+    store: &'s Store,
+    view: &View,
+    inputs: &[Arc<SegmentReader>],
+    sealed_at: u64,
+    mut has_to_stop: impl FnMut(&Store) -> bool,
+) -> Result<Option<SegmentOutput<'s>>, Failure> {
+    let parts = parts_in_order(inputs)?;
+    let stragglers = Stragglers::of(view, inputs);
+    let inputs = inputs.iter().map(Input::open).collect::<Result<Vec<_>, _>>()?;
+    let tables: Vec<&ShapeTable> = inputs.iter().map(|input| &input.shapes.table).collect();
+    let plan = Arc::new(ShapePlan::of(&tables));
+    let mut output = SegmentOutput::new(store, plan.clone(), sealed_at);
+    let mut rows = TraceRows::default();
+    for (index, parts) in parts.chunk_by(|a, b| a.low == b.low).enumerate() {
+        if index % LOOK_EVERY == 0 && has_to_stop(store) {
+            return Ok(None);
+        }
+        let low = parts[0].low;
+        let spans: u64 = parts.iter().map(|part| u64::from(part.spans)).sum();
+        if let [part] = parts {
+            rows.clear();
+            inputs[part.input as usize].read(part, &plan, &mut rows)?;
+        } else if spans <= store.limits.part_spans_max as u64 {
+            read_joined(&inputs, parts, &plan, &mut rows)?;
+        } else {
+            // Never as a whole in memory. Duplicates among its parts are stored, and answered once.
+            for part in parts {
+                rows.clear();
+                inputs[part.input as usize].read(part, &plan, &mut rows)?;
+                output.add_to_parts(low, &rows).map_err(|error| (0, error))?;
+            }
+            output.end_parts(low).map_err(|error| (0, error))?;
+            continue;
+        }
+        let straggler = stragglers.contains(low)?;
+        output
+            .add(low, &mut rows, straggler)
+            .map_err(|error| (0, error))?;
+    }
+    Ok(Some(output))
+}
+
+/// Reads the parts of a trace into one, its rows distinct and by time.
+fn read_joined(
+    inputs: &[Input],
+    parts: &[Part],
+    plan: &ShapePlan,
+    rows: &mut TraceRows,
+) -> Result<(), Failure> {
+    let mut of_part = TraceRows::default();
+    rows.clear();
+    for part in parts {
+        of_part.clear();
+        inputs[part.input as usize].read(part, plan, &mut of_part)?;
+        of_part.iter().for_each(|row| rows.push_row(row));
+    }
+    let sorted = rows.sort_distinct(plan.table());
+    sorted.map_err(|error| (inputs[parts[0].input as usize].segment.number(), damaged(error)))
+}
+
+/// A segment whose traces are read in order.
+struct Input {
+    segment: Arc<SegmentReader>,
+    shapes: Arc<Shapes>,
+}
+
+impl Input {
+    fn open(segment: &Arc<SegmentReader>) -> Result<Self, Failure> {
+        let shapes = segment.shapes().map_err(|error| (segment.number(), error))?;
+        Ok(Self {
+            segment: segment.clone(),
+            shapes,
+        })
+    }
+
+    /// Adds the rows of a part, coded against the table of a plan of which this is the source number `part.input`.
+    fn read(&self, part: &Part, plan: &ShapePlan, rows: &mut TraceRows) -> Result<(), Failure> {
+        let Self { segment, shapes } = self;
+        let entry = segment.entry(part.ordinal);
+        entry
+            .and_then(|entry| segment.rows_with(shapes, &entry, rows))
+            .and_then(|()| plan.recode(part.input as usize, rows).map_err(damaged))
+            .map_err(|error| (segment.number(), error))
+    }
+}
+
+fn damaged(error: Malformed) -> StorageError {
+    StorageError::Corrupt(error.to_string())
+}
+
+/// Tells traces that segments other than the joined ones hold, too. One of a trace's segments was written last, and
+/// says so ever since; so the others are asked for those traces only of which one of the joined segments says it. Where
+/// none of them does, one of the others does.
+struct Stragglers<'v> {
+    known: HashSet<u64>,
+    others: Vec<&'v Arc<SegmentReader>>,
+}
+
+impl<'v> Stragglers<'v> {
+    fn of(view: &'v View, inputs: &[Arc<SegmentReader>]) -> Self {
+        let is_input =
+            |segment: &&Arc<SegmentReader>| inputs.iter().any(|input| input.number() == segment.number());
+        Self {
+            known: inputs
+                .iter()
+                .flat_map(|input| input.stragglers())
+                .copied()
+                .collect(),
+            others: view
+                .segments
+                .iter()
+                .filter(|segment| !is_input(segment))
+                .collect(),
+        }
+    }
+
+    fn contains(&self, low: u64) -> Result<bool, Failure> {
+        if !self.known.contains(&low) {
+            return Ok(false);
+        }
+        for segment in &self.others {
+            let found = segment.find(low).map_err(|error| (segment.number(), error))?;
+            if found.is_some() {
+                return Ok(true);
+            }
+        }
+        Ok(false)
+    }
 }
 
 /// Removes files that the manifest does not name any more; the next start removes what cannot be removed now.
@@ -134,26 +244,42 @@ fn choose(store: &Store, view: &View) -> (Vec<Arc<SegmentReader>>, u64) {
     (inputs.collect(), sealed_at.unwrap_or(0))
 }
 
-type Parts = Vec<(usize, TraceEntry)>;
+/// What one of the joined segments has of a trace.
+struct Part {
+    /// The first timestamp of the whole trace, as in [`TraceTimes::first`](crate::trace_table::TraceTimes).
+    first: u64,
+    low: u64,
+    /// Which segment, by its place among the joined ones.
+    input: u32,
+    ordinal: Ordinal,
+    spans: u32,
+}
 
-/// Every trace with its parts, by the order of its first span; an error comes with the number of the segment.
-fn traces_in_order(inputs: &[Arc<SegmentReader>]) -> Result<Vec<(u64, Parts)>, (u64, StorageError)> {
-    let mut traces: HashMap<u64, Parts> = HashMap::new();
-    for (input, segment) in inputs.iter().enumerate() {
-        for entry in segment.entries() {
+/// The parts of all traces, those of one trace next to each other, traces by the order of their first spans.
+fn parts_in_order(inputs: &[Arc<SegmentReader>]) -> Result<Vec<Part>, Failure> {
+    let mut parts = Vec::new();
+    for (segment, input) in inputs.iter().zip(0..) {
+        for (entry, ordinal) in segment.entries().zip(0..) {
             let entry = entry.map_err(|error| (segment.number(), error))?;
-            traces.entry(entry.low).or_default().push((input, entry));
+            parts.push(Part {
+                first: entry.times.first,
+                low: entry.low,
+                input,
+                ordinal,
+                spans: entry.span_count,
+            });
         }
     }
-    let mut traces: Vec<_> = traces.into_iter().collect();
-    // As `TraceTimes::first` of the joined spans: 0 where no part has a timestamp.
-    let first = |parts: &Parts| {
-        parts
-            .iter()
-            .map(|part| part.1.times.first)
-            .filter(|&first| first != 0)
-            .min()
-    };
-    traces.sort_unstable_by_key(|(low, parts)| (first(parts).unwrap_or(0), *low));
-    Ok(traces)
+    parts.sort_unstable_by_key(|part| (part.low, part.input));
+    for trace in parts
+        .chunk_by_mut(|a, b| a.low == b.low)
+        .filter(|trace| trace.len() > 1)
+    {
+        // 0 where no part has a timestamp.
+        let timed = trace.iter().map(|part| part.first).filter(|&first| first != 0);
+        let first = timed.min().unwrap_or(0);
+        trace.iter_mut().for_each(|part| part.first = first);
+    }
+    parts.sort_unstable_by_key(|part| (part.first, part.low, part.input));
+    Ok(parts)
 }

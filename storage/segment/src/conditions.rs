@@ -272,9 +272,9 @@ impl Condition<'_> {
         };
         match *self {
             Self::Service | Self::Duration(_) | Self::Text(_) => Vec::new(),
-            Self::Name(name) => vec![terms(About::Name, name, "")],
-            Self::RemoteService(name) => vec![terms(About::RemoteService, name, "")],
-            Self::Has(key) => vec![terms(About::TagKey, key, ""), terms(About::Annotation, key, "")],
+            Self::Name(name) => vec![terms(About::Name, "", name)],
+            Self::RemoteService(name) => vec![terms(About::RemoteService, "", name)],
+            Self::Has(key) => vec![terms(About::TagKey, "", key), terms(About::Annotation, "", key)],
             Self::Tag(key, value) => vec![terms(About::Tag, key, value)],
         }
     }

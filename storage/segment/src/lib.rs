@@ -16,7 +16,9 @@ mod fields;
 mod registry;
 mod row;
 mod rows;
+mod segment_shapes;
 mod shape;
+mod shape_plan;
 mod strings;
 mod term;
 
@@ -42,6 +44,7 @@ mod writer;
 mod compact;
 mod maintenance;
 mod output;
+mod pace;
 mod retention;
 mod seal;
 
@@ -57,6 +60,8 @@ mod splits;
 
 #[cfg(test)]
 mod hostile_tests;
+#[cfg(test)]
+mod rollup_tests;
 #[cfg(test)]
 mod schedule_tests;
 #[cfg(test)]

@@ -9,6 +9,7 @@ use std::time::{Duration, Instant};
 use parking_lot::Mutex;
 use storage::StorageError;
 
+use crate::pace::Pace;
 use crate::seal::{Quiet, seal};
 use crate::store::Store;
 use crate::{compact, retention};
@@ -97,7 +98,7 @@ fn seal_all(store: &Store) -> Result<(), StorageError> {
     }
     let sealed = seal_frozen(store, Quiet::Everything);
     let joined = loop {
-        match compact::compact(store, is_urgent) {
+        match compact::compact(store, is_stopping) {
             Ok(true) => {}
             Ok(false) => break Ok(()),
             Err(error) => break Err(error),
@@ -141,15 +142,30 @@ impl Tasks {
         if self.sealing.is_over(now) {
             self.sealing.note("sealing", SOON, seal_due(store));
         }
-        let is_calm = store.view().active.bytes() < store.config.head_bytes_max / 4;
-        if is_calm && self.compaction.is_over(now) {
-            let joined = compact::compact(store, is_urgent).map(|_| ());
+        if self.compaction.is_over(now) {
+            let joined = self.compact(store);
             self.compaction.note("compaction", LATER, joined);
         }
         if self.retention.is_over(now) {
             let retained = retention::retain(store).map(|_| ());
             self.retention.note("retention", SOON, retained);
         }
+    }
+}
+
+impl Tasks {
+    /// Joins a group of segments at leisure, and seals meanwhile when that is due: the head must not wait.
+    fn compact(&mut self, store: &Store) -> Result<(), StorageError> {
+        let mut pace = Pace::leisurely();
+        let sealing = &mut self.sealing;
+        let joined = compact::compact(store, |store| {
+            pace.keep(store);
+            if due(store).is_some() {
+                sealing.note("sealing", SOON, seal_due(store));
+            }
+            is_stopping(store) || sealing.failures > 0
+        });
+        joined.map(|_| ())
     }
 }
 
@@ -198,7 +214,7 @@ fn due(store: &Store) -> Option<Quiet> {
     if store.journal.stats().bytes >= store.config.journal_bytes_max / 2 {
         // A trace that is carried over holds its records, and with them all later ones.
         Some(Quiet::Everything)
-    } else if active.bytes() >= store.config.head_bytes_max / 2 {
+    } else if active.bytes() >= store.config.head_bytes_max / 3 {
         // Under load a generation lives for seconds; a quarter of that is long for a trace to be quiet.
         Some(Quiet::For(store.limits.quiet_ms.min(age / 4)))
     } else if age >= store.limits.generation_age_max_ms {
@@ -208,10 +224,8 @@ fn due(store: &Store) -> Option<Quiet> {
     }
 }
 
-/// Whether compaction has to give way: the head will be full soon, or the store is being closed.
-fn is_urgent(store: &Store) -> bool {
+fn is_stopping(store: &Store) -> bool {
     store.stopping.load(Ordering::Relaxed)
-        || store.view().active.bytes() >= store.config.head_bytes_max / 4 * 3
 }
 
 #[cfg(test)]

@@ -5,19 +5,23 @@
 
 use std::sync::Arc;
 
-use model::Span;
 use storage::StorageError;
 
 use crate::config::Limits;
 use crate::manifest::{DIRECTORY, Manifest, ManifestSegment, NotReplaced};
 use crate::reader::SegmentReader;
+use crate::rows::{RowRef, TraceRows};
+use crate::shape_plan::ShapePlan;
 use crate::store::{Store, open_segment};
 use crate::writer::SegmentWriter;
 
 /// Writes traces into as many segments as they need.
 pub(crate) struct SegmentOutput<'s> {
     store: &'s Store,
+    plan: Arc<ShapePlan>,
     current: Option<(u64, SegmentWriter)>,
+    /// Rows of a trace too large for one segment that are not written.
+    part: (TraceRows, PartSize),
     /// Written and durable; their files are removed again unless the manifest names them.
     written: Vec<ManifestSegment>,
     sealed_at: u64,
@@ -25,60 +29,86 @@ pub(crate) struct SegmentOutput<'s> {
 }
 
 impl<'s> SegmentOutput<'s> {
-    /// `sealed_at`: see [`ManifestSegment::sealed_at`].
-    pub(crate) fn new(store: &'s Store, sealed_at: u64) -> Self {
+    /// All rows to come are coded against the table of `plan`; `sealed_at`: see [`ManifestSegment::sealed_at`].
+    pub(crate) fn new(store: &'s Store, plan: Arc<ShapePlan>, sealed_at: u64) -> Self {
         Self {
             store,
+            plan,
             current: None,
+            part: Default::default(),
             written: Vec::new(),
             sealed_at,
             names_left_out: 0,
         }
     }
 
-    /// Adds a trace; MUST be called once a trace, in the order of first spans.
-    pub(crate) fn add(&mut self, low: u64, spans: &[Span], straggler: bool) -> Result<(), StorageError> {
-        if spans.is_empty() {
+    /// Adds a trace: its distinct rows, by time. MUST be called once a trace, in the order of first spans. What is in
+    /// `rows` afterwards is of no use.
+    pub(crate) fn add(
+        &mut self,
+        low: u64,
+        rows: &mut TraceRows,
+        straggler: bool,
+    ) -> Result<(), StorageError> {
+        if rows.is_empty() {
             return Ok(());
         }
-        if first_part(spans, &self.store.limits) < spans.len() {
-            return self.add_parts(low, spans);
+        if !fits(rows, &self.store.limits) {
+            self.add_to_parts(low, rows)?;
+            return self.end_parts(low);
         }
         let (number, mut writer) = match self.current.take() {
             Some(current) => current,
             None => self.begin()?,
         };
-        let added = writer.add_trace(low, spans, straggler);
+        let added = writer.add_trace(low, rows, straggler);
         let limits = &self.store.limits;
-        let is_full =
-            writer.spans() >= limits.segment_spans_max || writer.raw_bytes() >= limits.segment_raw_bytes_max;
+        let is_full = writer.is_full()
+            || writer.spans() >= limits.segment_spans_max
+            || writer.raw_bytes() >= limits.segment_raw_bytes_max;
         self.current = Some((number, writer));
         added.map_err(cannot_write)?;
         if is_full { self.end_current() } else { Ok(()) }
     }
 
-    /// Adds some of the spans of a trace too large for one segment, in segments of their own.
-    pub(crate) fn add_parts(&mut self, low: u64, mut spans: &[Span]) -> Result<(), StorageError> {
-        while !spans.is_empty() {
-            let (part, rest) = spans.split_at(first_part(spans, &self.store.limits));
-            let (number, mut writer) = self.begin()?;
-            match writer.add_trace(low, part, true) {
-                Ok(()) => self.end(number, writer, true)?,
-                Err(error) => {
-                    self.note(number, 0, true);
-                    return Err(cannot_write(error));
-                }
+    /// Adds some of the rows of a trace too large for one segment, in segments of their own. Its last rows may wait
+    /// until [`SegmentOutput::end_parts`].
+    pub(crate) fn add_to_parts(&mut self, low: u64, rows: &TraceRows) -> Result<(), StorageError> {
+        for row in rows.iter() {
+            if !self.part.1.take(row, &self.store.limits) && !self.part.0.is_empty() {
+                self.end_parts(low)?;
+                self.part.1.take(row, &self.store.limits);
             }
-            spans = rest;
+            self.part.0.push_row(row);
         }
         Ok(())
+    }
+
+    /// Ends the parts of a trace.
+    pub(crate) fn end_parts(&mut self, low: u64) -> Result<(), StorageError> {
+        let (mut part, _) = std::mem::take(&mut self.part);
+        if part.is_empty() {
+            return Ok(());
+        }
+        self.add_part(low, &mut part)
+    }
+
+    fn add_part(&mut self, low: u64, part: &mut TraceRows) -> Result<(), StorageError> {
+        let (number, mut writer) = self.begin()?;
+        match writer.add_trace(low, part, true) {
+            Ok(()) => self.end(number, writer, true),
+            Err(error) => {
+                self.note(number, 0, true);
+                Err(cannot_write(error))
+            }
+        }
     }
 
     fn begin(&mut self) -> Result<(u64, SegmentWriter), StorageError> {
         let number = self.store.next_segment();
         let begin = || {
             let file = self.store.disk.create(&Manifest::temporary_name(number))?;
-            SegmentWriter::new(file, self.store.writer_options())
+            SegmentWriter::new(file, self.store.writer_options(), self.plan.clone())
         };
         let begun = begin();
         if begun.is_err() {
@@ -166,35 +196,36 @@ impl Drop for SegmentOutput<'_> {
     }
 }
 
-/// How many of the spans go into one segment; at least one.
-fn first_part(spans: &[Span], limits: &Limits) -> usize {
-    let mut bytes = 0;
-    let fitting = spans.iter().take(limits.part_spans_max).take_while(|span| {
-        bytes += bytes_of(span);
-        bytes <= limits.part_bytes_max
-    });
-    fitting.count().max(1)
+/// Whether rows may go into one segment.
+fn fits(rows: &TraceRows, limits: &Limits) -> bool {
+    let mut size = PartSize::default();
+    let is_small = rows.len() == 1;
+    is_small || rows.iter().all(|row| size.take(row, limits))
 }
 
-/// At least what a span's row takes.
-fn bytes_of(span: &Span) -> usize {
+/// How much of a trace goes into one segment.
+#[derive(Default)]
+struct PartSize {
+    rows: usize,
+    bytes: usize,
+}
+
+impl PartSize {
+    /// Counts a row; tells whether there was room for it.
+    fn take(&mut self, row: RowRef<'_>, limits: &Limits) -> bool {
+        self.rows += 1;
+        self.bytes += bytes_of(row);
+        self.rows <= limits.part_spans_max && self.bytes <= limits.part_bytes_max
+    }
+}
+
+/// At least what a row takes.
+fn bytes_of(row: RowRef<'_>) -> usize {
     // Identifiers, times, addresses and flags; a length or a time beside every text.
     const FIXED_BYTES: usize = 128;
     const TEXT_BYTES: usize = 16;
-    let text = |text: Option<&str>| text.map_or(0, |text| text.len() + TEXT_BYTES);
-    let tags = span.tags.iter().map(|(key, value)| (key, value));
-    FIXED_BYTES
-        + text(span.name.as_deref())
-        + text(span.local_service_name())
-        + text(span.remote_service_name())
-        + tags
-            .map(|(key, value)| key.len() + value.len() + 2 * TEXT_BYTES)
-            .sum::<usize>()
-        + span
-            .annotations
-            .iter()
-            .map(|annotation| annotation.value.len() + 2 * TEXT_BYTES)
-            .sum::<usize>()
+    let texts = row.values().map(|value| value.len() + TEXT_BYTES);
+    FIXED_BYTES + texts.sum::<usize>() + row.annotation_times().len() * TEXT_BYTES
 }
 
 pub(crate) fn cannot_write(error: impl std::fmt::Display) -> StorageError {

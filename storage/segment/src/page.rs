@@ -81,9 +81,13 @@ pub(crate) struct PageWriter {
     compressor: zstd::bulk::Compressor<'static>,
     // Pages are gathered, so that the disk is not asked for every 16 KiB.
     pending: Vec<u8>,
+    unsynced_bytes: usize,
 }
 
 const PENDING_BYTES_MAX: usize = 1 << 20;
+
+/// Bytes that are made durable at once: the journal's next record waits behind them on the same disk.
+const UNSYNCED_BYTES_MAX: usize = 2 << 20;
 
 impl PageWriter {
     /// Writes from the start of an empty file.
@@ -96,6 +100,7 @@ impl PageWriter {
             pages: Vec::new(),
             compressor,
             pending: header.to_vec(),
+            unsynced_bytes: 0,
         })
     }
 
@@ -162,7 +167,12 @@ impl PageWriter {
     fn flush(&mut self) -> io::Result<()> {
         let at = self.offset - self.pending.len() as u64;
         self.file.write_all_at(&self.pending, at)?;
+        self.unsynced_bytes += self.pending.len();
         self.pending.clear();
+        if self.unsynced_bytes >= UNSYNCED_BYTES_MAX {
+            self.file.sync()?;
+            self.unsynced_bytes = 0;
+        }
         Ok(())
     }
 }

@@ -3,14 +3,14 @@
 //! Lists are ascending ordinals, written as differences. They are made in memory while a segment is written,
 //! and read one list at a time afterwards.
 
-use std::collections::BTreeMap;
 use std::io;
 use std::ops::RangeInclusive;
 
 use crate::format::Run;
 use crate::page::{ListRef, PAGE_BYTES, Packer, PageWriter};
 use crate::shape::ShapeNumber;
-use crate::term::Term;
+use crate::strings::{Strings, Symbol};
+use crate::term::{TERM_BITS, Term};
 use crate::trace_table::Ordinal;
 use storage_record::bytes::{Cursor, Malformed, Put};
 
@@ -29,34 +29,67 @@ pub(crate) fn duration_class(duration: Option<u64>) -> u8 {
     (1 + octave * 4 + quarter as u32).min(255) as u8
 }
 
-/// Collects what the traces of a segment have.
-#[derive(Debug, Default)]
+/// The number of a service while its list is made; the least is of spans without one.
+pub(crate) type ServiceNumber = u32;
+
+/// Collects what the traces of a segment have. Traces come in the order of their ordinals.
+#[derive(Debug)]
 pub(crate) struct PostingsBuilder {
-    shapes: Vec<(ShapeNumber, Ordinal)>,
-    terms: Vec<(Term, Ordinal)>,
+    /// Per shape its traces in order.
+    shapes: Vec<Vec<Ordinal>>,
+    /// Terms, each with the trace in the low bits.
+    terms: Vec<u64>,
+    service_names: Strings,
     /// Per service its traces in order, each with the class of its longest span.
-    services: BTreeMap<String, Vec<(Ordinal, u8)>>,
+    services: Vec<Vec<(Ordinal, u8)>>,
+}
+
+/// Bits of an ordinal beside a term: a segment has fewer traces.
+const ORDINAL_BITS: u32 = 64 - TERM_BITS;
+
+impl Default for PostingsBuilder {
+    fn default() -> Self {
+        Self {
+            shapes: Vec::new(),
+            terms: Vec::new(),
+            service_names: Strings::default(),
+            services: vec![Vec::new()],
+        }
+    }
 }
 
 impl PostingsBuilder {
+    /// Traces it can hold.
+    pub(crate) const TRACES_MAX: usize = 1 << ORDINAL_BITS;
+
     pub(crate) fn note_shape(&mut self, number: ShapeNumber, trace: Ordinal) {
-        if self.shapes.last() != Some(&(number, trace)) {
-            self.shapes.push((number, trace));
+        let number = number as usize;
+        if number >= self.shapes.len() {
+            self.shapes.resize_with(number + 1, Vec::new);
+        }
+        let list = &mut self.shapes[number];
+        if list.last() != Some(&trace) {
+            list.push(trace);
         }
     }
 
     pub(crate) fn note_term(&mut self, term: Term, trace: Ordinal) {
-        self.terms.push((term, trace));
+        self.terms.push(term << ORDINAL_BITS | u64::from(trace));
     }
 
-    pub(crate) fn note_service(&mut self, service: &str, trace: Ordinal, duration: Option<u64>) {
-        let class = duration_class(duration);
-        if !self.services.contains_key(service) {
-            self.services.insert(service.to_owned(), Vec::new());
+    /// The number of a service's list.
+    pub(crate) fn service(&mut self, name: Option<&str>) -> ServiceNumber {
+        let number = self.service_names.insert_option(name).0;
+        if number as usize >= self.services.len() {
+            self.services.resize_with(number as usize + 1, Vec::new);
         }
-        let Some(list) = self.services.get_mut(service) else {
-            return;
-        };
+        number
+    }
+
+    /// `service` MUST be from [`PostingsBuilder::service`].
+    pub(crate) fn note_service(&mut self, service: ServiceNumber, trace: Ordinal, duration: Option<u64>) {
+        let class = duration_class(duration);
+        let list = &mut self.services[service as usize];
         match list.last_mut() {
             Some(last) if last.0 == trace => last.1 = last.1.max(class),
             _ => list.push((trace, class)),
@@ -69,14 +102,11 @@ impl PostingsBuilder {
         shapes: usize,
         pages: &mut PageWriter,
     ) -> io::Result<Vec<Option<ListRef>>> {
-        self.shapes.sort_unstable();
-        self.shapes.dedup();
         let mut places = vec![None; shapes];
         let mut packer = Packer::default();
-        for list in self.shapes.chunk_by(|a, b| a.0 == b.0) {
-            let ordinals = list.iter().map(|pair| pair.1);
-            let place = packer.add(pages, |out| put_ordinals(list.len(), ordinals, out))?;
-            places[list[0].0 as usize] = Some(place);
+        let lists = std::mem::take(&mut self.shapes);
+        for (list, place) in lists.iter().zip(&mut places).filter(|(list, _)| !list.is_empty()) {
+            *place = Some(packer.add(pages, |out| put_ordinals(list.len(), list.iter().copied(), out))?);
         }
         packer.flush(pages)?;
         Ok(places)
@@ -86,13 +116,17 @@ impl PostingsBuilder {
     pub(crate) fn write_services(&mut self, pages: &mut PageWriter) -> io::Result<Vec<(String, ListRef)>> {
         let mut packer = Packer::default();
         let mut places = Vec::with_capacity(self.services.len());
-        for (service, list) in std::mem::take(&mut self.services) {
+        let names = std::mem::take(&mut self.service_names);
+        let lists = std::mem::take(&mut self.services);
+        let mut lists: Vec<_> = (0..).map(|number| names.get(Symbol(number))).zip(lists).collect();
+        lists.sort_unstable_by_key(|list| list.0);
+        for (service, list) in lists.into_iter().filter(|list| !list.1.is_empty()) {
             let place = packer.add(pages, |out| {
                 out.put_varint(list.len() as u64);
                 out.extend(list.iter().map(|entry| entry.1));
                 put_differences(list.iter().map(|entry| entry.0), out);
             })?;
-            places.push((service, place));
+            places.push((service.to_owned(), place));
         }
         packer.flush(pages)?;
         Ok(places)
@@ -100,20 +134,24 @@ impl PostingsBuilder {
 
     /// Writes the terms, sorted; gives the first term of every page.
     pub(crate) fn write_terms(&mut self, pages: &mut PageWriter) -> io::Result<Vec<Term>> {
-        self.terms.sort_unstable();
-        self.terms.dedup();
+        let mut terms = std::mem::take(&mut self.terms);
+        terms.sort_unstable();
+        terms.dedup();
         let mut firsts = Vec::new();
         let mut page = Vec::new();
         let mut previous = 0;
-        for list in self.terms.chunk_by(|a, b| a.0 == b.0) {
-            let term = list[0].0;
+        for list in terms.chunk_by(|a, b| a >> ORDINAL_BITS == b >> ORDINAL_BITS) {
+            let term = list[0] >> ORDINAL_BITS;
             if page.is_empty() {
                 firsts.push(term);
                 previous = 0;
             }
             page.put_varint(term - previous);
             previous = term;
-            put_ordinals(list.len(), list.iter().map(|pair| pair.1), &mut page);
+            let ordinals = list
+                .iter()
+                .map(|pair| (pair & ((1 << ORDINAL_BITS) - 1)) as Ordinal);
+            put_ordinals(list.len(), ordinals, &mut page);
             if page.len() >= PAGE_BYTES {
                 pages.write(&page)?;
                 page.clear();

@@ -325,6 +325,12 @@ impl SegmentReader {
     /// Appends the rows of a trace; gives the shapes they are of.
     pub(crate) fn rows(&self, entry: &TraceEntry, rows: &mut TraceRows) -> Result<Arc<Shapes>> {
         let shapes = self.shapes()?;
+        self.rows_with(&shapes, entry, rows)?;
+        Ok(shapes)
+    }
+
+    /// Appends the rows of a trace, which are of `shapes`, this segment's.
+    pub(crate) fn rows_with(&self, shapes: &Shapes, entry: &TraceEntry, rows: &mut TraceRows) -> Result<()> {
         let page = self.pages.page(entry.spans.page)?;
         let frame = TraceFrame {
             low: entry.low,
@@ -341,8 +347,7 @@ impl SegmentReader {
             };
             decode(trace_at(&page, entry.spans.offset)?, tables, frame, rows)
         };
-        read().map_err(|error| self.pages.corrupt(entry.spans.page, error))?;
-        Ok(shapes)
+        read().map_err(|error| self.pages.corrupt(entry.spans.page, error))
     }
 
     /// The spans of a trace by its low identifier; nothing where it is not here.

@@ -79,10 +79,6 @@ impl Registry {
         &self.table
     }
 
-    pub(crate) fn into_table(self) -> ShapeTable {
-        self.table
-    }
-
     /// Memory it holds, roughly.
     pub(crate) fn bytes(&self) -> usize {
         self.table.strings.text_bytes() + self.table.len() * 256 + self.families.len() * 512
@@ -515,7 +511,7 @@ mod tests {
                 let number = insert(&mut registry, span);
                 prop_assert_eq!(registry.find(&Fields::of_span(span)), Some(number));
             }
-            let table = registry.into_table();
+            let table = registry.table();
             let mut bytes = Vec::new();
             table.put(&mut bytes);
             let read = ShapeTable::read(&mut Cursor::new(&bytes)).unwrap();

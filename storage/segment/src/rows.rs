@@ -13,12 +13,13 @@
 )]
 
 use std::cmp::Ordering;
+use std::ops::Range;
 
 use model::{Annotation, Endpoint, EndpointRef, IpAddresses, Kind, Span, SpanId, TraceId};
 
 use crate::fields::Fields;
 use crate::shape::{GENERIC, Shape, ShapeNumber, ShapeTable, Slot};
-use crate::strings::Symbol;
+use crate::strings::{Strings, Symbol};
 use storage_record::bytes::Malformed;
 
 /// What of an endpoint is in the row and not in the shape: addresses, and the port or 0.
@@ -64,16 +65,28 @@ pub(crate) struct TraceRows {
     values: Vec<Value>,
     annotation_times: Vec<u64>,
     text: String,
+    /// Where the values and annotation times of the row that is being filled begin.
+    open: (usize, usize),
 }
 
 #[derive(Debug)]
 struct Row {
     head: RowHead,
     /// Which of the values and annotation times are its own.
-    values: usize,
-    values_end: usize,
-    times: usize,
-    times_end: usize,
+    values: Range<usize>,
+    annotation_times: Range<usize>,
+}
+
+/// How rows of a shape are coded against another table.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum RowCoding<'a> {
+    /// A shape that leaves the same values open.
+    Shape(ShapeNumber),
+    /// A shape that leaves more open. For each value that it does: the string to put there, or `None` for the next one
+    /// of the row.
+    Opened(ShapeNumber, &'a [Slot], &'a Strings),
+    /// Generic: everything is in the row.
+    Generic,
 }
 
 /// Where the text of a value is.
@@ -91,6 +104,7 @@ impl TraceRows {
         self.values.clear();
         self.annotation_times.clear();
         self.text.clear();
+        self.open = (0, 0);
     }
 
     /// How many rows there are.
@@ -135,18 +149,13 @@ impl TraceRows {
 
     /// Ends the row that is being filled: its values and annotation times are those pushed since the row before.
     pub(crate) fn push(&mut self, head: RowHead) {
-        let (values, times) = self
-            .rows
-            .last()
-            .map_or((0, 0), |last| (last.values_end, last.times_end));
         self.order.push(self.rows.len() as u32);
         self.rows.push(Row {
             head,
-            values,
-            values_end: self.values.len(),
-            times,
-            times_end: self.annotation_times.len(),
+            values: self.open.0..self.values.len(),
+            annotation_times: self.open.1..self.annotation_times.len(),
         });
+        self.open = (self.values.len(), self.annotation_times.len());
     }
 
     /// Adds a span as a row of shape `number`, which MUST be a shape of this span, or [`GENERIC`].
@@ -205,6 +214,13 @@ impl TraceRows {
         }
     }
 
+    /// Adds a copy of a row of another buffer.
+    pub(crate) fn push_row(&mut self, row: RowRef<'_>) {
+        row.values().for_each(|value| self.push_value(value));
+        self.annotation_times.extend_from_slice(row.annotation_times);
+        self.push(*row.head);
+    }
+
     /// The rows in order.
     pub(crate) fn iter(&self) -> impl ExactSizeIterator<Item = RowRef<'_>> + Clone {
         self.order
@@ -212,15 +228,66 @@ impl TraceRows {
             .map(|&index| self.content().row(&self.rows[index as usize]))
     }
 
-    /// Gives every row the number that its shape has in another table.
-    pub(crate) fn renumber<E>(
+    /// Codes every row against another table than `table`. `coding_of` says how, by the number of a shape; generic rows
+    /// stay as they are.
+    ///
+    /// # Errors
+    /// Those of `coding_of`, and [`Malformed`] where a row has a shape that `table` lacks.
+    pub(crate) fn recode<'a>(
         &mut self,
-        mut number_of: impl FnMut(ShapeNumber) -> Result<ShapeNumber, E>,
-    ) -> Result<(), E> {
-        for row in &mut self.rows {
-            row.head.shape = number_of(row.head.shape)?;
+        table: &ShapeTable,
+        mut coding_of: impl FnMut(ShapeNumber) -> Result<RowCoding<'a>, Malformed>,
+    ) -> Result<(), Malformed> {
+        for index in 0..self.rows.len() {
+            let number = self.rows[index].head.shape;
+            if number == GENERIC {
+                continue;
+            }
+            match coding_of(number)? {
+                RowCoding::Shape(number) => self.rows[index].head.shape = number,
+                RowCoding::Opened(number, values, strings) => {
+                    self.rows[index].head.shape = number;
+                    self.open_values(index, values, strings);
+                }
+                RowCoding::Generic => self.make_generic(index, table)?,
+            }
         }
+        self.open = (self.values.len(), self.annotation_times.len());
         Ok(())
+    }
+
+    fn open_values(&mut self, index: usize, opened: &[Slot], strings: &Strings) {
+        let mut own = self.rows[index].values.clone();
+        let start = self.values.len();
+        for value in opened {
+            match value {
+                Some(symbol) => self.push_value(strings.get(*symbol)),
+                None => {
+                    if let Some(next) = own.next() {
+                        self.values.push(self.values[next]);
+                    }
+                }
+            }
+        }
+        self.rows[index].values = start..self.values.len();
+    }
+
+    fn make_generic(&mut self, index: usize, table: &ShapeTable) -> Result<(), Malformed> {
+        let span = self.content().row(&self.rows[index]).span(table)?.to_span();
+        let start = self.values.len();
+        let generic = self.push_generic_values(&Fields::of_span(&span));
+        let row = &mut self.rows[index];
+        row.values = start..self.values.len();
+        row.head.shape = GENERIC;
+        row.head.generic = Some(generic);
+        Ok(())
+    }
+
+    /// Drops the rows of which `keep`, asked in order, is false.
+    pub(crate) fn retain(&mut self, mut keep: impl FnMut(RowRef<'_>) -> bool) {
+        let mut order = std::mem::take(&mut self.order);
+        order.retain(|&index| keep(self.content().row(&self.rows[index as usize])));
+        self.order = order;
     }
 
     /// Orders rows as [`crate::view::sort_distinct`] orders their spans, and drops all but one of those that are the
@@ -238,6 +305,7 @@ impl TraceRows {
             values,
             annotation_times,
             text,
+            ..
         } = self;
         let content = Content {
             values,
@@ -288,8 +356,8 @@ impl<'a> Content<'a> {
     fn row(&self, row: &'a Row) -> RowRef<'a> {
         RowRef {
             head: &row.head,
-            values: &self.values[row.values..row.values_end],
-            annotation_times: &self.annotation_times[row.times..row.times_end],
+            values: &self.values[row.values.clone()],
+            annotation_times: &self.annotation_times[row.annotation_times.clone()],
             text: self.text,
         }
     }
@@ -568,10 +636,31 @@ mod tests {
         }
 
         #[test]
+        fn rows_may_become_generic_or_go(
+            spans in arbitrary_spans(20), generic in prop::collection::vec(any::<bool>(), 1..5),
+            kept in prop::collection::vec(any::<bool>(), 20),
+        ) {
+            let (mut registry, mut rows) = (Registry::default(), TraceRows::default());
+            rows_of(&spans, &generic, &mut registry, &mut rows);
+            rows.recode(registry.table(), |_| Ok(RowCoding::Generic)).unwrap();
+            prop_assert!(rows.iter().all(|row| row.head.shape == GENERIC));
+            let nothing = ShapeTable::default();
+            prop_assert_eq!(&rows.to_spans(&nothing).unwrap(), &spans);
+            // More may be added afterwards.
+            rows_of(&spans, &[true], &mut registry, &mut rows);
+            prop_assert_eq!(&rows.to_spans(&nothing).unwrap()[spans.len()..], &spans);
+            let mut keep = kept.iter().cycle();
+            rows.retain(|_| *keep.next().unwrap());
+            let mut keep = kept.iter().cycle();
+            let expected = spans.iter().chain(&spans).filter(|_| *keep.next().unwrap());
+            prop_assert_eq!(rows.to_spans(&nothing).unwrap(), expected.cloned().collect::<Vec<_>>());
+        }
+
+        #[test]
         fn a_row_of_a_shape_that_is_not_there_is_refused(spans in arbitrary_spans(5)) {
             let (mut registry, mut rows) = (Registry::default(), TraceRows::default());
             rows_of(&spans, &[false], &mut registry, &mut rows);
-            rows.renumber(|number| Ok::<_, ()>(number + 1000)).unwrap();
+            rows.recode(registry.table(), |number| Ok(RowCoding::Shape(number + 1000))).unwrap();
             prop_assert!(rows.to_spans(registry.table()).is_err());
             prop_assert!(rows.sort_distinct(registry.table()).is_err());
         }

@@ -17,8 +17,14 @@ use storage::StorageError;
 
 use crate::head::{Arrival, Generation};
 use crate::output::SegmentOutput;
+use crate::pace::Pace;
+use crate::reader::SegmentReader;
+use crate::rows::{RowSpan, TraceRows};
+use crate::shape::ShapeTable;
+use crate::shape_plan::ShapePlan;
 use crate::store::Store;
-use crate::view::{View, sort_distinct};
+use crate::view::sort_distinct;
+use storage_record::bytes::Malformed;
 
 /// Spans of a trace that are read from segments to leave out those that come again. Beyond that, duplicates are
 /// stored; reads answer them once.
@@ -43,17 +49,14 @@ struct Trace {
 
 /// Seals a frozen generation. See the head of this file.
 pub(crate) fn seal(store: &Store, frozen: &Arc<Generation>, quiet: Quiet) -> Result<(), StorageError> {
+    // Everything is asked for where somebody waits, or the journal is about to be full.
+    let mut pace = match quiet {
+        Quiet::For(_) => Pace::leisurely(),
+        Quiet::Everything => Pace::full(),
+    };
     let (mut traces, arriving) = divide(store, frozen, quiet);
     traces.sort_unstable_by_key(|trace| (trace.first, trace.low));
-    let mut output = SegmentOutput::new(store, (store.config.now)());
-    let view = store.view();
-    for trace in &traces {
-        if store.stopping.load(Ordering::Relaxed) {
-            return Err(StorageError::Unavailable("the store is being closed".to_owned()));
-        }
-        write(store, &view, frozen, trace, &mut output)?;
-    }
-    let segments = output.finish(&[])?;
+    let segments = frozen.with_shapes(|table| write_all(store, frozen, &traces, table, &mut pace))?;
     let arriving = arriving.iter().map(|trace| (trace.low, trace.arrival));
     store.carry_over(frozen, arriving);
     let spans: u64 = segments
@@ -75,32 +78,157 @@ pub(crate) fn seal(store: &Store, frozen: &Arc<Generation>, quiet: Quiet) -> Res
     store.move_checkpoint()
 }
 
-/// Writes a trace of a frozen generation.
-fn write(
+/// Writes traces of a frozen generation, whose shapes are `table`.
+fn write_all(
     store: &Store,
-    view: &View,
     frozen: &Generation,
-    trace: &Trace,
-    output: &mut SegmentOutput<'_>,
-) -> Result<(), StorageError> {
-    let Some(mut rows) = frozen.rows_of(trace.low) else {
-        return Ok(());
+    traces: &[Trace],
+    table: &ShapeTable,
+    pace: &mut Pace,
+) -> Result<Vec<Arc<SegmentReader>>, StorageError> {
+    let view = store.view();
+    let lows: Vec<u64> = traces.iter().map(|trace| trace.low).collect();
+    let mut holders = Holders::of(&view.segments, &lows);
+    let plan = Arc::new(ShapePlan::of(&[table]));
+    let mut sealing = Sealing {
+        output: SegmentOutput::new(store, plan.clone(), (store.config.now)()),
+        plan,
+        most: store.limits.part_spans_max,
+        rows: TraceRows::default(),
     };
-    let most = store.limits.part_spans_max;
-    if trace.spans <= most {
-        let mut spans = rows.take(trace.spans);
-        sort_distinct(&mut spans);
-        let straggler = leave_out_stored(view, trace.low, &mut spans)?;
-        return output.add(trace.low, &spans, straggler);
-    }
-    // Never as a whole in memory. Duplicates among its parts are stored, and answered once.
-    loop {
-        let mut spans = rows.take(most);
-        if spans.is_empty() {
-            return Ok(());
+    for (index, trace) in traces.iter().enumerate() {
+        if store.stopping.load(Ordering::Relaxed) {
+            return Err(StorageError::Unavailable("the store is being closed".to_owned()));
         }
-        sort_distinct(&mut spans);
-        output.add_parts(trace.low, &spans)?;
+        sealing.write(frozen, trace, holders.of_trace(index))?;
+        pace.keep(store);
+    }
+    sealing.output.finish(&[])
+}
+
+/// A generation on its way into segments.
+struct Sealing<'s> {
+    output: SegmentOutput<'s>,
+    plan: Arc<ShapePlan>,
+    /// Rows of a trace in memory at once.
+    most: usize,
+    rows: TraceRows,
+}
+
+impl Sealing<'_> {
+    /// Writes a trace; `holders` may have some of it.
+    fn write(
+        &mut self,
+        frozen: &Generation,
+        trace: &Trace,
+        holders: &[Arc<SegmentReader>],
+    ) -> Result<(), StorageError> {
+        let Some(mut reading) = frozen.rows_of(trace.low) else {
+            return Ok(());
+        };
+        loop {
+            self.rows.clear();
+            reading.read(self.most, &mut self.rows);
+            if self.rows.is_empty() {
+                return self.output.end_parts(trace.low);
+            }
+            let coded = self.plan.recode(0, &mut self.rows);
+            coded
+                .and_then(|()| self.rows.sort_distinct(self.plan.table()))
+                .map_err(of_head)?;
+            if trace.spans > self.most {
+                // Never as a whole in memory. Duplicates among its parts are stored, and answered once.
+                self.output.add_to_parts(trace.low, &self.rows)?;
+                continue;
+            }
+            let straggler = self.leave_out_stored(trace.low, holders)?;
+            return self.output.add(trace.low, &mut self.rows, straggler);
+        }
+    }
+
+    /// Drops rows that a segment has; tells whether a segment has any of the trace.
+    fn leave_out_stored(&mut self, low: u64, holders: &[Arc<SegmentReader>]) -> Result<bool, StorageError> {
+        if holders.is_empty() {
+            return Ok(false);
+        }
+        let (mut stored, is_stored) = stored(low, holders)?;
+        sort_distinct(&mut stored);
+        let order = |a: &Span, b: &Span| a.timestamp.cmp(&b.timestamp).then_with(|| a.cmp(b));
+        let table = self.plan.table();
+        self.rows.retain(|row| {
+            let span = row.span(table).map(RowSpan::to_span);
+            span.is_ok_and(|span| stored.binary_search_by(|other| order(other, &span)).is_err())
+        });
+        Ok(is_stored)
+    }
+}
+
+/// The spans of a trace in some segments, none of those beyond [`STORED_SPANS_MAX`], and whether there are any.
+fn stored(low: u64, holders: &[Arc<SegmentReader>]) -> Result<(Vec<Span>, bool), StorageError> {
+    let mut stored: Vec<Span> = Vec::new();
+    let mut count = 0;
+    for segment in holders {
+        let found = segment.span_count(low).and_then(|more| {
+            count += more;
+            if count <= STORED_SPANS_MAX {
+                segment.spans_of(low)
+            } else {
+                Ok(Vec::new())
+            }
+        });
+        match found {
+            Ok(found) => stored.extend(found),
+            // What cannot be read cannot be left out; a search will set the segment aside.
+            Err(StorageError::Corrupt(reason)) => {
+                tracing::warn!(reason, "a damaged segment was met while sealing")
+            }
+            Err(error) => return Err(error),
+        }
+    }
+    Ok((stored, count > 0))
+}
+
+/// Rows were written by this process: a failure is a mistake in the coder.
+fn of_head(error: Malformed) -> StorageError {
+    StorageError::Corrupt(format!("the head: {error}"))
+}
+
+/// Which segments may hold which traces.
+struct Holders {
+    /// (trace, segment) by their places, sorted.
+    pairs: Vec<(u32, u32)>,
+    segments: Vec<Arc<SegmentReader>>,
+    next: usize,
+    found: Vec<Arc<SegmentReader>>,
+}
+
+impl Holders {
+    /// Asks one filter after the other for all traces: a filter is as large as a processor's cache.
+    fn of(segments: &[Arc<SegmentReader>], lows: &[u64]) -> Self {
+        let mut pairs = Vec::new();
+        for (segment, number) in segments.iter().zip(0..) {
+            let held = lows.iter().zip(0..).filter(|(low, _)| segment.may_hold(**low));
+            pairs.extend(held.map(|(_, trace): (_, u32)| (trace, number)));
+        }
+        pairs.sort_unstable();
+        Self {
+            pairs,
+            segments: segments.to_vec(),
+            next: 0,
+            found: Vec::new(),
+        }
+    }
+
+    /// Those of a trace; MUST be asked for in the order of the traces.
+    fn of_trace(&mut self, trace: usize) -> &[Arc<SegmentReader>] {
+        self.found.clear();
+        while let Some(&(of, segment)) = self.pairs.get(self.next).filter(|pair| pair.0 as usize <= trace) {
+            if of as usize == trace {
+                self.found.push(self.segments[segment as usize].clone());
+            }
+            self.next += 1;
+        }
+        &self.found
     }
 }
 
@@ -133,32 +261,4 @@ fn divide(store: &Store, frozen: &Generation, quiet: Quiet) -> (Vec<Trace>, Vec<
         return (everything, Vec::new());
     }
     (whole, arriving)
-}
-
-/// Removes spans that a segment has; tells whether a segment has any of the trace.
-fn leave_out_stored(view: &View, low: u64, spans: &mut Vec<Span>) -> Result<bool, StorageError> {
-    let mut stored: Vec<Span> = Vec::new();
-    let mut count = 0;
-    for segment in view.segments.iter().filter(|segment| segment.may_hold(low)) {
-        let found = segment.span_count(low).and_then(|more| {
-            count += more;
-            if count <= STORED_SPANS_MAX {
-                segment.spans_of(low)
-            } else {
-                Ok(Vec::new())
-            }
-        });
-        match found {
-            Ok(found) => stored.extend(found),
-            // What cannot be read cannot be left out; a search will set the segment aside.
-            Err(StorageError::Corrupt(reason)) => {
-                tracing::warn!(reason, "a damaged segment was met while sealing")
-            }
-            Err(error) => return Err(error),
-        }
-    }
-    sort_distinct(&mut stored);
-    let order = |a: &Span, b: &Span| a.timestamp.cmp(&b.timestamp).then_with(|| a.cmp(b));
-    spans.retain(|span| stored.binary_search_by(|other| order(other, span)).is_err());
-    Ok(count > 0)
 }

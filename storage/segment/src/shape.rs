@@ -17,7 +17,7 @@ pub(crate) const GENERIC: ShapeNumber = 0;
 /// A value that is part of the shape, or `None` where it varies.
 pub(crate) type Slot = Option<Symbol>;
 
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
 pub(crate) struct Shape {
     pub(crate) kind: Option<Kind>,
     pub(crate) debug: bool,

@@ -206,13 +206,17 @@ impl Store {
         Ok(())
     }
 
-    /// See [`storage::SpanSink::check_room`]. Counts what it refuses.
-    pub(crate) fn check_room(&self) -> Result<(), StorageError> {
-        let bytes: u64 = self
-            .view()
+    /// Bytes of all generations.
+    pub(crate) fn head_bytes(&self) -> u64 {
+        self.view()
             .generations()
             .map(|generation| generation.bytes())
-            .sum();
+            .sum()
+    }
+
+    /// See [`storage::SpanSink::check_room`]. Counts what it refuses.
+    pub(crate) fn check_room(&self) -> Result<(), StorageError> {
+        let bytes = self.head_bytes();
         if bytes < self.config.head_bytes_max {
             return Ok(());
         }

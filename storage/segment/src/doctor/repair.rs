@@ -3,6 +3,7 @@
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::io;
+use std::sync::Arc;
 
 use model::{Span, SpanBatch};
 use storage::StorageError;
@@ -10,9 +11,14 @@ use storage_journal::Disk;
 
 use super::examine::{JOURNAL, KEPT, files_of_segments};
 use super::{Doctor, segment};
+use crate::fields::Fields;
 use crate::manifest::{self, DIRECTORY, Manifest, ManifestSegment};
 use crate::output::cannot_write;
 use crate::reader::SegmentReader;
+use crate::registry::Registry;
+use crate::rows::TraceRows;
+use crate::shape::GENERIC;
+use crate::shape_plan::ShapePlan;
 use crate::store::{refusal, writer_options};
 use crate::trace_table::TraceTimes;
 use crate::view::sort_distinct;
@@ -204,15 +210,13 @@ fn write_again(
     // Where it is not known which traces are elsewhere, too, all may be: that costs time and is never wrong.
     let stragglers: Option<HashSet<u64>> = segment::stragglers(reader)?;
     let indexed = reader.footer().indexed;
-    let mut segment = write_segment(doctor, manifest, indexed, &mut |writer| {
+    let mut segment = write_segment(doctor, manifest, indexed, &mut |visit| {
         segment::read_traces(reader, &mut |_, trace| {
             let Ok((entry, spans)) = trace else {
                 return Ok(());
             };
             let straggler = stragglers.as_ref().is_none_or(|known| known.contains(&entry.low));
-            writer
-                .add_trace(entry.low, &spans, straggler)
-                .map_err(cannot_write)
+            visit(entry.low, &spans, straggler)
         })
     })?;
     segment.sealed_at = entry.sealed_at;
@@ -220,12 +224,16 @@ fn write_again(
     Ok(segment)
 }
 
-/// Writes a segment and makes it durable under its name; the manifest does not name it yet.
+/// Is given the low identifier of a trace, its spans, and whether another segment may have some.
+type Visit<'v> = dyn FnMut(u64, &[Span], bool) -> Result<(), StorageError> + 'v;
+
+/// Writes a segment and makes it durable under its name; the manifest does not name it yet. `traces` visits every trace
+/// by the order of its first span, each time it is called: shapes are made of all spans before one is written.
 fn write_segment(
     doctor: &Doctor<'_>,
     manifest: &mut Manifest,
     indexed: bool,
-    fill: &mut dyn FnMut(&mut SegmentWriter) -> Result<(), StorageError>,
+    traces: &mut dyn FnMut(&mut Visit<'_>) -> Result<(), StorageError>,
 ) -> Result<ManifestSegment, StorageError> {
     let disk = doctor.disk.as_ref();
     let number = manifest.next_segment;
@@ -234,8 +242,29 @@ fn write_segment(
     let mut options = writer_options(&doctor.config);
     options.indexed = indexed;
     let file = disk.create(&temporary).map_err(failed)?;
-    let mut writer = SegmentWriter::new(file, options).map_err(failed)?;
-    fill(&mut writer)?;
+    let mut registry = Registry::default();
+    traces(&mut |_, spans, _| {
+        spans.iter().for_each(|span| {
+            registry.insert(&Fields::of_span(span));
+        });
+        Ok(())
+    })?;
+    let plan = Arc::new(ShapePlan::of(&[registry.table()]));
+    let mut writer = SegmentWriter::new(file, options, plan.clone()).map_err(failed)?;
+    let mut rows = TraceRows::default();
+    traces(&mut |low, spans, straggler| {
+        rows.clear();
+        for span in spans {
+            let fields = Fields::of_span(span);
+            let number = registry.find(&fields).unwrap_or(GENERIC);
+            let shape = registry.table().get(number).map_err(cannot_write)?;
+            rows.push_fields(&fields, number, shape);
+        }
+        let coded = plan.recode(0, &mut rows);
+        let sorted = coded.and_then(|()| rows.sort_distinct(plan.table()));
+        sorted.map_err(cannot_write)?;
+        writer.add_trace(low, &mut rows, straggler).map_err(cannot_write)
+    })?;
     let bytes = writer.finish().map_err(failed)?;
     disk.rename(&temporary, &name).map_err(failed)?;
     disk.sync_directory(DIRECTORY).map_err(failed)?;
@@ -322,12 +351,12 @@ impl Salvage {
             return Ok(None);
         }
         traces.iter_mut().for_each(|(_, spans)| sort_distinct(spans));
-        traces.sort_by_key(|(low, spans)| (TraceTimes::of(spans).first, *low));
+        traces.sort_by_key(|(low, spans)| (TraceTimes::of_spans(spans).first, *low));
         let indexed = doctor.config.options.search_enabled;
-        let segment = write_segment(doctor, manifest, indexed, &mut |writer| {
+        let segment = write_segment(doctor, manifest, indexed, &mut |visit| {
             // Segments may have spans of them, and so may what is written next.
             let mut traces = traces.iter();
-            traces.try_for_each(|(low, spans)| writer.add_trace(*low, spans, true).map_err(cannot_write))
+            traces.try_for_each(|(low, spans)| visit(*low, spans, true))
         })?;
         Ok(Some(segment))
     }

@@ -153,7 +153,7 @@ fn compare(ordinal: u32, entry: &TraceEntry, spans: &[Span], found: &mut Found) 
     let is_other = |span: &Span| span.trace_id.low() != entry.low;
     let agrees = spans.len() == entry.span_count as usize
         && errors == entry.error_count as usize
-        && TraceTimes::of(spans) == entry.times
+        && TraceTimes::of_spans(spans) == entry.times
         && !spans.iter().any(is_other);
     if !agrees {
         let low = entry.low;

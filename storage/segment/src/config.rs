@@ -71,7 +71,7 @@ pub(crate) struct Limits {
     pub(crate) journal_file_bytes: u64,
     /// Pages kept in memory.
     pub(crate) page_cache_bytes_max: u64,
-    /// Shapes of segments kept in memory: those of some fifteen segments of a million spans, so that few
+    /// Shapes of segments kept in memory: those of some twenty segments of a million spans, so that few
     /// questions have to read them.
     pub(crate) shape_cache_bytes_max: u64,
     /// Text indexes of segments kept in memory.
@@ -101,7 +101,7 @@ impl Default for Limits {
             generation_age_max_ms: 600_000,
             journal_file_bytes: 64 << 20,
             page_cache_bytes_max: 64 << 20,
-            shape_cache_bytes_max: 128 << 20,
+            shape_cache_bytes_max: 192 << 20,
             text_cache_bytes_max: 48 << 20,
             segment_spans_max: 2_000_000,
             segment_raw_bytes_max: 128 << 20,

@@ -1,7 +1,7 @@
 //! Text search in a segment: what finds candidates for a condition of `q`.
 //!
-//! A span's texts are either strings of the dictionary, which shapes name, or values that shapes leave open. So there are
-//! two ways to a trace:
+//! A span's texts are either strings of the dictionary, which shapes name, or values that shapes leave open. So there
+//! are two ways to a trace:
 //!
 //! - *Dictionary.* Every string is a document of a tantivy index, numbered as its symbol. Words and prefixes find
 //!   strings, strings find shapes, shapes have lists of traces.
@@ -10,8 +10,9 @@
 //!   the first digit are listed as its *stem*, which is what a prefix finds it by.
 //!
 //! Both are supersets: a phrase is looked for word by word, a stem stands for many words, a regular expression may be
-//! met by any value. [`storage::TraceQuery::matches`] decides on the spans. What goes beyond a bound is not left out but
-//! noted: traces with words that are *not listed* come to every prefix, traces that are *not indexed* to every condition.
+//! met by any value. [`storage::TraceQuery::matches`] decides on the spans. What goes beyond a bound is not left out
+//! but noted: traces with words that are *not listed* come to every prefix, traces that are *not indexed* to every
+//! condition.
 //!
 //! The index is one more section of the segment (`section.rs`). A segment without it is searched by its shapes alone.
 

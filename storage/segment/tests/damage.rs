@@ -107,30 +107,13 @@ fn is_told(store: &SegmentStore) -> bool {
     store.completeness() != Completeness::Complete || store.opened().recovery.torn_tail.is_some()
 }
 
-fn check(files: &Files, damaged: &str) {
+/// Every trace matches.
+fn check_search(store: &SegmentStore, query: TraceQueryBuilder, damaged: &str) {
     let (runtime, expected) = (runtime(), &STORED.1);
-    let store = match open(files) {
-        Ok(store) => store,
-        Err(error) => {
-            let directory = damaged.split('/').next().unwrap_or(damaged);
-            assert!(
-                matches!(&error, StorageError::Corrupt(reason) if reason.contains(directory)),
-                "{damaged}: {error}"
-            );
-            return;
-        }
-    };
-    let query = TraceQueryBuilder {
-        service_name: Some("cart".to_owned()),
-        end_ts: START as i64 + 1000,
-        lookback: 10_000,
-        limit: 100,
-        ..TraceQuery::builder()
-    };
     let found = runtime
         .block_on(store.search(&query.build().expect("a valid query")))
         .expect("a search");
-    let is_whole = found.completeness == Completeness::Complete && !is_told(&store);
+    let is_whole = found.completeness == Completeness::Complete && !is_told(store);
     assert!(
         !is_whole || found.traces.len() == expected.len(),
         "{damaged}: traces are missing"
@@ -145,6 +128,38 @@ fn check(files: &Files, damaged: &str) {
             !is_whole || trace.len() == expected[low - 1].len(),
             "{damaged}: spans are missing"
         );
+    }
+}
+
+fn check(files: &Files, damaged: &str) {
+    let (runtime, expected) = (runtime(), &STORED.1);
+    let store = match open(files) {
+        Ok(store) => store,
+        Err(error) => {
+            let directory = damaged.split('/').next().unwrap_or(damaged);
+            assert!(
+                matches!(&error, StorageError::Corrupt(reason) if reason.contains(directory)),
+                "{damaged}: {error}"
+            );
+            return;
+        }
+    };
+    let any = TraceQueryBuilder {
+        end_ts: START as i64 + 1000,
+        lookback: 10_000,
+        limit: 100,
+        ..TraceQuery::builder()
+    };
+    let by_service = TraceQueryBuilder {
+        service_name: Some("cart".to_owned()),
+        ..any.clone()
+    };
+    let by_text = TraceQueryBuilder {
+        text: Some("get id ca*".to_owned()),
+        ..any
+    };
+    for query in [by_service, by_text] {
+        check_search(&store, query, damaged);
     }
     for trace in expected {
         let found = runtime.block_on(store.trace(trace[0].trace_id)).expect("a trace");

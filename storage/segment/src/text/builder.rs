@@ -92,8 +92,8 @@ impl Default for TextBuilder {
 }
 
 impl TextBuilder {
-    /// Adds a value of a trace that its shape leaves open, or any text of a generic row. Traces come in ascending order.
-    /// Gives `note` the terms to note for the trace.
+    /// Adds a value of a trace that its shape leaves open, or any text of a generic row. Traces come in ascending
+    /// order. Gives `note` the terms to note for the trace.
     pub(crate) fn add(&mut self, trace: Ordinal, value: &str, mut note: impl FnMut(Term)) {
         if self.trace != Some(trace) {
             self.begin(trace);

@@ -3,7 +3,6 @@
 //! Conditions only find candidates; [`TraceQuery::matches`] decides. Different spans of a trace may meet
 //! different conditions, so each condition gives a set of traces and the sets are intersected.
 
-use std::ops::RangeInclusive;
 use std::sync::atomic::AtomicBool;
 
 use storage::text::TextPart;
@@ -14,7 +13,7 @@ use crate::reader::{SegmentReader, Shapes};
 use crate::search::check;
 use crate::shape::{GENERIC, Shape, ShapeNumber, ShapeTable, Slot};
 use crate::strings::Symbol;
-use crate::term::{About, Term, term, terms_of_any_service};
+use crate::term::{About, Term, term};
 use crate::text::{TextMatch, matching_symbols};
 use crate::trace_set::TraceSet;
 
@@ -229,8 +228,16 @@ impl<'q> Conditions<'q> {
                         segment.add_shape(&shapes, shape, &mut found)?;
                     }
                 }
-                for terms in condition.terms(self.service) {
-                    segment.add_terms(&terms, &mut found)?;
+                for term in condition.terms() {
+                    segment.add_term(term, &mut found)?;
+                }
+                // A term is of any service. Where it finds few traces, they are read sooner than the service's list.
+                if let Some(service) = self.service
+                    && found.len() > FEW_TRACES
+                {
+                    let mut of_service = TraceSet::empty(segment.footer().summary.traces);
+                    segment.add_service(service, 0, &mut of_service)?;
+                    found.intersect(&of_service);
                 }
                 return Ok(found);
             }
@@ -248,6 +255,9 @@ impl<'q> Conditions<'q> {
     }
 }
 
+/// Traces that are rather read than looked up in the list of a service.
+const FEW_TRACES: u32 = 32;
+
 /// Lists read between two looks whether anybody waits for the answer.
 const LISTS_AT_ONCE: usize = 256;
 
@@ -261,21 +271,14 @@ pub(crate) struct Plan {
 }
 
 impl Condition<'_> {
-    /// What a span local to `service` (any, where it is `None`) that meets it in its varying part is found by.
-    fn terms(&self, service: Option<&str>) -> Vec<RangeInclusive<Term>> {
-        let terms = |about, key, value| match service {
-            None => terms_of_any_service(about, key, value),
-            Some(service) => {
-                let term = term(about, service, key, value);
-                term..=term
-            }
-        };
+    /// What a span that meets it in its varying part is found by.
+    fn terms(&self) -> Vec<Term> {
         match *self {
             Self::Service | Self::Duration(_) | Self::Text(_) => Vec::new(),
-            Self::Name(name) => vec![terms(About::Name, "", name)],
-            Self::RemoteService(name) => vec![terms(About::RemoteService, "", name)],
-            Self::Has(key) => vec![terms(About::TagKey, "", key), terms(About::Annotation, "", key)],
-            Self::Tag(key, value) => vec![terms(About::Tag, key, value)],
+            Self::Name(name) => vec![term(About::Name, "", name)],
+            Self::RemoteService(name) => vec![term(About::RemoteService, "", name)],
+            Self::Has(key) => vec![term(About::TagKey, "", key), term(About::Annotation, "", key)],
+            Self::Tag(key, value) => vec![term(About::Tag, key, value)],
         }
     }
 }

@@ -31,7 +31,7 @@ pub(crate) enum Section {
     Dictionary,
     /// The trace table.
     Traces,
-    /// (low identifier, ordinal), sorted.
+    /// Low identifiers to ordinals, as terms.
     Ids,
     /// For each shape its traces.
     ShapeLists,
@@ -100,9 +100,9 @@ pub(crate) struct Footer {
     pub(crate) summary: Summary,
     pub(crate) pages: Vec<PageEntry>,
     sections: [Run; SECTIONS],
-    /// The first identifier of every page of [`Section::Ids`].
+    /// The least term that every page of [`Section::Ids`] may have.
     pub(crate) first_ids: Vec<u64>,
-    /// The first term of every page of [`Section::Terms`].
+    /// The least term that every page of [`Section::Terms`] may have.
     pub(crate) first_terms: Vec<Term>,
     /// What the file has beside pages: the footer itself and the magic bytes.
     pub(crate) frame_bytes: u64,

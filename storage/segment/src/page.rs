@@ -349,9 +349,18 @@ pub(crate) struct ListRef {
 #[derive(Debug, Default)]
 pub(crate) struct Packer {
     buffer: Vec<u8>,
+    is_plain: bool,
 }
 
 impl Packer {
+    /// For pieces that cannot be compressed.
+    pub(crate) fn plain() -> Self {
+        Self {
+            buffer: Vec::new(),
+            is_plain: true,
+        }
+    }
+
     /// Adds a piece written by `put`; tells where it will be.
     pub(crate) fn add(
         &mut self,
@@ -372,7 +381,12 @@ impl Packer {
     /// Writes what is gathered. MUST be called before anything else writes pages.
     pub(crate) fn flush(&mut self, pages: &mut PageWriter) -> io::Result<()> {
         if !self.buffer.is_empty() {
-            pages.write(&self.buffer)?;
+            let (packed, plain): (&[u8], &[u8]) = if self.is_plain {
+                (&[], &self.buffer)
+            } else {
+                (&self.buffer, &[])
+            };
+            pages.write_parts(packed, plain)?;
             self.buffer.clear();
         }
         Ok(())

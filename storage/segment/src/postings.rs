@@ -1,16 +1,18 @@
 //! Postings: which traces of a segment have what, one list of ordinals a shape, a service and a term.
 //!
-//! Lists are ascending ordinals, written as differences. They are made in memory while a segment is written,
-//! and read one list at a time afterwards.
+//! Lists are ascending ordinals (`ordinals.rs`); those of terms are in pages of their own (`term_pages.rs`). They are
+//! made in memory while a segment is written, and read one list at a time afterwards.
 
 use std::io;
-use std::ops::RangeInclusive;
 
+use crate::bits::{BitReader, BitWriter};
 use crate::format::Run;
-use crate::page::{ListRef, PAGE_BYTES, Packer, PageWriter};
+use crate::ordinals;
+use crate::page::{ListRef, Packer, PageWriter};
 use crate::shape::ShapeNumber;
 use crate::strings::{Strings, Symbol};
 use crate::term::{TERM_BITS, Term};
+use crate::term_pages;
 use crate::trace_table::Ordinal;
 use storage_record::bytes::{Cursor, Malformed, Put};
 
@@ -100,20 +102,28 @@ impl PostingsBuilder {
     pub(crate) fn write_shapes(
         &mut self,
         shapes: usize,
+        traces: u32,
         pages: &mut PageWriter,
     ) -> io::Result<Vec<Option<ListRef>>> {
         let mut places = vec![None; shapes];
-        let mut packer = Packer::default();
+        let mut packer = Packer::plain();
         let lists = std::mem::take(&mut self.shapes);
         for (list, place) in lists.iter().zip(&mut places).filter(|(list, _)| !list.is_empty()) {
-            *place = Some(packer.add(pages, |out| put_ordinals(list.len(), list.iter().copied(), out))?);
+            *place = Some(packer.add(pages, |out| {
+                out.put_varint(list.len() as u64);
+                put_ordinals(traces, list.len(), list.iter().copied(), out);
+            })?);
         }
         packer.flush(pages)?;
         Ok(places)
     }
 
     /// Writes the lists of services; gives where each service's list is.
-    pub(crate) fn write_services(&mut self, pages: &mut PageWriter) -> io::Result<Vec<(String, ListRef)>> {
+    pub(crate) fn write_services(
+        &mut self,
+        traces: u32,
+        pages: &mut PageWriter,
+    ) -> io::Result<Vec<(String, ListRef)>> {
         let mut packer = Packer::default();
         let mut places = Vec::with_capacity(self.services.len());
         let names = std::mem::take(&mut self.service_names);
@@ -124,7 +134,7 @@ impl PostingsBuilder {
             let place = packer.add(pages, |out| {
                 out.put_varint(list.len() as u64);
                 out.extend(list.iter().map(|entry| entry.1));
-                put_differences(list.iter().map(|entry| entry.0), out);
+                put_ordinals(traces, list.len(), list.iter().map(|entry| entry.0), out);
             })?;
             places.push((service.to_owned(), place));
         }
@@ -132,109 +142,58 @@ impl PostingsBuilder {
         Ok(places)
     }
 
-    /// Writes the terms, sorted; gives the first term of every page.
-    pub(crate) fn write_terms(&mut self, pages: &mut PageWriter) -> io::Result<Vec<Term>> {
-        let mut terms = std::mem::take(&mut self.terms);
-        terms.sort_unstable();
-        terms.dedup();
-        let mut firsts = Vec::new();
-        let mut page = Vec::new();
-        let mut previous = 0;
-        for list in terms.chunk_by(|a, b| a >> ORDINAL_BITS == b >> ORDINAL_BITS) {
-            let term = list[0] >> ORDINAL_BITS;
-            if page.is_empty() {
-                firsts.push(term);
-                previous = 0;
-            }
-            page.put_varint(term - previous);
-            previous = term;
-            let ordinals = list
-                .iter()
-                .map(|pair| (pair & ((1 << ORDINAL_BITS) - 1)) as Ordinal);
-            put_ordinals(list.len(), ordinals, &mut page);
-            if page.len() >= PAGE_BYTES {
-                pages.write(&page)?;
-                page.clear();
-            }
-        }
-        if !page.is_empty() {
-            pages.write(&page)?;
-        }
-        Ok(firsts)
+    /// Writes the terms; gives the least term that each page may have.
+    pub(crate) fn write_terms(&mut self, traces: u32, pages: &mut PageWriter) -> io::Result<Vec<Term>> {
+        let pair = |pair: u64| {
+            (
+                pair >> ORDINAL_BITS,
+                (pair & ((1 << ORDINAL_BITS) - 1)) as Ordinal,
+            )
+        };
+        let terms = std::mem::take(&mut self.terms);
+        term_pages::write_terms(terms.into_iter().map(pair), traces, pages)
     }
 }
 
-fn put_ordinals(count: usize, ordinals: impl Iterator<Item = Ordinal>, out: &mut Vec<u8>) {
-    out.put_varint(count as u64);
-    put_differences(ordinals, out);
+fn put_ordinals(traces: u32, count: usize, ordinals: impl Iterator<Item = Ordinal>, out: &mut Vec<u8>) {
+    let mut bits = BitWriter::default();
+    ordinals::put_ordinals(traces, count as u32, ordinals, &mut bits);
+    bits.align();
+    out.extend_from_slice(bits.bytes());
 }
 
-fn put_differences(ordinals: impl Iterator<Item = Ordinal>, out: &mut Vec<u8>) {
-    let mut previous = 0;
-    for ordinal in ordinals {
-        out.put_varint(u64::from(ordinal - previous));
-        previous = ordinal;
-    }
-}
-
-/// Reads a list of ascending ordinals.
-pub(crate) fn read_ordinals(
+/// Reads the list of a shape, in a segment of so many traces.
+pub(crate) fn read_shape(
     cursor: &mut Cursor<'_>,
-    mut visit: impl FnMut(Ordinal) -> Result<(), Malformed>,
+    traces: u32,
+    visit: impl FnMut(Ordinal) -> Result<(), Malformed>,
 ) -> Result<(), Malformed> {
-    let count = cursor.count(1)?;
-    let mut ordinal = 0;
-    for _ in 0..count {
-        ordinal = next_ordinal(ordinal, cursor)?;
-        visit(ordinal)?;
-    }
-    Ok(())
-}
-
-#[inline]
-fn next_ordinal(previous: Ordinal, cursor: &mut Cursor<'_>) -> Result<Ordinal, Malformed> {
-    let ordinal = u64::from(previous).saturating_add(cursor.varint()?);
-    Ordinal::try_from(ordinal).map_err(|_| Malformed("an ordinal beyond 32 bits"))
+    let count = read_count(cursor)?;
+    let mut reader = BitReader::new(cursor.take(cursor.remaining())?);
+    ordinals::read_ordinals(traces, count, &mut reader, visit)
 }
 
 /// Reads a service's list: its traces whose longest span is of class `least` or more.
 pub(crate) fn read_service(
     cursor: &mut Cursor<'_>,
+    traces: u32,
     least: u8,
     mut visit: impl FnMut(Ordinal) -> Result<(), Malformed>,
 ) -> Result<(), Malformed> {
-    let count = cursor.count(2)?;
-    let classes = cursor.take(count)?;
-    let mut ordinal = 0;
-    for &class in classes {
-        ordinal = next_ordinal(ordinal, cursor)?;
-        if class >= least {
-            visit(ordinal)?;
+    let count = read_count(cursor)?;
+    let mut classes = cursor.take(count as usize)?.iter();
+    let mut reader = BitReader::new(cursor.take(cursor.remaining())?);
+    ordinals::read_ordinals(traces, count, &mut reader, |ordinal| {
+        if classes.next().is_some_and(|&class| class >= least) {
+            visit(ordinal)
+        } else {
+            Ok(())
         }
-    }
-    Ok(())
+    })
 }
 
-/// The traces of the terms of a range in a page of terms.
-pub(crate) fn find_terms(
-    page: &[u8],
-    terms: &RangeInclusive<Term>,
-    mut visit: impl FnMut(Ordinal) -> Result<(), Malformed>,
-) -> Result<(), Malformed> {
-    let mut cursor = Cursor::new(page);
-    let mut current = 0u64;
-    while !cursor.is_empty() {
-        current = current.saturating_add(cursor.varint()?);
-        if current > *terms.end() {
-            break;
-        }
-        if current < *terms.start() {
-            read_ordinals(&mut cursor, |_| Ok(()))?;
-        } else {
-            read_ordinals(&mut cursor, &mut visit)?;
-        }
-    }
-    Ok(())
+fn read_count(cursor: &mut Cursor<'_>) -> Result<u32, Malformed> {
+    u32::try_from(cursor.varint()?).map_err(|_| Malformed("a count beyond 32 bits"))
 }
 
 /// Which page of a run may hold `key`, given the first key of every page.
@@ -259,21 +218,6 @@ mod tests {
             let (less, more) = (a.min(b), a.max(b));
             prop_assert!(duration_class(Some(less)) <= duration_class(Some(more)));
             prop_assert!(duration_class(None) <= duration_class(Some(less)));
-        }
-
-        #[test]
-        fn ordinals_are_read_as_written(mut list in prop::collection::vec(any::<u32>(), 0..50)) {
-            list.sort_unstable();
-            list.dedup();
-            let mut bytes = Vec::new();
-            put_ordinals(list.len(), list.iter().copied(), &mut bytes);
-            let mut read = Vec::new();
-            let visit = |ordinal| {
-                read.push(ordinal);
-                Ok(())
-            };
-            read_ordinals(&mut Cursor::new(&bytes), visit).unwrap();
-            prop_assert_eq!(read, list);
         }
     }
 

@@ -5,7 +5,6 @@
 //! caches. Every error names the file.
 
 use std::collections::HashMap;
-use std::ops::RangeInclusive;
 use std::sync::Arc;
 
 use model::Span;
@@ -20,7 +19,7 @@ use xorf::{BinaryFuse16, Filter};
 use crate::format::{Footer, Run, Section};
 use crate::names::Names;
 use crate::page::{ListRef, PageCache, PageNumber, PageReader};
-use crate::postings::{find_terms, page_of, read_ordinals, read_service};
+use crate::postings::{page_of, read_service, read_shape};
 use crate::rollup::{MinuteLinks, read_links};
 use crate::row::TraceFrame;
 use crate::row::chapter::{chapter_of, trace_at};
@@ -29,10 +28,13 @@ use crate::row::decode::{Tables, decode};
 use crate::row::dictionary::Dictionary;
 use crate::rows::TraceRows;
 use crate::shape::{ShapeNumber, ShapeTable};
+use crate::sketch_codes::unpack;
 use crate::sketches::{SketchEntry, read_sketches};
 use crate::splits::Splits;
 use crate::term::Term;
+use crate::term_pages::find_term;
 use crate::text::{TextCache, TextIndex, TextMatch, matching_symbols};
+use crate::trace_pages::{id_term, read_entries};
 use crate::trace_set::TraceSet;
 use crate::trace_table::{ENTRIES_PER_PAGE, Ordinal, TraceBounds, TraceEntry};
 use storage_record::bytes::{Cursor, Malformed};
@@ -102,6 +104,7 @@ impl SegmentReader {
     pub(crate) fn open(file: Box<dyn DiskFile>, name: &str, number: u64, caches: &Caches) -> Result<Self> {
         let mut reader = Self::open_footer(file, name, number, caches)?;
         let mut ids = reader.all_ids()?;
+        ids.sort_unstable();
         ids.dedup();
         // Only a segment without traces has no filter; construction fails on repeated keys, which are gone.
         reader.filter = BinaryFuse16::try_from(&ids).ok();
@@ -224,50 +227,41 @@ impl SegmentReader {
 
     /// The ordinal of a trace.
     pub(crate) fn find(&self, low: u64) -> Result<Option<Ordinal>> {
-        if !self.may_hold(low) {
-            return Ok(None);
-        }
-        let run = self.footer.section(Section::Ids);
-        let Some(number) = page_of(&self.footer.first_ids, run, low) else {
-            return Ok(None);
-        };
-        let page = self.pages.page(number)?;
-        let (ids, ordinals) = page.split_at(page.len() / 12 * 8);
-        let id = |at: usize| u64::from_le_bytes(ids.as_chunks::<8>().0[at]);
-        let found = {
-            let (mut from, mut to) = (0, ids.len() / 8);
-            while from < to {
-                let middle = (from + to) / 2;
-                if id(middle) < low {
-                    from = middle + 1
-                } else {
-                    to = middle
-                }
-            }
-            from
-        };
-        if found < ids.len() / 8 && id(found) == low {
-            let ordinal = ordinals.as_chunks::<4>().0.get(found);
-            Ok(ordinal.map(|bytes| u32::from_le_bytes(*bytes)))
-        } else {
-            Ok(None)
-        }
+        Ok(self.find_entry(low)?.map(|(ordinal, _)| ordinal))
     }
 
     /// The ordinal of a trace, and what is known of it without its spans.
     pub(crate) fn find_entry(&self, low: u64) -> Result<Option<(Ordinal, TraceEntry)>> {
-        let ordinal = self.find(low)?;
-        ordinal
-            .map(|ordinal| Ok((ordinal, self.entry(ordinal)?)))
-            .transpose()
+        if !self.may_hold(low) {
+            return Ok(None);
+        }
+        let mut candidates = Vec::new();
+        let (run, firsts) = (self.footer.section(Section::Ids), &self.footer.first_ids);
+        self.find_in_terms(run, firsts, id_term(low), |ordinal| {
+            candidates.push(ordinal);
+            Ok(())
+        })?;
+        for ordinal in candidates {
+            let entry = self.entry(ordinal)?;
+            if entry.low == low {
+                return Ok(Some((ordinal, entry)));
+            }
+        }
+        Ok(None)
     }
 
     /// What is known of a trace without its spans.
     pub(crate) fn entry(&self, ordinal: Ordinal) -> Result<TraceEntry> {
         let number = self.page_of_entry(ordinal)?;
         let page = self.pages.page(number)?;
-        TraceEntry::read(&page, (ordinal % ENTRIES_PER_PAGE) as usize)
-            .map_err(|error| self.pages.corrupt(number, error))
+        let mut last = TraceEntry::default();
+        let visit = |entry| {
+            last = entry;
+            Ok(())
+        };
+        read_entries(&page, ordinal % ENTRIES_PER_PAGE + 1, visit)
+            .map_err(|error| self.pages.corrupt(number, error))?;
+        Ok(last)
     }
 
     fn page_of_entry(&self, ordinal: Ordinal) -> Result<PageNumber> {
@@ -292,12 +286,18 @@ impl SegmentReader {
     pub(crate) fn entries_chosen(&self, page: u32, chosen: &TraceSet) -> Result<Vec<TraceEntry>> {
         let first = page * ENTRIES_PER_PAGE;
         let number = self.page_of_entry(first)?;
-        let bytes = self.pages.page(number)?;
-        chosen
-            .range(first, first + ENTRIES_PER_PAGE)
-            .map(|ordinal| TraceEntry::read(&bytes, (ordinal - first) as usize))
-            .collect::<std::result::Result<_, _>>()
-            .map_err(|error| self.pages.corrupt(number, error))
+        let page = self.pages.page(number)?;
+        let count = ENTRIES_PER_PAGE.min(self.footer.summary.traces - first);
+        let (mut entries, mut ordinal) = (Vec::new(), first);
+        let visit = |entry| {
+            if chosen.contains(ordinal) {
+                entries.push(entry);
+            }
+            ordinal += 1;
+            Ok(())
+        };
+        read_entries(&page, count, visit).map_err(|error| self.pages.corrupt(number, error))?;
+        Ok(entries)
     }
 
     /// The entries of a page of the trace table.
@@ -379,7 +379,9 @@ impl SegmentReader {
         match shapes.lists.get(shape as usize).copied().flatten() {
             None => Ok(()),
             Some(list) => self.read_list(list, |cursor| {
-                read_ordinals(cursor, |ordinal| found.insert(ordinal))
+                read_shape(cursor, self.footer.summary.traces, |ordinal| {
+                    found.insert(ordinal)
+                })
             }),
         }
     }
@@ -389,7 +391,8 @@ impl SegmentReader {
         match self.services.get(service) {
             None => Ok(()),
             Some(&list) => self.read_list(list, |cursor| {
-                read_service(cursor, least, |ordinal| found.insert(ordinal))
+                let traces = self.footer.summary.traces;
+                read_service(cursor, traces, least, |ordinal| found.insert(ordinal))
             }),
         }
     }
@@ -404,26 +407,32 @@ impl SegmentReader {
         self.services.keys().map(String::as_str)
     }
 
-    /// Adds the traces that may have a term of a range.
-    pub(crate) fn add_terms(&self, terms: &RangeInclusive<Term>, found: &mut TraceSet) -> Result<()> {
+    /// Adds the traces that may have a term.
+    pub(crate) fn add_term(&self, term: Term, found: &mut TraceSet) -> Result<()> {
         let (run, firsts) = (self.footer.section(Section::Terms), &self.footer.first_terms);
-        let from = firsts
-            .partition_point(|first| first <= terms.start())
-            .saturating_sub(1);
-        let to = firsts.partition_point(|first| first <= terms.end());
-        for number in (run.first..run.first + run.count).take(to).skip(from) {
-            let page = self.pages.page(number)?;
-            find_terms(&page, terms, |ordinal| found.insert(ordinal))
-                .map_err(|error| self.pages.corrupt(number, error))?;
-        }
-        Ok(())
+        self.find_in_terms(run, firsts, term, |ordinal| found.insert(ordinal))
+    }
+
+    fn find_in_terms(
+        &self,
+        run: Run,
+        firsts: &[Term],
+        term: Term,
+        visit: impl FnMut(Ordinal) -> std::result::Result<(), Malformed>,
+    ) -> Result<()> {
+        let Some(number) = page_of(firsts, run, term) else {
+            return Ok(());
+        };
+        let page = self.pages.page(number)?;
+        find_term(&page, self.footer.summary.traces, term, visit)
+            .map_err(|error| self.pages.corrupt(number, error))
     }
 
     /// What may meet a condition of text: exactly the strings of `shapes` that do, and the traces with a value that
     /// may. A damaged text index is done without.
     pub(crate) fn find_text(&self, part: &TextPart, shapes: &Shapes) -> Result<TextMatch> {
         let strings = &shapes.table.strings;
-        let add_term = |term, found: &mut TraceSet| self.add_terms(&(term..=term), found);
+        let add_term = |term, found: &mut TraceSet| self.add_term(term, found);
         let found = self.text_index().and_then(|index| {
             index
                 .map(|index| index.find(part, strings, self.footer.summary.traces, add_term))
@@ -469,7 +478,9 @@ impl SegmentReader {
     pub(crate) fn sketches(&self) -> Result<Vec<SketchEntry>> {
         let number = self.footer.section(Section::Sketches).first;
         let page = self.pages.page_uncached(number)?;
-        read_sketches(&page).map_err(|error| self.pages.corrupt(number, error))
+        unpack(&page)
+            .and_then(|section| read_sketches(&section))
+            .map_err(|error| self.pages.corrupt(number, error))
     }
 
     /// Reads everything: the first that is not what was written is the error.
@@ -500,18 +511,18 @@ impl SegmentReader {
     }
 
     fn all_ids(&self) -> Result<Vec<u64>> {
-        let run = self.footer.section(Section::Ids);
+        let run = self.footer.section(Section::Traces);
+        let mut left = self.footer.summary.traces;
         let mut ids = Vec::new();
         for number in run.first..run.first.saturating_add(run.count) {
             let page = self.pages.page_uncached(number)?;
-            let bytes = page.get(..page.len() / 12 * 8).unwrap_or_default();
-            ids.extend(
-                bytes
-                    .as_chunks::<8>()
-                    .0
-                    .iter()
-                    .map(|bytes| u64::from_le_bytes(*bytes)),
-            );
+            let count = left.min(ENTRIES_PER_PAGE);
+            let visit = |entry: TraceEntry| {
+                ids.push(entry.low);
+                Ok(())
+            };
+            read_entries(&page, count, visit).map_err(|error| self.pages.corrupt(number, error))?;
+            left -= count;
         }
         Ok(ids)
     }

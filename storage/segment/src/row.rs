@@ -12,7 +12,6 @@
 //!
 //! Traces are coded together in *chapters* (`chapter.rs`), each with codes made for it.
 
-pub(crate) mod bits;
 pub(crate) mod chapter;
 pub(crate) mod codes;
 pub(crate) mod decode;
@@ -32,7 +31,7 @@ use crate::shape::Shape;
 use crate::strings::Symbol;
 use storage_record::bytes::Malformed;
 
-use bits::BitWriter;
+use crate::bits::BitWriter;
 use codes::PLAIN_CONTEXTS;
 use dictionary::KEY_CODES;
 
@@ -62,13 +61,13 @@ impl Streams {
     }
 
     #[inline]
-    fn symbol(&mut self, context: u8, symbol: u8) {
+    pub(crate) fn symbol(&mut self, context: u8, symbol: u8) {
         self.symbols.push(u16::from(context) << 8 | u16::from(symbol));
     }
 
     /// A number by its class and the bits below.
     #[inline]
-    fn number(&mut self, context: u8, value: u64) {
+    pub(crate) fn number(&mut self, context: u8, value: u64) {
         let (class, bits) = class_of(value);
         self.symbol(context, class);
         self.bits.put(value & ((1 << bits) - 1), bits);
@@ -161,7 +160,7 @@ fn class_of(value: u64) -> (u8, u32) {
 
 /// The first number of a class, and how many bits follow.
 #[inline]
-fn class_start(class: u8) -> Result<(u64, u32), Malformed> {
+pub(crate) fn class_start(class: u8) -> Result<(u64, u32), Malformed> {
     if class < 8 {
         return Ok((u64::from(class), 0));
     }

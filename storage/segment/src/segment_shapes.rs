@@ -170,7 +170,7 @@ impl Learners<'_> {
         self.names.note(service, name, remote_service);
         ShapeFacts {
             service: self.postings.service(service),
-            term_keys: term_keys(shape, table, service.unwrap_or_default()),
+            term_keys: term_keys(shape, table),
             completed: self.completed(shape, table),
             ..facts
         }
@@ -229,11 +229,11 @@ fn tags_of<'t>(shape: &'t Shape, table: &'t ShapeTable) -> impl Iterator<Item = 
     })
 }
 
-fn term_keys(shape: &Shape, table: &ShapeTable, service: &str) -> Box<[TermKey]> {
+fn term_keys(shape: &Shape, table: &ShapeTable) -> Box<[TermKey]> {
     let is_open = |slot: &Slot| slot.is_none();
     let tags = shape.tags.iter().filter(|tag| is_open(&tag.1));
-    let tags = tags.map(|tag| TermKey::new(About::Tag, service, table.strings.get(tag.0)));
+    let tags = tags.map(|tag| TermKey::new(About::Tag, table.strings.get(tag.0)));
     let annotations = shape.annotations.iter().filter(|slot| is_open(slot));
-    tags.chain(annotations.map(|_| TermKey::new(About::Annotation, service, "")))
+    tags.chain(annotations.map(|_| TermKey::new(About::Annotation, "")))
         .collect()
 }

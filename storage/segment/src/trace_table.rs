@@ -1,4 +1,4 @@
-//! The trace table: one entry of fixed size a trace, in the order of the traces' first span.
+//! The trace table: one entry a trace, in the order of the traces' first span. `trace_pages.rs` has its bytes.
 
 use crate::page::ListRef;
 use crate::rows::TraceRows;
@@ -121,47 +121,6 @@ impl TraceBounds {
             last: first.saturating_add(cursor.varint()?),
             duration: cursor.varint()?,
             errors: u32::try_from(cursor.varint()?).map_err(|_| Malformed("errors beyond 32 bits"))?,
-        })
-    }
-}
-
-impl TraceEntry {
-    pub(crate) fn put(&self, out: &mut Vec<u8>) {
-        let times = &self.times;
-        for number in [self.low, times.first, times.last, times.timestamp, times.duration] {
-            out.put_u64(number);
-        }
-        for number in [
-            self.span_count,
-            self.error_count,
-            self.spans.page,
-            self.spans.offset,
-        ] {
-            out.put_u32(number);
-        }
-    }
-
-    /// The entry at `index` of a page of the table.
-    pub(crate) fn read(page: &[u8], index: usize) -> Result<Self, Malformed> {
-        const BYTES: usize = 5 * 8 + 4 * 4;
-        let bytes = page
-            .get(index * BYTES..(index + 1) * BYTES)
-            .ok_or(Malformed("a trace beyond the table"))?;
-        let mut cursor = Cursor::new(bytes);
-        Ok(Self {
-            low: cursor.u64()?,
-            times: TraceTimes {
-                first: cursor.u64()?,
-                last: cursor.u64()?,
-                timestamp: cursor.u64()?,
-                duration: cursor.u64()?,
-            },
-            span_count: cursor.u32()?,
-            error_count: cursor.u32()?,
-            spans: ListRef {
-                page: cursor.u32()?,
-                offset: cursor.u32()?,
-            },
         })
     }
 }

@@ -20,13 +20,13 @@ use crate::rows::{RowRef, TraceRows};
 use crate::segment_shapes::{Learners, SegmentShapes};
 use crate::shape::GENERIC;
 use crate::shape_plan::ShapePlan;
+use crate::sketch_codes;
 use crate::term;
+use crate::term_pages::write_terms;
 use crate::text::TextBuilder;
+use crate::trace_pages::{id_term, put_entries};
 use crate::trace_table::{ENTRIES_PER_PAGE, Ordinal, TraceBounds, TraceEntry, TraceTimes};
 use storage_record::bytes::{Malformed, Put};
-
-/// Identifiers a page of [`Section::Ids`] holds.
-const IDS_PER_PAGE: usize = 1024;
 
 /// What decides what a segment keeps beside spans.
 #[derive(Clone, Debug)]
@@ -233,19 +233,20 @@ impl SegmentWriter {
             entry.spans = *place;
         }
         let mut footer = Footer::new(self.options.indexed, self.summary);
+        let traces = self.summary.traces;
 
         let start = self.pages.page_count();
         let lists = self
             .postings
-            .write_shapes(self.shapes.table().len(), &mut self.pages)?;
+            .write_shapes(self.shapes.table().len(), traces, &mut self.pages)?;
         footer.set_section(Section::ShapeLists, self.run_since(start));
 
         let start = self.pages.page_count();
-        let services = self.postings.write_services(&mut self.pages)?;
+        let services = self.postings.write_services(traces, &mut self.pages)?;
         footer.set_section(Section::ServiceLists, self.run_since(start));
 
         let start = self.pages.page_count();
-        footer.first_terms = self.postings.write_terms(&mut self.pages)?;
+        footer.first_terms = self.postings.write_terms(traces, &mut self.pages)?;
         footer.set_section(Section::Terms, self.run_since(start));
 
         self.write_traces(&mut footer)?;
@@ -273,7 +274,10 @@ impl SegmentWriter {
 
         let (links, sketches) = (self.rollup.links_bytes(), self.rollup.sketches_bytes());
         self.write_page(Section::Links, &links, &mut footer)?;
-        self.write_page(Section::Sketches, &sketches, &mut footer)?;
+        let mut packed = Vec::new();
+        sketch_codes::pack(&sketches, &mut packed)
+            .map_err(|error| io::Error::new(io::ErrorKind::InvalidInput, error))?;
+        self.write_page(Section::Sketches, &packed, &mut footer)?;
         let mut stragglers = Vec::new();
         self.stragglers.iter().for_each(|&low| stragglers.put_u64(low));
         self.write_page(Section::Stragglers, &stragglers, &mut footer)?;
@@ -305,27 +309,16 @@ impl SegmentWriter {
         let start = self.pages.page_count();
         for entries in self.traces.chunks(ENTRIES_PER_PAGE as usize) {
             let mut page = Vec::new();
-            entries.iter().for_each(|entry| entry.put(&mut page));
-            self.pages.write(&page)?;
+            put_entries(entries, &mut page);
+            self.pages.write_parts(&[], &page)?;
             footer.bounds.push(TraceBounds::of(entries));
         }
         footer.set_section(Section::Traces, self.run_since(start));
 
-        let mut ids: Vec<_> = self
-            .traces
-            .iter()
-            .zip(0..)
-            .map(|(entry, ordinal): (_, Ordinal)| (entry.low, ordinal))
-            .collect();
-        ids.sort_unstable();
+        let ids = self.traces.iter().enumerate();
+        let ids = ids.map(|(ordinal, entry)| (id_term(entry.low), ordinal as Ordinal));
         let start = self.pages.page_count();
-        for ids in ids.chunks(IDS_PER_PAGE) {
-            let mut page = Vec::with_capacity(ids.len() * 12);
-            ids.iter().for_each(|id| page.put_u64(id.0));
-            ids.iter().for_each(|id| page.put_u32(id.1));
-            self.pages.write(&page)?;
-            footer.first_ids.push(ids[0].0);
-        }
+        footer.first_ids = write_terms(ids, self.summary.traces, &mut self.pages)?;
         footer.set_section(Section::Ids, self.run_since(start));
         Ok(())
     }

@@ -68,7 +68,7 @@ fn check(machine: &Machine, told: &str) {
 fn a_trace_that_its_identifier_does_not_find_is_told() {
     let machine = sealed();
     assert!(doctor(&machine).examine().unwrap().findings.is_empty());
-    rewrite(&machine, |footer| footer.first_ids[0] += 1);
+    rewrite(&machine, |footer| footer.first_ids[0] += 1 << 40);
     check(&machine, "0000000000000001, is not found by its identifier");
 }
 

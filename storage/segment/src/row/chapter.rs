@@ -12,9 +12,9 @@
 use std::io;
 
 use super::Streams;
-use super::bits::BitWriter;
 use super::codes::{Counts, Encoder};
 use super::decode::TraceBytes;
+use crate::bits::BitWriter;
 use crate::page::{ListRef, PAGE_BYTES, Page, PageNumber, PageWriter};
 use storage_record::bytes::{Cursor, Malformed, Put};
 

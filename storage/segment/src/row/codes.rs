@@ -6,7 +6,7 @@
 
 use storage_record::bytes::{Cursor, Malformed, Put};
 
-use super::bits::{BitReader, BitWriter};
+use crate::bits::{BitReader, BitWriter};
 
 /// How many contexts there may be.
 pub(crate) const CONTEXTS: usize = 128;

@@ -4,7 +4,6 @@ use std::net::{Ipv4Addr, Ipv6Addr};
 
 use model::{IpAddresses, Kind, SpanId, TraceId};
 
-use super::bits::BitReader;
 use super::codes::Decoder;
 use super::dictionary::Dictionary;
 use super::pattern::{Blank, join};
@@ -16,6 +15,7 @@ use super::{
     PARENT_HERE, PORT, REMOTE, Recent, Reference, SERVED, SHAPE, TEXT, TIME, TWIN, TraceFrame, VALUE,
     VALUE_AGAIN, VALUE_PATTERN, VALUE_TEXT, class_start, is_served, of_kind, services, unzigzag, v4_of,
 };
+use crate::bits::BitReader;
 use crate::rows::{Address, GenericRow, RowHead, TraceRows};
 use crate::shape::{GENERIC, Shape, ShapeNumber, ShapeTable};
 use crate::strings::Symbol;

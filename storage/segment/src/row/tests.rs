@@ -3,12 +3,12 @@
 use model::{Kind, Span, SpanId};
 use proptest::prelude::*;
 
-use super::bits::BitWriter;
 use super::codes::{Counts, Decoder, Encoder};
 use super::decode::{Tables, TraceBytes, decode};
 use super::dictionary::Dictionary;
 use super::encode::RowEncoder;
 use super::{Streams, TraceFrame, class_of, class_start};
+use crate::bits::BitWriter;
 use crate::fields::Fields;
 use crate::registry::Registry;
 use crate::rows::TraceRows;

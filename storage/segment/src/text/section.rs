@@ -16,7 +16,6 @@ use super::directory::{PagesDirectory, storage_error};
 use super::documents::{self, FIELD};
 use crate::format::Run;
 use crate::page::{ListRef, PAGE_BYTES, Packer, PageNumber, PageReader, PageWriter};
-use crate::postings::read_ordinals;
 use crate::strings::Strings;
 use crate::trace_set::TraceSet;
 use storage_record::bytes::{Cursor, Malformed, Put};
@@ -63,6 +62,17 @@ impl TextBuilder {
             count: pages.page_count() - first,
         })
     }
+}
+
+/// Gives `found` the traces of a list as it is written while it grows: count, differences.
+fn read_list(bytes: &[u8], found: &mut TraceSet) -> Result<(), Malformed> {
+    let mut cursor = Cursor::new(bytes);
+    let mut ordinal = 0u64;
+    for _ in 0..cursor.count(1)? {
+        ordinal = ordinal.saturating_add(cursor.varint()?);
+        found.insert(u32::try_from(ordinal).map_err(|_| Malformed("an ordinal beyond 32 bits"))?)?;
+    }
+    Ok(())
 }
 
 /// Text indexes of segments lately searched, bounded by their bytes.
@@ -149,8 +159,7 @@ impl TextIndex {
         let pages = self.reader()?;
         let page = pages.page(place.page)?;
         let bytes = page.get(place.offset as usize..).unwrap_or_default();
-        read_ordinals(&mut Cursor::new(bytes), |ordinal| found.insert(ordinal))
-            .map_err(|error| pages.corrupt(place.page, error))
+        read_list(bytes, found).map_err(|error| pages.corrupt(place.page, error))
     }
 
     /// What an error of tantivy means: a page that is damaged, or an index that is.

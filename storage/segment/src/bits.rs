@@ -38,6 +38,12 @@ impl BitWriter {
         self.bytes.len()
     }
 
+    /// Appends whole bytes. MUST follow an [`BitWriter::align`], or as many bits as fill the last byte.
+    pub(crate) fn extend(&mut self, bytes: &[u8]) {
+        self.align();
+        self.bytes.extend_from_slice(bytes);
+    }
+
     /// The bytes up to the last [`BitWriter::align`].
     pub(crate) fn bytes(&self) -> &[u8] {
         &self.bytes

@@ -35,6 +35,7 @@ async fn store(file: &CaseFile, config: &QueryConfig) -> Arc<MemoryStore> {
         strict_trace_id: true,
         search_enabled: config.search_enabled,
         autocomplete_keys: config.autocomplete_keys.clone(),
+        ..StoreOptions::default()
     };
     let store = MemoryStore::new(MemoryConfig {
         options,

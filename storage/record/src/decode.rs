@@ -130,17 +130,7 @@ impl Decoder {
             .ok_or(Malformed("a family number beyond the families"))?;
         let flags = cursor.u8()?;
         let previous = self.previous;
-        let trace_id = if flags & span_flag::SAME_TRACE != 0 {
-            previous.trace_id
-        } else {
-            let low = cursor.u64()?;
-            let high = if flags & span_flag::HIGH != 0 {
-                cursor.u64()?
-            } else {
-                0
-            };
-            TraceId::new(high, low)
-        };
+        let trace_id = self.read_trace_id(cursor, flags)?;
         let id = if flags & span_flag::ID_IS_PARENT != 0 {
             previous.parent_id
         } else {
@@ -195,6 +185,19 @@ impl Decoder {
         batch
             .finish_normalised(&draft)
             .map_err(|_| Malformed("a span without a trace identifier or its own"))
+    }
+
+    fn read_trace_id(&self, cursor: &mut Cursor<'_>, flags: u8) -> Result<Option<TraceId>, Malformed> {
+        if flags & span_flag::SAME_TRACE != 0 {
+            return Ok(self.previous.trace_id);
+        }
+        let low = cursor.u64()?;
+        let high = if flags & span_flag::HIGH != 0 {
+            cursor.u64()?
+        } else {
+            0
+        };
+        Ok(TraceId::new(high, low))
     }
 
     /// Reads the values of a span and gives it its tags and annotations.

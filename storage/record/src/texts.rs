@@ -140,10 +140,7 @@ impl Texts {
         }
         let mask = self.slots.len() - 1;
         let mut slot = key.hash(self.seeds) as usize & mask;
-        loop {
-            let Some(number) = self.slots[slot].checked_sub(1) else {
-                break;
-            };
+        while let Some(number) = self.slots[slot].checked_sub(1) {
             let is_it = self.keys[number as usize] == key
                 && (bytes.len() <= SHORT_BYTES_MAX || batch.bytes(self.texts[number as usize]) == bytes);
             if is_it {

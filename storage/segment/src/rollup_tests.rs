@@ -198,7 +198,11 @@ fn hostile_names_share_an_entry() {
         })
         .collect();
     for generic in [true, false] {
-        let (_, entries) = read(&mut of_rows(&[spans.clone()], &[generic], &options(&[])));
+        let (_, entries) = read(&mut of_rows(
+            std::slice::from_ref(&spans),
+            &[generic],
+            &options(&[]),
+        ));
         assert_eq!(entries.len(), ENTRIES_MAX + 1);
         let rest = &entries[ENTRIES_MAX];
         assert_eq!((rest.spans, rest.operation.span_name.as_str()), (100, ""));
@@ -215,7 +219,7 @@ fn spans_of_hostile_services_are_counted_all_the_same() {
             span
         })
         .collect();
-    let (_, entries) = read(&mut of_rows(&[spans.clone()], &[true], &options(&[])));
+    let (_, entries) = read(&mut of_rows(std::slice::from_ref(&spans), &[true], &options(&[])));
     assert_eq!(entries.len(), 2 * ENTRIES_MAX + 1);
     assert_eq!(
         entries.iter().map(|entry| entry.spans).sum::<u64>(),

@@ -157,7 +157,7 @@ impl<'a> Reader<'a> {
         references.reserve_exact(count);
         let high = match self.symbol(HIGH)? {
             HIGH_ZERO => Some(0),
-            HIGH_SECOND => Some(frame.base / 1_000_000 << 32 | self.bits.take(32)?),
+            HIGH_SECOND => Some(((frame.base / 1_000_000) << 32) | self.bits.take(32)?),
             HIGH_RANDOM => Some(self.bits.take(64)?),
             HIGH_MIXED => None,
             _ => return Err(Malformed("a trace identifier of an unknown form")),

@@ -15,9 +15,10 @@ use storage::StorageError;
 
 use crate::manifest::{Manifest, ManifestSegment};
 use crate::output::SegmentOutput;
-use crate::reader::{SegmentReader, Shapes};
+use crate::reader::SegmentReader;
 use crate::rows::TraceRows;
 use crate::shape::ShapeTable;
+use crate::shape_cache::Shapes;
 use crate::shape_plan::ShapePlan;
 use crate::store::Store;
 use crate::trace_table::Ordinal;

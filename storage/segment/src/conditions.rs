@@ -9,9 +9,10 @@ use storage::text::TextPart;
 use storage::{StorageError, TraceQuery};
 
 use crate::postings::duration_class;
-use crate::reader::{SegmentReader, Shapes};
+use crate::reader::SegmentReader;
 use crate::search::check;
 use crate::shape::{GENERIC, Shape, ShapeNumber, ShapeTable, Slot};
+use crate::shape_cache::Shapes;
 use crate::strings::Symbol;
 use crate::term::{About, Term, term};
 use crate::text::{TextMatch, matching_symbols};

@@ -19,7 +19,8 @@ use storage_journal::{Disk, RealDisk};
 
 use crate::config::{Limits, SegmentConfig};
 use crate::page::page_cache;
-use crate::reader::{Caches, shape_cache};
+use crate::reader::Caches;
+use crate::shape_cache::shape_cache;
 use crate::text::text_cache;
 
 /// What a store is, and what is wrong with it.
@@ -155,6 +156,7 @@ impl<'p> Doctor<'p> {
             disk,
             config,
             caches: Caches {
+                opened: Arc::default(),
                 pages: Arc::new(page_cache(limits.page_cache_bytes_max)),
                 shapes: Arc::new(shape_cache(limits.shape_cache_bytes_max)),
                 texts: Arc::new(text_cache(limits.text_cache_bytes_max)),

@@ -85,7 +85,7 @@ pub(crate) struct HeadTrace {
     /// Its longest span, microseconds.
     pub(crate) longest: u64,
     pub(crate) arrival: Arrival,
-    /// Segments of lesser numbers were asked whether they may hold it, too, and whether one said so.
+    /// Segments opened before that one were asked whether they may hold it, too, and whether one said so.
     asked_below: u64,
     elsewhere: bool,
 }
@@ -231,8 +231,8 @@ impl Generation {
             .map_or(0, |trace| u64::from(trace.span_count))
     }
 
-    /// Traces that a segment may hold, too. `may_hold(low, from)` asks the segments of number `from` or more;
-    /// what it says is remembered, so a trace is asked for once a segment. There are none of number `end` or more.
+    /// Traces that a segment may hold, too. `may_hold(low, from)` asks the segments from `from` on, in the order in
+    /// which they were opened; what it says is remembered, so a trace is asked for once a segment. There is none from `end` on.
     pub(crate) fn also_in(&self, end: u64, may_hold: impl Fn(u64, u64) -> bool) -> Vec<u64> {
         let mut found = Vec::new();
         self.for_each_mut(|_, trace| {

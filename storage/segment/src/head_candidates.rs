@@ -169,21 +169,32 @@ impl<'q> Candidates<'q> {
             .any(|(number, _)| candidate.surely >> number & 1 == 0)
     }
 
-    /// Looks at the rows of a trace that is in one generation: whether it may still match, and with how many errors.
+    /// Looks at the rows of a trace: whether it may still match, and with how many errors. It was in one generation, but
+    /// spans of it may have come into another since: all are looked at.
     pub(crate) fn look(&self, reading: &Reading<'_>, candidate: &HeadCandidate) -> Option<u64> {
-        let mut generations = reading.view.generations();
-        let (generation, mut reading) =
-            generations.find_map(|generation| Some((generation, generation.rows_of(candidate.low)?)))?;
+        let (mut met, mut errors) = (candidate.surely, 0);
+        for generation in reading.view.generations() {
+            errors += self.look_in(generation, candidate.low, &mut met);
+        }
+        let all = self.conditions.all_met();
+        (met & all == all).then_some(errors)
+    }
+
+    /// Adds to `met` what the rows of a trace in a generation meet; gives how many of them are errors.
+    fn look_in(&self, generation: &Generation, low: u64, met: &mut Met) -> u64 {
+        let Some(mut reading) = generation.rows_of(low) else {
+            return 0;
+        };
         let mut rows = TraceRows::default();
         reading.read(usize::MAX, &mut rows);
-        let (mut met, mut errors) = (candidate.surely, 0);
         let values = self.conditions.values();
         generation.with_shapes(|table| {
+            let mut errors = 0;
             for row in rows.iter() {
                 for (number, value) in values.iter().enumerate() {
                     let is_it = |value: &&str| row.values().any(|other| other == *value);
-                    if met >> number & 1 == 0 && value.as_ref().is_none_or(is_it) {
-                        met |= 1 << number;
+                    if *met >> number & 1 == 0 && value.as_ref().is_none_or(is_it) {
+                        *met |= 1 << number;
                     }
                 }
                 let is_error = row
@@ -191,9 +202,8 @@ impl<'q> Candidates<'q> {
                     .is_ok_and(|span| span.tags().any(|tag| tag.0 == "error"));
                 errors += u64::from(is_error);
             }
-        });
-        let all = self.conditions.all_met();
-        (met & all == all).then_some(errors)
+            errors
+        })
     }
 }
 

@@ -19,6 +19,7 @@ mod row;
 mod rows;
 mod segment_shapes;
 mod shape;
+mod shape_cache;
 mod shape_plan;
 mod strings;
 mod term;

@@ -6,11 +6,10 @@
 
 use std::collections::HashMap;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use model::Span;
 use parking_lot::Mutex;
-use quick_cache::Weighter;
-use quick_cache::sync::Cache;
 use storage::StorageError;
 use storage::text::TextPart;
 use storage_journal::DiskFile;
@@ -23,11 +22,10 @@ use crate::postings::{page_of, read_service, read_shape};
 use crate::rollup::{MinuteLinks, read_links};
 use crate::row::TraceFrame;
 use crate::row::chapter::{chapter_of, trace_at};
-use crate::row::codes::{CONTEXTS, Decoder};
 use crate::row::decode::{Tables, decode};
-use crate::row::dictionary::Dictionary;
 use crate::rows::TraceRows;
-use crate::shape::{ShapeNumber, ShapeTable};
+use crate::shape::ShapeNumber;
+use crate::shape_cache::{ShapeCache, Shapes, read_dictionary, read_place, read_shapes};
 use crate::sketch_codes::unpack;
 use crate::sketches::{SketchEntry, read_sketches};
 use crate::splits::Splits;
@@ -39,39 +37,11 @@ use crate::trace_set::TraceSet;
 use crate::trace_table::{ENTRIES_PER_PAGE, Ordinal, TraceBounds, TraceEntry};
 use storage_record::bytes::{Cursor, Malformed};
 
-/// Shapes of segments lately searched, bounded by their bytes.
-pub(crate) type ShapeCache = Cache<u64, Arc<Shapes>, ShapesWeight>;
-
-/// Weighs the shapes of a segment by the memory they take.
-#[derive(Clone, Debug)]
-pub(crate) struct ShapesWeight;
-
-impl Weighter<u64, Arc<Shapes>> for ShapesWeight {
-    fn weight(&self, _: &u64, shapes: &Arc<Shapes>) -> u64 {
-        shapes.bytes
-    }
-}
-
-/// A cache of at most `bytes_max`.
-pub(crate) fn shape_cache(bytes_max: u64) -> ShapeCache {
-    Cache::with_weighter(64, bytes_max, ShapesWeight)
-}
-
-/// The shapes of a segment and where their lists are.
-#[derive(Debug)]
-pub(crate) struct Shapes {
-    pub(crate) table: ShapeTable,
-    lists: Vec<Option<ListRef>>,
-    dictionary: Dictionary,
-    /// The first page of every chapter, and its codes.
-    chapters: Vec<PageNumber>,
-    codes: Vec<Decoder>,
-    bytes: u64,
-}
-
 /// What segments share.
 #[derive(Clone, Debug)]
 pub(crate) struct Caches {
+    /// How many segments were opened so far.
+    pub(crate) opened: Arc<AtomicU64>,
     pub(crate) pages: Arc<PageCache>,
     pub(crate) shapes: Arc<ShapeCache>,
     pub(crate) texts: Arc<TextCache>,
@@ -81,6 +51,7 @@ pub(crate) struct Caches {
 #[derive(Debug)]
 pub(crate) struct SegmentReader {
     number: u64,
+    order: u64,
     pages: Arc<PageReader>,
     footer: Footer,
     /// One trace in 65,000 is said to be here though it is not: with a filter of 8 bits, one in 256, and a fifth of
@@ -129,6 +100,7 @@ impl SegmentReader {
         let raw_bytes = pages.raw_bytes();
         Ok(Self {
             number,
+            order: caches.opened.fetch_add(1, Ordering::Relaxed),
             pages: Arc::new(pages),
             footer,
             filter: None,
@@ -166,6 +138,12 @@ impl SegmentReader {
 
     pub(crate) fn number(&self) -> u64 {
         self.number
+    }
+
+    /// Segments come into views in this order, ascending. Not by their numbers: joining takes one long before it ends,
+    /// and segments are sealed meanwhile.
+    pub(crate) fn order(&self) -> u64 {
+        self.order
     }
 
     pub(crate) fn footer(&self) -> &Footer {
@@ -557,48 +535,5 @@ impl SegmentReader {
         let page = self.pages.page_uncached(number)?;
         let (lows, _) = page.as_chunks::<8>();
         Ok(lows.iter().map(|bytes| u64::from_le_bytes(*bytes)).collect())
-    }
-}
-
-fn read_shapes(page: &[u8]) -> std::result::Result<Shapes, Malformed> {
-    let mut cursor = Cursor::new(page);
-    let table = ShapeTable::read(&mut cursor)?;
-    let lists = (0..table.len())
-        .map(|_| read_place(&mut cursor))
-        .collect::<std::result::Result<_, _>>()?;
-    // A string costs its text, an end and a place in the hash table; a shape its slots: about three times what
-    // is written.
-    Ok(Shapes {
-        table,
-        lists,
-        dictionary: Dictionary::default(),
-        chapters: Vec::new(),
-        codes: Vec::new(),
-        bytes: page.len() as u64 * 3 + 1024,
-    })
-}
-
-/// Adds what the pages of rows are read with beside shapes.
-fn read_dictionary(page: &[u8], shapes: &mut Shapes) -> std::result::Result<(), Malformed> {
-    let mut cursor = Cursor::new(page);
-    shapes.dictionary = Dictionary::read(&mut cursor, &shapes.table)?;
-    for _ in 0..cursor.count(CONTEXTS)? {
-        let first = PageNumber::try_from(cursor.varint()?).map_err(|_| Malformed("a page beyond 32 bits"))?;
-        shapes.chapters.push(first);
-        shapes.codes.push(Decoder::read(&mut cursor)?);
-    }
-    let codes: usize = shapes.codes.iter().map(Decoder::bytes).sum();
-    shapes.bytes += (shapes.dictionary.bytes() + codes) as u64;
-    Ok(())
-}
-
-fn read_place(cursor: &mut Cursor<'_>) -> std::result::Result<Option<ListRef>, Malformed> {
-    let beyond = |_| Malformed("a place beyond 32 bits");
-    match cursor.varint()? {
-        0 => Ok(None),
-        page => Ok(Some(ListRef {
-            page: PageNumber::try_from(page - 1).map_err(beyond)?,
-            offset: u32::try_from(cursor.varint()?).map_err(beyond)?,
-        })),
     }
 }

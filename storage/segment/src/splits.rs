@@ -18,7 +18,7 @@ use crate::view::Reading;
 pub(crate) struct Splits {
     /// The version of the view in which this was found out.
     version: u64,
-    /// Lists of segments of lesser numbers were looked through.
+    /// Lists of segments opened before were looked through, see [`SegmentReader::order`].
     asked_below: u64,
     /// Ascending by ordinal.
     pub(crate) traces: Vec<SplitTrace>,
@@ -113,7 +113,7 @@ fn find(reading: &mut Reading<'_>, segment: &SegmentReader, known: &Splits) -> R
         .collect();
     let since = view
         .with_stragglers
-        .partition_point(|source| source.number() < known.asked_below);
+        .partition_point(|source| source.order() < known.asked_below);
     for source in &view.with_stragglers[since..] {
         let is_own = source.number() == segment.number();
         for &low in source.stragglers().iter().filter(|&&low| segment.may_hold(low)) {

@@ -27,7 +27,8 @@ use crate::head::{Arrival, CarryOver, Generation};
 use crate::link_sums::LinkSums;
 use crate::manifest::{DIRECTORY, Manifest, NotReplaced};
 use crate::page::{page_cache, unreadable};
-use crate::reader::{Caches, SegmentReader, shape_cache};
+use crate::reader::{Caches, SegmentReader};
+use crate::shape_cache::shape_cache;
 use crate::text::text_cache;
 use crate::view::View;
 use crate::writer::WriterOptions;
@@ -112,6 +113,7 @@ impl Store {
             );
         }
         let caches = Caches {
+            opened: Arc::default(),
             pages: Arc::new(page_cache(limits.page_cache_bytes_max)),
             shapes: Arc::new(shape_cache(limits.shape_cache_bytes_max)),
             texts: Arc::new(text_cache(limits.text_cache_bytes_max)),

@@ -77,7 +77,7 @@ impl View {
             .iter()
             .filter(|segment| !segment.stragglers().is_empty());
         changed.with_stragglers = with_stragglers.cloned().collect();
-        changed.with_stragglers.sort_by_key(|segment| segment.number());
+        changed.with_stragglers.sort_by_key(|segment| segment.order());
         changed.version += 1;
         changed
     }
@@ -121,9 +121,10 @@ impl View {
         having.next().is_some() && having.next().is_some()
     }
 
-    /// Every segment's number is less.
+    /// Every segment's place in the order of opening is less, and that of every segment to come is not.
     pub(crate) fn segments_end(&self) -> u64 {
-        self.places.last().map_or(0, |place| place.0 + 1)
+        let orders = self.segments.iter().map(|segment| segment.order() + 1);
+        orders.max().unwrap_or(0)
     }
 
     /// Gathers some of all names there are, sorted and distinct.
@@ -272,7 +273,7 @@ impl<'v> Reading<'v> {
         let may_hold = |low, from| {
             segments
                 .iter()
-                .any(|segment| segment.number() >= from && segment.may_hold(low))
+                .any(|segment| segment.order() >= from && segment.may_hold(low))
         };
         let end = self.view.segments_end();
         let generations = self.view.generations();

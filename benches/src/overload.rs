@@ -57,13 +57,14 @@ const PROBE_EVERY: Duration = Duration::from_millis(500);
 const MIB: u64 = 1 << 20;
 
 /// What the server may hold at one time, by the defaults of its bounds; together the bound of its memory.
-pub(crate) const BOUNDS: [(&str, u64); 7] = [
+pub(crate) const BOUNDS: [(&str, u64); 8] = [
     ("spans not sealed yet (STORAGE_HEAD_BYTES_MAX)", 256 * MIB),
     ("messages on their way (COLLECTOR_BYTES_IN_FLIGHT_MAX)", 256 * MIB),
     ("records that wait for the disk (the journal's queue)", 256 * MIB),
     ("a segment that is written", 128 * MIB),
     ("pages of segments", 64 * MIB),
-    ("shapes of segments", 64 * MIB),
+    ("shapes of segments", 192 * MIB),
+    ("words of segments", 48 * MIB),
     ("code, threads, connections", 64 * MIB),
 ];
 

@@ -29,16 +29,22 @@ const HOUR_MS: u64 = 3_600_000;
 /// Traces between two looks whether something else is due.
 const LOOK_EVERY: usize = 16;
 
-/// Joins one group of segments, if there is one; tells whether it did. Asks `has_to_stop` every few traces, which may
-/// seal meanwhile; once it is true, gives up and changes nothing.
-pub(crate) fn compact(store: &Store, has_to_stop: impl FnMut(&Store) -> bool) -> Result<bool, StorageError> {
+/// Joins one group of segments, if there is one; tells whether it did. Asks `has_to_stop` every few traces, with the
+/// numbers of those that are joined; it may seal meanwhile, and drop others. Once it is true, gives up and changes
+/// nothing.
+pub(crate) fn compact(
+    store: &Store,
+    mut has_to_stop: impl FnMut(&Store, &[u64]) -> bool,
+) -> Result<bool, StorageError> {
     let view = store.view();
     let (inputs, sealed_at) = choose(store, &view);
     if inputs.is_empty() {
         return Ok(false);
     }
     let numbers: Vec<u64> = inputs.iter().map(|segment| segment.number()).collect();
-    let joined = join(store, &view, &inputs, sealed_at, has_to_stop);
+    let joined = join(store, &view, &inputs, sealed_at, |store| {
+        has_to_stop(store, &numbers)
+    });
     let segments = match joined {
         Ok(Some(output)) => output.finish(&numbers)?,
         Ok(None) => return Ok(false),

@@ -36,7 +36,7 @@ fn seal_everything(store: &Store) {
 /// Joins what can be joined; gives how often.
 fn join_everything(store: &Store) -> usize {
     let mut joined = 0;
-    while compact(store, |_| false).unwrap() {
+    while compact(store, |_, _| false).unwrap() {
         joined += 1;
         assert!(joined < 20, "compaction does not end");
     }

@@ -98,7 +98,7 @@ fn seal_all(store: &Store) -> Result<(), StorageError> {
     }
     let sealed = seal_frozen(store, Quiet::Everything);
     let joined = loop {
-        match compact::compact(store, is_stopping) {
+        match compact::compact(store, |store, _| is_stopping(store)) {
             Ok(true) => {}
             Ok(false) => break Ok(()),
             Err(error) => break Err(error),
@@ -158,15 +158,23 @@ impl Tasks {
     fn compact(&mut self, store: &Store) -> Result<(), StorageError> {
         let mut pace = Pace::leisurely();
         let sealing = &mut self.sealing;
-        let joined = compact::compact(store, |store| {
+        let joined = compact::compact(store, |store, joining| {
             pace.keep(store);
+            let mut are_dropped = false;
             if due(store).is_some() {
                 sealing.note("sealing", SOON, seal_due(store));
+                are_dropped = retain_beside(store, joining);
             }
-            is_stopping(store) || sealing.failures > 0
+            is_stopping(store) || sealing.failures > 0 || are_dropped
         });
         joined.map(|_| ())
     }
+}
+
+/// Retention while segments are joined, which takes as long as the disk has to fill beyond its limit: drops others, and
+/// tells whether some of them are to be dropped themselves. A failure is told when retention is tried by itself.
+fn retain_beside(store: &Store, joining: &[u64]) -> bool {
+    retention::retain_beside(store, joining).unwrap_or(true)
 }
 
 /// How often a task failed in a row, and until when it waits therefore.

@@ -31,6 +31,15 @@ pub(crate) fn retain(store: &Store) -> Result<usize, StorageError> {
     Ok(drop.len())
 }
 
+/// As [`retain`], while some segments are being joined: drops nothing, and answers true, if some of them would go.
+pub(crate) fn retain_beside(store: &Store, joining: &[u64]) -> Result<bool, StorageError> {
+    let drop = to_drop(store.manifest(), store.config.retention, (store.config.now)());
+    if drop.iter().any(|number| joining.contains(number)) {
+        return Ok(true);
+    }
+    retain(store).map(|_| false)
+}
+
 /// Takes segments out of the manifest, on a full disk by the room that was kept for it.
 fn change_manifest(store: &Store, drop: &[u64]) -> Result<(), NotReplaced> {
     let change = |manifest: &mut Manifest| {

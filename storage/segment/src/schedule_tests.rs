@@ -372,7 +372,7 @@ impl Schedule {
                 format!("seal {quiet:?}: {sealed:?}")
             }
             7 => {
-                let joined = compact(store, |_| false);
+                let joined = compact(store, |_, _| false);
                 self.tally.joined += u64::from(joined == Ok(true));
                 format!("compact: {joined:?}")
             }

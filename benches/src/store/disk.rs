@@ -1,6 +1,7 @@
 //! What the files of a store take on the disk, by what they are for.
 
 use std::fs;
+use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 
 use anyhow::Context;
@@ -21,7 +22,12 @@ impl Disk {
     pub(crate) fn of(store: &Path) -> anyhow::Result<Self> {
         let mut disk = Self::default();
         for file in files(store)? {
-            let bytes = file.metadata()?.len();
+            let bytes = match file.metadata() {
+                Ok(metadata) => metadata.len(),
+                // The server drops segments while this looks.
+                Err(error) if error.kind() == ErrorKind::NotFound => continue,
+                Err(error) => return Err(error).with_context(|| file.display().to_string()),
+            };
             let name = file
                 .file_name()
                 .unwrap_or_default()

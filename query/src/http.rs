@@ -51,6 +51,7 @@ pub fn router(config: QueryConfig, source: Arc<dyn SpanSource>) -> Router {
             .route(&format!("{prefix}/spans"), get(span_names))
             .route(&format!("{prefix}/remoteServices"), get(remote_services))
             .route(&format!("{prefix}/traces"), get(traces))
+            .route(&format!("{prefix}/traces/untimed"), get(untimed))
             .route(&format!("{prefix}/trace/{{id}}"), get(trace))
             .route(&format!("{prefix}/traceMany"), get(trace_many))
             .route(&format!("{prefix}/traceSummaries"), get(trace_summaries))
@@ -77,6 +78,10 @@ async fn remote_services(State(query): SharedQuery, RawQuery(text): RawQuery) ->
 
 async fn traces(State(query): SharedQuery, RawQuery(text): RawQuery) -> Response {
     respond(&query, query.traces(&Params::parse(text.as_deref()))).await
+}
+
+async fn untimed(State(query): SharedQuery, RawQuery(text): RawQuery) -> Response {
+    respond(&query, query.untimed(&Params::parse(text.as_deref()))).await
 }
 
 /// Takes the identifier from the path as it was sent: one that is not UTF-8 gets Zipkin's answer, not axum's.

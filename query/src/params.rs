@@ -9,7 +9,7 @@ use std::collections::HashSet;
 
 use model::TraceId;
 use percent_encoding::percent_decode;
-use storage::{DependencyQuery, Order, TraceQuery, TraceQueryBuilder};
+use storage::{DependencyQuery, Order, QueryError, TraceQuery, TraceQueryBuilder};
 
 use crate::QueryConfig;
 use crate::answer::Failure;
@@ -117,6 +117,16 @@ pub(crate) fn trace_query(params: &Params<'_>, config: &QueryConfig) -> Result<T
         order: order(params)?,
     };
     Ok(builder.build()?)
+}
+
+/// The page of `/traces/untimed`: the trace it comes after, the first without one, and how many traces it may have.
+pub(crate) fn untimed_page(params: &Params<'_>) -> Result<(Option<TraceId>, usize), Failure> {
+    let after = params.get("after").filter(|text| !text.is_empty());
+    let after = after.map(TraceId::parse).transpose()?;
+    match limit(params)? {
+        limit @ 1.. => Ok((after, limit as usize)),
+        _ => Err(QueryError::NotPositive("limit").into()),
+    }
 }
 
 /// The window of `/dependencies`, whose end must be given.

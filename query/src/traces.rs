@@ -32,6 +32,14 @@ impl Query {
         Ok(Answer::spans(SpanJson::traces(found.traces), found.completeness))
     }
 
+    /// `/traces/untimed`: traces that no window finds, a page of them by their identifiers. Asked again with `after`
+    /// the last one of an answer until there are none, it gives each once.
+    pub(crate) async fn untimed(&self, params: &Params<'_>) -> Result<Answer, Failure> {
+        let (after, limit) = params::untimed_page(params)?;
+        let found = self.source.untimed(after, limit).await?;
+        Ok(Answer::spans(SpanJson::traces(found.traces), found.completeness))
+    }
+
     /// What `/traces` and `/traceSummaries` have in common. A question is checked even when search is disabled,
     /// as in Zipkin.
     pub(crate) async fn search(&self, params: &Params<'_>) -> Result<(TraceQuery, Found), Failure> {

@@ -6,7 +6,7 @@ use std::time::Duration;
 use anyhow::{Context, bail};
 use bytes::Bytes;
 use http::{HeaderMap, Method, Request, StatusCode, Uri, header};
-use http_body_util::{BodyExt, Full, Limited};
+use http_body_util::{BodyExt, Full, LengthLimitError, Limited};
 use hyper::client::conn::http1::{SendRequest, handshake};
 use hyper_util::rt::TokioIo;
 use tokio::net::TcpStream;
@@ -52,6 +52,18 @@ impl std::fmt::Display for ServerAddress {
         write!(f, "http://{}{}", self.authority, self.path)
     }
 }
+
+/// An answer is not taken into memory.
+#[derive(Debug)]
+pub(crate) struct TooLarge;
+
+impl std::fmt::Display for TooLarge {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "the answer has more than {ANSWER_BYTES_MAX} bytes")
+    }
+}
+
+impl std::error::Error for TooLarge {}
 
 /// An answer with its body whole.
 #[derive(Debug)]
@@ -131,7 +143,8 @@ impl ApiClient {
         let (head, body) = connection.send_request(request).await?.into_parts();
         let body = match Limited::new(body, ANSWER_BYTES_MAX).collect().await {
             Ok(body) => body.to_bytes(),
-            Err(error) => bail!("the answer ends early, or has more than {ANSWER_BYTES_MAX} bytes: {error}"),
+            Err(error) if error.is::<LengthLimitError>() => bail!(TooLarge),
+            Err(error) => bail!("the answer ends early: {error}"),
         };
         self.connection = Some(connection);
         Ok(Answer {

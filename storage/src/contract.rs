@@ -41,6 +41,7 @@ mod stragglers;
 mod strict_trace_id_false;
 mod text_search;
 mod traces;
+mod untimed;
 mod windows;
 
 use subject::Subject;
@@ -203,6 +204,21 @@ const GROUPS: &[Group] = &[
         name: "dependency_windows",
         options: StoreOptions::default,
         cases: dependency_windows::CASES,
+    },
+    Group {
+        name: "untimed",
+        options: StoreOptions::default,
+        cases: untimed::CASES,
+    },
+    Group {
+        name: "untimed_not_strict",
+        options: strict_trace_id_false::options,
+        cases: untimed::NOT_STRICT_CASES,
+    },
+    Group {
+        name: "untimed_not_searched",
+        options: search_enabled_false::options,
+        cases: untimed::CASES,
     },
     Group {
         name: "orders",

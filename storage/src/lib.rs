@@ -17,12 +17,14 @@ mod error;
 mod options;
 mod query;
 pub mod text;
+mod untimed;
 
 pub use capabilities::{Capabilities, Completeness};
 pub use duration_histogram::{DurationHistogram, DurationSnapshot};
 pub use error::StorageError;
 pub use options::StoreOptions;
 pub use query::{AnnotationQuery, DependencyQuery, Order, QueryError, TraceQuery, TraceQueryBuilder};
+pub use untimed::untimed_after;
 
 /// A boxed future: object safety at the seam is worth one allocation a call.
 pub type BoxFuture<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
@@ -73,6 +75,14 @@ pub trait SpanSource: Send + Sync {
     /// stored before the search began MUST be considered, however much arrives meanwhile. Nothing when search is
     /// disabled.
     fn search<'a>(&'a self, query: &'a TraceQuery) -> BoxFuture<'a, Result<Found>>;
+
+    /// Traces that no window finds because none of their spans has a timestamp: the first `limit` of those after a
+    /// trace, by the low halves of their identifiers, then the high halves.
+    ///
+    /// Fewer MAY be answered where they are large, none only where there are no more. A trace MAY be left out that
+    /// shares the low half of its identifier with one that has a timestamp. MUST NOT depend on `search_enabled`. A
+    /// store that cannot tell them MUST answer [`StorageError::Unsupported`].
+    fn untimed(&self, after: Option<TraceId>, limit: usize) -> BoxFuture<'_, Result<Found>>;
 
     /// Local service names, sorted and distinct. Nothing when search is disabled; so are the next two.
     fn service_names(&self) -> BoxFuture<'_, Result<Vec<String>>>;

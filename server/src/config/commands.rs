@@ -81,7 +81,7 @@ fn export() -> Command {
             one(
                 "to",
                 "MILLISECONDS",
-                "Traces up to this moment, since 1970; now without it",
+                "Traces up to this moment, since 1970; all without it",
             )
             .value_parser(value_parser!(u64)),
         )
@@ -208,7 +208,7 @@ pub(super) fn read_export(flags: &ArgMatches) -> ExportConfig {
         file: given(flags, "file").filter(|file: &PathBuf| file.as_os_str() != "-"),
         gzip: flags.get_flag("gzip"),
         from_ms: given(flags, "from").unwrap_or(0),
-        to_ms: given(flags, "to").unwrap_or_else(crate::wiring::now_ms),
+        to_ms: given(flags, "to").unwrap_or(ExportConfig::END_MS),
         filters: FILTERS.iter().filter_map(filter).collect(),
         resume: given(flags, "resume"),
         allow_partial: flags.get_flag("allow-partial"),

@@ -24,6 +24,9 @@ struct Reached {
     traces: u64,
     /// Traces of the last window: those at its end come again.
     last_ids: HashSet<String>,
+    /// The last trace without a timestamp; empty before the first.
+    #[serde(default)]
+    last_untimed: String,
 }
 
 /// See the head of this file.
@@ -77,21 +80,39 @@ impl Output {
         self.reached.last_ids.clone()
     }
 
+    pub(super) fn last_untimed(&self) -> &str {
+        &self.reached.last_untimed
+    }
+
     pub(super) fn traces(&self) -> u64 {
         self.reached.traces
     }
 
     /// Adds a trace.
-    pub(super) fn write(&mut self, trace: &str) -> io::Result<()> {
+    pub(super) fn write(&mut self, trace: &str) {
         self.reached.traces += 1;
         // Between values JSON may have line breaks, and here a line is a trace; within them they are escaped.
         self.window.extend(trace.bytes().filter(|byte| *byte != b'\n'));
         self.window.push(b'\n');
-        Ok(())
     }
 
     /// Everything before a moment is written.
     pub(super) fn end_window(&mut self, next_ms: u64, ids: &HashSet<String>) -> anyhow::Result<()> {
+        self.reached.next_ms = next_ms;
+        if self.resume.is_some() {
+            self.reached.last_ids.clone_from(ids);
+        }
+        self.end_page()
+    }
+
+    /// Traces without a timestamp are written up to one.
+    pub(super) fn end_untimed(&mut self, last: &str) -> anyhow::Result<()> {
+        last.clone_into(&mut self.reached.last_untimed);
+        self.end_page()
+    }
+
+    /// Writes what was gathered, and remembers how far that is.
+    fn end_page(&mut self) -> anyhow::Result<()> {
         let mut window = std::mem::take(&mut self.window);
         if self.gzip && !window.is_empty() {
             let mut encoder = GzEncoder::new(Vec::new(), Compression::default());
@@ -100,12 +121,10 @@ impl Output {
         }
         self.writer.write_all(&window).context("cannot write")?;
         self.reached.bytes += window.len() as u64;
-        self.reached.next_ms = next_ms;
         let Some(path) = &self.resume else {
             return Ok(());
         };
         self.writer.flush().context("cannot write")?;
-        self.reached.last_ids.clone_from(ids);
         let mut temporary = path.clone().into_os_string();
         temporary.push(".writing");
         let written = std::fs::write(&temporary, serde_json::to_vec(&self.reached)?);

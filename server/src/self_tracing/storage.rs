@@ -66,6 +66,10 @@ impl SpanSource for TracedSource {
         traced("get-traces", self.0.search(query))
     }
 
+    fn untimed(&self, after: Option<TraceId>, limit: usize) -> BoxFuture<'_, Result<Found>> {
+        traced("get-traces", self.0.untimed(after, limit))
+    }
+
     fn service_names(&self) -> BoxFuture<'_, Result<Vec<String>>> {
         traced("get-service-names", self.0.service_names())
     }

@@ -4,8 +4,12 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::io::{Read, Write};
 use std::path::Path;
+use std::sync::Arc;
 
 use serde_json::Value;
+use storage::StoreOptions;
+use storage_journal::SyncPolicy;
+use storage_segment::{Retention, SegmentConfig, SegmentStore};
 
 use crate::client::Connection;
 use crate::process::{Server, run_to_end};
@@ -117,6 +121,98 @@ fn what_is_imported_is_exported_and_imported_again() {
     );
     let expected = |number: &u64| number.is_multiple_of(2) && number / 3 * 250 < 4000 && *number < 100;
     assert_eq!(web.len(), (1..=TRACES).filter(expected).count());
+}
+
+/// Traces without any timestamp, more than a page of them, and some that have one only later, or in the future.
+fn traces_out_of_time() -> Vec<Vec<Value>> {
+    let mut traces: Vec<Vec<Value>> = (1001..=1000 + TRACES).map(trace).collect();
+    for trace in &mut traces {
+        for span in trace.iter_mut() {
+            span.as_object_mut().unwrap().remove("timestamp");
+        }
+    }
+    traces[1][2]["timestamp"] = 1_600_000_000_000_000_u64.into();
+    traces[2][0]["timestamp"] = 4_000_000_000_000_000_u64.into();
+    traces[3][1]["timestamp"] = i64::MAX.into();
+    traces[4][1]["timestamp"] = 1.into();
+    traces
+}
+
+/// Sends the spans of each trace in three rounds: two go into segments, the last stays in the head.
+fn import_in_parts(directory: &Path, all: &[Vec<Value>]) -> Server {
+    let mut server = Server::start_in(directory, &[]);
+    for part in 0..3 {
+        if part > 0 {
+            server.terminate();
+            server.wait();
+            seal(&directory.join("store"));
+            server = Server::start_in(directory, &[]);
+        }
+        let spans: Vec<&Value> = all.iter().map(|trace| &trace[part]).collect();
+        fs::write(directory.join("part"), serde_json::to_vec(&spans).unwrap()).unwrap();
+        let (status, said) = run(directory, &server, &["import", "part"]);
+        assert_eq!(status, Some(0), "{said}");
+    }
+    server
+}
+
+fn seal(store: &Path) {
+    let store = SegmentStore::open(SegmentConfig {
+        directory: store.to_owned(),
+        options: StoreOptions::default(),
+        sync: SyncPolicy::Os,
+        journal_bytes_max: 1 << 30,
+        head_bytes_max: 1 << 30,
+        retention: Retention::default(),
+        version_tags: Vec::new(),
+        now: Arc::new(|| 1_600_000_000_000),
+    });
+    store.unwrap().seal_all().unwrap();
+}
+
+#[test]
+fn everything_is_exported_once_whenever_it_was() {
+    let directory = tempfile::tempdir().unwrap();
+    let mut all: Vec<Vec<Value>> = (1..=TRACES).map(trace).collect();
+    all.extend(traces_out_of_time());
+    let lines: Vec<String> = all
+        .iter()
+        .map(|trace| serde_json::to_string(trace).unwrap())
+        .collect();
+    let expected = sorted(&lines.join("\n"));
+    let first = import_in_parts(directory.path(), &all);
+    let exported = export(directory.path(), &first, "exported", &[]);
+    assert_eq!(exported.len(), expected.len());
+    assert!(exported == expected);
+    let second = Server::start(&[]);
+    let (status, said) = run(directory.path(), &second, &["import", "exported"]);
+    assert_eq!(status, Some(0), "{said}");
+    assert!(export(directory.path(), &second, "again", &[]) == expected);
+
+    // Of a window, or of a search, are those that have a timestamp.
+    let timed = export(
+        directory.path(),
+        &first,
+        "timed",
+        &["--from", "1599999990000", "--to", "1600200000000"],
+    );
+    assert_eq!(timed.len() as u64, TRACES + 1);
+    let searched = export(directory.path(), &first, "searched", &["--service", "cart"]);
+    assert_eq!(searched.len() as u64, TRACES / 2 + 2);
+
+    // Killed among those that have none, while it wrote a page.
+    let whole = fs::read_to_string(directory.path().join("exported")).unwrap();
+    let kept: Vec<&str> = whole.lines().take(TRACES as usize + 100).collect();
+    let last: Vec<Value> = serde_json::from_str(kept.last().unwrap()).unwrap();
+    let kept = kept.join("\n") + "\n";
+    let state = serde_json::json!({
+        "nextMs": i64::MAX / 1000 + 1, "bytes": kept.len(), "traces": TRACES + 100, "lastIds": [],
+        "lastUntimed": last[0]["traceId"],
+    });
+    fs::write(directory.path().join("state"), state.to_string()).unwrap();
+    fs::write(directory.path().join("resumed"), kept + "[{\"traceId\"").unwrap();
+    assert!(export(directory.path(), &first, "resumed", &["--resume", "state"]) == expected);
+    assert!(!directory.path().join("state").exists(), "it is done");
 }
 
 #[test]

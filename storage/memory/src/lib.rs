@@ -25,6 +25,7 @@ mod services;
 mod shard;
 mod time_index;
 mod trace;
+mod untimed;
 
 use std::collections::{BTreeSet, HashSet};
 use std::sync::Arc;
@@ -230,6 +231,10 @@ impl SpanSource for MemoryStore {
 
     fn search<'a>(&'a self, query: &'a TraceQuery) -> BoxFuture<'a, Result<Found>> {
         Box::pin(async move { Ok(self.find(query).await) })
+    }
+
+    fn untimed(&self, after: Option<TraceId>, limit: usize) -> BoxFuture<'_, Result<Found>> {
+        Box::pin(async move { Ok(untimed::find(self, after, limit).await) })
     }
 
     fn service_names(&self) -> BoxFuture<'_, Result<Vec<String>>> {

@@ -88,6 +88,12 @@ impl Shard {
         self.by_age.first().copied()
     }
 
+    /// The least of those traces of which no span has a timestamp that are at least `from`.
+    pub(crate) fn untimed(&self, from: u64) -> Option<u64> {
+        let (age, low) = *self.by_age.range((0, from)..).next()?;
+        (age == 0).then_some(low)
+    }
+
     pub(crate) fn services(&self) -> &Services {
         &self.services
     }

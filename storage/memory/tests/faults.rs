@@ -227,6 +227,10 @@ impl SpanSource for Faulty {
         })
     }
 
+    fn untimed(&self, after: Option<TraceId>, limit: usize) -> BoxFuture<'_, Result<Found>> {
+        self.store.untimed(after, limit)
+    }
+
     fn service_names(&self) -> BoxFuture<'_, Result<Vec<String>>> {
         Box::pin(async move {
             let mut names = self.store.service_names().await?;

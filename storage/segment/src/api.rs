@@ -19,7 +19,7 @@ use crate::maintenance::Maintenance;
 use crate::names::Names;
 use crate::store::{Opened, Store};
 use crate::view::{Reading, View, group};
-use crate::{dependencies, search};
+use crate::{dependencies, search, untimed};
 
 /// The embedded store. Cheap to share behind an [`Arc`].
 #[derive(Debug)]
@@ -266,6 +266,13 @@ impl SpanSource for SegmentStore {
         let query = query.clone();
         self.read(move |store, reading, cancelled| {
             search::search(reading, &query, store.config.options.strict_trace_id, cancelled)
+        })
+    }
+
+    fn untimed(&self, after: Option<TraceId>, limit: usize) -> BoxFuture<'_, Result<Found>> {
+        self.read(move |store, reading, cancelled| {
+            let strict = store.config.options.strict_trace_id;
+            untimed::untimed(reading, after, limit, strict, cancelled)
         })
     }
 

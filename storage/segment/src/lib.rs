@@ -10,6 +10,7 @@
 mod api;
 mod config;
 mod store;
+mod untimed;
 mod view;
 
 mod bits;

@@ -24,7 +24,7 @@ use crate::trace_table::{ENTRIES_PER_PAGE, TraceEntry};
 use crate::view::{Reading, group};
 
 /// Spans an answer may hold: what a browser can show and a server can hold several times.
-const ANSWER_SPANS_MAX: usize = 1_000_000;
+pub(crate) const ANSWER_SPANS_MAX: usize = 1_000_000;
 
 /// [`TraceQuery::rank`], or a bound of it.
 type Rank = (u64, u64);
@@ -97,17 +97,17 @@ pub(crate) fn search(
                 }
             }
             Item::Verified(trace) => {
-                spans += trace.len();
-                traces.push(trace);
-                if traces.len() == query.limit() {
-                    break;
-                }
                 if spans >= ANSWER_SPANS_MAX {
                     let reason = format!("the answer reached {ANSWER_SPANS_MAX} spans, ask for fewer traces");
                     return Ok(Found {
                         traces,
                         completeness: Completeness::Partial(reason),
                     });
+                }
+                spans += trace.len();
+                traces.push(trace);
+                if traces.len() == query.limit() {
+                    break;
                 }
             }
         }

@@ -62,6 +62,10 @@ impl SpanSource for Sealed {
         self.store.search(query)
     }
 
+    fn untimed(&self, after: Option<TraceId>, limit: usize) -> BoxFuture<'_, Result<Found>> {
+        self.store.untimed(after, limit)
+    }
+
     fn service_names(&self) -> BoxFuture<'_, Result<Vec<String>>> {
         self.store.service_names()
     }

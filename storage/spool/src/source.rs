@@ -36,6 +36,15 @@ impl SpanSource for Spool {
         })
     }
 
+    fn untimed(&self, after: Option<TraceId>, limit: usize) -> BoxFuture<'_, Result<Found>> {
+        Box::pin(async move {
+            let late = self.late();
+            let mut found = self.shared.source.untimed(after, limit).await?;
+            found.completeness = join(found.completeness, late);
+            Ok(found)
+        })
+    }
+
     fn service_names(&self) -> BoxFuture<'_, Result<Vec<String>>> {
         self.shared.source.service_names()
     }

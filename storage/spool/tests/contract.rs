@@ -39,6 +39,10 @@ impl SpanSource for Delivered {
         self.0.search(query)
     }
 
+    fn untimed(&self, after: Option<TraceId>, limit: usize) -> BoxFuture<'_, Result<Found>> {
+        self.0.untimed(after, limit)
+    }
+
     fn service_names(&self) -> BoxFuture<'_, Result<Vec<String>>> {
         self.0.service_names()
     }

@@ -83,6 +83,14 @@ impl Subject {
         found.traces.into_iter().map(sorted).collect()
     }
 
+    /// A page of traces without a timestamp, each sorted.
+    pub(super) async fn untimed(&self, after: Option<TraceId>, limit: usize) -> Vec<Vec<Span>> {
+        let found = self.store.untimed(after, limit).await;
+        let found = found.unwrap_or_else(|error| panic!("untimed: {error}"));
+        assert_eq!(found.completeness, Completeness::Complete, "untimed");
+        found.traces.into_iter().map(sorted).collect()
+    }
+
     /// The identifiers of the traces a search finds, in its order.
     pub(super) async fn found(&self, query: TraceQueryBuilder) -> Vec<TraceId> {
         let traces = self.search(query).await;

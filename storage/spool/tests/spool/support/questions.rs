@@ -25,6 +25,10 @@ impl SpanSource for Questions {
         self.0.store.search(query)
     }
 
+    fn untimed(&self, after: Option<TraceId>, limit: usize) -> BoxFuture<'_, Result<Found>> {
+        self.0.store.untimed(after, limit)
+    }
+
     fn service_names(&self) -> BoxFuture<'_, Result<Vec<String>>> {
         self.0.store.service_names()
     }

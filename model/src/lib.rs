@@ -29,7 +29,7 @@ pub use critical_path::{CriticalPath, Piece};
 pub use dependency::{DependencyLink, DependencyLinker, LinkCount, LinkCounts, LinkFinder, merge_links};
 pub use merge::{merge, merge_outlines};
 pub use outline::{NameNumber, Place, SpanOutline, TraceNode};
-pub use sketch::{Bucket, Sketch, SketchError, SketchRecorder};
+pub use sketch::{BUCKET_BITS, Bucket, Sketch, SketchError, SketchTotals, bucket_number};
 pub use timeline::{Interval, TimeCut, Timeline};
 pub use trace::trace_timestamp;
 pub use tree::SpanTree;

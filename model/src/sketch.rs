@@ -8,10 +8,10 @@
 //! are wide (`performance.md` 6). Only buckets that hold something take memory, 10 bytes each.
 
 mod codec;
-mod recorder;
+mod sorted;
 
 pub use codec::SketchError;
-pub use recorder::SketchRecorder;
+pub use sorted::{BUCKET_BITS, SketchTotals, bucket_number};
 
 /// Counts of values from 0 to `u64::MAX`, meant as microseconds.
 ///

@@ -37,8 +37,8 @@ pub(crate) type ServiceNumber = u32;
 /// Collects what the traces of a segment have. Traces come in the order of their ordinals.
 #[derive(Debug)]
 pub(crate) struct PostingsBuilder {
-    /// Per shape its traces in order.
-    shapes: Vec<Vec<Ordinal>>,
+    /// Shapes, each with the trace in the low half; some more than once.
+    shapes: Vec<u64>,
     /// Terms, each with the trace in the low bits.
     terms: Vec<u64>,
     service_names: Strings,
@@ -65,14 +65,7 @@ impl PostingsBuilder {
     pub(crate) const TRACES_MAX: usize = 1 << ORDINAL_BITS;
 
     pub(crate) fn note_shape(&mut self, number: ShapeNumber, trace: Ordinal) {
-        let number = number as usize;
-        if number >= self.shapes.len() {
-            self.shapes.resize_with(number + 1, Vec::new);
-        }
-        let list = &mut self.shapes[number];
-        if list.last() != Some(&trace) {
-            list.push(trace);
-        }
+        self.shapes.push(u64::from(number) << 32 | u64::from(trace));
     }
 
     pub(crate) fn note_term(&mut self, term: Term, trace: Ordinal) {
@@ -107,11 +100,14 @@ impl PostingsBuilder {
     ) -> io::Result<Vec<Option<ListRef>>> {
         let mut places = vec![None; shapes];
         let mut packer = Packer::plain();
-        let lists = std::mem::take(&mut self.shapes);
-        for (list, place) in lists.iter().zip(&mut places).filter(|(list, _)| !list.is_empty()) {
+        let mut pairs = std::mem::take(&mut self.shapes);
+        radsort::sort(&mut pairs);
+        pairs.dedup();
+        for list in pairs.chunk_by(|a, b| a >> 32 == b >> 32) {
+            let place = &mut places[(list[0] >> 32) as usize];
             *place = Some(packer.add(pages, |out| {
                 out.put_varint(list.len() as u64);
-                put_ordinals(traces, list.len(), list.iter().copied(), out);
+                put_ordinals(traces, list.len(), list.iter().map(|&pair| pair as Ordinal), out);
             })?);
         }
         packer.flush(pages)?;

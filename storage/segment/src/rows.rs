@@ -7,11 +7,6 @@
 //! Filling: [`TraceRows::push_value`] and [`TraceRows::push_annotation_time`] for everything a row has of them, then
 //! [`TraceRows::push`]. Reading: [`TraceRows::iter`] for rows as they are coded, [`RowRef::span`] for what they say.
 
-#![allow(
-    dead_code,
-    reason = "the head, the row coder and sealing are being moved to it"
-)]
-
 use std::cmp::Ordering;
 use std::ops::Range;
 

@@ -5,7 +5,7 @@
 
 use foldhash::fast::RandomState;
 use hashbrown::HashMap;
-use model::{Kind, NameNumber, Sketch, SketchRecorder};
+use model::{BUCKET_BITS, Kind, NameNumber, Sketch, SketchTotals, bucket_number};
 
 use crate::rollup::MINUTE;
 use crate::strings::{Strings, Symbol};
@@ -75,7 +75,15 @@ pub(crate) struct SketchesBuilder {
     /// Of each operation the minute it was last counted in and the entry.
     latest: Vec<(u64, u32)>,
     traces: u64,
+    /// Of each entry its durations, then its self times, without those in the log.
+    sketches: Vec<Sketch>,
+    /// Numbers of sketches above buckets of values, as they come: sorted into the sketches all at once, which costs far
+    /// less than finding each in memory.
+    log: Vec<u32>,
 }
+
+/// Values that are logged before they are sorted in: 8 MiB, and as much again while they are sorted.
+const LOG_MAX: usize = 2 << 20;
 
 #[derive(Debug)]
 struct Building {
@@ -86,8 +94,8 @@ struct Building {
     traces: u64,
     /// The number of the trace it was last counted for.
     last_trace: u64,
-    durations: SketchRecorder,
-    self_times: SketchRecorder,
+    /// Of its durations and of its self times that are in the log.
+    totals: [SketchTotals; 2],
 }
 
 impl SketchesBuilder {
@@ -122,12 +130,34 @@ impl SketchesBuilder {
             entry.last_trace = self.traces;
             entry.traces += 1;
         }
-        if let Some(duration) = span.duration {
-            entry.durations.record(duration);
+        for (which, value) in [span.duration, span.self_time].into_iter().enumerate() {
+            let Some(value) = value else { continue };
+            let sketch = number * 2 + which as u32;
+            if sketch >> (u32::BITS - BUCKET_BITS) == 0 {
+                entry.totals[which].record(value);
+                self.log
+                    .push(sketch << BUCKET_BITS | u32::from(bucket_number(value)));
+            } else {
+                self.sketches[sketch as usize].record(value);
+            }
         }
-        if let Some(self_time) = span.self_time {
-            entry.self_times.record(self_time);
+        if self.log.len() >= LOG_MAX {
+            self.settle();
         }
+    }
+
+    /// Sorts what is logged into the sketches.
+    fn settle(&mut self) {
+        radsort::sort(&mut self.log);
+        for values in self.log.chunk_by(|a, b| a >> BUCKET_BITS == b >> BUCKET_BITS) {
+            let sketch = (values[0] >> BUCKET_BITS) as usize;
+            let totals = std::mem::take(&mut self.entries[sketch / 2].totals[sketch % 2]);
+            let buckets = values
+                .iter()
+                .map(|value| (value & ((1 << BUCKET_BITS) - 1)) as u16);
+            self.sketches[sketch].record_sorted(buckets, totals);
+        }
+        self.log.clear();
     }
 
     fn entry(&mut self, operation: OperationNumber, minute: u64) -> u32 {
@@ -165,20 +195,21 @@ impl SketchesBuilder {
             errors: 0,
             traces: 0,
             last_trace: 0,
-            durations: SketchRecorder::new(),
-            self_times: SketchRecorder::new(),
+            totals: Default::default(),
         });
+        self.sketches.extend([Sketch::new(), Sketch::new()]);
         self.entry_numbers.insert((operation, minute), number);
         number
     }
 
     /// The section: entries in the order first seen.
     pub(crate) fn put(&mut self, names: &Strings, out: &mut Vec<u8>) {
+        self.settle();
         let Self {
             operations, entries, ..
         } = self;
         out.put_varint(entries.len() as u64);
-        for entry in entries {
+        for (entry, sketches) in entries.iter().zip(self.sketches.as_chunks::<2>().0) {
             let operation = &operations[entry.operation as usize];
             let name = |number: NameNumber| names.get(Symbol(number));
             out.put_text(name(operation.service));
@@ -188,8 +219,7 @@ impl SketchesBuilder {
             for number in [entry.minute, entry.spans, entry.errors, entry.traces] {
                 out.put_varint(number);
             }
-            entry.durations.finish().encode(out);
-            entry.self_times.finish().encode(out);
+            sketches.iter().for_each(|sketch| sketch.encode(out));
         }
     }
 }

@@ -43,7 +43,7 @@ pub(crate) fn write_terms(
     let pack =
         |(term, ordinal): (Term, Ordinal)| (term >> (TERM_BITS - kept)) << ordinal_bits | u64::from(ordinal);
     let mut packed: Vec<u64> = pairs.map(pack).collect();
-    packed.sort_unstable();
+    radsort::sort(&mut packed);
     packed.dedup();
     let term_of = |packed: u64| packed.checked_shr(ordinal_bits).unwrap_or(0);
     let is_same = |a: &u64, b: &u64| term_of(*a) == term_of(*b);

@@ -259,6 +259,12 @@ impl DictionaryBuilder {
         let Dictionary {
             templates, columns, ..
         } = &mut self.dictionary;
+        // Nearly every value has the first template of its column: that is found without hashing anything.
+        let first = columns[column as usize].templates.first();
+        if first.is_some_and(|&first| templates.get(first) == pattern.template) {
+            *uses += 1;
+            return Some(0);
+        }
         let known = templates.find(&pattern.template);
         if let Some(place) = known.and_then(|template| self.places.get(&(column, template))) {
             *uses += 1;

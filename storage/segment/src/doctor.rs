@@ -6,6 +6,8 @@
 //!    read, a journal's whole records become a segment. What was there before stays beside it under another name.
 
 mod examine;
+mod footer;
+mod questions;
 mod repair;
 mod segment;
 #[cfg(test)]
@@ -120,7 +122,6 @@ impl Report {
 pub struct Doctor<'p> {
     disk: Arc<dyn Disk>,
     config: SegmentConfig,
-    caches: Caches,
     progress: Box<dyn FnMut(&str) + 'p>,
 }
 
@@ -151,17 +152,21 @@ impl<'p> Doctor<'p> {
 
     /// As [`Doctor::new`], for a store on any disk; the configured directory is not used.
     pub fn on(disk: Arc<dyn Disk>, config: SegmentConfig, progress: impl FnMut(&str) + 'p) -> Self {
-        let limits = Limits::default();
         Self {
             disk,
             config,
-            caches: Caches {
-                opened: Arc::default(),
-                pages: Arc::new(page_cache(limits.page_cache_bytes_max)),
-                shapes: Arc::new(shape_cache(limits.shape_cache_bytes_max)),
-                texts: Arc::new(text_cache(limits.text_cache_bytes_max)),
-            },
             progress: Box::new(progress),
+        }
+    }
+
+    /// For one opening of a segment: the same number may be another file's the next time.
+    fn caches(&self) -> Caches {
+        let limits = Limits::default();
+        Caches {
+            opened: Arc::default(),
+            pages: Arc::new(page_cache(limits.page_cache_bytes_max)),
+            shapes: Arc::new(shape_cache(limits.shape_cache_bytes_max)),
+            texts: Arc::new(text_cache(limits.text_cache_bytes_max)),
         }
     }
 

@@ -18,9 +18,10 @@ pub(crate) const MAGIC: &[u8; 8] = b"TRACEHND";
 /// Written into every footer. A reader refuses a greater one, and reads every lesser one.
 pub(crate) const VERSION: u8 = 1;
 
-const TAIL_BYTES: u64 = 16;
+/// Length and checksum of the footer, and the magic.
+pub(crate) const TAIL_BYTES: u64 = 16;
 /// A footer holds a few bytes a page; this is one of four million pages.
-const FOOTER_BYTES_MAX: u32 = 64 << 20;
+pub(crate) const FOOTER_BYTES_MAX: u32 = 64 << 20;
 
 /// The runs of pages of a segment after its span pages, in the order they are written.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -200,7 +201,10 @@ impl Footer {
                 footer[0]
             )));
         }
-        let mut footer = Self::parse(&footer, header_bytes).map_err(|error| corrupt(&error))?;
+        let (mut footer, rest) = Self::parse(&footer, header_bytes).map_err(|error| corrupt(&error))?;
+        if rest > 0 {
+            return Err(corrupt(&"bytes after the end of the footer"));
+        }
         footer.frame_bytes = header_bytes + u64::from(footer_bytes) + TAIL_BYTES;
         let end = footer.pages.last().map_or(header_bytes, PageEntry::end);
         if end == start {
@@ -210,7 +214,9 @@ impl Footer {
         }
     }
 
-    fn parse(bytes: &[u8], mut offset: u64) -> Result<Self, Malformed> {
+    /// Reads a footer that `bytes` begin with, of a file whose first page is at `offset`; gives how many bytes come
+    /// after it.
+    pub(crate) fn parse(bytes: &[u8], mut offset: u64) -> Result<(Self, usize), Malformed> {
         let small = |cursor: &mut Cursor<'_>| {
             u32::try_from(cursor.varint()?).map_err(|_| Malformed("a figure beyond 32 bits"))
         };
@@ -249,10 +255,6 @@ impl Footer {
         for _ in 0..footer.section(Section::Traces).count {
             footer.bounds.push(TraceBounds::read(&mut cursor)?);
         }
-        if cursor.is_empty() {
-            Ok(footer)
-        } else {
-            Err(Malformed("bytes after the end of the footer"))
-        }
+        Ok((footer, cursor.remaining()))
     }
 }

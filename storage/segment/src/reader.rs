@@ -94,11 +94,22 @@ impl SegmentReader {
         number: u64,
         caches: &Caches,
     ) -> Result<Self> {
-        let mut footer = Footer::read(file.as_ref(), name)?;
+        let footer = Footer::read(file.as_ref(), name)?;
+        Ok(Self::with_footer(footer, file, name, number, caches))
+    }
+
+    /// As [`SegmentReader::open_footer`], with a footer that was read already.
+    pub(crate) fn with_footer(
+        mut footer: Footer,
+        file: Box<dyn DiskFile>,
+        name: &str,
+        number: u64,
+        caches: &Caches,
+    ) -> Self {
         let entries = std::mem::take(&mut footer.pages);
         let pages = PageReader::new(file, name.to_owned(), number, entries, caches.pages.clone());
         let raw_bytes = pages.raw_bytes();
-        Ok(Self {
+        Self {
             number,
             order: caches.opened.fetch_add(1, Ordering::Relaxed),
             pages: Arc::new(pages),
@@ -111,7 +122,7 @@ impl SegmentReader {
             raw_bytes,
             shapes: caches.shapes.clone(),
             texts: caches.texts.clone(),
-        })
+        }
     }
 
     /// How many pages it has.
@@ -431,6 +442,11 @@ impl SegmentReader {
             symbols: matching_symbols(part, strings, 1),
             values: TraceSet::all(self.footer.summary.traces),
         })
+    }
+
+    /// Whether its text index can be opened, where it has one: a search does without one that cannot.
+    pub(crate) fn check_text(&self) -> Result<()> {
+        self.text_index().map(drop)
     }
 
     /// The segment's text index, through the cache.

@@ -4,7 +4,9 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, LazyLock};
 
 use model::{Endpoint, Span, SpanBatch, SpanId, TraceId};
-use storage::{Completeness, SpanSink, SpanSource};
+use storage::{
+    Completeness, DependencyQuery, SpanSink, SpanSource, StorageError, TraceQuery, TraceQueryBuilder,
+};
 use storage_journal::{Disk, LossyDisk};
 use storage_segment::{Doctor, Report, SegmentStore};
 
@@ -15,6 +17,7 @@ mod synced;
 use synced::{config, runtime};
 
 const TRACES: u64 = 9;
+const FIRST: &str = "segments/0000000001.segment";
 
 type Files = BTreeMap<String, Vec<u8>>;
 
@@ -167,29 +170,44 @@ fn a_whole_store_is_told_as_it_is() {
     );
 }
 
+/// Bytes of a file that say something: behind its last record a log file has zeros that only take room.
+fn meaningful(name: &str, bytes: &[u8]) -> usize {
+    if name.ends_with(".log") {
+        bytes
+            .iter()
+            .rposition(|&byte| byte != 0)
+            .map_or(0, |last| last + 1)
+    } else {
+        bytes.len()
+    }
+}
+
 #[test]
 fn every_changed_byte_is_told_by_the_name_of_its_file() {
-    for (name, bytes) in &STORED.0 {
-        // Behind its last record a log file has zeros that only take room.
-        let meaningful = if name.ends_with(".log") {
-            bytes
-                .iter()
-                .rposition(|&byte| byte != 0)
-                .map_or(0, |last| last + 1)
-        } else {
-            bytes.len()
-        };
-        for at in 0..meaningful {
-            let report = examine(&disk_of(&with_change(name, at)));
-            let told = report.findings.iter().find(|finding| finding.file == *name);
-            assert!(told.is_some(), "{name} at {at}: {:?}", report.findings);
-            let harmless = report.is_whole();
-            assert!(
-                !harmless || !name.starts_with("segments/"),
-                "{name} at {at}: {told:?}"
-            );
+    let check = |name: &str, at: usize| {
+        let report = examine(&disk_of(&with_change(name, at)));
+        let told = report.findings.iter().find(|finding| finding.file == name);
+        assert!(told.is_some(), "{name} at {at}: {:?}", report.findings);
+        let harmless = report.is_whole();
+        assert!(
+            !harmless || !name.starts_with("segments/"),
+            "{name} at {at}: {told:?}"
+        );
+    };
+    let threads = std::thread::available_parallelism().map_or(1, usize::from);
+    std::thread::scope(|scope| {
+        for thread in 0..threads {
+            scope.spawn(move || {
+                for (name, bytes) in &STORED.0 {
+                    let places = 0..meaningful(name, bytes);
+                    places
+                        .skip(thread)
+                        .step_by(threads)
+                        .for_each(|at| check(name, at));
+                }
+            });
         }
-    }
+    });
 }
 
 /// Mends it; nothing is lost but what it says is.
@@ -249,6 +267,129 @@ fn damaged_segments_are_written_again_from_what_can_be_read() {
     let mut files = STORED.0.clone();
     files.remove(name);
     assert!(check_repair(&files, "a missing file").repairs[0].contains("is lost"));
+}
+
+/// Every kind of answer, in words.
+fn answers(disk: &LossyDisk) -> Vec<String> {
+    let runtime = runtime();
+    let store = SegmentStore::open_on(Arc::new(disk.clone()), config()).expect("a store");
+    let mut answers = Vec::new();
+    let mut searches = vec![TraceQuery::builder()];
+    for trace in 1..=TRACES {
+        searches.push(TraceQueryBuilder {
+            annotation_query: Some(format!("id={trace}-1")),
+            ..TraceQuery::builder()
+        });
+        searches.push(TraceQueryBuilder {
+            text: Some(format!("{trace}")),
+            span_name: Some(format!("get-{}", trace % 3)),
+            ..TraceQuery::builder()
+        });
+    }
+    for builder in searches {
+        let query = TraceQueryBuilder {
+            end_ts: 1_600_000_001_000,
+            lookback: 10_000,
+            limit: 100,
+            ..builder
+        };
+        let found = runtime.block_on(store.search(&query.build().expect("a query")));
+        let found = found.expect("an answer");
+        answers.push(format!("{:?} {:?}", found.completeness, found.traces));
+    }
+    let names = async {
+        let services = store.service_names().await?;
+        let mut names = vec![services.clone()];
+        for service in &services {
+            names.push(store.span_names(service).await?);
+            names.push(store.remote_service_names(service).await?);
+        }
+        let all_time = DependencyQuery::new(1_600_000_001_000, 10_000).expect("a window");
+        let mut links = store.dependencies(all_time).await?.links;
+        links.sort();
+        Ok::<_, StorageError>(format!("{names:?} {links:?}"))
+    };
+    answers.push(runtime.block_on(names).expect("names"));
+    answers
+}
+
+/// Where the first segment's sections are, by name: found out by damaging every byte. The footer and the magic bytes are
+/// those where it cannot be opened.
+fn places() -> BTreeMap<String, Vec<usize>> {
+    let mut places: BTreeMap<String, Vec<usize>> = BTreeMap::new();
+    for at in 0..STORED.0[FIRST].len() {
+        let report = examine(&disk_of(&with_change(FIRST, at)));
+        let told = report.findings.iter().find(|finding| finding.file == FIRST);
+        let told = told.unwrap_or_else(|| panic!("nothing is told of {at}"));
+        let section = told.what.split(", in its ").nth(1);
+        let section = section.map_or("frame", |told| told.split(['\n', ';']).next().unwrap_or(told));
+        places.entry(section.to_owned()).or_default().push(at);
+    }
+    places
+}
+
+#[test]
+fn every_section_is_made_again_and_answers_as_before() {
+    let whole = answers(&disk_of(&STORED.0));
+    let places = places();
+    let report = examine(&disk_of(&STORED.0));
+    let known = report.segments[0].sections.iter();
+    for section in known.filter(|section| section.bytes > 0) {
+        let places = &places[section.name];
+        assert_eq!(places.len() as u64, section.bytes, "{}", section.name);
+        let holds_spans = ["spans", "shapes", "dictionary", "traces"].contains(&section.name);
+        for at in [places[0], places[places.len() / 2], places[places.len() - 1]] {
+            let context = format!("{} at {at}", section.name);
+            let report = check_repair(&with_change(FIRST, at), &context);
+            let is_whole = report.repairs[0].contains("all 3 traces are there");
+            assert_ne!(is_whole, holds_spans, "{context}: {:?}", report.repairs);
+            if is_whole {
+                let disk = disk_of(&with_change(FIRST, at));
+                doctor(&disk).repair().expect("a repair");
+                assert_eq!(answers(&disk), whole, "{context}");
+            }
+        }
+    }
+}
+
+#[test]
+fn a_footer_is_made_again() {
+    let whole = answers(&disk_of(&STORED.0));
+    let frame = places().remove("frame").expect("a footer");
+    assert!(frame.len() > 100 && frame[..8] == [0, 1, 2, 3, 4, 5, 6, 7]);
+    let mut damaged: Vec<(String, Files)> = frame
+        .iter()
+        .map(|&at| (format!("a byte at {at}"), with_change(FIRST, at)))
+        .collect();
+    let length = STORED.0[FIRST].len();
+    let mut no_tail = STORED.0.clone();
+    no_tail.get_mut(FIRST).expect("a file")[length - 16..].fill(0);
+    damaged.push(("zeros for a tail".to_owned(), no_tail));
+    for cut in [1, 8, 16] {
+        let mut shorter = STORED.0.clone();
+        shorter.get_mut(FIRST).expect("a file").truncate(length - cut);
+        damaged.push((format!("{cut} bytes less"), shorter));
+    }
+    for (context, files) in damaged {
+        let disk = disk_of(&files);
+        let report = doctor(&disk).repair().expect("a repair");
+        assert!(report.is_whole(), "{context}: {:?}", report.findings);
+        let repair = &report.repairs[0];
+        assert!(repair.contains("all 3 traces are there"), "{context}: {repair}");
+        assert_eq!(answers(&disk), whole, "{context}");
+    }
+}
+
+#[test]
+fn what_a_lost_footer_costs_is_told() {
+    let mut files = STORED.0.clone();
+    let bytes = files.get_mut(FIRST).expect("a file");
+    let length = bytes.len();
+    bytes[length - 100..].fill(0);
+    let report = check_repair(&files, "no footer");
+    let told = format!("all that was sealed into its {length} bytes at ");
+    assert!(report.repairs[0].contains(&told), "{:?}", report.repairs);
+    assert!(report.repairs[0].contains("kept as segments/0000000001.segment.damaged"));
 }
 
 #[test]

@@ -159,8 +159,8 @@ fn mend_segment(
 ) -> Result<(), StorageError> {
     let name = Manifest::file_name(entry.number);
     let kept = format!("{name}{KEPT}");
-    let reader = match segment::open(doctor, entry.number) {
-        Err(StorageError::Corrupt(_)) => segment::open_file(doctor, entry.number, &kept),
+    let reader = match segment::open_salvaged(doctor, entry.number, &name) {
+        Err(StorageError::Corrupt(_)) => segment::open_salvaged(doctor, entry.number, &kept),
         other => other,
     };
     let (mut written, mut lost) = (None, None);
@@ -173,7 +173,11 @@ fn mend_segment(
                 return Ok(());
             }
             let traces = u64::from(found.traces);
-            lost = Some((found.lost_traces, traces));
+            lost = Some(Lost {
+                traces: found.lost_traces,
+                of: traces,
+                spans: found.spans.saturating_sub(found.spans_read),
+            });
             if found.lost_traces < traces {
                 written = Some(write_again(doctor, manifest, &reader, entry)?);
             }
@@ -189,16 +193,45 @@ fn mend_segment(
     manifest.segments.retain(|segment| segment.number != entry.number);
     manifest.segments.extend(written);
     manifest.replace(disk).map_err(failed)?;
-    let traces = match lost {
-        None => "what it holds cannot be told, and is lost".to_owned(),
-        Some((0, all)) => format!("all {all} traces are there"),
-        Some((lost, all)) => format!("{lost} of {all} traces cannot be read, and are lost"),
-    };
+    let traces = lost.map_or_else(
+        || {
+            let (bytes, sealed_at) = (entry.bytes, entry.sealed_at);
+            format!(
+                "its footer cannot be made again, and without it nothing says where its pages are: all that was sealed \
+                 into its {bytes} bytes at {sealed_at} (epoch milliseconds) is lost"
+            )
+        },
+        |lost| lost.to_string(),
+    );
     let again = again.map_or("left out".to_owned(), |again| format!("written again as {again}"));
     repairs.push(format!(
         "{name}: {again}; {traces}; the damaged file is kept as {kept}"
     ));
     Ok(())
+}
+
+/// What cannot be read of a segment.
+struct Lost {
+    traces: u64,
+    of: u64,
+    spans: u64,
+}
+
+impl std::fmt::Display for Lost {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let Self { traces, of, spans } = self;
+        match (traces, spans) {
+            (0, 0) => write!(f, "all {of} traces are there"),
+            (0, _) => write!(
+                f,
+                "all {of} traces are there, but its footer counts {spans} spans more, which are lost if it is right"
+            ),
+            _ => write!(
+                f,
+                "{traces} of {of} traces, with {spans} spans, cannot be read, and are lost"
+            ),
+        }
+    }
 }
 
 fn write_again(

@@ -5,9 +5,10 @@ use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 
 use model::Span;
-use storage::{StorageError, TraceQuery, TraceQueryBuilder};
+use storage::StorageError;
 
-use super::Doctor;
+use super::questions::questions;
+use super::{Doctor, footer};
 use crate::head::Generation;
 use crate::manifest::Manifest;
 use crate::page::unreadable;
@@ -27,7 +28,9 @@ const TOLD_MAX: usize = 20;
 pub(super) struct Found {
     pub(super) broken: Vec<String>,
     pub(super) traces: u32,
+    /// As its footer says.
     pub(super) spans: u64,
+    pub(super) spans_read: u64,
     pub(super) lost_traces: u64,
     pub(super) sections: Vec<(&'static str, u64)>,
     left_out: u64,
@@ -54,7 +57,31 @@ pub(super) fn open_file(doctor: &Doctor<'_>, number: u64, name: &str) -> Result<
         std::io::ErrorKind::NotFound => StorageError::Corrupt(format!("{name}: the file is missing")),
         _ => unreadable(name, &error),
     })?;
-    SegmentReader::open_footer(file, name, number, &doctor.caches)
+    SegmentReader::open_footer(file, name, number, &doctor.caches())
+}
+
+/// As [`open_file`], with a footer that was made again if it is damaged.
+pub(super) fn open_salvaged(
+    doctor: &Doctor<'_>,
+    number: u64,
+    name: &str,
+) -> Result<SegmentReader, StorageError> {
+    open_file(doctor, number, name).or_else(|error| {
+        let file = doctor.disk.open(name).ok().filter(|_| is_damage(&error));
+        let salvaged = file.and_then(|file| Some((footer::salvage(file.as_ref())?, file)));
+        let (footer, file) = salvaged.ok_or(error)?;
+        Ok(SegmentReader::with_footer(
+            footer,
+            file,
+            name,
+            number,
+            &doctor.caches(),
+        ))
+    })
+}
+
+fn is_damage(error: &StorageError) -> bool {
+    matches!(error, StorageError::Corrupt(_))
 }
 
 /// Reads entry after entry of the trace table; those that cannot be read are passed over.
@@ -107,6 +134,7 @@ pub(super) fn examine(doctor: &Doctor<'_>, reader: &SegmentReader) -> Result<Fou
         }
         Ok(())
     })?;
+    found.spans_read = spans;
     if found.broken.is_empty() && spans != found.spans {
         found.tell(format!("it has {spans} spans; its footer says {}", found.spans));
     }
@@ -168,7 +196,7 @@ fn check_indexes(doctor: &Doctor<'_>, number: u64, found: &mut Found) -> Result<
     let opened = damage(crate::store::open_segment(
         doctor.disk.as_ref(),
         number,
-        &doctor.caches,
+        &doctor.caches(),
     ))?;
     let reader = match opened {
         Ok(reader) => Arc::new(reader),
@@ -194,13 +222,14 @@ fn check_indexes(doctor: &Doctor<'_>, number: u64, found: &mut Found) -> Result<
             Err(reason) => wrong.push(reason),
         }
         if reader.footer().indexed && ordinal % every == 0 {
-            wrong.extend(search_for(&view, &entry, &spans)?);
+            wrong.extend(search_for(&view, (ordinal, &entry), &spans)?);
         }
         Ok(())
     })?;
     for read in [
         damage(reader.links().map(drop))?,
         damage(reader.sketches().map(drop))?,
+        damage(reader.check_text())?,
     ] {
         wrong.extend(read.err());
     }
@@ -208,51 +237,21 @@ fn check_indexes(doctor: &Doctor<'_>, number: u64, found: &mut Found) -> Result<
     Ok(())
 }
 
-/// Searches for a trace by what its first span has; gives what is wrong if it is not found.
-fn search_for(view: &View, entry: &TraceEntry, spans: &[Span]) -> Result<Option<String>, StorageError> {
-    let Some(query) = query_for(spans) else {
-        return Ok(None);
-    };
-    let mut reading = Reading::new(view, u64::MAX);
-    let found = search::search(&mut reading, &query, true, &AtomicBool::new(false))?;
-    let is_it = |trace: &Vec<Span>| trace.iter().any(|span| span.trace_id.low() == entry.low);
-    // As many as the limit, and this one may have been left out.
-    if found.traces.iter().any(is_it) || found.traces.len() >= query.limit() {
-        return Ok(None);
+/// Searches for a trace by what its spans have; gives what is wrong where it is not found.
+fn search_for(
+    view: &View,
+    (ordinal, entry): (u32, &TraceEntry),
+    spans: &[Span],
+) -> Result<Vec<String>, StorageError> {
+    let (low, mut wrong) = (entry.low, Vec::new());
+    for (what, query) in questions(spans, ordinal as usize) {
+        let mut reading = Reading::new(view, u64::MAX);
+        let found = search::search(&mut reading, &query, true, &AtomicBool::new(false))?;
+        let is_it = |trace: &Vec<Span>| trace.iter().any(|span| span.trace_id.low() == low);
+        // As many as the limit, and this one may have been left out.
+        if !found.traces.iter().any(is_it) && found.traces.len() < query.limit() {
+            wrong.push(format!("trace {low:016x} is not found by {what}"));
+        }
     }
-    let low = entry.low;
-    Ok(Some(format!(
-        "trace {low:016x} is not found by service, name and tag of its first span"
-    )))
-}
-
-/// A question that the trace answers, in the window of its own milliseconds.
-fn query_for(spans: &[Span]) -> Option<TraceQuery> {
-    let span = spans
-        .iter()
-        .find(|span| span.timestamp.is_some() && span.local_service_name().is_some())?;
-    let is_plain = |text: &str| {
-        !text.is_empty()
-            && text
-                .bytes()
-                .all(|byte| byte.is_ascii_alphanumeric() || b"._/-".contains(&byte))
-    };
-    let tag = span
-        .tags
-        .iter()
-        .rev()
-        .find(|(key, value)| is_plain(key) && is_plain(value));
-    let first = spans.iter().filter_map(|span| span.timestamp).min()? / 1000;
-    let last = spans.iter().filter_map(|span| span.timestamp).max()? / 1000;
-    let builder = TraceQueryBuilder {
-        service_name: span.local_service_name().map(str::to_owned),
-        span_name: span.name.clone(),
-        annotation_query: tag.map(|(key, value)| format!("{key}={value}")),
-        end_ts: i64::try_from(last).ok()?.checked_add(1)?,
-        lookback: i64::try_from(last - first).ok()?.checked_add(2)?,
-        limit: 1000,
-        ..TraceQuery::builder()
-    };
-    let query = builder.build().ok()?;
-    query.matches(spans).then_some(query)
+    Ok(wrong)
 }

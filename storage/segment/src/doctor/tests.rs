@@ -6,18 +6,24 @@ use storage_journal::Disk;
 
 use super::{Doctor, Report};
 use crate::config::Limits;
-use crate::format::Footer;
+use crate::format::{Footer, Run, Section};
 use crate::manifest::Manifest;
 use crate::seal::{Quiet, seal};
 use crate::testing::{Machine, batch_of, span, spans_of};
 
 /// A store of one segment.
 fn sealed() -> Machine {
+    sealed_with("alpha")
+}
+
+/// The same with a word in a tag of every span.
+fn sealed_with(word: &str) -> Machine {
     let machine = Machine::new(Limits::default());
     let store = machine.open();
     for trace in 1..40 {
         let mut span = span(trace, 1, 1_600_000_000_000_000 + trace * 1000);
         span.tags.push(("number".to_owned(), trace.to_string()));
+        span.tags.push(("word".to_owned(), format!("{word} {trace}")));
         span.tags.sort();
         machine.accept(&store, &batch_of(&[span]));
     }
@@ -84,4 +90,49 @@ fn a_footer_that_counts_otherwise_is_told() {
     let machine = sealed();
     rewrite(&machine, |footer| footer.summary.spans += 1);
     check(&machine, "it has 39 spans; its footer says 40");
+}
+
+/// Puts the last pages of another store's segment, some of its text index, in the place of so many of this one's.
+fn take_text(machine: &Machine, other: &Machine, pages: impl Fn(Run) -> u32) {
+    let (name, temporary) = (Manifest::file_name(1), Manifest::temporary_name(1));
+    let file = |machine: &Machine| machine.disk.open(&name).unwrap();
+    let footer = |machine: &Machine| Footer::read(file(machine).as_ref(), &name).unwrap();
+    let read = |machine: &Machine, from: u64, to: u64| {
+        let mut bytes = vec![0; (to - from) as usize];
+        file(machine).read_exact_at(&mut bytes, from).unwrap();
+        bytes
+    };
+    let kept_of = |footer: &Footer| footer.pages.len() - pages(footer.section(Section::Text)) as usize;
+    let (mut mine, theirs) = (footer(machine), footer(other));
+    let (kept, left) = (kept_of(&mine), kept_of(&theirs));
+    let mut bytes = read(machine, 0, mine.pages[kept - 1].end());
+    let (from, to) = (theirs.pages[left - 1].end(), theirs.pages.last().unwrap().end());
+    bytes.extend(read(other, from, to));
+    mine.pages.truncate(kept);
+    mine.pages.extend_from_slice(&theirs.pages[left..]);
+    let text = mine.section(Section::Text);
+    let count = mine.pages.len() as u32 - text.first;
+    mine.set_section(Section::Text, Run { count, ..text });
+    bytes.extend(mine.to_bytes());
+    let changed = machine.disk.create(&temporary).unwrap();
+    changed.write_all_at(&bytes, 0).unwrap();
+    changed.sync().unwrap();
+    machine.disk.rename(&temporary, &name).unwrap();
+}
+
+#[test]
+fn a_text_index_that_cannot_be_opened_is_told() {
+    let letter = |number: u32| char::from(b'a' + (number % 26) as u8);
+    let words = (0..5000).map(|number| [letter(number), letter(number / 26), letter(number / 676), ' ']);
+    let (machine, other) = (sealed(), sealed_with(&words.flatten().collect::<String>()));
+    // Its last page, which says where the files of the index are.
+    take_text(&machine, &other, |_| 1);
+    check(&machine, "text");
+}
+
+#[test]
+fn a_text_index_that_does_not_agree_with_the_spans_is_told() {
+    let (machine, other) = (sealed_with("alpha"), sealed_with("omega"));
+    take_text(&machine, &other, |text| text.count);
+    check(&machine, "is not found by a word of its texts");
 }

@@ -9,22 +9,24 @@
 //! - Families and shapes are found by the symbols of their texts, so a text is hashed once a batch and not once a
 //!   span; values that vary are never looked up. Hits are verified: a hash collision costs time, not truth.
 
-use std::hash::{BuildHasher, Hasher};
-
 use foldhash::fast::RandomState;
-use hashbrown::{HashMap, HashTable};
-use model::Kind;
+use hashbrown::HashMap;
 
 use crate::fields::Fields;
 use crate::shape::{GENERIC, Shape, ShapeNumber, ShapeTable, Slot};
 use crate::strings::Symbol;
+
+mod keys;
+
+use keys::KeyTable;
+pub(crate) use keys::{FamilyHead, Key};
 
 /// Different values a slot may have and still be part of the shape: 2 makes fewer shapes and larger rows, 16
 /// makes 70 % more shapes for rows 1 % smaller.
 pub(crate) const FIXED_VALUES_MAX: usize = 4;
 /// Values longer than this are never part of a shape.
 const FIXED_VALUE_BYTES_MAX: usize = 256;
-/// Tags and annotations a shape may have: as many as there are bits in [`Family::varying`].
+/// Tags and annotations a shape may have: as many as there are bits in [`KnownFamily::varying`].
 const SLOTS_MAX: usize = 64;
 /// Shapes a family may have before all its slots with more than one value vary.
 pub(crate) const FAMILY_SHAPES_MAX: u32 = 64;
@@ -36,26 +38,20 @@ pub(crate) const SHAPES_MAX: usize = 1 << 16;
 pub(crate) const TEXT_BYTES_MAX: usize = 16 << 20;
 
 /// The number of a family in a registry.
-pub(crate) type FamilyNumber = u32;
+type FamilyNumber = u32;
 
-/// What a family is found by.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct FamilyKey<'k> {
-    pub(crate) kind: Option<Kind>,
-    pub(crate) debug: bool,
-    pub(crate) shared: bool,
-    pub(crate) service: Symbol,
-    pub(crate) name: Symbol,
-    pub(crate) remote_service: Symbol,
-    pub(crate) keys: &'k [Symbol],
-    pub(crate) annotations: usize,
+/// A family as it is for as long as the registry does not change.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct KnownFamily {
+    number: FamilyNumber,
+    /// A bit for each slot that varies, the first the lowest.
+    pub(crate) varying: u64,
 }
 
 #[derive(Clone, Debug)]
 struct Family {
     /// Its slots are all open.
     shape: Shape,
-    keys: Box<[Symbol]>,
     /// A bit for each slot that varies.
     varying: u64,
     /// The values that each slot had while it did not vary.
@@ -67,10 +63,9 @@ struct Family {
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Registry {
     table: ShapeTable,
-    hasher: RandomState,
     families: Vec<Family>,
-    family_numbers: HashTable<FamilyNumber>,
-    shape_numbers: HashTable<(FamilyNumber, ShapeNumber)>,
+    family_numbers: KeyTable,
+    shape_numbers: KeyTable,
     service_families: HashMap<Symbol, u32, RandomState>,
 }
 
@@ -81,7 +76,11 @@ impl Registry {
 
     /// Memory it holds, roughly.
     pub(crate) fn bytes(&self) -> usize {
-        self.table.strings.text_bytes() + self.table.len() * 256 + self.families.len() * 512
+        self.table.strings.text_bytes()
+            + self.table.len() * 256
+            + self.families.len() * 512
+            + self.family_numbers.bytes()
+            + self.shape_numbers.bytes()
     }
 
     /// The symbol of a text that may be part of a shape, if it is there already.
@@ -93,27 +92,20 @@ impl Registry {
     }
 
     /// The family of a key, if it is there already.
-    pub(crate) fn family(&self, key: &FamilyKey<'_>) -> Option<FamilyNumber> {
-        let is_it = |&number: &FamilyNumber| self.families[number as usize].is(key);
-        self.family_numbers
-            .find(hash_family(&self.hasher, key), is_it)
-            .copied()
+    pub(crate) fn family(&self, key: &Key) -> Option<KnownFamily> {
+        self.family_numbers.find(key).map(|number| self.known(number))
     }
 
-    /// A bit for each slot of a family that varies, the first the lowest.
-    pub(crate) fn varying(&self, family: FamilyNumber) -> u64 {
-        self.families[family as usize].varying
+    fn known(&self, number: FamilyNumber) -> KnownFamily {
+        KnownFamily {
+            number,
+            varying: self.families[number as usize].varying,
+        }
     }
 
-    /// The shape of a span of a family, if it is there already; `fixed` are the values of the slots that do not vary.
-    pub(crate) fn shape(&self, family: FamilyNumber, fixed: &[Symbol]) -> Option<ShapeNumber> {
-        let varying = self.families[family as usize].varying;
-        let is_it = |&(of, number): &(FamilyNumber, ShapeNumber)| {
-            of == family && is_shape(&self.table.shapes[number as usize], varying, fixed)
-        };
-        self.shape_numbers
-            .find(hash_shape(&self.hasher, family, fixed.iter().copied()), is_it)
-            .map(|found| found.1)
+    /// The shape of a key, if it is there already.
+    pub(crate) fn shape(&self, key: &Key) -> Option<ShapeNumber> {
+        self.shape_numbers.find(key)
     }
 
     /// Whether a span that no family fits is coded against [`GENERIC`].
@@ -142,18 +134,22 @@ impl Registry {
 
     /// The shape of a span, made where there is none; [`GENERIC`] where a bound is reached.
     pub(crate) fn insert(&mut self, fields: &Fields<'_>) -> ShapeNumber {
-        let Some(family) = self.family_of(fields).or_else(|| self.insert_family(fields)) else {
+        let mut key = Key::default();
+        let Some(family) = self
+            .family_of(fields, &mut key)
+            .or_else(|| self.insert_family(fields, &mut key))
+        else {
             return GENERIC;
         };
-        if let Some(found) = self.shape_of(family, fields) {
+        if let Some(found) = self.shape_of(family, fields, &mut key) {
             return found;
         }
         if self.is_full() {
             return GENERIC;
         }
-        self.note_values(family, fields);
-        self.shape_of(family, fields)
-            .unwrap_or_else(|| self.insert_shape(family, fields))
+        let family = self.note_values(family, fields);
+        self.shape_of(family, fields, &mut key)
+            .unwrap_or_else(|| self.insert_shape(family, fields, &mut key))
     }
 
     /// The shape of another table, made where there is none, open where that one is; [`GENERIC`] where a bound is
@@ -188,41 +184,35 @@ impl Registry {
             .enumerate()
             .filter(|(_, value)| value.is_none());
         let open = open.fold(0, |bits, (slot, _)| bits | 1 << slot);
-        let Some(family) = self.family_to_adopt(&translated, open) else {
+        let mut key = Key::default();
+        let Some(number) = self.family_to_adopt(&translated, open, &mut key) else {
             return GENERIC;
         };
-        let fixed: Vec<Symbol> = translated.slots().flatten().collect();
-        let found = self
-            .shape(family, &fixed)
-            .filter(|_| self.varying(family) == open);
-        found.unwrap_or_else(|| {
-            let family_of_shape = &mut self.families[family as usize];
-            family_of_shape.shapes += 1;
-            for (seen, value) in family_of_shape.seen.iter_mut().zip(translated.slots()) {
-                if let Some(value) = value.filter(|value| !seen.contains(value)) {
-                    seen.push(value);
-                }
+        // Not where the family varies by now: this is of the spans that are of the shape already.
+        key.begin_shape(KnownFamily {
+            number,
+            varying: open,
+        });
+        translated.slots().flatten().for_each(|value| key.push(value));
+        if let Some(found) = self.shape(&key) {
+            return found;
+        }
+        let family = &mut self.families[number as usize];
+        family.shapes += 1;
+        for (seen, value) in family.seen.iter_mut().zip(translated.slots()) {
+            if let Some(value) = value.filter(|value| !seen.contains(value)) {
+                seen.push(value);
             }
-            self.push_shape(family, translated)
-        })
+        }
+        self.push_shape(translated, &key)
     }
 
     /// The family of a shape of this table, made where there is none; then its slots vary where those of the shape
     /// are open.
-    fn family_to_adopt(&mut self, shape: &Shape, open: u64) -> Option<FamilyNumber> {
-        let keys: Box<[Symbol]> = shape.tags.iter().map(|tag| tag.0).collect();
-        let found = self.family(&FamilyKey {
-            kind: shape.kind,
-            debug: shape.debug,
-            shared: shape.shared,
-            service: shape.service,
-            name: shape.name,
-            remote_service: shape.remote_service,
-            keys: &keys,
-            annotations: shape.annotations.len(),
-        });
-        if found.is_some() {
-            return found;
+    fn family_to_adopt(&mut self, shape: &Shape, open: u64, key: &mut Key) -> Option<FamilyNumber> {
+        begin_family(shape, key);
+        if let Some(found) = self.family(key) {
+            return Some(found.number);
         }
         let families = self.service_families.get(&shape.service);
         if families.copied().unwrap_or(0) >= SERVICE_FAMILIES_MAX {
@@ -230,49 +220,50 @@ impl Registry {
         }
         let mut of_family = shape.clone();
         slots_mut(&mut of_family).for_each(|slot| *slot = None);
-        let number = self.push_family(of_family, keys);
-        self.families[number as usize].varying = open;
-        Some(number)
+        Some(self.push_family(of_family, open, key).number)
     }
 
-    fn family_of(&self, fields: &Fields<'_>) -> Option<FamilyNumber> {
+    fn family_of(&self, fields: &Fields<'_>, key: &mut Key) -> Option<KnownFamily> {
         let find = |text: Option<&str>| text.map_or(Some(Symbol::NONE), |text| self.symbol(text));
-        let keys: Option<Vec<Symbol>> = fields.tags.iter().map(|(key, _)| self.symbol(key)).collect();
-        self.family(&FamilyKey {
+        key.begin_family(&FamilyHead {
             kind: fields.kind,
             debug: fields.debug,
             shared: fields.shared,
             service: find(fields.local_service())?,
             name: find(fields.name)?,
             remote_service: find(fields.remote_service())?,
-            keys: &keys?,
             annotations: fields.annotations.len(),
-        })
+        });
+        for (tag, _) in &fields.tags {
+            key.push(self.symbol(tag)?);
+        }
+        self.family(key)
     }
 
     /// The shape of a span, if it is there already.
     pub(crate) fn find(&self, fields: &Fields<'_>) -> Option<ShapeNumber> {
-        self.shape_of(self.family_of(fields)?, fields)
+        let mut key = Key::default();
+        self.shape_of(self.family_of(fields, &mut key)?, fields, &mut key)
     }
 
-    fn shape_of(&self, family: FamilyNumber, fields: &Fields<'_>) -> Option<ShapeNumber> {
-        let varying = self.varying(family);
-        let fixed: Option<Vec<Symbol>> = values_of(fields)
-            .enumerate()
-            .filter(|(slot, _)| varying >> slot & 1 == 0)
-            .map(|(_, value)| self.symbol(value))
-            .collect();
-        self.shape(family, &fixed?)
+    fn shape_of(&self, family: KnownFamily, fields: &Fields<'_>, key: &mut Key) -> Option<ShapeNumber> {
+        key.begin_shape(family);
+        for (slot, value) in values_of(fields).enumerate() {
+            if family.varying >> slot & 1 == 0 {
+                key.push(self.symbol(value)?);
+            }
+        }
+        self.shape(key)
     }
 
-    fn insert_family(&mut self, fields: &Fields<'_>) -> Option<FamilyNumber> {
+    fn insert_family(&mut self, fields: &Fields<'_>, key: &mut Key) -> Option<KnownFamily> {
         if self.refuses(fields) {
             return None;
         }
         let strings = &mut self.table.strings;
         let [service, name, remote_service] = [fields.local_service(), fields.name, fields.remote_service()]
             .map(|text| strings.insert_option(text));
-        let keys: Box<[Symbol]> = fields.tags.iter().map(|(key, _)| strings.insert(key)).collect();
+        let keys = fields.tags.iter().map(|(key, _)| (strings.insert(key), None));
         let shape = Shape {
             kind: fields.kind,
             debug: fields.debug,
@@ -280,36 +271,31 @@ impl Registry {
             service,
             name,
             remote_service,
-            tags: keys.iter().map(|&key| (key, None)).collect(),
+            tags: keys.collect(),
             annotations: vec![None; fields.annotations.len()].into(),
         };
-        Some(self.push_family(shape, keys))
+        begin_family(&shape, key);
+        Some(self.push_family(shape, 0, key))
     }
 
-    fn push_family(&mut self, shape: Shape, keys: Box<[Symbol]>) -> FamilyNumber {
+    /// Adds a family. `shape` has its slots open, `key` is its own.
+    fn push_family(&mut self, shape: Shape, varying: u64, key: &Key) -> KnownFamily {
         *self.service_families.entry(shape.service).or_default() += 1;
         let number = self.families.len() as FamilyNumber;
         self.families.push(Family {
-            seen: vec![Vec::new(); keys.len() + shape.annotations.len()].into(),
+            seen: vec![Vec::new(); shape.tags.len() + shape.annotations.len()].into(),
             shape,
-            keys,
-            varying: 0,
+            varying,
             shapes: 0,
         });
-        let Self {
-            hasher,
-            families,
-            family_numbers,
-            ..
-        } = self;
-        let hash = |number: FamilyNumber| hash_family(hasher, &families[number as usize].key());
-        family_numbers.insert_unique(hash(number), number, |&number| hash(number));
-        number
+        self.family_numbers.insert_new(key, number);
+        KnownFamily { number, varying }
     }
 
     /// Learns from a span that no shape of its family fits which slots vary.
-    fn note_values(&mut self, family: FamilyNumber, fields: &Fields<'_>) {
-        let family = &mut self.families[family as usize];
+    fn note_values(&mut self, family: KnownFamily, fields: &Fields<'_>) -> KnownFamily {
+        let number = family.number;
+        let family = &mut self.families[number as usize];
         let crowded = family.shapes >= FAMILY_SHAPES_MAX;
         for (slot, (seen, value)) in family.seen.iter_mut().zip(values_of(fields)).enumerate() {
             if family.varying >> slot & 1 != 0 {
@@ -330,86 +316,45 @@ impl Registry {
                 seen.push(self.table.strings.insert(value));
             }
         }
+        self.known(number)
     }
 
-    fn insert_shape(&mut self, number: FamilyNumber, fields: &Fields<'_>) -> ShapeNumber {
-        let family = &mut self.families[number as usize];
+    fn insert_shape(&mut self, of: KnownFamily, fields: &Fields<'_>, key: &mut Key) -> ShapeNumber {
+        let family = &mut self.families[of.number as usize];
         family.shapes += 1;
         let mut shape = family.shape.clone();
+        key.begin_shape(of);
         for (slot, (place, value)) in slots_mut(&mut shape).zip(values_of(fields)).enumerate() {
-            if family.varying >> slot & 1 == 0 {
-                *place = Some(self.table.strings.insert(value));
+            if of.varying >> slot & 1 == 0 {
+                let value = self.table.strings.insert(value);
+                key.push(value);
+                *place = Some(value);
             }
         }
-        self.push_shape(number, shape)
+        self.push_shape(shape, key)
     }
 
-    fn push_shape(&mut self, family: FamilyNumber, shape: Shape) -> ShapeNumber {
+    /// Adds a shape. `key` is its own.
+    fn push_shape(&mut self, shape: Shape, key: &Key) -> ShapeNumber {
         let number = self.table.shapes.len() as ShapeNumber;
         self.table.shapes.push(shape);
-        let Self {
-            table,
-            hasher,
-            shape_numbers,
-            ..
-        } = self;
-        let hash = |&(family, number): &(FamilyNumber, ShapeNumber)| {
-            hash_shape(hasher, family, table.shapes[number as usize].slots().flatten())
-        };
-        shape_numbers.insert_unique(hash(&(family, number)), (family, number), hash);
+        self.shape_numbers.insert_new(key, number);
         number
     }
 }
 
-impl Family {
-    fn key(&self) -> FamilyKey<'_> {
-        FamilyKey {
-            kind: self.shape.kind,
-            debug: self.shape.debug,
-            shared: self.shape.shared,
-            service: self.shape.service,
-            name: self.shape.name,
-            remote_service: self.shape.remote_service,
-            keys: &self.keys,
-            annotations: self.shape.annotations.len(),
-        }
-    }
-
-    fn is(&self, key: &FamilyKey<'_>) -> bool {
-        let texts = |key: &FamilyKey<'_>| (key.service, key.name, key.remote_service, key.annotations);
-        let own = self.key();
-        (own.kind, own.debug, own.shared) == (key.kind, key.debug, key.shared)
-            && texts(&own) == texts(key)
-            && own.keys == key.keys
-    }
-}
-
-fn hash_family(hasher: &RandomState, key: &FamilyKey<'_>) -> u64 {
-    let mut state = hasher.build_hasher();
-    let flags =
-        key.kind.map_or(0, |kind| kind as u32) | u32::from(key.debug) << 3 | u32::from(key.shared) << 4;
-    for number in [flags, key.service.0, key.name.0, key.remote_service.0] {
-        state.write_u32(number);
-    }
-    state.write_u32(key.annotations as u32);
-    key.keys.iter().for_each(|key| state.write_u32(key.0));
-    state.finish()
-}
-
-fn hash_shape(hasher: &RandomState, family: FamilyNumber, fixed: impl Iterator<Item = Symbol>) -> u64 {
-    let mut state = hasher.build_hasher();
-    state.write_u32(family);
-    fixed.for_each(|symbol| state.write_u32(symbol.0));
-    state.finish()
-}
-
-/// Whether a shape has these values, and is open where its family varies by now.
-fn is_shape(shape: &Shape, varying: u64, fixed: &[Symbol]) -> bool {
-    let mut fixed = fixed.iter();
-    shape.slots().enumerate().all(|(slot, value)| match value {
-        None => varying >> slot & 1 != 0,
-        Some(symbol) => varying >> slot & 1 == 0 && fixed.next() == Some(&symbol),
-    })
+/// Makes the key of a shape's family.
+fn begin_family(shape: &Shape, key: &mut Key) {
+    key.begin_family(&FamilyHead {
+        kind: shape.kind,
+        debug: shape.debug,
+        shared: shape.shared,
+        service: shape.service,
+        name: shape.name,
+        remote_service: shape.remote_service,
+        annotations: shape.annotations.len(),
+    });
+    shape.tags.iter().for_each(|tag| key.push(tag.0));
 }
 
 /// Values of all slots in order: tags, then annotations.

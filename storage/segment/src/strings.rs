@@ -22,8 +22,22 @@ impl Symbol {
 pub(crate) struct Strings {
     bytes: String,
     ends: Vec<u32>,
-    numbers: HashTable<u32>,
+    entries: HashTable<Entry>,
     hasher: RandomState,
+}
+
+/// What a string is found by: where it is as well, so that a look for it does not go by `ends`.
+#[derive(Clone, Copy, Debug)]
+struct Entry {
+    start: u32,
+    length: u32,
+    number: u32,
+}
+
+impl Entry {
+    fn text(self, bytes: &[u8]) -> &[u8] {
+        &bytes[self.start as usize..(self.start + self.length) as usize]
+    }
 }
 
 impl Default for Strings {
@@ -31,7 +45,7 @@ impl Default for Strings {
         Self {
             bytes: String::new(),
             ends: vec![0],
-            numbers: HashTable::new(),
+            entries: HashTable::new(),
             hasher: RandomState::default(),
         }
     }
@@ -48,10 +62,10 @@ impl Strings {
     }
 
     pub(crate) fn find(&self, text: &str) -> Option<Symbol> {
-        let hash = self.hasher.hash_one(text);
-        self.numbers
-            .find(hash, |&number| self.get(Symbol(number)) == text)
-            .map(|&number| Symbol(number))
+        let (bytes, text) = (self.bytes.as_bytes(), text.as_bytes());
+        self.entries
+            .find(self.hasher.hash_one(text), |entry| entry.text(bytes) == text)
+            .map(|entry| Symbol(entry.number))
     }
 
     pub(crate) fn find_option(&self, text: Option<&str>) -> Option<Symbol> {
@@ -61,14 +75,9 @@ impl Strings {
     /// Makes room for so many more.
     pub(crate) fn reserve(&mut self, strings: usize) {
         self.ends.reserve(strings);
-        let Self {
-            bytes,
-            ends,
-            numbers,
-            hasher,
-        } = self;
-        let get = |number: u32| &bytes[ends[number as usize - 1] as usize..ends[number as usize] as usize];
-        numbers.reserve(strings, |&number| hasher.hash_one(get(number)));
+        let bytes = self.bytes.as_bytes();
+        self.entries
+            .reserve(strings, |entry| self.hasher.hash_one(entry.text(bytes)));
     }
 
     pub(crate) fn insert(&mut self, text: &str) -> Symbol {
@@ -77,20 +86,17 @@ impl Strings {
 
     /// Inserts a string that is not there.
     pub(crate) fn insert_new(&mut self, text: &str) -> Symbol {
-        let number = self.ends.len() as u32;
+        let entry = Entry {
+            start: self.bytes.len() as u32,
+            length: text.len() as u32,
+            number: self.ends.len() as u32,
+        };
         self.bytes.push_str(text);
         self.ends.push(self.bytes.len() as u32);
-        let Self {
-            bytes,
-            ends,
-            numbers,
-            hasher,
-        } = self;
-        let get = |number: u32| &bytes[ends[number as usize - 1] as usize..ends[number as usize] as usize];
-        numbers.insert_unique(hasher.hash_one(text), number, |&number| {
-            hasher.hash_one(get(number))
-        });
-        Symbol(number)
+        let bytes = self.bytes.as_bytes();
+        let hash = |entry: &Entry| self.hasher.hash_one(entry.text(bytes));
+        self.entries.insert_unique(hash(&entry), entry, hash);
+        Symbol(entry.number)
     }
 
     pub(crate) fn insert_option(&mut self, text: Option<&str>) -> Symbol {

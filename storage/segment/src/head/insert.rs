@@ -10,7 +10,7 @@ use storage_record::{NO_TEXT, Numbering};
 use super::Generation;
 use super::runs::Runs;
 use crate::fields::Fields;
-use crate::registry::{FamilyKey, FamilyNumber, Registry};
+use crate::registry::{FamilyHead, Key, KnownFamily, Registry};
 use crate::rows::{GenericRow, RowHead};
 use crate::shape::{GENERIC, ShapeNumber};
 use crate::strings::Symbol;
@@ -23,12 +23,20 @@ enum Known<T> {
     Found(T),
 }
 
-/// What the registry knows of a family of a batch.
+/// How spans of a family of a batch are coded.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum KnownFamily {
-    Shaped(FamilyNumber),
-    /// Its spans are coded against [`GENERIC`].
+enum Coding {
+    Shaped(KnownFamily),
+    /// Against [`GENERIC`].
     Generic,
+}
+
+/// A family of a batch.
+#[derive(Clone, Copy, Debug)]
+struct BatchFamily {
+    coding: Known<Coding>,
+    /// Its last span whose shape was found, and that shape.
+    last: Option<(usize, ShapeNumber)>,
 }
 
 /// The spans of a batch that need more than a row.
@@ -144,9 +152,10 @@ struct Rows<'b> {
     numbering: &'b Numbering,
     /// By number of the text, and of the family.
     symbols: Vec<Known<Symbol>>,
-    families: Vec<Known<KnownFamily>>,
-    /// Of the span at hand: symbols of values that are part of its shape, numbers of values that are in its row.
-    fixed: Vec<Symbol>,
+    families: Vec<BatchFamily>,
+    /// What is being looked for.
+    key: Key,
+    /// Numbers of the values that are in the row of the span at hand.
     open: Vec<u32>,
 }
 
@@ -156,8 +165,14 @@ impl<'b> Rows<'b> {
             batch,
             numbering,
             symbols: vec![Known::NotAsked; numbering.texts().len()],
-            families: vec![Known::NotAsked; numbering.families().len()],
-            fixed: Vec::new(),
+            families: vec![
+                BatchFamily {
+                    coding: Known::NotAsked,
+                    last: None,
+                };
+                numbering.families().len()
+            ],
+            key: Key::default(),
             open: Vec::new(),
         }
     }
@@ -182,25 +197,33 @@ impl<'b> Rows<'b> {
     /// The shape of a span, if it is known.
     fn shape(&mut self, index: usize, registry: &Registry) -> Option<ShapeNumber> {
         let (number, values) = self.numbering.span(index);
-        let family = match self.family(index, number, registry)? {
-            KnownFamily::Shaped(family) => family,
-            KnownFamily::Generic => {
+        let family = match self.coding(index, number, registry)? {
+            Coding::Shaped(family) => family,
+            Coding::Generic => {
                 self.open_generic(index);
                 return Some(GENERIC);
             }
         };
-        let varying = registry.varying(family);
-        self.fixed.clear();
+        let is_open = |slot: usize| family.varying >> slot & 1 != 0;
         self.open.clear();
-        for (slot, &value) in values.iter().enumerate() {
-            if varying >> slot & 1 != 0 {
-                self.open.push(value);
-            } else {
-                let symbol = self.symbol(value, registry)?;
-                self.fixed.push(symbol);
+        let open = values.iter().enumerate().filter(|&(slot, _)| is_open(slot));
+        self.open.extend(open.map(|(_, &value)| value));
+        if let Some((last, shape)) = self.families[number as usize].last {
+            let mut pairs = values.iter().zip(self.numbering.span(last).1).enumerate();
+            if pairs.all(|(slot, (value, last))| value == last || is_open(slot)) {
+                return Some(shape);
             }
         }
-        registry.shape(family, &self.fixed)
+        self.key.begin_shape(family);
+        for (slot, &value) in values.iter().enumerate() {
+            if !is_open(slot) {
+                let symbol = self.symbol(value, registry)?;
+                self.key.push(symbol);
+            }
+        }
+        let shape = registry.shape(&self.key)?;
+        self.families[number as usize].last = Some((index, shape));
+        Some(shape)
     }
 
     /// Takes the values that a shape leaves open from a span.
@@ -229,47 +252,47 @@ impl<'b> Rows<'b> {
         self.open.extend_from_slice(values);
     }
 
-    fn family(&mut self, index: usize, number: u32, registry: &Registry) -> Option<KnownFamily> {
-        let known = match self.families[number as usize] {
-            Known::NotAsked => self.find_family(index, number, registry),
+    fn coding(&mut self, index: usize, number: u32, registry: &Registry) -> Option<Coding> {
+        let known = match self.families[number as usize].coding {
+            Known::NotAsked => self.find_coding(index, number, registry),
             known => known,
         };
-        self.families[number as usize] = known;
+        self.families[number as usize].coding = known;
         match known {
-            Known::Found(family) => Some(family),
+            Known::Found(coding) => Some(coding),
             _ => None,
         }
     }
 
     #[cold]
-    fn find_family(&mut self, index: usize, number: u32, registry: &Registry) -> Known<KnownFamily> {
+    fn find_coding(&mut self, index: usize, number: u32, registry: &Registry) -> Known<Coding> {
         if let Some(family) = self.look_up_family(number, registry) {
-            return Known::Found(KnownFamily::Shaped(family));
+            return Known::Found(Coding::Shaped(family));
         }
         if registry.refuses(&Fields::of_ref(self.batch.get(index))) {
-            return Known::Found(KnownFamily::Generic);
+            return Known::Found(Coding::Generic);
         }
         Known::Missing
     }
 
-    fn look_up_family(&mut self, number: u32, registry: &Registry) -> Option<FamilyNumber> {
-        let family = self.numbering.families()[number as usize];
-        let keys: Option<Vec<Symbol>> = self
-            .numbering
-            .keys(&family)
-            .iter()
-            .map(|&key| self.symbol(key, registry))
-            .collect();
-        registry.family(&FamilyKey {
+    fn look_up_family(&mut self, number: u32, registry: &Registry) -> Option<KnownFamily> {
+        let numbering = self.numbering;
+        let family = &numbering.families()[number as usize];
+        let head = FamilyHead {
             kind: family.kind,
             debug: family.debug,
             shared: family.shared,
             service: self.symbol(family.service, registry)?,
             name: self.symbol(family.name, registry)?,
             remote_service: self.symbol(family.remote_service, registry)?,
-            keys: &keys?,
             annotations: family.annotations as usize,
-        })
+        };
+        self.key.begin_family(&head);
+        for &key in numbering.keys(family) {
+            let symbol = self.symbol(key, registry)?;
+            self.key.push(symbol);
+        }
+        registry.family(&self.key)
     }
 
     fn symbol(&mut self, number: u32, registry: &Registry) -> Option<Symbol> {

@@ -17,6 +17,10 @@ use benches::workload::Workload;
 use criterion::{criterion_group, criterion_main};
 use model::{Span, SpanBatch};
 
+/// As in the server: much of what taking spans costs is memory.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 /// Spans in a batch, as an agent under load sends them.
 const BATCH_SPANS: usize = 100;
 

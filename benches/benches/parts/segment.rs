@@ -8,6 +8,7 @@ use std::time::Instant;
 use benches::workload::EPOCH_US;
 use criterion::{Criterion, SamplingMode, Throughput};
 use model::{Span, SpanBatch};
+use proto::{Format, Wire};
 use storage::{DependencyQuery, SpanSink, SpanSource, StoreOptions, TraceQuery, TraceQueryBuilder};
 use storage_journal::SyncPolicy;
 use storage_segment::{Retention, SegmentConfig, SegmentStore};
@@ -76,6 +77,28 @@ pub(crate) fn accept(criterion: &mut Criterion) {
             let rounds = (0..iterations).map(|_| {
                 let fixture = Fixture::new();
                 processor_time(|| fixture.fill(&prepared))
+            });
+            rounds.sum()
+        });
+    });
+    drop(prepared);
+    let bodies: Vec<Vec<u8>> = batches(size(4_000, 20))
+        .iter()
+        .map(|spans| proto::encode(Format::JsonV2, spans))
+        .collect();
+    group.bench_function("decode and accept", |bencher| {
+        let mut batch = SpanBatch::new();
+        bencher.iter_custom(|iterations| {
+            let rounds = (0..iterations).map(|_| {
+                let fixture = Fixture::new();
+                processor_time(|| {
+                    for body in &bodies {
+                        batch.clear();
+                        let read = proto::decode_message(Wire::List(Format::JsonV2), body, &mut batch);
+                        read.expect("the workload is valid");
+                        fixture.wait(fixture.store.accept(&batch));
+                    }
+                })
             });
             rounds.sum()
         });

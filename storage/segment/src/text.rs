@@ -44,6 +44,11 @@ const STEM_CHARACTERS_MAX: usize = 4;
 /// nobody can ask for it.
 fn put_lower_case(word: &str, out: &mut String) {
     out.clear();
+    if word.is_ascii() {
+        out.push_str(&word[..word.len().min(WORD_BYTES_MAX)]);
+        out.make_ascii_lowercase();
+        return;
+    }
     for character in word.chars() {
         if out.len() >= WORD_BYTES_MAX {
             return;
@@ -54,6 +59,11 @@ fn put_lower_case(word: &str, out: &mut String) {
 
 /// The letters before the first digit, and whether there is a digit.
 fn stem(word: &str) -> (&str, bool) {
+    if word.is_ascii() {
+        let digit = word.bytes().position(|byte| byte.is_ascii_digit());
+        let letters = digit.unwrap_or(word.len()).min(STEM_CHARACTERS_MAX);
+        return (&word[..letters], digit.is_some());
+    }
     let digit = word.find(char::is_numeric);
     let letters = &word[..digit.unwrap_or(word.len())];
     let end = letters
@@ -61,4 +71,32 @@ fn stem(word: &str) -> (&str, bool) {
         .nth(STEM_CHARACTERS_MAX)
         .map_or(letters.len(), |(end, _)| end);
     (&letters[..end], digit.is_some())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    use proptest::prelude::*;
+
+    proptest! {
+        #[test]
+        fn words_are_cut_by_characters_whatever_they_are_of(word in "([a-zA-Z0-9]{1,300}|[a-zäÖ名0-9٣]{1,300})") {
+            let mut lower = String::new();
+            put_lower_case(&word, &mut lower);
+            let mut expected = String::new();
+            for character in word.chars().map(lower_case) {
+                if expected.len() < WORD_BYTES_MAX {
+                    expected.push(character);
+                }
+            }
+            prop_assert_eq!(&lower, &expected);
+            let letters: String = word
+                .chars()
+                .take_while(|character| !character.is_numeric())
+                .take(STEM_CHARACTERS_MAX)
+                .collect();
+            prop_assert_eq!(stem(&word), (letters.as_str(), word.chars().any(char::is_numeric)));
+        }
+    }
 }

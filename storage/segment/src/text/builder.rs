@@ -22,7 +22,7 @@ const TERMS_MAX: u32 = 4 << 20;
 /// Words of one trace: a page of log in every span is indexed, one stack trace a megabyte long is not.
 const TRACE_WORDS_MAX: u32 = 1 << 16;
 
-/// How many values and words with digits of a trace are remembered, so that those that come again cost nothing.
+/// How many values and words of a trace are remembered, so that those that come again cost nothing.
 const RECENT: usize = 512;
 
 /// See the head of this file.
@@ -128,8 +128,12 @@ impl TextBuilder {
     /// Adds a word in lower case, in a buffer that may be changed.
     fn add_word(&mut self, trace: Ordinal, word: &mut String, note: &mut impl FnMut(Term)) {
         let (letters, has_digit) = stem(word);
+        let hash = self.hasher.hash_one(word.as_str());
+        if !is_new(&mut self.recent_words, hash) {
+            return;
+        }
         if !has_digit {
-            match self.number_of(word) {
+            match self.number_of(word, hash) {
                 Some(number) => self.add_to_list(number, trace),
                 None => {
                     self.add_to_list(NOT_LISTED, trace);
@@ -139,15 +143,13 @@ impl TextBuilder {
             }
             return;
         }
-        if !is_new(&mut self.recent_words, self.hasher.hash_one(word.as_str())) {
-            return;
-        }
         self.terms += 1;
         note(text_term(About::Word, word));
         let letters = letters.len();
         word.truncate(letters);
         word.insert(0, STEM_MARK);
-        let number = self.number_of(word).unwrap_or(NOT_LISTED);
+        let hash = self.hasher.hash_one(word.as_str());
+        let number = self.number_of(word, hash).unwrap_or(NOT_LISTED);
         self.add_to_list(number, trace);
     }
 
@@ -155,8 +157,8 @@ impl TextBuilder {
         self.list_bytes += self.lists[number].add(trace);
     }
 
-    /// The list of a word or marked stem; a new one where there is room.
-    fn number_of(&mut self, text: &str) -> Option<usize> {
+    /// The list of a word or marked stem with this hash; a new one where there is room.
+    fn number_of(&mut self, text: &str, hash: u64) -> Option<usize> {
         let Self {
             hasher,
             numbers,
@@ -164,7 +166,6 @@ impl TextBuilder {
             lists,
             ..
         } = self;
-        let hash = hasher.hash_one(text);
         if let Some(&number) = numbers.find(hash, |&number| text_of(all, lists, number as usize) == text) {
             return Some(number as usize);
         }

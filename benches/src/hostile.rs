@@ -8,8 +8,10 @@
 //! 3. *Kill.* With SIGKILL, and start again; ask the same.
 //! 4. *Seal.* Everything that was in the head goes into segments; ask the same.
 //!
-//! The store must count exactly what was acknowledged, after 1, 3 and 4.
+//! The store must count exactly what was acknowledged, after 1, 3 and 4. Before all that, the trace with a million spans
+//! is sent to a server of its own, to see how much memory it takes (`alone.rs`).
 
+mod alone;
 mod keep;
 mod report;
 
@@ -18,6 +20,7 @@ use std::time::Instant;
 use anyhow::Context;
 use serde::Serialize;
 
+use crate::ingest::report::thousands;
 use crate::ingest::{command, settle};
 use crate::load::{Way, feed};
 use crate::machine::{Machine, load_average};
@@ -26,14 +29,16 @@ use crate::overload::{self, BOUNDS};
 use crate::process::Usage;
 use crate::server::Server;
 use crate::workload::{Hostile, Hostility};
+use alone::Alone;
 use keep::{Answered, Batches, Kept};
 
+const ENDLESS_TRACE_SPANS: u64 = 1_000_000;
 /// Spans of each kind.
 const DOSES: [(Hostility, u64); 6] = [
     (Hostility::UniqueValues, 300_000),
     (Hostility::ManyTags, 30_000),
     (Hostility::StackTraces, 500),
-    (Hostility::EndlessTrace, 1_000_000),
+    (Hostility::EndlessTrace, ENDLESS_TRACE_SPANS),
     (Hostility::WrongClocks, 200_000),
     (Hostility::EqualIds, 100_000),
 ];
@@ -76,6 +81,7 @@ struct Report {
     resident_bytes_asking: u64,
     resident_bytes_bound: u64,
     moments: Vec<Moment>,
+    alone: Alone,
     /// From the start after the kill until the server was healthy.
     start_s: f64,
     segment_bytes: u64,
@@ -111,11 +117,12 @@ struct Moment {
 pub fn run(options: &Options) -> anyhow::Result<()> {
     let product = options.common.product()?;
     let load_average_before = load_average();
+    let alone = Alone::measure(&product, options, options.spans(ENDLESS_TRACE_SPANS))?;
     let mut server = Server::start_with(&product, &SETTINGS, options.common.data())?;
     let mut kept = Vec::new();
     let mut taken = Vec::new();
     for (hostility, spans) in DOSES {
-        let spans = ((spans as f64 * options.scale) as u64).max(8);
+        let spans = options.spans(spans);
         eprintln!("{}: {spans} spans", hostility.name());
         let (figures, keep) = take(&server, options.common.seed, hostility, spans)?;
         taken.push(figures);
@@ -154,6 +161,7 @@ pub fn run(options: &Options) -> anyhow::Result<()> {
         resident_bytes_asking,
         resident_bytes_bound: BOUNDS.iter().map(|bound| bound.1).sum(),
         moments,
+        alone,
         start_s,
         segment_bytes,
         errors,
@@ -163,6 +171,12 @@ pub fn run(options: &Options) -> anyhow::Result<()> {
     let written = options.reports.write("hostile", &markdown, &report)?;
     eprintln!("written: {}", written.display());
     report.require()
+}
+
+impl Options {
+    fn spans(&self, of_all: u64) -> u64 {
+        ((of_all as f64 * self.scale) as u64).max(8)
+    }
 }
 
 fn take(server: &Server, seed: u64, hostility: Hostility, spans: u64) -> anyhow::Result<(Taken, Kept)> {
@@ -211,6 +225,14 @@ impl Report {
                 self.resident_bytes_asking <= self.resident_bytes_bound + ANSWER_BYTES_MAX,
             ),
         ];
+        promises.push((
+            format!(
+                "one trace of {} spans, alone: taken, sealed and answered within {} MB",
+                thousands(self.alone.spans as f64),
+                thousands(alone::RESIDENT_BYTES_MAX as f64 / 1e6)
+            ),
+            self.alone.is_within_bound() && self.alone.answers.iter().all(|answered| answered.wrong == 0),
+        ));
         for moment in &self.moments {
             promises.push((
                 format!("{}: the store counts every acknowledged span", moment.name),
@@ -234,7 +256,11 @@ impl Report {
             .filter(|promise| !promise.1)
             .map(|promise| promise.0.as_str())
             .collect();
-        let answers = self.moments.iter().flat_map(|moment| &moment.answers);
+        let answers = self
+            .moments
+            .iter()
+            .flat_map(|moment| &moment.answers)
+            .chain(&self.alone.answers);
         let first = answers
             .filter_map(|answered| answered.first_wrong.as_deref())
             .next();

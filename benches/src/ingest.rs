@@ -35,9 +35,9 @@ pub struct Options {
     /// How long the same load runs before, unmeasured.
     #[arg(long, default_value_t = 3)]
     pub warm_up_seconds: u64,
-    /// How spans are written.
-    #[arg(long, value_enum, default_value_t = Format::Json)]
-    pub format: Format,
+    /// How spans are written: a run for each.
+    #[arg(long = "format", value_enum, value_delimiter = ',', default_values_t = [Format::Json, Format::Proto3])]
+    pub formats: Vec<Format>,
     /// What carries them.
     #[arg(long, value_enum, default_value_t = Transport::Http)]
     pub transport: Transport,
@@ -70,22 +70,26 @@ pub struct Options {
 }
 
 impl Options {
-    pub(crate) fn way(&self) -> anyhow::Result<Way> {
-        Way::new(self.format, self.transport)
+    fn ways(&self) -> anyhow::Result<Vec<Way>> {
+        self.formats
+            .iter()
+            .map(|&format| Way::new(format, self.transport))
+            .collect()
     }
 
-    pub(crate) fn spans_per_request(&self) -> anyhow::Result<usize> {
-        let usual = self.way()?.spans_per_request();
-        Ok(self.spans_per_request.unwrap_or(usual).max(1))
+    fn spans_per_request(&self, way: Way) -> usize {
+        self.spans_per_request
+            .unwrap_or(way.spans_per_request())
+            .max(1)
     }
 
     /// Writes down what is to be sent.
-    pub(crate) fn prepare(&self) -> anyhow::Result<Requests> {
-        let per_request = self.spans_per_request()?;
+    pub(crate) fn prepare(&self, way: Way) -> anyhow::Result<Requests> {
+        let per_request = self.spans_per_request(way);
         let batches = Workload::reference(self.common.seed)
             .batches(per_request)
             .take(self.prepared_spans.div_ceil(per_request));
-        Requests::prepare_for(self.way()?, batches, yesterday_us())
+        Requests::prepare_for(way, batches, yesterday_us())
     }
 }
 
@@ -95,11 +99,6 @@ pub struct Report {
     command: String,
     options: Options,
     machine: Machine,
-    /// How spans were written and what carried them.
-    way: &'static str,
-    spans_per_request: usize,
-    /// Of the request's body.
-    body_bytes_per_span: f64,
     runs: Vec<Run>,
 }
 
@@ -107,6 +106,11 @@ pub struct Report {
 #[derive(Debug, Serialize)]
 pub(crate) struct Run {
     server: &'static str,
+    /// How spans were written and what carried them.
+    way: &'static str,
+    spans_per_request: usize,
+    /// Of the request's body.
+    body_bytes_per_span: f64,
     settings: String,
     version: String,
     pub(crate) load_average_before: f64,
@@ -147,20 +151,24 @@ pub fn run(options: &Options) -> anyhow::Result<()> {
         .as_deref()
         .map(Product::zipkin_mem)
         .transpose()?;
-    eprintln!("preparing {} spans", options.prepared_spans);
-    let requests = options.prepare()?;
     let mut report = Report {
         command: command(),
         options: options.clone(),
         machine: Machine::find(),
-        way: requests.way().name(),
-        spans_per_request: options.spans_per_request()?,
-        body_bytes_per_span: requests.body_bytes_per_span(),
         runs: Vec::new(),
     };
-    for product in std::iter::once(ours).chain(theirs) {
-        eprintln!("{}: {} seconds of load", product.name(), options.seconds);
-        report.runs.push(measure(&product, options, &requests)?);
+    for way in options.ways()? {
+        eprintln!("preparing {} spans: {}", options.prepared_spans, way.name());
+        let requests = options.prepare(way)?;
+        for product in std::iter::once(&ours).chain(&theirs) {
+            eprintln!(
+                "{}, {}: {} seconds of load",
+                product.name(),
+                way.name(),
+                options.seconds
+            );
+            report.runs.push(measure(product, options, &requests)?);
+        }
     }
     print!("{}", report::terminal(&report));
     let written = options
@@ -182,13 +190,14 @@ pub fn run(options: &Options) -> anyhow::Result<()> {
 pub(crate) fn measure(product: &Product, options: &Options, requests: &Requests) -> anyhow::Result<Run> {
     let load_average_before = load_average();
     let server = Server::start(product, options.common.data())?;
+    let spans_per_request = options.spans_per_request(requests.way());
     let is_ours = matches!(product, Product::Tracehound { .. });
     let mut load = Load {
         address: server.address(),
         connections: options.connections.max(1),
         pace: match options.rate {
             Some(spans) => Pace::Open {
-                rate: spans / options.spans_per_request()? as f64,
+                rate: spans / spans_per_request as f64,
             },
             None => Pace::Closed,
         },
@@ -222,6 +231,9 @@ pub(crate) fn measure(product: &Product, options: &Options, requests: &Requests)
     let used = (after.cpu - before.cpu) + (own_after.cpu - own.cpu);
     let run = Run {
         server: product.name(),
+        way: requests.way().name(),
+        spans_per_request,
+        body_bytes_per_span: requests.body_bytes_per_span(),
         settings: product.settings(),
         version: product.version(),
         load_average_before,
@@ -246,6 +258,9 @@ impl Run {
         let ms = |quantile: f64| outcome.latency_us.value_at_quantile(quantile) as f64 / 1_000.0;
         Self {
             server: "",
+            way: "",
+            spans_per_request: 0,
+            body_bytes_per_span: 0.0,
             settings: String::new(),
             version: String::new(),
             load_average_before: 0.0,

@@ -2,11 +2,13 @@
 //!
 //! [`workload`] says what is sent, [`load`] sends it, [`ingest`] does so to the real server and writes down what
 //! came of it, [`transports`] does so by every way in, [`kafka`] lets the server read it from a broker, [`overload`]
-//! offers the server more than it can take, [`hostile`] what nobody should send, [`recover`] kills it and starts it again, [`store`] fills its store and
-//! asks questions, [`retention`] fills it beyond its limit. `README.md` beside this has the method. Nothing depends on this package.
+//! offers the server more than it can take, [`hostile`] what nobody should send, [`recover`] kills it and starts it
+//! again, [`store`] fills its store and asks questions, [`joining`] sends while it seals and joins, [`retention`] fills it
+//! beyond its limit. `README.md` beside this has the method. Nothing depends on this package.
 
 pub mod hostile;
 pub mod ingest;
+pub mod joining;
 pub mod kafka;
 pub mod overload;
 pub mod recover;

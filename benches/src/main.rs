@@ -2,7 +2,7 @@
 
 use clap::{Parser, Subcommand};
 
-use benches::{hostile, ingest, kafka, overload, recover, retention, store, transports};
+use benches::{hostile, ingest, joining, kafka, overload, recover, retention, store, transports};
 
 /// How fast, how large, how sure.
 #[derive(Debug, Parser)]
@@ -18,6 +18,8 @@ enum Question {
     Hostile(hostile::Options),
     /// How many spans a second the server takes in, and what that costs.
     Ingest(ingest::Options),
+    /// Whether a POST waits while segments are sealed and joined.
+    Joining(joining::Options),
     /// How many spans a second the server reads from Kafka, and what share that is of only reading.
     Kafka(kafka::Options),
     /// Whether the server refuses, keeps and recovers when it is offered several times what it can take.
@@ -36,6 +38,7 @@ fn main() -> anyhow::Result<()> {
     match CommandLine::parse().question {
         Question::Hostile(options) => hostile::run(&options),
         Question::Ingest(options) => ingest::run(&options),
+        Question::Joining(options) => joining::run(&options),
         Question::Kafka(options) => kafka::run(&options),
         Question::Overload(options) => overload::run(&options),
         Question::Recover(options) => recover::run(&options),

@@ -61,6 +61,16 @@ impl Usage {
     }
 }
 
+/// From now on the most memory that a process ever had is counted anew, from what it has at this moment.
+///
+/// # Errors
+/// Where there is no such process, or it belongs to somebody else.
+pub fn forget_peak(id: u32) -> anyhow::Result<()> {
+    let path = format!("/proc/{id}/clear_refs");
+    // What this value means is the kernel's (proc_pid_clear_refs, since Linux 4.0).
+    fs::write(&path, "5").with_context(|| format!("{path} cannot be written"))
+}
+
 /// Bytes that a process had the system read from disks, so far: nothing that was in memory already.
 ///
 /// # Errors
@@ -173,6 +183,17 @@ mod tests {
         }
         assert!(Usage::own().unwrap().cpu > before.cpu);
         assert!(Usage::of(u32::MAX).is_err());
+    }
+
+    #[test]
+    fn a_peak_is_forgotten() {
+        let large = vec![1u8; 300 << 20];
+        std::hint::black_box(&large);
+        drop(large);
+        let before = Usage::own().unwrap().resident_bytes_max;
+        forget_peak(process::id()).unwrap();
+        assert!(Usage::own().unwrap().resident_bytes_max < before - (100 << 20));
+        assert!(forget_peak(u32::MAX).is_err());
     }
 
     #[test]

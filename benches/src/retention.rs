@@ -137,7 +137,7 @@ pub fn run(options: &Options) -> anyhow::Result<()> {
         resident_bytes_max,
         bytes_max,
         sizes,
-        watched: watch.finish(),
+        watched: watch.finish()?,
         errors: overload::errors(&server),
     };
     server.stop()?;

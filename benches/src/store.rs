@@ -10,14 +10,12 @@
 //! 3. *Start.* The server is started with its own bounds again, a few times, then with nothing in the page cache.
 //! 4. *Ask.* Questions of every kind, each asked once, on one connection: with warm, then with cold page cache.
 //!
-//! At the last size the server takes a steady load while the same questions are asked. Then a server of its own takes
-//! a load while segments are joined (`compacting.rs`).
+//! At the last size the server takes a steady load while the same questions are asked.
 //!
 //! Every answer is compared with what it must be (`truth.rs`); a wrong one fails the run, a slow one does not.
 
 mod ask;
 mod cold;
-mod compacting;
 pub(crate) mod disk;
 mod fill;
 mod loaded;
@@ -29,6 +27,7 @@ mod truth;
 
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
+use anyhow::Context;
 use serde::Serialize;
 
 use crate::ingest::command;
@@ -39,7 +38,6 @@ use crate::server::{Product, Server};
 use crate::workload::Random;
 pub(crate) use ask::quantiles;
 use ask::{Asked, PageCache, ask};
-use compacting::Compacting;
 use fill::Filled;
 use loaded::Loaded;
 use questions::{Kind, Question, Questions};
@@ -99,7 +97,6 @@ struct Report {
     loaded: Option<Loaded>,
     /// A store of its own.
     without_text: Filled,
-    compacting: Option<Compacting>,
 }
 
 /// A store of one size.
@@ -145,10 +142,6 @@ pub fn run(options: &Options) -> anyhow::Result<()> {
     };
     server.stop()?;
     let without_text = without_text(&product, options)?;
-    let compacting = match options.seconds {
-        0 => None,
-        _ => Some(compacting::measure(&product, options)?),
-    };
     let report = Report {
         command: command(),
         options: options.clone(),
@@ -160,7 +153,6 @@ pub fn run(options: &Options) -> anyhow::Result<()> {
         stages,
         loaded,
         without_text,
-        compacting,
     };
     let markdown = report::markdown(&report);
     print!("{markdown}");
@@ -246,7 +238,7 @@ fn measure(
     let cold = ask_all(server, &mut drawn, options.questions, PageCache::Cold)?;
     Ok(Stage {
         filled,
-        start_s: ask::quantiles(starts)(0.5),
+        start_s: ask::quantiles(starts).context("no start at all")?(0.5),
         start_cold_s,
         resident_bytes_started,
         resident_bytes_asked: Usage::of(server.id())?.resident_bytes,

@@ -84,12 +84,12 @@ pub fn run(options: &Options) -> anyhow::Result<()> {
             eprintln!("round {round} of {}: {}", options.rounds, measured.name);
             let closed = options.of_run(way, None);
             // Not kept: those of all ways would take half a gigabyte.
-            let requests = closed.prepare()?;
+            let requests = closed.prepare(way)?;
             measured.body_bytes_per_span = requests.body_bytes_per_span();
             measured.closed.push(measure(&product, &closed, &requests)?);
             if options.rate.is_some() {
                 let open = options.of_run(way, options.rate);
-                measured.open.push(measure(&product, &open, &open.prepare()?)?);
+                measured.open.push(measure(&product, &open, &open.prepare(way)?)?);
             }
         }
     }
@@ -106,7 +106,7 @@ impl Options {
         ingest::Options {
             seconds: self.seconds,
             warm_up_seconds: self.warm_up_seconds,
-            format: way.format(),
+            formats: vec![way.format()],
             transport: way.transport(),
             connections: self.connections,
             spans_per_request: None,

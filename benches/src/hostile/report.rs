@@ -2,7 +2,7 @@
 
 use std::fmt::Write;
 
-use super::Report;
+use super::{Report, alone};
 use crate::ingest::report::{of_machine, thousands};
 
 pub(super) fn markdown(report: &Report) -> String {
@@ -46,6 +46,22 @@ pub(super) fn markdown(report: &Report) -> String {
         );
     }
     text += &answers(report);
+    let _ = writeln!(
+        text,
+        "\n| one trace of {} spans, in a server of its own | in | resident memory, most meanwhile | limit |\n\
+         | --- | ---: | ---: | ---: |",
+        thousands(report.alone.spans as f64)
+    );
+    for step in &report.alone.steps {
+        let _ = writeln!(
+            text,
+            "| {} | {:.1} s | {} MB | {} MB |",
+            step.name,
+            step.seconds,
+            thousands(step.resident_bytes_max as f64 / 1e6),
+            thousands(alone::RESIDENT_BYTES_MAX as f64 / 1e6)
+        );
+    }
     let _ = writeln!(
         text,
         "\nMemory: {} MB at most while spans were taken, {} MB while questions were asked; the bounds are {} MB. \

@@ -239,7 +239,9 @@ impl Watch {
         self.watched.first_wrong.get_or_insert(what);
     }
 
-    pub(super) fn finish(self) -> Watched {
+    /// # Errors
+    /// Where nothing was asked.
+    pub(super) fn finish(self) -> anyhow::Result<Watched> {
         let is_whole = |known: &&Known| known.answered == known.spans.len();
         let is_gone = |known: &&Known| known.answered == 0;
         let oldest_whole = self
@@ -261,10 +263,12 @@ impl Watch {
             (oldest_whole.saturating_sub(BORDER_US)..newest_gone + BORDER_US).contains(&known.timestamp_us)
         };
         let (by_id, search) = (self.by_id_ms.len(), self.search_ms.len());
-        let (by_id_ms, search_ms) = (quantiles(self.by_id_ms), quantiles(self.search_ms));
+        let unasked = "there was no time for a question";
+        let by_id_ms = quantiles(self.by_id_ms).context(unasked)?;
+        let search_ms = quantiles(self.search_ms).context(unasked)?;
         let whole = self.known.iter().filter(is_whole).count();
         let gone = self.known.iter().filter(is_gone).count();
-        Watched {
+        Ok(Watched {
             traces: self.known.len(),
             whole,
             gone,
@@ -286,7 +290,7 @@ impl Watch {
             search_ms_p50: search_ms(0.5),
             search_ms_p99: search_ms(0.99),
             ..self.watched
-        }
+        })
     }
 }
 

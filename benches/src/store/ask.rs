@@ -66,7 +66,7 @@ pub(super) fn ask(
         }
         asking.ask(&mut connection, question)?;
     }
-    Ok(asking.finish(bytes_read(server.id())? - read_before))
+    asking.finish(bytes_read(server.id())? - read_before)
 }
 
 /// Asks them in turns, a kind after the other, until it is told to end; `thinking` is between an answer and the next
@@ -94,7 +94,7 @@ pub(super) fn ask_until(
             break;
         }
     }
-    Ok(asking.into_iter().map(|asking| asking.finish(0)).collect())
+    asking.into_iter().map(|asking| asking.finish(0)).collect()
 }
 
 /// Questions of a kind, so far.
@@ -132,11 +132,14 @@ impl Asking {
         Ok(())
     }
 
-    fn finish(self, disk_bytes: u64) -> Asked {
+    /// # Errors
+    /// Where nothing was asked: of that there is no figure.
+    fn finish(self, disk_bytes: u64) -> anyhow::Result<Asked> {
         let questions = self.took_ms.len();
-        let quantile = quantiles(self.took_ms);
-        let count = questions.max(1) as f64;
-        Asked {
+        let quantile = quantiles(self.took_ms)
+            .with_context(|| format!("there was no time for a question: {}", self.kind))?;
+        let count = questions as f64;
+        Ok(Asked {
             kind: self.kind,
             questions,
             wrong: self.wrong,
@@ -146,17 +149,18 @@ impl Asking {
             max_ms: quantile(1.0),
             answer_bytes: self.bytes as f64 / count,
             disk_bytes: disk_bytes as f64 / count,
-        }
+        })
     }
 }
 
-/// The least value that so large a share of them does not exceed.
-pub(crate) fn quantiles(mut values: Vec<f64>) -> impl Fn(f64) -> f64 {
+/// The least value that so large a share of them does not exceed; nothing has no quantiles.
+pub(crate) fn quantiles(mut values: Vec<f64>) -> Option<impl Fn(f64) -> f64> {
     values.sort_by(f64::total_cmp);
-    move |quantile| {
+    let last = values.len().checked_sub(1)?;
+    Some(move |quantile: f64| {
         let position = (values.len() as f64 * quantile).ceil() as usize;
-        values.get(position.max(1) - 1).copied().unwrap_or(f64::NAN)
-    }
+        values[position.saturating_sub(1).min(last)]
+    })
 }
 
 #[derive(Deserialize)]

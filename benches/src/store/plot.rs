@@ -53,10 +53,10 @@ pub(super) fn write(report: &Report, path: &Path) -> anyhow::Result<()> {
     let asked = |of: fn(&Stage) -> &Vec<Asked>| {
         Kind::ALL.map(|kind| {
             let p99 = |stage: &Stage| {
-                let found = of(stage).iter().find(|asked| asked.kind == kind);
-                found.map_or(f64::NAN, |asked| asked.p99_ms)
+                let found = of(stage).iter().find(|asked| asked.kind == kind)?;
+                Some((millions(stage), found.p99_ms))
             };
-            (kind.name(), report.line(p99))
+            (kind.name(), report.stages.iter().filter_map(p99).collect())
         })
     };
     let panel =
@@ -79,9 +79,13 @@ pub(super) fn write(report: &Report, path: &Path) -> anyhow::Result<()> {
 impl Report {
     /// A figure of each size, beside millions of spans.
     fn line(&self, value: impl Fn(&Stage) -> f64) -> Vec<(f64, f64)> {
-        let point = |stage: &Stage| (stage.filled.spans as f64 / 1e6, value(stage));
+        let point = |stage: &Stage| (millions(stage), value(stage));
         self.stages.iter().map(point).collect()
     }
+}
+
+fn millions(stage: &Stage) -> f64 {
+    stage.filled.spans as f64 / 1e6
 }
 
 type Drawn<'a> = Result<(), DrawingAreaErrorKind<<SVGBackend<'a> as DrawingBackend>::ErrorType>>;

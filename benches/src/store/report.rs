@@ -3,7 +3,6 @@
 use std::fmt::Write;
 
 use super::ask::Asked;
-use super::compacting::Compacting;
 use super::loaded::Loaded;
 use super::questions::Kind;
 use super::{Report, Stage};
@@ -100,9 +99,6 @@ pub(super) fn markdown(report: &Report) -> String {
     );
     if let Some(loaded) = &report.loaded {
         text += &under_load(loaded);
-    }
-    if let Some(compacting) = &report.compacting {
-        text += &while_joining(compacting);
     }
     text += &wrong(report);
     text
@@ -205,42 +201,6 @@ fn under_load(loaded: &Loaded) -> String {
     }
     for asked in &loaded.asked {
         let _ = writeln!(text, "| {}, p50 / p99, ms | {} | |", asked.kind, value(asked));
-    }
-    text
-}
-
-fn while_joining(compacting: &Compacting) -> String {
-    let mut text = format!(
-        "\nPOST while segments are joined: {} spans a second offered (open loop) to a server with a small head, which sealed {} \
-         segments and joined some {} times:\n\n| | of the time | requests | p50 | p99 | slowest |\n| --- | ---: | ---: | ---: | ---: | ---: |\n",
-        thousands(compacting.offered_spans_per_second),
-        compacting.sealed,
-        compacting.compactions
-    );
-    let rows = [
-        ("while segments are joined", &compacting.joining),
-        ("while one is sealed", &compacting.sealing),
-        ("otherwise", &compacting.neither),
-    ];
-    for (name, posts) in rows {
-        let _ = writeln!(
-            text,
-            "| {name} | {:.1} s | {} | {:.2} ms | {:.2} ms | {:.2} ms |",
-            posts.seconds,
-            thousands(posts.requests as f64),
-            posts.p50_ms,
-            posts.p99_ms,
-            posts.max_ms
-        );
-    }
-    if compacting.joining.requests == 0 {
-        text += "\nNothing was joined: the load was too short to say what a POST waits for then.\n";
-    } else {
-        let ratio = compacting.joining.p99_ms / compacting.neither.p99_ms;
-        let _ = writeln!(
-            text,
-            "\nThe p99 while segments are joined is {ratio:.2} times that of otherwise; the target is at most 2."
-        );
     }
     text
 }

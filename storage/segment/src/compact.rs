@@ -213,6 +213,34 @@ pub(crate) fn remove_files(store: &Store, numbers: &[u64]) {
 /// large for one segment, which would be cut into the same parts again.
 fn choose(store: &Store, view: &View) -> (Vec<Arc<SegmentReader>>, u64) {
     let limits = &store.limits;
+    let at_least = limits.compaction_segments_min;
+    let hours = small_by_hour(store, view);
+    let Some((_, mut group)) = hours.into_iter().find(|(_, group)| group.len() >= at_least) else {
+        return (Vec::new(), 0);
+    };
+    group.sort_by_key(|(segment, _)| segment.number());
+    let (mut spans, mut raw_bytes) = (0, 0);
+    group.retain(|(segment, _)| {
+        spans += segment.footer().summary.spans;
+        raw_bytes += segment.raw_bytes();
+        spans <= limits.segment_spans_max && raw_bytes <= limits.segment_raw_bytes_max
+    });
+    let sealed_at = group.iter().map(|(_, sealed_at)| *sealed_at).max();
+    let inputs = group.into_iter().map(|(segment, _)| segment);
+    (inputs.collect(), sealed_at.unwrap_or(0))
+}
+
+/// Whether so many segments wait to be joined that it must not take longer than it has to.
+pub(crate) fn is_behind(store: &Store) -> bool {
+    let hours = small_by_hour(store, &store.view());
+    hours
+        .values()
+        .any(|group| group.len() >= store.limits.compaction_segments_behind)
+}
+
+/// Segments that may be joined, each with when it was sealed, by the hour of that.
+fn small_by_hour(store: &Store, view: &View) -> BTreeMap<u64, Vec<(Arc<SegmentReader>, u64)>> {
+    let limits = &store.limits;
     let manifest = store.manifest();
     let known: HashMap<u64, &ManifestSegment> = manifest
         .segments
@@ -235,20 +263,7 @@ fn choose(store: &Store, view: &View) -> (Vec<Arc<SegmentReader>>, u64) {
             hour.push((segment.clone(), entry.sealed_at));
         }
     }
-    let at_least = limits.compaction_segments_min;
-    let Some((_, mut group)) = hours.into_iter().find(|(_, group)| group.len() >= at_least) else {
-        return (Vec::new(), 0);
-    };
-    group.sort_by_key(|(segment, _)| segment.number());
-    let (mut spans, mut raw_bytes) = (0, 0);
-    group.retain(|(segment, _)| {
-        spans += segment.footer().summary.spans;
-        raw_bytes += segment.raw_bytes();
-        spans <= limits.segment_spans_max && raw_bytes <= limits.segment_raw_bytes_max
-    });
-    let sealed_at = group.iter().map(|(_, sealed_at)| *sealed_at).max();
-    let inputs = group.into_iter().map(|(segment, _)| segment);
-    (inputs.collect(), sealed_at.unwrap_or(0))
+    hours
 }
 
 /// What one of the joined segments has of a trace.

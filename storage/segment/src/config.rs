@@ -91,6 +91,8 @@ pub(crate) struct Limits {
     pub(crate) trace_spans_max: u64,
     /// So many small segments of an hour are joined at once.
     pub(crate) compaction_segments_min: usize,
+    /// With so many small segments of an hour, maintenance does not rest any more.
+    pub(crate) compaction_segments_behind: usize,
 }
 
 impl Default for Limits {
@@ -109,6 +111,7 @@ impl Default for Limits {
             part_bytes_max: 64 << 20,
             trace_spans_max: 2_000_000,
             compaction_segments_min: 4,
+            compaction_segments_behind: 16,
         }
     }
 }

@@ -156,7 +156,7 @@ impl Tasks {
 impl Tasks {
     /// Joins a group of segments at leisure, and seals meanwhile when that is due: the head must not wait.
     fn compact(&mut self, store: &Store) -> Result<(), StorageError> {
-        let mut pace = Pace::leisurely();
+        let mut pace = Pace::leisurely(store);
         let sealing = &mut self.sealing;
         let joined = compact::compact(store, |store, joining| {
             pace.keep(store);

@@ -2,11 +2,14 @@
 //!
 //! Sealing and joining are bursts of work beside requests that somebody waits for. So they work for a moment and rest as
 //! long; a request waits for a moment at most, and half of one processor goes to maintenance at most. When memory runs
-//! out, or somebody waits for it, there is no rest.
+//! out, somebody waits for it, or it does not keep up, there is no rest: sealing alone may take all the time that a
+//! leisurely pace has, and then small segments would pile up for as long as the load lasts, each of them making the next
+//! seal and every question dearer.
 
 use std::thread;
 use std::time::{Duration, Instant};
 
+use crate::compact;
 use crate::store::Store;
 
 /// A moment. Shorter ones cost more in changes of thread than they save in waiting.
@@ -20,10 +23,10 @@ pub(crate) struct Pace {
 }
 
 impl Pace {
-    /// Rests between moments, unless memory runs out.
-    pub(crate) fn leisurely() -> Self {
+    /// Rests between moments, unless memory runs out or more segments wait to be joined than should.
+    pub(crate) fn leisurely(store: &Store) -> Self {
         Self {
-            is_leisurely: true,
+            is_leisurely: !compact::is_behind(store),
             began: Instant::now(),
         }
     }
@@ -45,5 +48,41 @@ impl Pace {
             thread::sleep(MOMENT);
         }
         self.began = Instant::now();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::Limits;
+    use crate::seal::{Quiet, seal};
+    use crate::testing::{Machine, batch_of, span};
+
+    #[test]
+    fn there_is_no_rest_while_small_segments_pile_up() {
+        let machine = Machine::new(Limits {
+            compaction_segments_behind: 3,
+            compaction_segments_min: 2,
+            ..Limits::default()
+        });
+        let store = machine.open();
+        let mut traces = 1..;
+        let mut seal_one = || {
+            let trace = traces.next().unwrap();
+            machine.accept(&store, &batch_of(&[span(trace, 1, 1_600_000_000_000_000)]));
+            seal(&store, &store.freeze(), Quiet::Everything).unwrap();
+        };
+        seal_one();
+        seal_one();
+        assert!(Pace::leisurely(&store).is_leisurely);
+        seal_one();
+        assert!(!Pace::leisurely(&store).is_leisurely);
+        assert!(compact::compact(&store, |_, _| false).unwrap());
+        assert!(Pace::leisurely(&store).is_leisurely);
+        // Those of different hours are never joined.
+        seal_one();
+        machine.clock.fetch_add(3_600_000, std::sync::atomic::Ordering::SeqCst);
+        seal_one();
+        assert!(Pace::leisurely(&store).is_leisurely);
     }
 }

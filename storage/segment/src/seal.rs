@@ -51,7 +51,7 @@ struct Trace {
 pub(crate) fn seal(store: &Store, frozen: &Arc<Generation>, quiet: Quiet) -> Result<(), StorageError> {
     // Everything is asked for where somebody waits, or the journal is about to be full.
     let mut pace = match quiet {
-        Quiet::For(_) => Pace::leisurely(),
+        Quiet::For(_) => Pace::leisurely(store),
         Quiet::Everything => Pace::full(),
     };
     let (mut traces, arriving) = divide(store, frozen, quiet);

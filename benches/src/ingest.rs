@@ -78,9 +78,7 @@ impl Options {
     }
 
     fn spans_per_request(&self, way: Way) -> usize {
-        self.spans_per_request
-            .unwrap_or(way.spans_per_request())
-            .max(1)
+        self.spans_per_request.unwrap_or(way.spans_per_request()).max(1)
     }
 
     /// Writes down what is to be sent.

@@ -22,7 +22,7 @@ use crate::workload::Workload;
 use looks::{History, Work, looks};
 
 /// A third of it is a segment of some fifty thousand spans, and a few of these are joined.
-const SETTINGS: [(&str, &str); 1] = [("STORAGE_HEAD_BYTES_MAX", "16MiB")];
+const SETTINGS: [(&str, &str); 1] = [("STORAGE_HEAD_BYTES_MAX", "64MiB")];
 const SPANS_PER_REQUEST: usize = 100;
 const PREPARED_SPANS: usize = 200_000;
 const SENDERS: usize = 16;
@@ -44,7 +44,7 @@ pub struct Options {
     #[arg(long, default_value_t = 120)]
     pub seconds_max: u64,
     /// Spans a second: less than the server can take, so that it has time to join.
-    #[arg(long, default_value_t = 50_000.0)]
+    #[arg(long, default_value_t = 40_000.0)]
     pub rate: f64,
     /// Which server, on which data.
     #[command(flatten)]

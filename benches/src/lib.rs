@@ -4,9 +4,10 @@
 //! came of it, [`transports`] does so by every way in, [`kafka`] lets the server read it from a broker, [`overload`]
 //! offers the server more than it can take, [`hostile`] what nobody should send, [`recover`] kills it and starts it
 //! again, [`store`] fills its store and asks questions, [`joining`] sends while it seals and joins, [`retention`] fills it
-//! beyond its limit. `README.md` beside this has the method. Nothing depends on this package.
+//! beyond its limit, [`import`] imports and exports files. `README.md` beside this has the method. Nothing depends on this package.
 
 pub mod hostile;
+pub mod import;
 pub mod ingest;
 pub mod joining;
 pub mod kafka;

@@ -2,7 +2,7 @@
 
 use clap::{Parser, Subcommand};
 
-use benches::{hostile, ingest, joining, kafka, overload, recover, retention, store, transports};
+use benches::{hostile, import, ingest, joining, kafka, overload, recover, retention, store, transports};
 
 /// How fast, how large, how sure.
 #[derive(Debug, Parser)]
@@ -16,12 +16,16 @@ struct CommandLine {
 enum Question {
     /// Whether the server takes spans that nobody should send within its memory, and has them after a kill.
     Hostile(hostile::Options),
+    /// How many spans a second are imported from files and exported to them.
+    Import(import::Options),
     /// How many spans a second the server takes in, and what that costs.
     Ingest(ingest::Options),
     /// Whether a POST waits while segments are sealed and joined.
     Joining(joining::Options),
     /// How many spans a second the server reads from Kafka, and what share that is of only reading.
     Kafka(kafka::Options),
+    /// What names, values, links and starts cost in a store of many small segments over a month.
+    Months(store::months::Options),
     /// Whether the server refuses, keeps and recovers when it is offered several times what it can take.
     Overload(overload::Options),
     /// How long the server takes to start after a kill, and whether everything acknowledged is there.
@@ -37,9 +41,11 @@ enum Question {
 fn main() -> anyhow::Result<()> {
     match CommandLine::parse().question {
         Question::Hostile(options) => hostile::run(&options),
+        Question::Import(options) => import::run(&options),
         Question::Ingest(options) => ingest::run(&options),
         Question::Joining(options) => joining::run(&options),
         Question::Kafka(options) => kafka::run(&options),
+        Question::Months(options) => store::months::run(&options),
         Question::Overload(options) => overload::run(&options),
         Question::Recover(options) => recover::run(&options),
         Question::Retention(options) => retention::run(&options),

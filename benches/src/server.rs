@@ -95,6 +95,14 @@ impl Product {
         Ok(Self::ZipkinMem { jar })
     }
 
+    /// Our binary, if that is it.
+    pub fn binary(&self) -> Option<&Path> {
+        match self {
+            Self::Tracehound { binary, .. } => Some(binary),
+            Self::ZipkinMem { .. } => None,
+        }
+    }
+
     fn command(&self, directory: &Path, port: u16) -> Command {
         let mut command = match self {
             Self::Tracehound { binary, settings } => {

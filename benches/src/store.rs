@@ -19,6 +19,7 @@ mod cold;
 pub(crate) mod disk;
 mod fill;
 mod loaded;
+pub mod months;
 mod plot;
 mod questions;
 mod report;
@@ -293,16 +294,7 @@ impl Report {
             .iter()
             .flat_map(|stage| stage.warm.iter().chain(&stage.cold));
         let asked = of_stages.chain(self.loaded.iter().flat_map(|loaded| &loaded.asked));
-        for asked in asked {
-            if let Some(first) = &asked.first_wrong {
-                anyhow::bail!(
-                    "{} of {} answers are wrong ({}): {first}",
-                    asked.wrong,
-                    asked.questions,
-                    asked.kind
-                );
-            }
-        }
+        asked.map(Asked::require).collect::<anyhow::Result<()>>()?;
         self.loaded.as_ref().map_or(Ok(()), Loaded::require)
     }
 }

@@ -44,7 +44,9 @@ impl Alone {
         let (taken, kept) = step(&mut server, "take", &mut steps, |server| {
             take(server, options.common.seed, Hostility::EndlessTrace, spans)
         })?;
-        let from_memory = step(&mut server, "answer from memory", &mut steps, |server| kept.ask(server))?;
+        let from_memory = step(&mut server, "answer from memory", &mut steps, |server| {
+            kept.ask(server)
+        })?;
         step(&mut server, "start again, and seal", &mut steps, settle::seal)?;
         let sealed = step(&mut server, "answer from segments", &mut steps, |server| {
             kept.ask(server)

@@ -33,7 +33,10 @@ fn target(row: &str, options: &Options) -> &'static str {
 fn rows(run: &Run) -> Vec<(&'static str, String)> {
     let mut rows = vec![
         ("spans a request", run.spans_per_request.to_string()),
-        ("bytes of the body, a span", format!("{:.0}", run.body_bytes_per_span)),
+        (
+            "bytes of the body, a span",
+            format!("{:.0}", run.body_bytes_per_span),
+        ),
         ("spans a second, sustained", thousands(run.spans_per_second)),
         ("POST p50", format!("{:.2} ms", run.post_ms_p50)),
         ("POST p90", format!("{:.2} ms", run.post_ms_p90)),
@@ -113,7 +116,11 @@ fn store_rows(store: &StoreFigures) -> [(&'static str, String); 5] {
 pub(super) fn terminal(report: &Report) -> String {
     let mut text = String::new();
     for run in &report.runs {
-        let _ = writeln!(text, "\n{}, {} ({}; {})", run.server, run.way, run.version, run.settings);
+        let _ = writeln!(
+            text,
+            "\n{}, {} ({}; {})",
+            run.server, run.way, run.version, run.settings
+        );
         for (name, value) in rows(run) {
             let _ = writeln!(text, "  {name:<50} {value:>24}");
         }
@@ -190,9 +197,7 @@ fn facts(report: &Report) -> [(&'static str, String); 5] {
     };
     let load = format!(
         "{} senders, {pace}, {} s after {} s of warm-up",
-        options.connections,
-        options.seconds,
-        options.warm_up_seconds
+        options.connections, options.seconds, options.warm_up_seconds
     );
     let [hardware, versions] = of_machine(machine);
     [

@@ -35,6 +35,22 @@ pub(super) struct Asked {
     pub(super) disk_bytes: f64,
 }
 
+impl Asked {
+    /// # Errors
+    /// Where an answer is wrong: the first of them.
+    pub(super) fn require(&self) -> anyhow::Result<()> {
+        match &self.first_wrong {
+            None => Ok(()),
+            Some(first) => bail!(
+                "{} of {} answers are wrong ({}): {first}",
+                self.wrong,
+                self.questions,
+                self.kind
+            ),
+        }
+    }
+}
+
 /// Where pages of files are when a question is asked.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum PageCache {

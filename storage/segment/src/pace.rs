@@ -81,7 +81,9 @@ mod tests {
         assert!(Pace::leisurely(&store).is_leisurely);
         // Those of different hours are never joined.
         seal_one();
-        machine.clock.fetch_add(3_600_000, std::sync::atomic::Ordering::SeqCst);
+        machine
+            .clock
+            .fetch_add(3_600_000, std::sync::atomic::Ordering::SeqCst);
         seal_one();
         assert!(Pace::leisurely(&store).is_leisurely);
     }

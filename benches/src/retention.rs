@@ -9,11 +9,13 @@
 //! 5. *Check.* Once the server is calm: what it counts is what was acknowledged but for what was dropped, every trace
 //!    is whole or gone, and the oldest are gone; where the oldest segment begins a trace may be cut.
 
+mod plot;
 mod report;
 mod watch;
 
 use std::collections::VecDeque;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::mpsc::{Sender, channel};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
@@ -39,6 +41,9 @@ const WATCHED: u64 = 50;
 /// The workload's own pace, spans an hour.
 const SPANS_AN_HOUR: f64 = 5e6;
 const HEAD_BYTES_MAX: &str = "48MiB";
+/// Spans between two lines for who waits.
+const TELL_EVERY: u64 = 1_000_000;
+
 /// What to measure.
 #[derive(Clone, Debug, Serialize, clap::Args)]
 pub struct Options {
@@ -100,10 +105,12 @@ pub fn run(options: &Options) -> anyhow::Result<()> {
     let mut server = Server::start_with(&product, &settings, options.common.data())?;
     let (send, receive) = channel();
     let mut traffic = Traffic::new(options, send)?;
+    let made = Arc::clone(&traffic.made);
+    let hours = || made.load(Ordering::Relaxed) as f64 / SPANS_AN_HOUR;
     let done = AtomicBool::new(false);
     let (fed, watched, sizes) = std::thread::scope(|scope| {
         let watching = scope.spawn(|| Watch::new(server.address(), receive)?.until(&done));
-        let looking = scope.spawn(|| watch::sizes(&server, bytes_max, &done));
+        let looking = scope.spawn(|| watch::sizes(&server, bytes_max, hours, &done));
         let fed = feed(server.address(), Way::JSON, SENDERS, &mut traffic);
         done.store(true, Ordering::Relaxed);
         let watched = watching.join().ok().context("watching panicked");
@@ -144,6 +151,7 @@ pub fn run(options: &Options) -> anyhow::Result<()> {
     let markdown = report::markdown(&report);
     print!("{markdown}");
     let written = options.reports.write("retention", &markdown, &report)?;
+    plot::write(&report, &options.reports.path("retention", "svg")?)?;
     eprintln!("written: {}", written.display());
     report.require()
 }
@@ -159,6 +167,8 @@ struct Traffic {
     waiting: Vec<Vec<Span>>,
     ready: VecDeque<Vec<Span>>,
     left: u64,
+    /// Spans so far, for who draws.
+    made: Arc<AtomicU64>,
     traces: u64,
     told: Sender<Vec<Span>>,
 }
@@ -174,6 +184,7 @@ impl Traffic {
             workload,
             ready: VecDeque::new(),
             left: spans as u64,
+            made: Arc::default(),
             traces: 0,
             told,
         })
@@ -188,6 +199,10 @@ impl Traffic {
         }
         self.traces += 1;
         self.left = self.left.saturating_sub(trace.len() as u64);
+        let made = self.made.fetch_add(trace.len() as u64, Ordering::Relaxed) + trace.len() as u64;
+        if made / TELL_EVERY > (made - trace.len() as u64) / TELL_EVERY {
+            eprintln!("{} spans sent", made / TELL_EVERY * TELL_EVERY);
+        }
         for reported in trace {
             let waiting = &mut self.waiting[reported.reporter];
             waiting.push(reported.span);

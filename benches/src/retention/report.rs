@@ -6,8 +6,9 @@ use super::Report;
 use crate::ingest::report::{of_machine, thousands};
 
 pub(super) fn markdown(report: &Report) -> String {
-    let mut text =
-        String::from("# A full store\n\nWritten by the benchmark; the method is in the README above.\n\n");
+    let mut text = String::from(
+        "# A full store\n\nWritten by the benchmark; the method is in the README above, size over time in `retention.svg`.\n\n",
+    );
     let [hardware, versions] = of_machine(&report.machine);
     let facts = [
         ("Command", format!("`{}`", report.command)),
@@ -46,7 +47,7 @@ fn rows(report: &Report) -> [(&'static str, String); 14] {
     [
         ("spans acknowledged", thousands(report.acknowledged_spans as f64)),
         (
-            "in / of the spans' time",
+            "in / hours simulated, of the spans' time",
             format!("{:.0} s / {:.1} h", report.seconds, report.hours),
         ),
         (

@@ -67,10 +67,24 @@ pub(super) struct Sizes {
     /// Looks at which they were above the limit.
     pub(super) above: usize,
     pub(super) journal_bytes_most: u64,
+    pub(super) over_time: Vec<Size>,
 }
 
-/// Looks at the disk until it is told to end.
-pub(super) fn sizes(server: &Server, bytes_max: u64, done: &AtomicBool) -> anyhow::Result<Sizes> {
+/// Bytes of segments at a moment.
+#[derive(Clone, Copy, Debug, Serialize)]
+pub(super) struct Size {
+    /// Of the spans' time, that had been sent then.
+    pub(super) hours: f64,
+    pub(super) bytes: u64,
+}
+
+/// Looks at the disk until it is told to end; `hours` tells how far the spans' time is.
+pub(super) fn sizes(
+    server: &Server,
+    bytes_max: u64,
+    hours: impl Fn() -> f64,
+    done: &AtomicBool,
+) -> anyhow::Result<Sizes> {
     let mut sizes = Sizes::default();
     loop {
         let is_last = done.load(Ordering::Relaxed);
@@ -81,6 +95,10 @@ pub(super) fn sizes(server: &Server, bytes_max: u64, done: &AtomicBool) -> anyho
         sizes.journal_bytes_most = sizes.journal_bytes_most.max(disk.journal_bytes);
         sizes.above += usize::from(disk.segment_bytes > bytes_max);
         sizes.last_bytes = disk.segment_bytes;
+        sizes.over_time.push(Size {
+            hours: hours(),
+            bytes: disk.segment_bytes,
+        });
         if is_last {
             return Ok(sizes);
         }

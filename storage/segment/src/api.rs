@@ -182,6 +182,7 @@ impl SegmentStore {
         answer: impl FnOnce(&Store, &mut Reading<'_>, &AtomicBool) -> Result<T> + Send + 'static,
     ) -> BoxFuture<'a, Result<T>> {
         let store = self.store.clone();
+        store.note_question();
         Box::pin(async move {
             let cancelled = CancelOnDrop(Arc::default());
             let flag = cancelled.0.clone();

@@ -29,6 +29,7 @@ use storage_record::bytes::Malformed;
 
 mod arena;
 mod carry;
+mod elsewhere;
 mod insert;
 mod row;
 mod runs;
@@ -36,6 +37,7 @@ mod shard;
 
 use arena::Address;
 pub(crate) use carry::CarryOver;
+pub(crate) use elsewhere::Asking;
 use runs::Runs;
 use shard::{Reading, Run, Shard};
 
@@ -61,6 +63,8 @@ pub(crate) struct Generation {
     position: AtomicU64,
     /// Epoch milliseconds.
     pub(crate) since: u64,
+    /// Greater than that of every older one.
+    number: u64,
 }
 
 /// A trace in the head.
@@ -85,9 +89,6 @@ pub(crate) struct HeadTrace {
     /// Its longest span, microseconds.
     pub(crate) longest: u64,
     pub(crate) arrival: Arrival,
-    /// Segments opened before that one were asked whether they may hold it, too, and whether one said so.
-    asked_below: u64,
-    elsewhere: bool,
 }
 
 /// When spans arrived, and what of the journal they need.
@@ -130,6 +131,15 @@ impl Generation {
             spans: AtomicU64::new(0),
             position: AtomicU64::new(u64::MAX),
             since: now,
+            number: 0,
+        }
+    }
+
+    /// The one that takes spans after this one.
+    pub(crate) fn next(&self, now: u64) -> Self {
+        Self {
+            number: self.number + 1,
+            ..Self::new(now)
         }
     }
 
@@ -218,9 +228,13 @@ impl Generation {
     }
 
     fn shard(&self, low: u64) -> &Mutex<Shard> {
+        &self.shards[self.part_of(low)]
+    }
+
+    fn part_of(&self, low: u64) -> usize {
         // Not the bits by which a shard finds its traces.
         let hash = (self.hasher.hash_one(low) >> 40) as usize;
-        &self.shards[hash % self.shards.len()]
+        hash % self.shards.len()
     }
 
     /// How many spans a trace has here.
@@ -231,20 +245,16 @@ impl Generation {
             .map_or(0, |trace| u64::from(trace.span_count))
     }
 
-    /// Traces that a segment may hold, too. `may_hold(low, from)` asks the segments from `from` on, in the order in
-    /// which they were opened; what it says is remembered, so a trace is asked for once a segment. There is none from `end` on.
-    pub(crate) fn also_in(&self, end: u64, may_hold: impl Fn(u64, u64) -> bool) -> Vec<u64> {
-        let mut found = Vec::new();
-        self.for_each_mut(|_, trace| {
-            if trace.asked_below < end {
-                trace.elsewhere = trace.elsewhere || may_hold(trace.low, trace.asked_below);
-                trace.asked_below = end;
-            }
-            if trace.elsewhere {
-                found.push(trace.low);
-            }
-        });
-        found
+    /// The number of the part of the traces that a trace is in, and its index there, which both stay as they are.
+    pub(crate) fn place_of(&self, low: u64) -> Option<(usize, usize)> {
+        let part = self.part_of(low);
+        let index = self.shards[part].lock().index_of(low, &self.hasher)?;
+        Some((part, index))
+    }
+
+    /// What is known of a trace without its rows; nothing where it is not here.
+    pub(crate) fn with_trace<T>(&self, low: u64, read: impl FnOnce(&HeadTrace) -> T) -> Option<T> {
+        self.shard(low).lock().find(low, &self.hasher).map(read)
     }
 
     /// Gives `visit` every trace's low identifier and what is known of it without its rows: all that were here when
@@ -304,8 +314,6 @@ impl HeadTrace {
             end: 0,
             longest: 0,
             arrival: run.arrival,
-            asked_below: 0,
-            elsewhere: false,
         }
     }
 
@@ -393,6 +401,8 @@ fn tell(error: Malformed) {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::Arc;
+
     use super::*;
     use crate::testing::{arbitrary_spans, batch_of, span};
     use crate::view::sort_distinct;
@@ -448,13 +458,16 @@ mod tests {
             );
         };
         let ask = |end, held: &[(u64, u64)]| {
-            let asked = std::cell::RefCell::new(Vec::new());
-            let mut found = generation.also_in(end, |low, from| {
-                asked.borrow_mut().push((low, from));
-                held.iter().any(|&(number, of)| number >= from && of == low)
+            let mut asked = Vec::new();
+            let mut found = generation.also_in(end, |asking| {
+                for asking in asking {
+                    asked.push((asking.low, asking.from));
+                    asking.is_there = held
+                        .iter()
+                        .any(|&(number, of)| number >= asking.from && of == asking.low);
+                }
             });
             found.sort_unstable();
-            let mut asked = asked.into_inner();
             asked.sort_unstable();
             (found, asked)
         };
@@ -465,6 +478,38 @@ mod tests {
         add(3);
         assert_eq!(ask(4, &[(3, 1)]), (vec![1], vec![(3, 0)]));
         assert_eq!(ask(5, &[(3, 1), (4, 2)]), (vec![1, 2], vec![(2, 4), (3, 4)]));
+        // A question that began when there were fewer segments: what it asks says nothing of the others.
+        add(4);
+        assert_eq!(ask(4, &[(3, 1)]).1, [(4, 0)]);
+        assert_eq!(ask(5, &[(4, 4)]).0, [1, 2, 4]);
+    }
+
+    #[test]
+    fn tells_which_traces_are_in_older_generations() {
+        let arrival = Arrival::at(0, Position::START);
+        let oldest = Arc::new(Generation::new(0));
+        insert(&oldest, &[span(1, 1, 1), span(2, 1, 1)], arrival, &[]);
+        let older = Arc::new(oldest.next(0));
+        insert(&older, &[span(3, 1, 1)], arrival, &[]);
+        let newest = older.next(0);
+        insert(
+            &newest,
+            &[span(2, 2, 2), span(3, 2, 2), span(4, 2, 2)],
+            arrival,
+            &[],
+        );
+        let also_in = |older: &[&Arc<Generation>]| {
+            let older: Vec<_> = older.iter().map(|&older| older.clone()).collect();
+            let mut found = newest.also_in_older(&older);
+            found.sort_unstable();
+            found
+        };
+        assert!(also_in(&[]).is_empty());
+        assert_eq!(also_in(&[&older]), [3]);
+        assert_eq!(also_in(&[&oldest, &older]), [2, 3]);
+        insert(&newest, &[span(1, 2, 2)], arrival, &[]);
+        assert_eq!(also_in(&[&older]), [2, 3]);
+        assert_eq!(also_in(&[&oldest, &older]), [1, 2, 3]);
     }
 
     proptest! {

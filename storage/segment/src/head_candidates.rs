@@ -65,8 +65,9 @@ impl<'q> Candidates<'q> {
     pub(crate) fn of_head(&mut self, reading: &mut Reading<'_>) -> Result<Vec<HeadCandidate>, StorageError> {
         let view = reading.view;
         let in_segments = reading.also_in_segments();
-        let all_are_whole = in_segments.is_empty() && view.frozen.is_empty();
-        let is_split = |low| in_segments.contains(&low) || view.is_in_several_generations(low);
+        let in_generations = view.in_several_generations();
+        let all_are_whole = in_segments.is_empty() && in_generations.is_empty();
+        let is_split = |low| in_segments.contains(&low) || in_generations.contains(&low);
         let all = self.conditions.all_met();
         let mut found = Vec::new();
         let mut split: HashMap<u64, HeadCandidate> = HashMap::new();

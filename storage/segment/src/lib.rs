@@ -54,17 +54,24 @@ mod output;
 mod pace;
 mod retention;
 mod seal;
+mod warm;
 
 mod candidates;
 mod conditions;
 mod dependencies;
+mod generation_links;
 mod head_candidates;
 mod head_links;
 mod link_sums;
 mod search;
+mod segment_links;
 mod split_links;
 mod splits;
+mod timed_links;
+mod trace_links;
 
+#[cfg(test)]
+mod dependency_tests;
 #[cfg(test)]
 mod hostile_tests;
 #[cfg(test)]

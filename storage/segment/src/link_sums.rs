@@ -9,39 +9,56 @@ use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
 
 use foldhash::fast::RandomState;
-use model::{DependencyLink, LinkCount, LinkCounts};
-use parking_lot::Mutex;
+use model::{DependencyLink, LinkCounts};
+use parking_lot::{Mutex, MutexGuard};
 use quick_cache::Weighter;
 use quick_cache::sync::Cache;
 
+use crate::head_links::KnownHead;
+use crate::timed_links::TimedLinks;
+
 /// Links that are numbered before everything is forgotten, numbers included.
 const LINKS_MAX: usize = 100_000;
-/// Memory for the sums of segments, and for those of traces that are in several.
-const CACHE_BYTES_MAX: u64 = 32 << 20;
-/// Links remembered of traces in the head, a few megabytes.
-const HEAD_LINKS_MAX: usize = 1 << 20;
+/// Memory for the sums of segments, and for those of traces that are in several: some 4,000 segments of 300 links.
+const SUMS_BYTES_MAX: u64 = 16 << 20;
+/// Memory for links by time: the traces of some 15 million spans.
+const TIMED_BYTES_MAX: u64 = 16 << 20;
 
-/// Calls and errors of a link.
+/// Calls and errors of a link: of a trace, or of a segment, which has fewer spans than these numbers can be. What a
+/// damaged file claims beyond them stays at their ends.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Counted {
-    link: u32,
-    calls: i64,
-    errors: i64,
+    pub(crate) link: u32,
+    pub(crate) calls: i32,
+    pub(crate) errors: i32,
 }
 
-/// Links added up by minute, and those of all minutes together.
-#[derive(Debug, Default)]
-pub(crate) struct Minutes {
-    /// Minutes since the epoch, the first and the last there is; `None` where there is none.
-    pub(crate) range: Option<(u64, u64)>,
-    pub(crate) total: Vec<Counted>,
-}
-
-impl Minutes {
-    pub(crate) fn note(&mut self, minute: u64) {
-        let (first, last) = self.range.unwrap_or((minute, minute));
-        self.range = Some((first.min(minute), last.max(minute)));
+impl Counted {
+    pub(crate) fn new(link: u32, calls: i64, errors: i64) -> Self {
+        let narrow = |count: i64| count.clamp(i64::from(i32::MIN + 1), i64::from(i32::MAX)) as i32;
+        Self {
+            link,
+            calls: narrow(calls),
+            errors: narrow(errors),
+        }
     }
+
+    /// Taken away in place of added.
+    pub(crate) fn negated(self) -> Self {
+        Self {
+            calls: self.calls.saturating_neg(),
+            errors: self.errors.saturating_neg(),
+            ..self
+        }
+    }
+}
+
+/// The links of all traces of a segment, each as if it were whole there.
+#[derive(Debug, Default)]
+pub(crate) struct SegmentSums {
+    /// Minutes since the epoch, the first and the last there is; `None` where there is none.
+    pub(crate) minutes: Option<(u64, u64)>,
+    pub(crate) total: Vec<Counted>,
 }
 
 /// What traces that are in several segments make different: the links of the whole ones less those of their parts.
@@ -51,56 +68,57 @@ pub(crate) struct SplitSums {
     pub(crate) version: AtomicU64,
     /// Tells whether the same traces are in the same segments.
     pub(crate) fingerprint: u64,
-    pub(crate) all: Minutes,
-    pub(crate) by_minute: Vec<(u64, Vec<Counted>)>,
-    /// Low identifiers, each with the timestamp of the whole trace, ascending.
-    pub(crate) traces: Vec<(u64, Option<u64>)>,
+    /// Of traces and parts the least and greatest timestamp, microseconds since the epoch; `None` where there is none.
+    pub(crate) range: Option<(u64, u64)>,
+    pub(crate) total: Vec<Counted>,
+    /// By the timestamps of traces, and of parts.
+    pub(crate) timed: TimedLinks,
     /// Traces too large to be counted: when they began, when their last span began, and what is said of them.
     pub(crate) left_out: Vec<(u64, u64, String)>,
 }
 
-/// What is known of a trace of the head.
-#[derive(Clone, Debug)]
-pub(crate) struct HeadLinks {
-    /// How many spans of it there were in the head.
-    pub(crate) spans: u64,
-    /// The version of the view, where segments have spans of it, too; else 0.
-    pub(crate) version: u64,
-    /// Of the whole trace.
-    pub(crate) timestamp: Option<u64>,
-    pub(crate) links: Arc<[Counted]>,
-    /// What the segments' sums have of it, with its timestamp there.
-    pub(crate) in_segments: Option<(u64, Arc<[Counted]>)>,
+/// Which links of a segment are kept by time.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(crate) enum Part {
+    /// Those of every minute, by minutes since the epoch.
+    Minutes,
+    /// Those of every trace of a page of the trace table, by their timestamps.
+    Page(u32),
 }
 
 /// Bytes of what is cached.
 #[derive(Clone, Debug)]
 struct Weight;
 
-impl Weighter<u64, Arc<Minutes>> for Weight {
-    fn weight(&self, _: &u64, sums: &Arc<Minutes>) -> u64 {
-        bytes_of(&sums.total)
+/// What an entry of a cache takes beside its links.
+const ENTRY_BYTES: usize = 160;
+
+impl Weighter<u64, Arc<SegmentSums>> for Weight {
+    fn weight(&self, _: &u64, sums: &Arc<SegmentSums>) -> u64 {
+        (size_of_val(&*sums.total) + ENTRY_BYTES) as u64
     }
 }
 
 impl Weighter<u64, Arc<SplitSums>> for Weight {
     fn weight(&self, _: &u64, sums: &Arc<SplitSums>) -> u64 {
-        let minutes = sums.by_minute.iter().map(|minute| bytes_of(&minute.1));
-        bytes_of(&sums.all.total) + minutes.sum::<u64>() + (sums.traces.len() * 24) as u64
+        (size_of_val(&*sums.total) + sums.timed.bytes() + ENTRY_BYTES) as u64
     }
 }
 
-fn bytes_of(links: &[Counted]) -> u64 {
-    (size_of_val(links) + 128) as u64
+impl Weighter<(u64, Part), Arc<TimedLinks>> for Weight {
+    fn weight(&self, _: &(u64, Part), links: &Arc<TimedLinks>) -> u64 {
+        (links.bytes() + ENTRY_BYTES) as u64
+    }
 }
 
 /// See the head of this file.
 #[derive(Debug)]
 pub(crate) struct LinkSums {
     numbers: Mutex<Numbers>,
-    segments: Cache<u64, Arc<Minutes>, Weight>,
+    segments: Cache<u64, Arc<SegmentSums>, Weight>,
     splits: Cache<u64, Arc<SplitSums>, Weight>,
-    head: Mutex<HashMap<u64, HeadLinks, RandomState>>,
+    timed: Cache<(u64, Part), Arc<TimedLinks>, Weight>,
+    head: Mutex<KnownHead>,
 }
 
 #[derive(Debug, Default)]
@@ -113,8 +131,9 @@ impl Default for LinkSums {
     fn default() -> Self {
         Self {
             numbers: Mutex::default(),
-            segments: Cache::with_weighter(1024, CACHE_BYTES_MAX, Weight),
-            splits: Cache::with_weighter(1024, CACHE_BYTES_MAX, Weight),
+            segments: Cache::with_weighter(1024, SUMS_BYTES_MAX, Weight),
+            splits: Cache::with_weighter(1024, SUMS_BYTES_MAX, Weight),
+            timed: Cache::with_weighter(1024, TIMED_BYTES_MAX, Weight),
             head: Mutex::default(),
         }
     }
@@ -129,20 +148,26 @@ impl LinkSums {
     /// Numbers counts.
     pub(crate) fn number(&self, counts: &LinkCounts) -> Vec<Counted> {
         let mut numbers = self.numbers.lock();
-        let number = |count: &LinkCount| Counted {
-            link: numbers.of(&count.parent, &count.child),
-            calls: count.calls,
-            errors: count.errors,
-        };
-        counts.iter().map(number).collect()
+        let counts = counts.iter();
+        counts
+            .map(|count| {
+                let link = numbers.of(&count.parent, &count.child);
+                Counted::new(link, count.calls, count.errors)
+            })
+            .collect()
+    }
+
+    /// The number of a link.
+    pub(crate) fn number_of(&self, parent: &str, child: &str) -> u32 {
+        self.numbers.lock().of(parent, child)
     }
 
     /// The sums of a segment, if they are known.
-    pub(crate) fn of_segment(&self, number: u64) -> Option<Arc<Minutes>> {
+    pub(crate) fn of_segment(&self, number: u64) -> Option<Arc<SegmentSums>> {
         self.segments.get(&number)
     }
 
-    pub(crate) fn keep_segment(&self, number: u64, sums: Arc<Minutes>) {
+    pub(crate) fn keep_segment(&self, number: u64, sums: Arc<SegmentSums>) {
         self.segments.insert(number, sums);
     }
 
@@ -155,15 +180,25 @@ impl LinkSums {
         self.splits.insert(number, sums);
     }
 
-    /// What is known of the head; it is taken out, and put back by [`LinkSums::keep_head`].
-    pub(crate) fn take_head(&self) -> HashMap<u64, HeadLinks, RandomState> {
-        std::mem::take(&mut self.head.lock())
+    /// Links of a segment by time, if they are known.
+    pub(crate) fn timed(&self, number: u64, part: Part) -> Option<Arc<TimedLinks>> {
+        self.timed.get(&(number, part))
     }
 
-    pub(crate) fn keep_head(&self, head: HashMap<u64, HeadLinks, RandomState>) {
-        if head.values().map(|trace| trace.links.len() + 4).sum::<usize>() <= HEAD_LINKS_MAX {
-            *self.head.lock() = head;
-        }
+    /// Whether more links by time can be kept without letting go of others.
+    pub(crate) fn has_room(&self) -> bool {
+        /// The cache is one of several parts, which do not fill evenly.
+        const FILLED_MAX: u64 = TIMED_BYTES_MAX / 4 * 3;
+        self.timed.weight() < FILLED_MAX
+    }
+
+    pub(crate) fn keep_timed(&self, number: u64, part: Part, links: Arc<TimedLinks>) {
+        self.timed.insert((number, part), links);
+    }
+
+    /// What is known of the head. Questions that come together wait here: the first counts for all.
+    pub(crate) fn head(&self) -> MutexGuard<'_, KnownHead> {
+        self.head.lock()
     }
 }
 
@@ -184,62 +219,62 @@ impl Numbers {
 #[derive(Debug)]
 pub(crate) struct Sum<'s> {
     sums: &'s LinkSums,
-    numbered: Vec<(i64, i64)>,
-    /// Of those that are not remembered.
-    named: LinkCounts,
+    /// Calls and errors, by the number of the link.
+    counts: Vec<(i64, i64)>,
 }
 
 impl<'s> Sum<'s> {
     pub(crate) fn new(sums: &'s LinkSums) -> Self {
         Self {
             sums,
-            numbered: Vec::new(),
-            named: LinkCounts::new(),
+            counts: Vec::new(),
         }
-    }
-
-    pub(crate) fn add(&mut self, links: &[Counted]) {
-        for counted in links {
-            let (calls, errors) = self.entry(counted.link);
-            *calls = calls.saturating_add(counted.calls);
-            *errors = errors.saturating_add(counted.errors);
-        }
-    }
-
-    pub(crate) fn subtract(&mut self, links: &[Counted]) {
-        for counted in links {
-            let (calls, errors) = self.entry(counted.link);
-            *calls = calls.saturating_sub(counted.calls);
-            *errors = errors.saturating_sub(counted.errors);
-        }
-    }
-
-    fn entry(&mut self, link: u32) -> (&mut i64, &mut i64) {
-        let index = link as usize;
-        if index >= self.numbered.len() {
-            self.numbered.resize(index + 1, (0, 0));
-        }
-        let entry = &mut self.numbered[index];
-        (&mut entry.0, &mut entry.1)
     }
 
     pub(crate) fn sums(&self) -> &'s LinkSums {
         self.sums
     }
 
-    /// Counts by name.
-    pub(crate) fn named(&mut self) -> &mut LinkCounts {
-        &mut self.named
+    #[inline]
+    pub(crate) fn add(&mut self, counted: Counted) {
+        let index = counted.link as usize;
+        if index >= self.counts.len() {
+            self.counts.resize(index + 1, (0, 0));
+        }
+        let (calls, errors) = &mut self.counts[index];
+        *calls = calls.saturating_add(counted.calls.into());
+        *errors = errors.saturating_add(counted.errors.into());
     }
 
-    pub(crate) fn links(mut self) -> Vec<DependencyLink> {
+    pub(crate) fn add_all(&mut self, links: &[Counted]) {
+        links.iter().for_each(|&counted| self.add(counted));
+    }
+
+    /// Takes away what was added, or will be.
+    pub(crate) fn subtract(&mut self, counted: Counted) {
+        self.add(counted.negated());
+    }
+
+    /// The counts that are not zero.
+    pub(crate) fn into_counted(self) -> Vec<Counted> {
+        let counts = self.counts.into_iter().zip(0..);
+        let counts = counts.filter(|(counts, _)| *counts != (0, 0));
+        counts
+            .map(|((calls, errors), link)| Counted::new(link, calls, errors))
+            .collect()
+    }
+
+    /// What is left: links with at least one call, with no more errors than calls.
+    pub(crate) fn links(self) -> Vec<DependencyLink> {
         let numbers = self.sums.numbers.lock();
-        for (&(calls, errors), (parent, child)) in self.numbered.iter().zip(&numbers.names) {
-            if (calls, errors) != (0, 0) {
-                self.named.add(parent, child, calls, errors);
-            }
-        }
-        drop(numbers);
-        self.named.links()
+        let left = self.counts.iter().zip(&numbers.names);
+        let left = left.filter(|((calls, _), _)| *calls > 0);
+        left.map(|(&(calls, errors), (parent, child))| DependencyLink {
+            parent: parent.to_string(),
+            child: child.to_string(),
+            call_count: calls.unsigned_abs(),
+            error_count: errors.clamp(0, calls).unsigned_abs(),
+        })
+        .collect()
     }
 }

@@ -12,6 +12,7 @@ use storage::StorageError;
 use crate::pace::Pace;
 use crate::seal::{Quiet, seal};
 use crate::store::Store;
+use crate::warm::Warming;
 use crate::{compact, retention};
 
 /// How often it looks whether there is something to do: the head grows by a few megabytes meanwhile.
@@ -133,6 +134,7 @@ struct Tasks {
     sealing: Pause,
     compaction: Pause,
     retention: Pause,
+    warming: Warming,
 }
 
 impl Tasks {
@@ -150,6 +152,10 @@ impl Tasks {
             let retained = retention::retain(store).map(|_| ());
             self.retention.note("retention", SOON, retained);
         }
+        // What cannot be read is told by who asks for it.
+        let _ = self
+            .warming
+            .go_on(store, || is_stopping(store) || due(store).is_some());
     }
 }
 

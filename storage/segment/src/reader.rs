@@ -339,6 +339,11 @@ impl SegmentReader {
         read().map_err(|error| self.pages.corrupt(entry.spans.page, error))
     }
 
+    /// Says that the rows of a trace are not what was written.
+    pub(crate) fn corrupt_spans(&self, entry: &TraceEntry, error: Malformed) -> StorageError {
+        self.pages.corrupt(entry.spans.page, error)
+    }
+
     /// The spans of a trace by its low identifier; nothing where it is not here.
     pub(crate) fn spans_of(&self, low: u64) -> Result<Vec<Span>> {
         match self.find(low)? {

@@ -1,20 +1,20 @@
 //! What traces that are in several segments make different: the links of the whole traces less those of their parts,
 //! which the segments' rollups have counted. It is found out once for the traces whose parts are in the same segments.
 
-use std::collections::BTreeMap;
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
-use model::{LinkCounts, Span};
+use model::Span;
 use storage::StorageError;
 
 use crate::dependencies::Question;
-use crate::link_sums::{LinkSums, SplitSums};
+use crate::link_sums::{Counted, LinkSums, SplitSums, Sum};
 use crate::reader::SegmentReader;
-use crate::rollup::{MINUTE, links_of};
+use crate::rollup::links_of;
 use crate::search::check;
 use crate::splits::{SplitTrace, splits_of};
+use crate::timed_links::TimedLinks;
 use crate::view::{Reading, View, sort_distinct};
 
 /// Of the traces whose parts are in a segment and in segments of lesser numbers: each trace counts where its last part
@@ -53,7 +53,7 @@ pub(crate) fn split_sums(
     let mut found = Difference::default();
     for (trace, others) in traces {
         check(question.cancelled)?;
-        found.add(reading, segment, trace, &others)?;
+        found.add(reading, segment, trace, &others, sums)?;
     }
     Ok(found.keep(reading, segment, sums, fingerprint))
 }
@@ -66,8 +66,9 @@ fn others_in<'v>(view: &'v View, trace: &SplitTrace) -> Vec<&'v Arc<SegmentReade
 
 #[derive(Default)]
 struct Difference {
-    by_minute: BTreeMap<u64, LinkCounts>,
-    sums: SplitSums,
+    /// Microseconds since the epoch, of a trace or of a part of one, and what counts then.
+    entries: Vec<(u64, Vec<Counted>)>,
+    left_out: Vec<(u64, u64, String)>,
 }
 
 impl Difference {
@@ -77,6 +78,7 @@ impl Difference {
         segment: &SegmentReader,
         trace: &SplitTrace,
         others: &[&Arc<SegmentReader>],
+        sums: &LinkSums,
     ) -> Result<(), StorageError> {
         let low = trace.low;
         let (mut count, mut first, mut last) = (0, u64::MAX, 0);
@@ -93,44 +95,47 @@ impl Difference {
         for part in parts() {
             let mut spans = reading.read(part, |part| part.spans_of(low))?;
             if let Some(timestamp) = model::trace_timestamp(&spans) {
-                let minute = self.by_minute.entry(timestamp / MINUTE).or_default();
-                minute.subtract_all(&links_of(&spans));
+                let links = sums.number(&links_of(&spans)).into_iter();
+                self.entries
+                    .push((timestamp, links.map(Counted::negated).collect()));
             }
             if too_many.is_none() {
                 whole.append(&mut spans);
             }
         }
         if let Some(reason) = too_many {
-            self.sums.left_out.push((first, last, reason));
+            self.left_out.push((first, last, reason));
             return Ok(());
         }
         sort_distinct(&mut whole);
-        let timestamp = model::trace_timestamp(&whole);
-        if let Some(timestamp) = timestamp {
-            let minute = self.by_minute.entry(timestamp / MINUTE).or_default();
-            minute.add_all(&links_of(&whole));
+        if let Some(timestamp) = model::trace_timestamp(&whole) {
+            self.entries.push((timestamp, sums.number(&links_of(&whole))));
         }
-        self.sums.traces.push((low, timestamp));
         Ok(())
     }
 
     fn keep(
-        mut self,
+        self,
         reading: &Reading<'_>,
         segment: &SegmentReader,
         sums: &LinkSums,
         fingerprint: u64,
     ) -> Arc<SplitSums> {
-        let mut total = LinkCounts::new();
-        for (minute, links) in &self.by_minute {
-            self.sums.all.note(*minute);
+        let mut total = Sum::new(sums);
+        let mut timed = TimedLinks::default();
+        for (timestamp, links) in &self.entries {
             total.add_all(links);
-            self.sums.by_minute.push((*minute, sums.number(links)));
+            timed.push(*timestamp, links);
         }
-        self.sums.all.total = sums.number(&total);
-        self.sums.fingerprint = fingerprint;
-        self.sums.version = reading.view.version.into();
-        let found = Arc::new(self.sums);
+        let timestamps = || self.entries.iter().map(|entry| entry.0);
+        let found = Arc::new(SplitSums {
+            version: reading.view.version.into(),
+            fingerprint,
+            range: timestamps().min().zip(timestamps().max()),
+            total: total.into_counted(),
+            timed: timed.finish(),
+            left_out: self.left_out,
+        });
         if reading.is_undamaged() {
             sums.keep_splits(segment.number(), found.clone());
         }

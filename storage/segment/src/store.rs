@@ -55,6 +55,8 @@ pub(crate) struct Store {
     pub(crate) stopping: AtomicBool,
     pub(crate) counters: Counters,
     link_sums: Mutex<Arc<LinkSums>>,
+    /// Whether anybody has asked anything.
+    asked: AtomicBool,
     /// From a record's append until it is durable.
     pub(crate) commit_time: Arc<DurationHistogram>,
 }
@@ -142,6 +144,7 @@ impl Store {
             stopping: AtomicBool::new(false),
             counters: Counters::default(),
             link_sums: Mutex::default(),
+            asked: AtomicBool::new(false),
             commit_time: Arc::default(),
         };
         Ok((store, opened))
@@ -247,7 +250,7 @@ impl Store {
         let before = self.view();
         let frozen = before.active.clone();
         let mut changed = (*before).clone();
-        changed.active = Arc::new(Generation::new((self.config.now)()));
+        changed.active = Arc::new(frozen.next((self.config.now)()));
         changed.frozen.push(frozen.clone());
         *self.view.write() = Arc::new(changed);
         frozen
@@ -300,6 +303,15 @@ impl Store {
             *sums = Arc::default();
         }
         sums.clone()
+    }
+
+    /// Notes that somebody asks: what is kept for questions is worth finding out.
+    pub(crate) fn note_question(&self) {
+        self.asked.store(true, Ordering::Relaxed);
+    }
+
+    pub(crate) fn was_asked(&self) -> bool {
+        self.asked.load(Ordering::Relaxed)
     }
 
     pub(crate) fn writer_options(&self) -> WriterOptions {

@@ -9,7 +9,7 @@ use std::sync::Arc;
 use model::{Span, TraceId};
 use storage::{Completeness, StorageError};
 
-use crate::head::Generation;
+use crate::head::{Asking, Generation};
 use crate::known_names::KnownNames;
 use crate::names::Names;
 use crate::reader::SegmentReader;
@@ -110,15 +110,13 @@ impl View {
         self.segments.get(self.places[place].1)
     }
 
-    /// Whether more than one generation has spans of a trace.
-    pub(crate) fn is_in_several_generations(&self, low: u64) -> bool {
-        if self.frozen.is_empty() {
-            return false;
-        }
-        let mut having = self
-            .generations()
-            .filter(|generation| generation.span_count(low) > 0);
-        having.next().is_some() && having.next().is_some()
+    /// Low identifiers of traces that more than one generation has spans of, and perhaps of some that had.
+    pub(crate) fn in_several_generations(&self) -> HashSet<u64> {
+        let newer = (0..self.frozen.len()).map(|index| (&self.frozen[index], &self.frozen[..index]));
+        newer
+            .chain([(&self.active, &self.frozen[..])])
+            .flat_map(|(generation, older)| generation.also_in_older(older))
+            .collect()
     }
 
     /// Every segment's place in the order of opening is less, and that of every segment to come is not.
@@ -269,16 +267,20 @@ impl<'v> Reading<'v> {
     /// Low identifiers of traces in the head that segments may have spans of, too: what is said of a part of such a
     /// trace says nothing of the whole. Those in several segments are told by [`splits_of`](crate::splits::splits_of).
     pub(crate) fn also_in_segments(&self) -> HashSet<u64> {
-        let segments = &self.view.segments;
-        let may_hold = |low, from| {
-            segments
-                .iter()
-                .any(|segment| segment.order() >= from && segment.may_hold(low))
+        let ask = |asking: &mut [Asking]| {
+            for segment in &self.view.segments {
+                let order = segment.order();
+                for asking in asking.iter_mut() {
+                    if asking.from <= order && !asking.is_there {
+                        asking.is_there = segment.may_hold(asking.low);
+                    }
+                }
+            }
         };
         let end = self.view.segments_end();
         let generations = self.view.generations();
         generations
-            .flat_map(|generation| generation.also_in(end, may_hold))
+            .flat_map(|generation| generation.also_in(end, ask))
             .collect()
     }
 

@@ -21,6 +21,7 @@ use std::hash::BuildHasher;
 use storage_record::bytes::{Cursor, Malformed, Put};
 
 use super::arena::{Address, Arena};
+use super::elsewhere::{Among, Asked};
 use super::row::Frame;
 use super::{Arrival, HeadTrace};
 use crate::rows::TraceRows;
@@ -51,6 +52,8 @@ pub(super) struct Shard {
     runs: Arena,
     /// What comes before the rows of a run that is being added.
     start: Vec<u8>,
+    in_segments: Asked,
+    in_older: Asked,
 }
 
 impl Shard {
@@ -61,6 +64,7 @@ impl Shard {
             indexes,
             runs,
             start,
+            ..
         } = self;
         let hash = hasher.hash_one(run.low);
         let found = indexes.find(hash, |&index| traces[index as usize].low == run.low);
@@ -90,10 +94,23 @@ impl Shard {
     }
 
     pub(super) fn find(&self, low: u64, hasher: &RandomState) -> Option<&HeadTrace> {
+        Some(&self.traces[self.index_of(low, hasher)?])
+    }
+
+    pub(super) fn index_of(&self, low: u64, hasher: &RandomState) -> Option<usize> {
         let traces = &self.traces;
         self.indexes
             .find(hasher.hash_one(low), |&index| traces[index as usize].low == low)
-            .map(|&index| &traces[index as usize])
+            .map(|&index| index as usize)
+    }
+
+    /// What is known of where else its traces are, and the low identifiers of all of them.
+    pub(super) fn asked(&mut self, among: Among) -> (&mut Asked, impl ExactSizeIterator<Item = u64>) {
+        let asked = match among {
+            Among::Segments => &mut self.in_segments,
+            Among::OlderGenerations => &mut self.in_older,
+        };
+        (asked, self.traces.iter().map(|trace| trace.low))
     }
 
     /// Whether the bytes that are looked for are anywhere in its rows: false only if no row has a value that has them.

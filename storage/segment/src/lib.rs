@@ -81,6 +81,8 @@ mod schedule_tests;
 #[cfg(test)]
 mod seal_tests;
 #[cfg(test)]
+mod search_tests;
+#[cfg(test)]
 mod testing;
 
 pub use api::{SegmentStore, StoreStats};

@@ -73,6 +73,8 @@ mod trace_links;
 #[cfg(test)]
 mod dependency_tests;
 #[cfg(test)]
+mod fixture_tests;
+#[cfg(test)]
 mod hostile_tests;
 #[cfg(test)]
 mod rollup_tests;

@@ -20,11 +20,12 @@ use crate::testing::{arbitrary_spans, span};
 use crate::view::sort_distinct;
 use crate::writer::WriterOptions;
 
-type Links = BTreeMap<(u64, String, String), (i64, i64)>;
-type Sketches = BTreeMap<(String, String, Option<Kind>, String, u64), Counted>;
+/// Calls and errors by minute, parent and child.
+pub(crate) type Links = BTreeMap<(u64, String, String), (i64, i64)>;
+pub(crate) type Sketches = BTreeMap<(String, String, Option<Kind>, String, u64), Counted>;
 
 #[derive(Debug, Default, PartialEq)]
-struct Counted {
+pub(crate) struct Counted {
     spans: u64,
     errors: u64,
     traces: u64,
@@ -33,7 +34,7 @@ struct Counted {
 }
 
 /// As the definition says it.
-fn defined(traces: &[Vec<Span>], version_tags: &[String]) -> (Links, Sketches) {
+pub(crate) fn defined(traces: &[Vec<Span>], version_tags: &[String]) -> (Links, Sketches) {
     let (mut links, mut sketches) = (Links::new(), Sketches::new());
     for spans in traces {
         if let Some(timestamp) = trace_timestamp(spans) {
@@ -137,7 +138,8 @@ fn read(rollup: &mut RollupBuilder) -> (Links, Vec<SketchEntry>) {
     (links, read_sketches(&rollup.sketches_bytes()).unwrap())
 }
 
-fn keyed(entries: Vec<SketchEntry>) -> Sketches {
+/// Entries by what they are of, each once.
+pub(crate) fn keyed(entries: Vec<SketchEntry>) -> Sketches {
     let mut sketches = Sketches::new();
     for entry in entries {
         let operation = entry.operation;

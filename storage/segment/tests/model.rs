@@ -1,18 +1,18 @@
 //! The segment store against a list of spans: whatever is stored, sealed, joined and restarted in whatever order,
 //! it answers as the definition says.
 
-use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use model::{Annotation, DependencyLink, Endpoint, Kind, Span, SpanBatch, SpanId, TraceId};
+use model::{Annotation, Endpoint, Kind, Span, SpanBatch, SpanId, TraceId};
 use proptest::prelude::*;
-use storage::{
-    Completeness, DependencyQuery, Order, SpanSink, SpanSource, StoreOptions, TraceQuery, TraceQueryBuilder,
-};
+use storage::{Completeness, DependencyQuery, Order, SpanSink, SpanSource, StoreOptions, TraceQueryBuilder};
 use storage_segment::SegmentStore;
-use tokio::runtime::Runtime;
 
+#[path = "support/definition.rs"]
+mod definition;
 mod support;
+
+use definition::{Definition, check_search, sorted};
 
 /// Milliseconds; spans begin within two hours after it.
 const START: u64 = 1_600_000_000_000;
@@ -121,82 +121,6 @@ fn step() -> impl Strategy<Value = Step> {
     ]
 }
 
-/// The definition: all spans ever stored, each once.
-#[derive(Default)]
-struct Definition(Vec<Span>);
-
-impl Definition {
-    fn store(&mut self, spans: &[Span]) {
-        for span in spans {
-            if !self.0.contains(span) {
-                self.0.push(span.clone());
-            }
-        }
-    }
-
-    fn groups<K: Ord>(&self, key: impl Fn(&Span) -> K) -> Vec<Vec<Span>> {
-        let mut groups: BTreeMap<K, Vec<Span>> = BTreeMap::new();
-        for span in &self.0 {
-            groups.entry(key(span)).or_default().push(span.clone());
-        }
-        groups.into_values().map(sorted).collect()
-    }
-
-    /// Every trace that matches, best first.
-    fn search(&self, query: &TraceQuery, strict: bool) -> Vec<Vec<Span>> {
-        let key = |span: &Span| {
-            if strict {
-                (span.trace_id.high(), span.trace_id.low())
-            } else {
-                (0, span.trace_id.low())
-            }
-        };
-        let mut found = self.groups(key);
-        found.retain(|trace| query.matches(trace));
-        found.sort_by_key(|trace| std::cmp::Reverse(query.rank(trace)));
-        found
-    }
-
-    fn dependencies(&self, query: DependencyQuery) -> Vec<DependencyLink> {
-        let (start, end) = query.window();
-        let mut linker = model::DependencyLinker::new();
-        for trace in self.groups(|span| span.trace_id.low()) {
-            if model::trace_timestamp(&trace).is_some_and(|timestamp| (start..=end).contains(&timestamp)) {
-                linker.put_trace(&trace);
-            }
-        }
-        let mut links = linker.links();
-        links.sort();
-        links
-    }
-}
-
-fn sorted(mut trace: Vec<Span>) -> Vec<Span> {
-    // As the store answers: which of several roots is the first decides what a trace's timestamp is.
-    trace.sort_by(|a, b| a.timestamp.cmp(&b.timestamp).then_with(|| a.cmp(b)));
-    trace
-}
-
-fn check_search(
-    runtime: &Runtime,
-    store: &SegmentStore,
-    definition: &Definition,
-    query: &TraceQuery,
-    strict: bool,
-) {
-    let found = runtime.block_on(store.search(query)).expect("a search").traces;
-    let expected = definition.search(query, strict);
-    let ranks = |traces: &[Vec<Span>]| traces.iter().map(|trace| query.rank(trace)).collect::<Vec<_>>();
-    let first = &expected[..expected.len().min(query.limit())];
-    assert_eq!(ranks(&found), ranks(first), "in the order of {query:?}");
-    for trace in found {
-        assert!(
-            expected.contains(&sorted(trace.clone())),
-            "{trace:?} for {query:?}"
-        );
-    }
-}
-
 fn run(steps: Vec<Step>, options: StoreOptions) {
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
@@ -221,7 +145,7 @@ fn run(steps: Vec<Step>, options: StoreOptions) {
             }
             Step::Search(query) => {
                 let query = query.build().expect("a valid query");
-                check_search(&runtime, &store, &definition, &query, options.strict_trace_id);
+                runtime.block_on(check_search(&store, &definition, &query, options.strict_trace_id));
             }
             Step::Dependencies(end_ts, lookback) => {
                 let query = DependencyQuery::new(end_ts, lookback).expect("a valid query");

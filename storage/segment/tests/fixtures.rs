@@ -116,33 +116,32 @@ fn any() -> TraceQueryBuilder {
     }
 }
 
-/// Conditions of every kind, alone and together, on what spans have and on what they have not.
+fn by(service: Option<&str>, name: Option<&str>, remote: Option<&str>) -> TraceQueryBuilder {
+    TraceQueryBuilder {
+        service_name: service.map(str::to_owned),
+        span_name: name.map(str::to_owned),
+        remote_service_name: remote.map(str::to_owned),
+        ..any()
+    }
+}
+
+/// Names, alone and together, that spans have and that they have not.
+fn names() -> Vec<TraceQueryBuilder> {
+    let services = ["front", "cart", "日本語", "late", "none", &"s".repeat(300)];
+    let mut queries: Vec<_> = services.map(|service| by(Some(service), None, None)).into();
+    for name in ["get", "select", "get /cart", "wide", "none"] {
+        queries.push(by(None, Some(name), None));
+        queries.push(by(Some("cart"), Some(name), None));
+    }
+    queries.push(by(None, None, Some("cart")));
+    queries.push(by(Some("front"), Some("get"), Some("cart")));
+    queries.push(by(None, None, Some("none")));
+    queries
+}
+
+/// The other conditions, orders and windows.
 fn conditions() -> Vec<TraceQueryBuilder> {
     let mut queries = vec![any()];
-    let text = |text: &str| Some(text.to_owned());
-    for service in ["front", "cart", "日本語", "late", "none", &"s".repeat(300)] {
-        queries.push(TraceQueryBuilder {
-            service_name: text(service),
-            ..any()
-        });
-    }
-    for name in ["get", "select", "get /cart", "wide", "none"] {
-        queries.push(TraceQueryBuilder {
-            span_name: text(name),
-            ..any()
-        });
-        queries.push(TraceQueryBuilder {
-            span_name: text(name),
-            service_name: text("cart"),
-            ..any()
-        });
-    }
-    for remote in ["cart", "none"] {
-        queries.push(TraceQueryBuilder {
-            remote_service_name: text(remote),
-            ..any()
-        });
-    }
     let wide = format!("key-199={:032x}", 199);
     for annotations in [
         "error",
@@ -158,21 +157,23 @@ fn conditions() -> Vec<TraceQueryBuilder> {
         "007 0x05 1E5 -0",
         &wide,
     ] {
+        let annotation_query = Some(annotations.to_owned());
         queries.push(TraceQueryBuilder {
-            annotation_query: text(annotations),
+            annotation_query,
             ..any()
         });
     }
-    for (least, most) in [
+    for (least, max_duration) in [
         (1, None),
         (2000, None),
         (2000, Some(3000)),
         (5001, None),
         (4_000_000_000, None),
     ] {
+        let min_duration = Some(least);
         queries.push(TraceQueryBuilder {
-            min_duration: Some(least),
-            max_duration: most,
+            min_duration,
+            max_duration,
             ..any()
         });
     }
@@ -182,18 +183,19 @@ fn conditions() -> Vec<TraceQueryBuilder> {
             limit: 7,
             ..any()
         });
-        let end_ts = (BEGIN_US / 1000) as i64 + 125_000;
+        let (end_ts, lookback) = ((BEGIN_US / 1000) as i64 + 125_000, 10_000);
         queries.push(TraceQueryBuilder {
             order,
             end_ts,
-            lookback: 10_000,
+            lookback,
             ..any()
         });
     }
     // All of time, for those whose clocks were off by ages.
+    let (end_ts, lookback) = (i64::MAX / 1000 + 1, i64::MAX / 1000 + 1);
     queries.push(TraceQueryBuilder {
-        end_ts: i64::MAX / 1000 + 1,
-        lookback: i64::MAX / 1000 + 1,
+        end_ts,
+        lookback,
         ..any()
     });
     queries
@@ -325,7 +327,7 @@ async fn segments_of_every_version_are_read() {
         check_traces(&store, &definition, &context).await;
         check_names(&store, &spans, &context).await;
         check_dependencies(&store, &definition, &context).await;
-        for query in conditions().into_iter().chain(texts()) {
+        for query in names().into_iter().chain(conditions()).chain(texts()) {
             let query = query.build().expect("a query");
             check_search(&store, &definition, &query, true).await;
         }

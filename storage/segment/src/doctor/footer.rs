@@ -104,7 +104,9 @@ mod tests {
 
     #[test]
     fn a_checksum_tells_the_one_byte_that_is_wrong() {
-        let bytes: Vec<u8> = (0..3000u32).map(|number| (number * number >> 3) as u8).collect();
+        let bytes: Vec<u8> = (0..3000u32)
+            .map(|number| ((number * number) >> 3) as u8)
+            .collect();
         let right = crc32c::crc32c(&bytes);
         assert_eq!(wrong_byte(bytes.len(), 0), None);
         for (at, change) in [

@@ -41,7 +41,7 @@ pub struct Options {
     #[arg(long, default_value_t = 10)]
     pub joins: u64,
     /// It fails if they take longer.
-    #[arg(long, default_value_t = 120)]
+    #[arg(long, default_value_t = 240)]
     pub seconds_max: u64,
     /// Spans a second: less than the server can take, so that it has time to join.
     #[arg(long, default_value_t = 40_000.0)]

@@ -293,8 +293,9 @@ impl Report {
             .stages
             .iter()
             .flat_map(|stage| stage.warm.iter().chain(&stage.cold));
-        let asked = of_stages.chain(self.loaded.iter().flat_map(|loaded| &loaded.asked));
-        asked.map(Asked::require).collect::<anyhow::Result<()>>()?;
+        of_stages
+            .chain(self.loaded.iter().flat_map(|loaded| &loaded.asked))
+            .try_for_each(Asked::require)?;
         self.loaded.as_ref().map_or(Ok(()), Loaded::require)
     }
 }

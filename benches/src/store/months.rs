@@ -153,8 +153,11 @@ pub fn run(options: &Options) -> anyhow::Result<()> {
     print!("{markdown}");
     let written = options.reports.write("months", &markdown, &report)?;
     eprintln!("written: {}", written.display());
-    let asked = report.warm.iter().chain(&report.cold);
-    asked.map(Asked::require).collect()
+    report
+        .warm
+        .iter()
+        .chain(&report.cold)
+        .try_for_each(Asked::require)
 }
 
 fn number(server: &Server, name: &str) -> anyhow::Result<u64> {

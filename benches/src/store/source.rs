@@ -10,6 +10,9 @@ use crate::workload::Workload;
 /// As agents send them.
 pub(super) const SPANS_PER_REQUEST: usize = 100;
 
+/// Spans between two lines for who waits.
+const TELL_EVERY: u64 = 1_000_000;
+
 /// Makes spans, and notes what it made.
 pub(super) struct Source {
     workload: Workload,
@@ -76,7 +79,12 @@ impl Batches<'_> {
             .map(|reported| (reported.reporter, reported.span))
             .unzip();
         if self.is_noted {
-            self.source.truth.note(&mut spans)?;
+            let truth = &mut self.source.truth;
+            let before = truth.spans;
+            truth.note(&mut spans)?;
+            if truth.spans / TELL_EVERY > before / TELL_EVERY {
+                eprintln!("{} million spans", truth.spans / TELL_EVERY);
+            }
         }
         self.left = self.left.saturating_sub(spans.len() as u64);
         for (reporter, span) in reporters.into_iter().zip(spans) {

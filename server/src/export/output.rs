@@ -115,7 +115,8 @@ impl Output {
     fn end_page(&mut self) -> anyhow::Result<()> {
         let mut window = std::mem::take(&mut self.window);
         if self.gzip && !window.is_empty() {
-            let mut encoder = GzEncoder::new(Vec::new(), Compression::default());
+            // The usual level takes twice as long as everything else, for a third less.
+            let mut encoder = GzEncoder::new(Vec::new(), Compression::fast());
             encoder.write_all(&window)?;
             window = encoder.finish()?;
         }

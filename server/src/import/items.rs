@@ -5,6 +5,8 @@
 
 use std::io::{self, Read};
 
+use memchr::memchr2;
+
 /// Bytes that are read at once.
 const READ_BYTES: usize = 1 << 20;
 /// The largest object that is taken for a span.
@@ -182,30 +184,42 @@ struct Scan {
 impl Scan {
     /// Bytes up to and with the last of the object, if it ends here.
     fn end_of_object(&mut self, bytes: &[u8]) -> Option<usize> {
-        for (at, &byte) in bytes.iter().enumerate() {
+        let mut at = 0;
+        while at < bytes.len() {
             if self.in_string {
-                match byte {
-                    _ if self.escaped => self.escaped = false,
-                    b'\\' => self.escaped = true,
-                    b'"' => self.in_string = false,
-                    _ => {}
-                }
+                // Most of a span is within strings.
+                at += self.rest_of_string(&bytes[at..]);
                 continue;
             }
-            match byte {
+            at += 1;
+            match bytes[at - 1] {
                 b'"' => self.in_string = true,
                 b'{' => self.depth += 1,
                 b'\n' => self.lines += 1,
                 b'}' => {
                     self.depth -= 1;
                     if self.depth == 0 {
-                        return Some(at + 1);
+                        return Some(at);
                     }
                 }
                 _ => {}
             }
         }
         None
+    }
+
+    /// Bytes up to and with the next that matters within a string: its end, or what is escaped.
+    fn rest_of_string(&mut self, bytes: &[u8]) -> usize {
+        if self.escaped {
+            self.escaped = false;
+            return 1;
+        }
+        let Some(at) = memchr2(b'"', b'\\', bytes) else {
+            return bytes.len();
+        };
+        self.escaped = bytes[at] == b'\\';
+        self.in_string = self.escaped;
+        at + 1
     }
 }
 

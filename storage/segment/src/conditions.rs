@@ -3,11 +3,13 @@
 //! Conditions only find candidates; [`TraceQuery::matches`] decides. Different spans of a trace may meet
 //! different conditions, so each condition gives a set of traces and the sets are intersected.
 
+use std::ops::Range;
 use std::sync::atomic::AtomicBool;
 
 use storage::text::TextPart;
 use storage::{StorageError, TraceQuery};
 
+use crate::head::Generation;
 use crate::postings::duration_class;
 use crate::reader::SegmentReader;
 use crate::search::check;
@@ -15,7 +17,7 @@ use crate::shape::{GENERIC, Shape, ShapeNumber, ShapeTable, Slot};
 use crate::shape_cache::Shapes;
 use crate::strings::Symbol;
 use crate::term::{About, Term, term};
-use crate::text::{TextMatch, matching_symbols};
+use crate::text::TextMatch;
 use crate::trace_set::TraceSet;
 
 /// One thing that some span of a trace must have.
@@ -79,15 +81,25 @@ impl<'q> Conditions<'q> {
         self.numbers().fold(0, |met, number| met | 1 << number)
     }
 
-    /// What a trace in memory may meet by its shapes alone.
-    pub(crate) fn of_shapes(&self, table: &ShapeTable) -> ShapesMeet {
-        let strings = &table.strings;
-        let resolved = self.resolve_all(table, |_, part| matching_symbols(part, strings, 1));
-        let service = self.resolve_service(table);
-        let error = table.strings.find("error");
-        let meets = |(number, shape): (ShapeNumber, &Shape)| {
+    /// What a trace in memory may meet by its shapes alone. The shapes are looked at some at a time: whoever adds one
+    /// must not wait for all.
+    pub(crate) fn of_shapes(&self, generation: &Generation) -> ShapesMeet {
+        let (strings, shapes) = generation.with_shapes(|table| (table.strings.len(), table.len()));
+        let mut texts: Vec<Vec<bool>> = self
+            .all
+            .iter()
+            .map(|condition| match condition {
+                Condition::Text(part) => symbols_in(part, generation, strings),
+                _ => Vec::new(),
+            })
+            .collect();
+        let resolved = generation
+            .with_shapes(|table| self.resolve_all(table, |number, _| std::mem::take(&mut texts[number])));
+        let (service, error) =
+            generation.with_shapes(|table| (self.resolve_service(table), table.strings.find("error")));
+        let meets = |number: usize, shape: &Shape| {
             let mut meets = ShapeMeets::default();
-            if number == GENERIC {
+            if number == GENERIC as usize {
                 return ShapeMeets::ANYTHING;
             }
             meets.may_fail = error.is_some_and(|error| shape.tags.iter().any(|tag| tag.0 == error));
@@ -100,18 +112,27 @@ impl<'q> Conditions<'q> {
             }
             meets
         };
-        ShapesMeet::of(table.iter().map(meets))
+        let mut found = ShapesMeet::default();
+        for numbers in steps(0..shapes) {
+            generation.with_shapes(|table| {
+                for number in numbers {
+                    found.push(meets(number, &table.shapes[number]));
+                }
+            });
+        }
+        found
     }
 
-    /// The text that a value has that meets a condition which its shape leaves open, for each condition: nothing where
-    /// it is not by a text that values are looked at.
-    pub(crate) fn values(&self) -> Vec<Option<&'q str>> {
+    /// What a value has that meets a condition which its shape leaves open, for each condition: nothing where it is not
+    /// by a text that values are looked at.
+    pub(crate) fn values(&self) -> Vec<Option<Wanted<'q>>> {
         let value = |condition: &Condition<'q>| match *condition {
-            Condition::Service | Condition::Duration(_) | Condition::Text(_) => None,
+            Condition::Service | Condition::Duration(_) => None,
+            Condition::Text(part) => Some(Wanted::Part(part)),
             Condition::Name(text)
             | Condition::RemoteService(text)
             | Condition::Has(text)
-            | Condition::Tag(_, text) => Some(text),
+            | Condition::Tag(_, text) => Some(Wanted::Value(text)),
         };
         self.all.iter().map(value).collect()
     }
@@ -256,6 +277,41 @@ impl<'q> Conditions<'q> {
     }
 }
 
+/// What a value must be or have, to meet a condition.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Wanted<'q> {
+    Value(&'q str),
+    Part(&'q TextPart),
+}
+
+impl Wanted<'_> {
+    pub(crate) fn is_met_by(&self, value: &str) -> bool {
+        match self {
+            Self::Value(wanted) => value == *wanted,
+            Self::Part(part) => part.is_in(value),
+        }
+    }
+}
+
+/// For each of the first `count` strings of a generation whether it meets a condition.
+fn symbols_in(part: &TextPart, generation: &Generation, count: usize) -> Vec<bool> {
+    let mut found = Vec::with_capacity(count);
+    for numbers in steps(0..count) {
+        generation.with_shapes(|table| {
+            let is_in = |number| number != 0 && part.is_in(table.strings.get(Symbol(number as u32)));
+            found.extend(numbers.map(is_in));
+        });
+    }
+    found
+}
+
+/// Cuts a range into pieces that take some tens of microseconds.
+fn steps(all: Range<usize>) -> impl Iterator<Item = Range<usize>> {
+    const STEP: usize = 512;
+    let end = all.end;
+    all.step_by(STEP).map(move |start| start..end.min(start + STEP))
+}
+
 /// Traces that are rather read than looked up in the list of a service.
 const FEW_TRACES: u32 = 32;
 
@@ -363,25 +419,30 @@ pub(crate) struct ShapesMeet {
     kinds: Vec<ShapeMeets>,
 }
 
+impl Default for ShapesMeet {
+    fn default() -> Self {
+        Self {
+            shapes: Vec::new(),
+            kinds: vec![ShapeMeets::ANYTHING],
+        }
+    }
+}
+
 impl ShapesMeet {
-    fn of(shapes: impl Iterator<Item = ShapeMeets>) -> Self {
+    /// Adds what the spans of the next shape meet.
+    fn push(&mut self, shape: ShapeMeets) {
         /// Beyond that a shape is said to meet anything.
         const KINDS_MAX: usize = 64;
-        let mut kinds = vec![ShapeMeets::ANYTHING];
-        let shapes = shapes.map(|shape| {
-            let known = kinds.iter().position(|kind| *kind == shape);
-            known.unwrap_or_else(|| {
-                if kinds.len() == KINDS_MAX {
-                    return 0;
-                }
-                kinds.push(shape);
-                kinds.len() - 1
-            }) as u8
-        });
-        Self {
-            shapes: shapes.collect(),
-            kinds,
-        }
+        let known = self.kinds.iter().position(|kind| *kind == shape);
+        let kind = match known {
+            Some(known) => known,
+            None if self.kinds.len() == KINDS_MAX => 0,
+            None => {
+                self.kinds.push(shape);
+                self.kinds.len() - 1
+            }
+        };
+        self.shapes.push(kind as u8);
     }
 
     /// What spans of these shapes meet together.
@@ -389,13 +450,13 @@ impl ShapesMeet {
         // One that is newer than this may meet anything.
         let kind = |&shape: &ShapeNumber| self.shapes.get(shape as usize).copied().unwrap_or(0);
         let kinds = shapes.iter().fold(0u64, |kinds, shape| kinds | 1 << kind(shape));
-        let mut together = ShapeMeets::default();
-        for (number, kind) in self.kinds.iter().enumerate() {
-            if kinds >> number & 1 == 1 {
-                together.surely |= kind.surely;
-                together.perhaps |= kind.perhaps;
-                together.may_fail |= kind.may_fail;
-            }
+        let (mut together, mut left) = (ShapeMeets::default(), kinds);
+        while left != 0 {
+            let kind = &self.kinds[left.trailing_zeros() as usize];
+            left &= left - 1;
+            together.surely |= kind.surely;
+            together.perhaps |= kind.perhaps;
+            together.may_fail |= kind.may_fail;
         }
         together
     }

@@ -14,7 +14,6 @@
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use foldhash::fast::RandomState;
-use memchr::memmem::Finder;
 use model::{Span, SpanBatch};
 use parking_lot::{Mutex, RwLock};
 use std::hash::BuildHasher;
@@ -275,10 +274,20 @@ impl Generation {
         self.shards.len()
     }
 
-    /// For each part of the traces whether a row there may have a value with such bytes.
-    pub(crate) fn parts_with(&self, finder: &Finder<'_>) -> Vec<bool> {
-        let parts = self.shards.iter();
-        parts.map(|shard| shard.lock().has_bytes(finder)).collect()
+    /// For each part of the traces whether `has` is true of some of the bytes of its rows, each row whole: false only if
+    /// it is of none. Some are locked at a time.
+    pub(crate) fn parts_with(&self, has: impl Fn(&[u8]) -> bool) -> Vec<bool> {
+        let part_has = |shard: &Mutex<Shard>| {
+            for first in 0.. {
+                match shard.lock().row_bytes(first) {
+                    None => return false,
+                    Some(bytes) if has(bytes) => return true,
+                    Some(_) => {}
+                }
+            }
+            false
+        };
+        self.shards.iter().map(part_has).collect()
     }
 
     fn for_each_mut(&self, mut visit: impl FnMut(usize, &mut HeadTrace)) {

@@ -5,13 +5,13 @@
 
 use std::collections::HashMap;
 
-use memchr::memmem::Finder;
 use storage::StorageError;
 
 use crate::candidates::Candidates;
 use crate::conditions::{Met, ShapesMeet};
 use crate::head::{Generation, HeadTrace};
-use crate::rows::TraceRows;
+use crate::needle::Needle;
+use crate::rows::{RowRef, TraceRows};
 use crate::search::check;
 use crate::trace_table::{TraceEntry, TraceTimes};
 use crate::view::Reading;
@@ -98,7 +98,7 @@ impl<'q> Candidates<'q> {
 
     /// Gives `visit` what is known of every trace of a generation.
     fn visit(&self, generation: &Generation, mut visit: impl FnMut(HeadCandidate)) {
-        let meet = generation.with_shapes(|table| self.conditions.of_shapes(table));
+        let meet = self.conditions.of_shapes(generation);
         let parts = self.open_in_parts(generation, &meet);
         generation.for_each_of_parts(|part, trace| {
             let by_shapes = meet.together(trace.shapes());
@@ -126,10 +126,11 @@ impl<'q> Candidates<'q> {
         let open = meet.open();
         let mut parts: Vec<Met> = Vec::new();
         for (number, value) in self.conditions.values().into_iter().enumerate() {
-            let Some(value) = value.filter(|_| open >> number & 1 == 1) else {
+            let value = value.filter(|_| open >> number & 1 == 1);
+            let Some(needle) = value.and_then(Needle::of) else {
                 continue;
             };
-            let with = generation.parts_with(&Finder::new(value));
+            let with = generation.parts_with(|bytes| needle.is_in(bytes));
             parts.resize(with.len(), Met::MAX);
             for (part, _) in parts.iter_mut().zip(with).filter(|(_, is_there)| !is_there) {
                 *part &= !(1 << number);
@@ -170,42 +171,53 @@ impl<'q> Candidates<'q> {
             .any(|(number, _)| candidate.surely >> number & 1 == 0)
     }
 
-    /// Looks at the rows of a trace: whether it may still match, and with how many errors. It was in one generation, but
-    /// spans of it may have come into another since: all are looked at.
-    pub(crate) fn look(&self, reading: &Reading<'_>, candidate: &HeadCandidate) -> Option<u64> {
+    /// Looks at the rows of a trace: whether it may still match, and with how many errors, which are counted if
+    /// `by_errors`. It was in one generation, but spans of it may have come into another since: all are looked at.
+    pub(crate) fn look(
+        &self,
+        reading: &Reading<'_>,
+        candidate: &HeadCandidate,
+        by_errors: bool,
+    ) -> Option<u64> {
         let (mut met, mut errors) = (candidate.surely, 0);
         for generation in reading.view.generations() {
-            errors += self.look_in(generation, candidate.low, &mut met);
+            let Some(rows) = self.look_in(generation, candidate.low, &mut met) else {
+                continue;
+            };
+            if by_errors {
+                errors += errors_of(generation, &rows);
+            }
         }
         let all = self.conditions.all_met();
         (met & all == all).then_some(errors)
     }
 
-    /// Adds to `met` what the rows of a trace in a generation meet; gives how many of them are errors.
-    fn look_in(&self, generation: &Generation, low: u64, met: &mut Met) -> u64 {
-        let Some(mut reading) = generation.rows_of(low) else {
-            return 0;
-        };
+    /// Adds to `met` what the rows of a trace in a generation meet; gives the rows, if there are any.
+    fn look_in(&self, generation: &Generation, low: u64, met: &mut Met) -> Option<TraceRows> {
         let mut rows = TraceRows::default();
-        reading.read(usize::MAX, &mut rows);
-        let values = self.conditions.values();
-        generation.with_shapes(|table| {
-            let mut errors = 0;
-            for row in rows.iter() {
-                for (number, value) in values.iter().enumerate() {
-                    let is_it = |value: &&str| row.values().any(|other| other == *value);
-                    if *met >> number & 1 == 0 && value.as_ref().is_none_or(is_it) {
-                        *met |= 1 << number;
-                    }
-                }
-                let is_error = row
-                    .span(table)
-                    .is_ok_and(|span| span.tags().any(|tag| tag.0 == "error"));
-                errors += u64::from(is_error);
+        generation.rows_of(low)?.read(usize::MAX, &mut rows);
+        for (number, value) in self.conditions.values().into_iter().enumerate() {
+            let is_met = || {
+                let mut values = rows.iter().flat_map(RowRef::values);
+                value.is_none_or(|wanted| values.any(|value| wanted.is_met_by(value)))
+            };
+            if *met >> number & 1 == 0 && is_met() {
+                *met |= 1 << number;
             }
-            errors
-        })
+        }
+        Some(rows)
     }
+}
+
+/// How many of some rows are of spans that failed.
+fn errors_of(generation: &Generation, rows: &TraceRows) -> u64 {
+    generation.with_shapes(|table| {
+        let is_error = |row: &RowRef<'_>| {
+            row.span(table)
+                .is_ok_and(|span| span.tags().any(|tag| tag.0 == "error"))
+        };
+        rows.iter().filter(is_error).count() as u64
+    })
 }
 
 fn of_entry(entry: &TraceEntry, window: (u64, u64)) -> HeadCandidate {

@@ -63,6 +63,7 @@ mod generation_links;
 mod head_candidates;
 mod head_links;
 mod link_sums;
+mod needle;
 mod search;
 mod segment_links;
 mod split_links;

@@ -206,8 +206,13 @@ impl Search<'_> {
         let (candidate, is_looked_at) = item;
         let by_errors = self.query.order() == Order::Errors;
         if !is_looked_at && candidate.is_whole && (by_errors || self.candidates.is_open(&candidate)) {
-            if let Some(errors) = self.candidates.look(reading, &candidate) {
-                let rank = self.rank(candidate.last, candidate.duration(), errors.min(candidate.errors));
+            if let Some(errors) = self.candidates.look(reading, &candidate, by_errors) {
+                let errors = if by_errors {
+                    errors.min(candidate.errors)
+                } else {
+                    candidate.errors
+                };
+                let rank = self.rank(candidate.last, candidate.duration(), errors);
                 let item = (candidate, true);
                 self.head.push(Entry { rank, item });
             }

@@ -76,9 +76,9 @@ impl Arena {
         (number, grown)
     }
 
-    /// Everything that was added, a chunk at a time; a piece is in one chunk.
-    pub(super) fn chunks(&self) -> impl Iterator<Item = &[u8]> {
-        self.chunks.iter().map(Vec::as_slice)
+    /// What was added, a chunk at a time, each piece in one; nothing from some number on.
+    pub(super) fn chunk(&self, number: usize) -> Option<&[u8]> {
+        self.chunks.get(number).map(Vec::as_slice)
     }
 
     /// What was added at an address, and perhaps more that was added later.

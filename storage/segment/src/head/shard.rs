@@ -16,7 +16,6 @@ use std::ops::Range;
 
 use foldhash::fast::RandomState;
 use hashbrown::HashTable;
-use memchr::memmem::Finder;
 use std::hash::BuildHasher;
 use storage_record::bytes::{Cursor, Malformed, Put};
 
@@ -113,9 +112,9 @@ impl Shard {
         (asked, self.traces.iter().map(|trace| trace.low))
     }
 
-    /// Whether the bytes that are looked for are anywhere in its rows: false only if no row has a value that has them.
-    pub(super) fn has_bytes(&self, finder: &Finder<'_>) -> bool {
-        self.runs.chunks().any(|chunk| finder.find(chunk).is_some())
+    /// Some of the bytes of its rows, each row whole; nothing from some number on.
+    pub(super) fn row_bytes(&self, number: usize) -> Option<&[u8]> {
+        self.runs.chunk(number)
     }
 
     /// Some of its traces; no more where there are none.

@@ -39,8 +39,10 @@ pub(crate) struct Dictionary {
     columns: Vec<Column>,
     column_numbers: Map<(Symbol, Symbol, Symbol), u32>,
     key_codes: Map<Symbol, u8>,
-    /// Of every shape, the columns of the values it leaves open.
-    shapes: Vec<Box<[u32]>>,
+    /// Of every shape, the columns of the values it leaves open, and where those of each end: there are tens of
+    /// thousands of shapes, and a list of its own would take more than what is in it.
+    shape_columns: Vec<u32>,
+    shape_ends: Vec<u32>,
     addresses: Map<Symbol, Vec<Address>>,
 }
 
@@ -60,7 +62,8 @@ impl Default for Dictionary {
             columns: vec![Column::default()],
             column_numbers: Map::default(),
             key_codes: Map::default(),
-            shapes: Vec::new(),
+            shape_columns: Vec::new(),
+            shape_ends: Vec::new(),
             addresses: Map::default(),
         }
     }
@@ -69,16 +72,18 @@ impl Default for Dictionary {
 impl Dictionary {
     /// Gives the values of shapes that are new in the table their columns: always the same ones for the same table.
     fn learn_shapes(&mut self, table: &ShapeTable) {
-        for number in self.shapes.len()..table.len() {
+        for number in self.shape_ends.len()..table.len() {
             let Ok(shape) = table.get(number as ShapeNumber) else {
                 break;
             };
             let tags = shape.tags.iter().copied();
             let annotations = shape.annotations.iter().map(|&slot| (Symbol::NONE, slot));
             let open = tags.chain(annotations).filter(|(_, slot)| slot.is_none());
-            let columns = open.map(|(key, _)| self.column_number(shape.service, shape.name, key));
-            let columns = columns.collect();
-            self.shapes.push(columns);
+            for (key, _) in open {
+                let column = self.column_number(shape.service, shape.name, key);
+                self.shape_columns.push(column);
+            }
+            self.shape_ends.push(self.shape_columns.len() as u32);
         }
     }
 
@@ -112,10 +117,13 @@ impl Dictionary {
     /// # Errors
     /// [`Malformed`] where there is no such shape.
     pub(crate) fn columns_of(&self, shape: ShapeNumber) -> Result<&[u32], Malformed> {
-        let columns = self.shapes.get(shape as usize);
-        columns
-            .map(|columns| &**columns)
-            .ok_or(Malformed("a shape number beyond the shapes"))
+        let shape = shape as usize;
+        let end = self.shape_ends.get(shape);
+        let end = *end.ok_or(Malformed("a shape number beyond the shapes"))? as usize;
+        let start = shape
+            .checked_sub(1)
+            .map_or(0, |before| self.shape_ends[before] as usize);
+        Ok(&self.shape_columns[start..end])
     }
 
     /// A column by a number of [`Dictionary::columns_of`].
@@ -225,7 +233,7 @@ impl Dictionary {
         self.templates.text_bytes()
             + self.templates.len() * 24
             + self.columns.len() * 80
-            + self.shapes.len() * 32
+            + (self.shape_columns.len() + self.shape_ends.len()) * 4
             + lists
     }
 }

@@ -274,6 +274,24 @@ impl Generation {
         self.shards.len()
     }
 
+    /// Whether `has` is true of some of the bytes of the rows of a trace, each row whole.
+    pub(crate) fn trace_has(&self, low: u64, has: impl Fn(&[u8]) -> bool) -> bool {
+        let Some(mut rows) = self.rows_of(low) else {
+            return false;
+        };
+        loop {
+            match rows.reading.run_bytes(&rows.shard.lock()) {
+                Ok(None) => return false,
+                Ok(Some(bytes)) if has(bytes) => return true,
+                Ok(Some(_)) => {}
+                Err(error) => {
+                    tell(error);
+                    return true;
+                }
+            }
+        }
+    }
+
     /// For each part of the traces whether `has` is true of some of the bytes of its rows, each row whole: false only if
     /// it is of none. Some are locked at a time.
     pub(crate) fn parts_with(&self, has: impl Fn(&[u8]) -> bool) -> Vec<bool> {
@@ -533,6 +551,16 @@ mod tests {
                 sort_distinct(&mut found);
                 sort_distinct(&mut expected);
                 prop_assert_eq!(&found, &expected);
+                let mut rows = TraceRows::default();
+                if let Some(mut reading) = generation.rows_of(low) {
+                    reading.read(usize::MAX, &mut rows);
+                }
+                for value in rows.iter().flat_map(crate::rows::RowRef::values) {
+                    let has = |bytes: &[u8]| memchr::memmem::find(bytes, value.as_bytes()).is_some();
+                    prop_assert!(generation.trace_has(low, has));
+                    prop_assert!(generation.parts_with(has)[generation.part_of(low)]);
+                }
+                prop_assert!(!generation.trace_has(low, |_| false));
                 let mut some = Vec::new();
                 if let Some(mut rows) = generation.rows_of(low) {
                     while let [first, rest @ ..] = &rows.take(3)[..] {

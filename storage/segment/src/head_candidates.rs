@@ -180,6 +180,9 @@ impl<'q> Candidates<'q> {
         by_errors: bool,
     ) -> Option<u64> {
         let (mut met, mut errors) = (candidate.surely, 0);
+        if !self.may_have_values(reading, candidate) {
+            return None;
+        }
         for generation in reading.view.generations() {
             let Some(rows) = self.look_in(generation, candidate.low, &mut met) else {
                 continue;
@@ -190,6 +193,17 @@ impl<'q> Candidates<'q> {
         }
         let all = self.conditions.all_met();
         (met & all == all).then_some(errors)
+    }
+
+    /// Whether what the conditions that are open want may be in the bytes of a trace's rows.
+    fn may_have_values(&self, reading: &Reading<'_>, candidate: &HeadCandidate) -> bool {
+        let values = self.conditions.values().into_iter().enumerate();
+        let open = values.filter(|(number, _)| candidate.surely >> number & 1 == 0);
+        let needles = open.filter_map(|(_, value)| Needle::of(value?));
+        needles.into_iter().all(|needle| {
+            let mut generations = reading.view.generations();
+            generations.any(|generation| generation.trace_has(candidate.low, |bytes| needle.is_in(bytes)))
+        })
     }
 
     /// Adds to `met` what the rows of a trace in a generation meet; gives the rows, if there are any.

@@ -10,7 +10,7 @@ use crate::conditions::Wanted;
 #[derive(Debug)]
 pub(crate) enum Needle<'q> {
     /// Exactly these.
-    Exact(Finder<'q>),
+    Exact(Box<Finder<'q>>),
     /// These letters and digits, in any case.
     Word(Word<'q>),
 }
@@ -19,15 +19,17 @@ impl<'q> Needle<'q> {
     /// What everything that is wanted has; nothing where there may be no such bytes.
     pub(crate) fn of(wanted: Wanted<'q>) -> Option<Self> {
         match wanted {
-            Wanted::Value(value) => Some(Self::Exact(Finder::new(value))),
+            Wanted::Value(value) => Some(Self::exact(value)),
             Wanted::Part(TextPart::Phrase(phrase)) => {
                 let words = phrase.words().iter().filter(|word| word.is_ascii());
                 Word::new(words.max_by_key(|word| word.len())?).map(Self::Word)
             }
-            Wanted::Part(TextPart::Regex(pattern)) => {
-                Some(literal(pattern.source())?).map(|text| Self::Exact(Finder::new(text)))
-            }
+            Wanted::Part(TextPart::Regex(pattern)) => literal(pattern.source()).map(Self::exact),
         }
+    }
+
+    fn exact(text: &'q str) -> Self {
+        Self::Exact(Box::new(Finder::new(text)))
     }
 
     /// False only if no text in these bytes has it.

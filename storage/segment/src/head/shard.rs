@@ -6,7 +6,7 @@
 //! ```text
 //! run = the run before: address + 1 as varint, 0 for none,
 //!       number of rows << 1 | has its own high half, varint; [high half of its trace identifiers u64],
-//!       base timestamp as zigzag from the trace's, rows (row.rs)
+//!       base timestamp as zigzag from the trace's, length of the rows in bytes, varint, rows (row.rs)
 //! ```
 //!
 //! Runs never change, so a trace is read as it was at one moment without being locked for longer than a few rows
@@ -86,6 +86,7 @@ impl Shard {
             start.put_u64(run.frame.high);
         }
         start.put_zigzag(run.frame.base.wrapping_sub(trace.base) as i64);
+        start.put_varint(run.rows.len() as u64);
         let (address, grown) = runs.add(start, run.rows);
         trace.last_run = Some(address);
         trace.run_bytes += (start.len() + run.rows.len()) as u64;
@@ -133,8 +134,9 @@ pub(super) struct Reading {
     /// The run that is being read, and where in it the next row is.
     run: Option<(Address, usize)>,
     frame: Frame,
-    /// Rows of this run that are not read.
+    /// Rows of this run that are not read, and the bytes of all of its rows.
     left_of_run: u64,
+    run_bytes: usize,
     next_run: Option<Address>,
 }
 
@@ -147,6 +149,7 @@ impl Reading {
             run: None,
             frame: Frame::default(),
             left_of_run: 0,
+            run_bytes: 0,
             next_run: trace.last_run,
         }
     }
@@ -169,6 +172,16 @@ impl Reading {
         Ok(())
     }
 
+    /// The bytes of the rows of the next run, which is then as if it were read; nothing at the end.
+    pub(super) fn run_bytes<'s>(&mut self, shard: &'s Shard) -> Result<Option<&'s [u8]>, Malformed> {
+        if !self.begin_run(shard)? {
+            return Ok(None);
+        }
+        let (run, start) = self.run.ok_or(Malformed("a run of rows that did not begin"))?;
+        let rows = shard.runs.at(run).get(start..start + self.run_bytes);
+        rows.map(Some).ok_or(Malformed("a run that is not whole"))
+    }
+
     /// Goes on to the run before; gives whether there is one.
     fn begin_run(&mut self, shard: &Shard) -> Result<bool, Malformed> {
         let Some(run) = self.next_run else {
@@ -183,6 +196,7 @@ impl Reading {
             _ => cursor.u64()?,
         };
         self.frame = Frame::new(high, self.base.wrapping_add(cursor.zigzag()? as u64));
+        self.run_bytes = cursor.varint()? as usize;
         self.left_of_run = rows >> 1;
         self.run = Some((run, bytes.len() - cursor.remaining()));
         Ok(true)

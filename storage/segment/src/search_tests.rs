@@ -133,7 +133,7 @@ fn a_trace_that_comes_into_a_second_generation_during_a_search_stays_a_candidate
     late.tags.sort();
     machine.accept(&store, &batch_of(&[late]));
     assert_eq!(
-        candidates.look(&reading, candidate),
+        candidates.look(&reading, candidate, true),
         Some(1),
         "found, with its error"
     );

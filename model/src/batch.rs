@@ -136,6 +136,11 @@ impl SpanBatch {
         self.spans.is_empty()
     }
 
+    /// How many values its spans have: of tags and of annotations, those of spans that were left out again included.
+    pub fn values(&self) -> usize {
+        self.tags.len() + self.annotations.len()
+    }
+
     /// Bytes of text it holds, for bounds and metrics.
     pub fn text_bytes(&self) -> usize {
         self.text.len()

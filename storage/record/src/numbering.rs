@@ -19,6 +19,10 @@ use crate::texts::Texts;
 pub const NO_TEXT: u32 = u32::MAX;
 /// Families that are tried first, by what is cheap to know of a span.
 const GUESSES: usize = 64;
+/// Different texts a span has, about: what there is room for before there are more.
+const TEXTS_PER_SPAN: usize = 4;
+/// That room is for no more, whatever a batch holds.
+const TEXTS_FORESEEN_MAX: usize = 1 << 14;
 
 /// What spans of a batch have in common. Texts are numbers of [`Numbering::texts`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -117,6 +121,9 @@ impl Numbering {
     pub fn of(batch: &SpanBatch) -> Self {
         let mut numbering = Self::default();
         numbering.spans.reserve_exact(batch.len());
+        numbering.values.reserve_exact(batch.values());
+        let texts = (batch.len() * TEXTS_PER_SPAN).min(TEXTS_FORESEEN_MAX);
+        numbering.texts.reserve(texts);
         let mut service = (Text::EMPTY, NO_TEXT);
         for span in batch.iter() {
             let name = span.local_draft().service_name;

@@ -117,6 +117,13 @@ impl Texts {
         self.slots.fill(0);
     }
 
+    /// Makes room for so many, so that the first of them are not moved again and again.
+    pub(crate) fn reserve(&mut self, texts: usize) {
+        self.texts.reserve(texts);
+        self.keys.reserve(texts);
+        self.set_slots((texts * 2).next_power_of_two());
+    }
+
     /// All texts there will be, distinct or not, without a way to find them by what they say.
     pub(crate) fn set(&mut self, texts: impl Iterator<Item = Text>) {
         self.clear();
@@ -157,7 +164,12 @@ impl Texts {
 
     #[cold]
     fn grow(&mut self) {
-        let slots = (self.slots.len() * 2).max(SLOTS_MIN);
+        self.set_slots(self.slots.len() * 2);
+    }
+
+    /// Puts all where they are found among so many slots, a power of two.
+    fn set_slots(&mut self, slots: usize) {
+        let slots = slots.max(SLOTS_MIN);
         self.slots.clear();
         self.slots.resize(slots, 0);
         for (number, key) in self.keys.iter().enumerate() {

@@ -11,6 +11,10 @@ use crate::shape::ShapeNumber;
 /// Bytes of rows that are gathered before they are added.
 const RUN_BYTES: usize = 16 << 10;
 
+/// What most runs have room in from the start, bytes and rows.
+const USUAL_BYTES: usize = 1 << 10;
+const USUAL_ROWS: usize = 32;
+
 /// Gathers rows and adds them to a generation. What was gathered last is added by [`Runs::finish`].
 #[derive(Debug)]
 pub(super) struct Runs<'g> {
@@ -37,8 +41,8 @@ impl<'g> Runs<'g> {
             low: 0,
             begun: Frame::default(),
             frame: Frame::default(),
-            rows: Vec::new(),
-            shapes: Vec::new(),
+            rows: Vec::with_capacity(USUAL_BYTES),
+            shapes: Vec::with_capacity(USUAL_ROWS),
             times: (0, 0),
             end: 0,
             longest: 0,

@@ -58,7 +58,7 @@ const MIB: u64 = 1 << 20;
 
 /// What the server may hold at one time, by the defaults of its bounds; together the bound of its memory.
 pub(crate) const BOUNDS: [(&str, u64); 8] = [
-    ("spans not sealed yet (STORAGE_HEAD_BYTES_MAX)", 256 * MIB),
+    ("spans not sealed yet (STORAGE_HEAD_BYTES_MAX)", 192 * MIB),
     ("messages on their way (COLLECTOR_BYTES_IN_FLIGHT_MAX)", 256 * MIB),
     ("records that wait for the disk (the journal's queue)", 256 * MIB),
     ("a segment that is written", 128 * MIB),

@@ -102,7 +102,7 @@ pub(super) const SETTINGS: &[Setting] = &[
     setting("STORAGE_MAX_AGE", &[], "", "Delete spans older than this, such as 7d"),
     setting("STORAGE_MAX_BYTES", &[], "", "Delete the oldest spans beyond this size on disk, such as 100GiB"),
     setting("STORAGE_JOURNAL_BYTES_MAX", &[], "2GiB", "Longest journal of spans not yet in segments; beyond it spans are refused"),
-    setting("STORAGE_HEAD_BYTES_MAX", &[], "256MiB", "Memory for traces not yet in segments; beyond it spans are refused"),
+    setting("STORAGE_HEAD_BYTES_MAX", &[], "192MiB", "Memory for traces not yet in segments; beyond it spans are refused"),
     setting("MEM_MAX_SPANS", &["ZIPKIN_STORAGE_MEM_MAX_SPANS"], "500000", "Spans that mem keeps; the oldest traces go first"),
     // The UI.
     setting("UI_ENABLED", &["ZIPKIN_UI_ENABLED"], "", "Serve the UI; as QUERY_ENABLED without it"),

@@ -62,9 +62,9 @@ pub(crate) const BOUNDS: [(&str, u64); 8] = [
     ("messages on their way (COLLECTOR_BYTES_IN_FLIGHT_MAX)", 256 * MIB),
     ("records that wait for the disk (the journal's queue)", 256 * MIB),
     ("a segment that is written", 128 * MIB),
-    ("pages of segments", 64 * MIB),
+    ("pages of segments", 32 * MIB),
     ("shapes of segments", 192 * MIB),
-    ("words of segments", 48 * MIB),
+    ("words of segments", 32 * MIB),
     ("code, threads, connections", 64 * MIB),
 ];
 

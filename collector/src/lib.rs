@@ -207,7 +207,10 @@ impl Collector {
         }
         // Asked before the work: under overload, most of it would be for nothing.
         let room = self.sink.check_room();
-        room.map_err(|error| Refusal::Overloaded(Reason::Storage, error.to_string()))?;
+        let wait = room.map_err(|error| Refusal::Overloaded(Reason::Storage, error.to_string()))?;
+        if !wait.is_zero() {
+            tokio::time::sleep(wait).await;
+        }
         let mut scratch = self.scratches.take();
         let begin = Instant::now();
         let decoded = decode(self.limits, encoding, body, &mut in_flight, &mut scratch).await?;

@@ -3,7 +3,7 @@
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 use std::sync::{Arc, Mutex};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use collector::{
@@ -27,6 +27,7 @@ enum Conduct {
     Fails(StorageError),
     NeverAnswers,
     HasNoRoom,
+    HasRoomSoon(Duration),
 }
 
 struct TestSink(Mutex<Conduct>);
@@ -38,7 +39,7 @@ impl SpanSink for TestSink {
         let conduct = self.0.lock().unwrap().clone();
         Box::pin(async move {
             match conduct {
-                Conduct::Takes => Ok(()),
+                Conduct::Takes | Conduct::HasRoomSoon(_) => Ok(()),
                 Conduct::TakesAfter(pause) => {
                     tokio::time::sleep(pause).await;
                     Ok(())
@@ -50,10 +51,11 @@ impl SpanSink for TestSink {
         })
     }
 
-    fn check_room(&self) -> storage::Result<()> {
+    fn check_room(&self) -> storage::Result<Duration> {
         match *self.0.lock().unwrap() {
             Conduct::HasNoRoom => Err(StorageError::Overloaded(FULL.to_owned())),
-            _ => Ok(()),
+            Conduct::HasRoomSoon(wait) => Ok(wait),
+            _ => Ok(Duration::ZERO),
         }
     }
 }
@@ -245,4 +247,16 @@ async fn a_store_without_room_is_not_given_what_was_decoded_for_nothing() {
         full.accept(Transport::Http, LIST, Bytes::new()).await.is_ok(),
         "a probe needs no room"
     );
+}
+
+#[tokio::test]
+async fn a_sender_waits_where_the_store_says_so_and_is_not_refused() {
+    const WAIT: Duration = Duration::from_millis(30);
+    let soon = collector(Conduct::HasRoomSoon(WAIT), Sampler::ALL);
+    let begin = Instant::now();
+    soon.accept(Transport::Http, LIST, spans()).await.unwrap();
+    assert!(begin.elapsed() >= WAIT);
+    let begin = Instant::now();
+    soon.accept(Transport::Http, LIST, Bytes::new()).await.unwrap();
+    assert!(begin.elapsed() < WAIT, "a probe does not wait");
 }

@@ -6,6 +6,7 @@
 
 use std::future::Future;
 use std::pin::Pin;
+use std::time::Duration;
 
 use model::{DependencyLink, Span, SpanBatch, TraceId};
 
@@ -45,11 +46,13 @@ pub trait SpanSink: Send + Sync {
     /// - Dropping the future does not undo what was stored.
     fn accept<'a>(&'a self, batch: &'a SpanBatch) -> BoxFuture<'a, Result<()>>;
 
-    /// Whether a batch would be taken now, as far as that can be told before it is there: asked before a message is
-    /// decoded, so that refusing it costs little. MUST be cheap, MUST fail with [`StorageError::Overloaded`] only,
-    /// and MAY be wrong either way. A decorator that hands batches on at once MUST ask what it decorates.
-    fn check_room(&self) -> Result<()> {
-        Ok(())
+    /// Whether a batch would be taken now, as far as that can be told before it is there, and how long its sender
+    /// should be let wait first: a store that falls behind slows senders down before it refuses any. Asked before a
+    /// message is decoded, so that refusing it costs little. MUST be cheap, MUST fail with
+    /// [`StorageError::Overloaded`] only, and MAY be wrong either way; the time MUST be less than a tenth of a second. A
+    /// decorator that hands batches on at once MUST ask what it decorates.
+    fn check_room(&self) -> Result<Duration> {
+        Ok(Duration::ZERO)
     }
 }
 

@@ -1,6 +1,7 @@
 //! What a request asks of the store, as children of its span, in the words of Zipkin's server.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use model::{Span, SpanBatch, TraceId};
 use storage::{
@@ -48,7 +49,7 @@ impl SpanSink for TracedSink {
         traced("accept-spans", self.0.accept(batch))
     }
 
-    fn check_room(&self) -> Result<()> {
+    fn check_room(&self) -> Result<Duration> {
         self.0.check_room()
     }
 }

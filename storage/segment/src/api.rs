@@ -6,6 +6,7 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
 
 use model::{Span, SpanBatch, TraceId};
 use storage::{
@@ -233,7 +234,7 @@ impl SpanSink for SegmentStore {
         Box::pin(self.store.accept(batch))
     }
 
-    fn check_room(&self) -> Result<()> {
+    fn check_room(&self) -> Result<Duration> {
         self.store.check_room()
     }
 }

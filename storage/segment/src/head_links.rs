@@ -17,8 +17,8 @@ use crate::rollup::links_of;
 use crate::search::check;
 use crate::view::Reading;
 
-/// Memory for what is known of a generation: the links of some two million traces.
-const KNOWN_BYTES_MAX: usize = 48 << 20;
+/// Memory for what is known of a generation: the links of some million traces.
+const KNOWN_BYTES_MAX: usize = 24 << 20;
 /// Traces in several places of which the links are remembered.
 const SCATTERED_MAX: usize = 100_000;
 

@@ -15,7 +15,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use model::SpanBatch;
 use parking_lot::{Mutex, RwLock};
@@ -26,6 +26,7 @@ use crate::config::{Limits, SegmentConfig};
 use crate::head::{Arrival, CarryOver, Generation};
 use crate::link_sums::LinkSums;
 use crate::manifest::{DIRECTORY, Manifest, NotReplaced};
+use crate::pace::wait_for_room;
 use crate::page::{page_cache, unreadable};
 use crate::reader::{Caches, SegmentReader};
 use crate::shape_cache::shape_cache;
@@ -220,15 +221,14 @@ impl Store {
     }
 
     /// See [`storage::SpanSink::check_room`]. Counts what it refuses.
-    pub(crate) fn check_room(&self) -> Result<(), StorageError> {
-        let bytes = self.head_bytes();
-        if bytes < self.config.head_bytes_max {
-            return Ok(());
+    pub(crate) fn check_room(&self) -> Result<Duration, StorageError> {
+        let (bytes, most) = (self.head_bytes(), self.config.head_bytes_max);
+        if bytes < most {
+            return Ok(wait_for_room(bytes, most));
         }
         self.counters.refused_batches.fetch_add(1, Ordering::Relaxed);
         Err(StorageError::Overloaded(format!(
-            "{bytes} bytes of spans wait to be sealed, the bound is {} bytes",
-            self.config.head_bytes_max
+            "{bytes} bytes of spans wait to be sealed, the bound is {most} bytes"
         )))
     }
 

@@ -2,7 +2,7 @@
 //!
 //! 1. *HTTP.* As many spans as are imported, prepared, by as many connections and in requests as large as those of
 //!    `import`: what the server takes from a sender that costs nothing.
-//! 2. *Import* of each [`Form`], into a server of its own: the time of the whole process.
+//! 2. *Import* of each form, into a server of its own: the time of the whole process.
 //! 3. *Export* from the last of these, plain and compressed.
 //!
 //! The store must count every span after each import, and an export has a line for each trace and all their spans.

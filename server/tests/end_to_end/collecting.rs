@@ -276,12 +276,14 @@ fn a_body_far_beyond_the_bound_gets_its_answer_before_the_connection_ends() {
 fn full_is_told_with_a_time_to_come_back_and_heals() {
     let server = Server::start(&[("COLLECTOR_REQUESTS_IN_FLIGHT_MAX", "1")]);
     let mut slow = server.connect();
-    slow.send("POST /api/v2/spans HTTP/1.1\r\nhost: test\r\ncontent-length: 2\r\n\r\n[");
-    // The first byte of the slow one may still be on its way.
-    let refused = (0..200)
-        .map(|_| server.post("[]"))
-        .find(|answer| answer.status == 503);
-    let refused = refused.expect("a refusal while another request is in flight");
+    slow.send(
+        "POST /api/v2/spans HTTP/1.1\r\nhost: test\r\nexpect: 100-continue\r\ncontent-length: 2\r\n\r\n",
+    );
+    // The server asks for the body once the request has its place: from then on there is none for another.
+    assert_eq!(slow.answer().unwrap().status, 100);
+    slow.send("[");
+    let refused = server.post("[]");
+    assert_eq!(refused.status, 503, "while another request is in flight");
     assert_eq!(refused.header("retry-after"), Some("1"));
     assert!(
         refused.text().contains("1 requests are in flight"),

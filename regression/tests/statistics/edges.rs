@@ -303,7 +303,7 @@ fn buckets_of_a_sketch_are_as_good_as_its_values() {
         values.candidate.push((value * 11 / 10) as f64);
         sketches.candidate.record(value * 11 / 10);
     }
-    let coarse = rank_test(&[sketches.as_ref().map(|sketch| Histogram::from(sketch))], NONE).unwrap();
+    let coarse = rank_test(&[sketches.as_ref().map(Histogram::from)], NONE).unwrap();
     let fine = rank_test(&[values.map(Histogram::from_iter)], NONE).unwrap();
     assert_eq!(coarse.compared, arms(400, 400));
     assert!((coarse.z - fine.z).abs() < 0.05, "{coarse:?} {fine:?}");

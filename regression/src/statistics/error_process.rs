@@ -51,7 +51,7 @@ impl ErrorProcess {
         let (candidate, baseline) = (candidate_errors as f64, baseline_errors as f64);
         self.candidate = self.candidate.saturating_add(candidate_errors);
         self.baseline = self.baseline.saturating_add(baseline_errors);
-        self.null_log_likelihood += candidate * share.ln() + baseline * share.ln_1p();
+        self.null_log_likelihood += candidate * share.ln() + baseline * (-share).ln_1p();
         self.expected += (candidate + baseline) * share;
     }
 

@@ -107,6 +107,6 @@ pub fn mean_score_test<H: Borrow<Histogram>>(
     any.then(|| MeanScoreTest {
         z,
         p_value: two_sided_p(z),
-        dispersion: (mean > 0.0).then(|| variance / mean),
+        dispersion: Some(variance / mean).filter(|part| mean > 0.0 && part.is_finite()),
     })
 }

@@ -115,6 +115,12 @@ fn proportions_without_variation_are_alike() {
         assert_eq!(test.difference.estimate, 0.0);
         assert!(test.difference.low < 0.0 && test.difference.high > 0.0);
         assert_eq!(test.ratio.is_some(), hits > 0);
+        if let Some(ratio) = test.ratio {
+            assert!(
+                ratio.low < 1.0 && ratio.high.is_some_and(|high| high > 1.0),
+                "{ratio:?}"
+            );
+        }
     }
     // More hits than there are requests cannot be.
     assert_eq!(Proportion::new(9, 5), Proportion::new(5, 5));
@@ -191,6 +197,42 @@ fn levels_and_rates_outside_are_refused() {
     assert_eq!(benjamini_hochberg(&[f64::NAN, 0.01]), [1.0, 0.02]);
 }
 
+/// A tenth of the requests became slower: hardly a shift of all, but one of the tail.
+#[test]
+fn what_happens_in_the_tail_is_seen_there() {
+    let baseline: Histogram = (0..1000).map(f64::from).collect();
+    let candidate = (0..1000).map(|at| {
+        if at % 10 == 0 {
+            950.0 + f64::from(at)
+        } else {
+            f64::from(at)
+        }
+    });
+    let strata = [arms(baseline, candidate.collect())];
+    let all = rank_test(&strata, NONE).unwrap();
+    let tail = tail(&strata, 0.9, 0.95, NONE).unwrap();
+    assert!(
+        tail.share.p_value < 1e-6 && tail.share.p_value < all.p_value / 1e3,
+        "{all:?} {tail:?}"
+    );
+    // Above 899 are the last hundred of the baseline; of the candidate 90 of them, and all hundred that became slower.
+    assert!((tail.share.difference.estimate - 0.09).abs() < 1e-12);
+    let location = tail.location.unwrap();
+    assert_eq!(location.compared, arms(100, 190));
+    assert!(location.effect > 0.6 && location.p_value < 0.001, "{location:?}");
+}
+
+#[test]
+fn tables_beyond_counting_are_left_to_the_normal_distribution() {
+    let many = Proportion::new(5_000, 10_000);
+    assert_eq!(exact_test(&[arms(many, many)]), None);
+    let fewer = Proportion::new(500, 1_000);
+    assert_eq!(
+        exact_test(&[arms(fewer, fewer)]).map(|test| test.p_value),
+        Some(1.0)
+    );
+}
+
 #[test]
 fn minutes_of_one_version_are_no_evidence() {
     let mut process = ErrorProcess::default();
@@ -253,6 +295,10 @@ fn a_small_baseline_cannot_be_made_up_for() {
         "{candidate:?}"
     );
     assert_eq!(missing(0.0, Growth::Both), None);
+    assert_eq!(
+        detection.missing(0.01, &planned, DesignEffect::new(1e6), Growth::Both),
+        None
+    );
     // A difference of any size is one rank, if there are too few ranks.
     let too_few = [PlannedStratum {
         values: &values,

@@ -4,7 +4,8 @@
 //! came of it, [`transports`] does so by every way in, [`kafka`] lets the server read it from a broker, [`overload`]
 //! offers the server more than it can take, [`hostile`] what nobody should send, [`recover`] kills it and starts it
 //! again, [`store`] fills its store and asks questions, [`joining`] sends while it seals and joins, [`retention`] fills it
-//! beyond its limit, [`import`] imports and exports files. `README.md` beside this has the method. Nothing depends on this package.
+//! beyond its limit, [`import`] imports and exports files, [`rollouts`]
+//! makes rollouts whose truth is known and counts who finds it. `README.md` beside this has the method. Nothing depends on this package.
 
 pub mod hostile;
 pub mod import;
@@ -14,6 +15,7 @@ pub mod kafka;
 pub mod overload;
 pub mod recover;
 pub mod retention;
+pub mod rollouts;
 pub mod store;
 pub mod transports;
 pub mod workload;
@@ -21,5 +23,6 @@ pub mod workload;
 pub mod load;
 pub mod machine;
 pub mod options;
+mod plot;
 pub mod process;
 pub mod server;

@@ -2,7 +2,9 @@
 
 use clap::{Parser, Subcommand};
 
-use benches::{hostile, import, ingest, joining, kafka, overload, recover, retention, store, transports};
+use benches::{
+    hostile, import, ingest, joining, kafka, overload, recover, retention, rollouts, store, transports,
+};
 
 /// How fast, how large, how sure.
 #[derive(Debug, Parser)]
@@ -32,6 +34,8 @@ enum Question {
     Recover(recover::Options),
     /// Whether a full store stays at its limit while spans arrive and questions are asked.
     Retention(retention::Options),
+    /// Which deployment made it slow: how often an analysis finds what is true of simulated and of real rollouts.
+    Rollouts(rollouts::Options),
     /// What spans cost in a store, how fast questions are answered, and how both grow with the store.
     Store(store::Options),
     /// How the ways in compare: formats and transports, spans a second and what a span costs.
@@ -49,6 +53,7 @@ fn main() -> anyhow::Result<()> {
         Question::Overload(options) => overload::run(&options),
         Question::Recover(options) => recover::run(&options),
         Question::Retention(options) => retention::run(&options),
+        Question::Rollouts(options) => rollouts::run(&options),
         Question::Store(options) => store::run(&options),
         Question::Transports(options) => transports::run(&options),
     }

@@ -26,7 +26,7 @@ use std::collections::VecDeque;
 use model::{Span, TraceId};
 
 pub use hostile::{Hostile, Hostility};
-pub(crate) use random::Random;
+pub(crate) use random::{Random, mix};
 use topology::Service;
 
 /// When the first trace begins, microseconds since the epoch: a day in November 2026.

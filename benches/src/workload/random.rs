@@ -35,9 +35,13 @@ impl Random {
 
     /// Latencies are products of many small factors.
     pub(crate) fn log_normal(&mut self, median: f64, sigma: f64) -> f64 {
+        median * (sigma * self.normal()).exp()
+    }
+
+    /// Around 0, with a variance of 1 (Box and Muller).
+    pub(crate) fn normal(&mut self) -> f64 {
         let radius = (-2.0 * (1.0 - self.unit()).ln()).sqrt();
-        let normal = radius * (std::f64::consts::TAU * self.unit()).cos();
-        median * (sigma * normal).exp()
+        radius * (std::f64::consts::TAU * self.unit()).cos()
     }
 
     /// How long until the next of many independent events.

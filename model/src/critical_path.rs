@@ -32,10 +32,7 @@ impl CriticalPath {
     pub fn of(timeline: &Timeline) -> Option<Self> {
         let entry = timeline.entry()?;
         let mut pieces = Vec::new();
-        let mut open = vec![(entry, timeline.interval(entry)?)];
-        while let Some((span, window)) = open.pop() {
-            walk_span(timeline, span, window, &mut pieces, &mut open);
-        }
+        for_each_piece(timeline, &mut Vec::new(), |piece| pieces.push(piece));
         pieces.sort_unstable_by_key(|piece| piece.interval.start);
         Some(Self { entry, pieces })
     }
@@ -56,6 +53,20 @@ impl CriticalPath {
     }
 }
 
+/// Gives `found` every piece of the critical path, in no particular order. `open` is memory to work in.
+pub(crate) fn for_each_piece(
+    timeline: &Timeline,
+    open: &mut Vec<(usize, Interval)>,
+    mut found: impl FnMut(Piece),
+) {
+    open.clear();
+    let entry = timeline.entry();
+    open.extend(entry.and_then(|entry| Some((entry, timeline.interval(entry)?))));
+    while let Some((span, window)) = open.pop() {
+        walk_span(timeline, span, window, &mut found, open);
+    }
+}
+
 /// Cuts the window of one span into its own pieces and windows of its children.
 ///
 /// The children come by end, latest first. Those that had not ended when the walk reaches an instant compete for it;
@@ -64,12 +75,12 @@ fn walk_span(
     timeline: &Timeline,
     span: usize,
     window: Interval,
-    pieces: &mut Vec<Piece>,
+    found: &mut impl FnMut(Piece),
     open: &mut Vec<(usize, Interval)>,
 ) {
     let mut own = |start: u64, end: u64| {
         if start < end {
-            pieces.push(Piece {
+            found(Piece {
                 span,
                 interval: Interval { start, end },
             });

@@ -20,6 +20,7 @@ mod critical_path;
 mod dependency;
 mod merge;
 mod outline;
+mod profile;
 mod sketch;
 mod timeline;
 mod trace;
@@ -29,6 +30,10 @@ pub use critical_path::{CriticalPath, Piece};
 pub use dependency::{DependencyLink, DependencyLinker, LinkCount, LinkCounts, LinkFinder, merge_links};
 pub use merge::{merge, merge_outlines};
 pub use outline::{NameNumber, Place, SpanOutline, TraceNode};
+pub use profile::{
+    ArrangedTrace, Call, CallPlace, CallSums, Callee, Entry, Instance, InstanceNumber, Key, Operation,
+    OperationNumber, ProfileTable, Renumbering, SpanFacts, TraceProfile, TraceProfiler,
+};
 pub use sketch::{BUCKET_BITS, Bucket, Sketch, SketchError, SketchTotals, bucket_number};
 pub use timeline::{Interval, TimeCut, Timeline};
 pub use trace::trace_timestamp;

@@ -26,6 +26,22 @@ impl Interval {
         let end = self.end.min(other.end).max(start);
         Self { start, end }
     }
+
+    /// As long, `offset` microseconds later; `None` if that is out of range.
+    pub fn shift(self, offset: i64) -> Option<Self> {
+        Some(Self {
+            start: self.start.checked_add_signed(offset)?,
+            end: self.end.checked_add_signed(offset)?,
+        })
+    }
+}
+
+/// How much of a span its children cover, cut to it, in microseconds.
+#[derive(Default)]
+struct Cover {
+    union: u64,
+    /// Each child by itself.
+    sum: u64,
 }
 
 /// The spans of a trace that have both a timestamp and a duration, and which of them ran inside which.
@@ -120,20 +136,46 @@ impl Timeline {
     /// If there is no such span.
     pub fn self_time(&self, index: usize) -> Option<u64> {
         let own = self.intervals[index]?;
+        Some(own.duration() - self.cover(index, own).union)
+    }
+
+    /// The self time of a span, and its *overlap*: microseconds by which its children, cut to it, ran beside one
+    /// another, which is the sum of their durations less their union. `None` if the span is not timed.
+    ///
+    /// # Panics
+    /// If there is no such span.
+    pub fn self_time_and_overlap(&self, index: usize) -> Option<(u64, u64)> {
+        let own = self.intervals[index]?;
+        let cover = self.cover(index, own);
+        Some((own.duration() - cover.union, cover.sum - cover.union))
+    }
+
+    fn cover(&self, index: usize, own: Interval) -> Cover {
         // Children come by end, latest first: what is still to be covered lies before all that was.
         let mut uncovered_end = own.end;
-        let mut covered = 0;
+        let mut cover = Cover::default();
         for (_, child) in self.children(index) {
-            let fresh = child.clip(Interval {
-                start: own.start,
-                end: uncovered_end,
-            });
-            if fresh.duration() > 0 {
-                covered += fresh.duration();
-                uncovered_end = fresh.start;
+            let clipped = child.clip(own);
+            cover.sum = cover.sum.saturating_add(clipped.duration());
+            let fresh = clipped.end.min(uncovered_end).saturating_sub(clipped.start);
+            if fresh > 0 {
+                cover.union += fresh;
+                uncovered_end = clipped.start;
             }
         }
-        Some(own.duration() - covered)
+        cover
+    }
+
+    /// Moves spans in time, span i by `offsets[i]` microseconds; one that would leave the range of time stays.
+    ///
+    /// # Panics
+    /// If there are fewer offsets than spans.
+    pub fn shift(&mut self, offsets: &[i64]) {
+        for (interval, &offset) in self.intervals.iter_mut().zip(&offsets[..self.above.len()]) {
+            let shifted = interval.and_then(|interval| interval.shift(offset));
+            *interval = shifted.or(*interval);
+        }
+        self.group_children();
     }
 
     /// How much of what was reported cannot be true.
@@ -216,9 +258,11 @@ impl TimeCut {
 }
 
 fn interval<S: TraceNode>(span: &S) -> Option<Interval> {
-    let start = span.timestamp()?;
+    let duration = span.duration()?;
+    // What would end after all time begins earlier: durations are what has to add up.
+    let start = span.timestamp()?.min(u64::MAX - duration);
     Some(Interval {
         start,
-        end: start.saturating_add(span.duration()?),
+        end: start + duration,
     })
 }

@@ -5,5 +5,8 @@ mod critical_path;
 mod linker;
 mod merge;
 mod outlines;
+mod profile;
+mod profile_exact;
+mod profile_real;
 mod spans;
 mod tree;

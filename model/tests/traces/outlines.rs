@@ -12,8 +12,8 @@ use crate::spans::{Describe, any_trace, client, server, span};
 
 /// Numbers names in the order first seen, from 0.
 #[derive(Default)]
-struct Names {
-    names: Vec<String>,
+pub(crate) struct Names {
+    pub(crate) names: Vec<String>,
     numbers: HashMap<String, NameNumber>,
 }
 
@@ -46,7 +46,7 @@ impl Names {
         }
     }
 
-    fn outlines<'s>(&mut self, spans: impl IntoIterator<Item = &'s Span>) -> Vec<SpanOutline> {
+    pub(crate) fn outlines<'s>(&mut self, spans: impl IntoIterator<Item = &'s Span>) -> Vec<SpanOutline> {
         spans
             .into_iter()
             .zip(0..)

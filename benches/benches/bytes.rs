@@ -35,7 +35,6 @@ fn measure(spans: usize) {
         journal_bytes_max: 16 << 30,
         head_bytes_max: 16 << 30,
         retention: Retention::default(),
-        version_tags: vec!["service.version".to_owned()],
         now: Arc::new(|| EPOCH_US / 1_000),
     })
     .expect("the directory is empty");

@@ -83,6 +83,15 @@ pub enum Key {
 }
 
 impl Call {
+    /// The operations it names, as often as it names them.
+    pub fn operations(self) -> impl Iterator<Item = OperationNumber> {
+        let callee = match self.callee {
+            Callee::None => None,
+            Callee::Instrumented(callee) | Callee::Uninstrumented(callee) => Some(callee),
+        };
+        [self.caller, Some(self.operation), callee].into_iter().flatten()
+    }
+
     /// Whom its own time belongs to: itself, the edge to whom it calls, or whom it calls where that has no spans.
     pub fn key(self) -> Key {
         match self.callee {

@@ -97,6 +97,28 @@ impl Sketch {
         self.range = join_ranges(self.range, other.range);
     }
 
+    /// Takes away what `other` counted, which MUST be a part of what this one did.
+    ///
+    /// The least and the greatest value are then off by at most a bucket, if they were taken away.
+    pub fn subtract(&mut self, other: &Self) {
+        for (index, count) in other.indexes.iter().zip(&other.counts) {
+            if let Ok(position) = self.indexes.binary_search(index) {
+                self.counts[position] = self.counts[position].saturating_sub(*count);
+            }
+        }
+        let mut left = self.counts.iter().map(|&count| count > 0);
+        self.indexes.retain(|_| left.next() == Some(true));
+        self.counts.retain(|&count| count > 0);
+        self.count = self.count.saturating_sub(other.count);
+        self.sum = self.sum.saturating_sub(other.sum);
+        let ends = self.indexes.first().zip(self.indexes.last());
+        self.range = ends.and_then(|(&first, &last)| {
+            let (least, greatest) = (bucket_bounds(first), bucket_bounds(last));
+            let (min, max) = self.range?;
+            Some((min.clamp(least.0, least.1), max.clamp(greatest.0, greatest.1)))
+        });
+    }
+
     /// How many values were counted.
     pub fn count(&self) -> u64 {
         self.count
@@ -318,6 +340,16 @@ mod tests {
         #[test]
         fn merging_is_recording_together(a in prop::collection::vec(any_value(), 0..50), b in prop::collection::vec(any_value(), 0..50)) {
             prop_assert_eq!(merged(&sketch(&a), &sketch(&b)), sketch(&[a, b].concat()));
+        }
+
+        #[test]
+        fn taking_away_leaves_what_was_not_taken(a in any_sketch(), b in any_sketch()) {
+            let mut left = merged(&a, &b);
+            left.subtract(&b);
+            prop_assert_eq!((left.count(), left.sum()), (a.count(), a.sum()));
+            prop_assert!(left.buckets().eq(a.buckets()));
+            let bucket = |value: Option<u64>| value.map(bucket_index);
+            prop_assert_eq!((bucket(left.min()), bucket(left.max())), (bucket(a.min()), bucket(a.max())));
         }
 
         #[test]

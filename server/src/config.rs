@@ -109,7 +109,6 @@ pub(crate) struct QueryConfig {
     pub(crate) timeout: Duration,
     pub(crate) lookback_ms: u64,
     pub(crate) names_max_age_s: u64,
-    pub(crate) version_tags: Vec<String>,
 }
 
 /// Where spans are kept.
@@ -228,7 +227,6 @@ fn read(reader: &mut Reader<'_>) -> Config {
             timeout: reader.read("QUERY_TIMEOUT", parse::duration),
             lookback_ms: reader.read("QUERY_LOOKBACK", parse::positive),
             names_max_age_s: reader.read("ZIPKIN_QUERY_NAMES_MAX_AGE", parse::number),
-            version_tags: reader.read("VERSION_TAGS", parse::list),
         },
         ui: read_ui(reader, query_enabled, storage.options.search_enabled),
         storage,
@@ -320,6 +318,7 @@ fn read_storage(reader: &mut Reader<'_>) -> StorageConfig {
             search_enabled: reader.read("SEARCH_ENABLED", parse::boolean),
             text_index_enabled: reader.read("TEXT_INDEX_ENABLED", parse::boolean),
             autocomplete_keys: reader.read("AUTOCOMPLETE_KEYS", parse::list),
+            version_tags: reader.read("VERSION_TAGS", parse::list),
         },
     }
 }

@@ -22,7 +22,6 @@ pub(crate) struct DoctorConfig {
     pub(crate) json: bool,
     /// What a repaired segment keeps, as the server's does.
     pub(crate) options: StoreOptions,
-    pub(crate) version_tags: Vec<String>,
 }
 
 /// Broken, and not mended.
@@ -90,7 +89,6 @@ fn segment_config(config: &DoctorConfig, directory: &Path) -> storage_segment::S
         journal_bytes_max: u64::MAX,
         head_bytes_max: u64::MAX,
         retention: storage_segment::Retention::default(),
-        version_tags: config.version_tags.clone(),
         now: std::sync::Arc::new(crate::wiring::now_ms),
     }
 }

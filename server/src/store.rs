@@ -97,12 +97,7 @@ pub(crate) fn memory(options: StoreOptions, spans_max: usize) -> Store {
 ///
 /// # Errors
 /// Where another server has the directory, or it cannot be read or written.
-pub(crate) fn segment(
-    options: StoreOptions,
-    config: SegmentConfig,
-    version_tags: &[String],
-    now: Clock,
-) -> anyhow::Result<Store> {
+pub(crate) fn segment(options: StoreOptions, config: SegmentConfig, now: Clock) -> anyhow::Result<Store> {
     let lock = DirectoryLock::acquire(&config.directory)?;
     let directory = config.directory.display().to_string();
     tell_of_sync(config.journal_sync);
@@ -116,7 +111,6 @@ pub(crate) fn segment(
             age_max: config.age_max,
             bytes_max: config.bytes_max,
         },
-        version_tags: version_tags.to_vec(),
         now,
     })
     .with_context(|| format!("cannot open the store in {directory}"))?;

@@ -21,7 +21,7 @@ use crate::{jaeger, otlp, shutdown};
 pub(crate) async fn run(config: Config) -> anyhow::Result<()> {
     warn_of_ignored(&config.ignored);
     let stop = shutdown::requested().context("cannot listen for signals")?;
-    let mut store = open_store(config.storage.clone(), &config.query.version_tags)?;
+    let mut store = open_store(config.storage.clone())?;
     if config.self_tracing.is_some() {
         store = store.traced();
     }
@@ -65,11 +65,11 @@ fn warn_of_ignored(ignored: &[String]) {
     }
 }
 
-fn open_store(config: StorageConfig, version_tags: &[String]) -> anyhow::Result<Store> {
+fn open_store(config: StorageConfig) -> anyhow::Result<Store> {
     let StorageConfig { kind, options } = config;
     match kind {
         StorageKind::Memory { spans_max } => Ok(store::memory(options, spans_max)),
-        StorageKind::Segment(config) => store::segment(options, config, version_tags, Arc::new(now_ms)),
+        StorageKind::Segment(config) => store::segment(options, config, Arc::new(now_ms)),
     }
 }
 
@@ -162,7 +162,7 @@ fn query(config: &QueryConfig, options: &StoreOptions, store: &Store) -> Router 
         timeout: config.timeout,
         autocomplete_keys: options.autocomplete_keys.clone(),
         search_enabled: options.search_enabled,
-        version_tags: config.version_tags.clone(),
+        version_tags: options.version_tags.clone(),
         now: Arc::new(now_ms),
     };
     query::http::router(config, Arc::clone(&store.source))

@@ -21,6 +21,7 @@ use std::time::Duration;
 use crate::{BoxFuture, Capabilities, SpanSink, SpanSource, StoreOptions};
 
 pub mod fixtures;
+pub mod latency;
 mod subject;
 
 mod autocomplete_tags;

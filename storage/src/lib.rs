@@ -15,6 +15,7 @@ mod capabilities;
 pub mod contract;
 mod duration_histogram;
 mod error;
+mod latency;
 mod options;
 mod query;
 pub mod text;
@@ -23,6 +24,10 @@ mod untimed;
 pub use capabilities::{Capabilities, Completeness};
 pub use duration_histogram::{DurationHistogram, DurationSnapshot};
 pub use error::StorageError;
+pub use latency::{
+    Latencies, LatencyQuery, LatencySource, OperationLatency, OperationName, ProfileCollector, ProfileQuery,
+    ProfileSource, Profiles, add_latencies,
+};
 pub use options::StoreOptions;
 pub use query::{AnnotationQuery, DependencyQuery, Order, QueryError, TraceQuery, TraceQueryBuilder};
 pub use untimed::untimed_after;

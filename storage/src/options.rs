@@ -12,6 +12,8 @@ pub struct StoreOptions {
     pub text_index_enabled: bool,
     /// `AUTOCOMPLETE_KEYS`: tag keys whose values are kept for completion.
     pub autocomplete_keys: Vec<String>,
+    /// `VERSION_TAGS`: tags that tell the version of a service; the first of them that a span bears counts.
+    pub version_tags: Vec<String>,
 }
 
 impl Default for StoreOptions {
@@ -21,6 +23,9 @@ impl Default for StoreOptions {
             search_enabled: true,
             text_index_enabled: true,
             autocomplete_keys: Vec::new(),
+            version_tags: ["service.version", "version", "app.version"]
+                .map(str::to_owned)
+                .into(),
         }
     }
 }

@@ -7,6 +7,7 @@ mod collect;
 mod decode;
 mod journal;
 mod links;
+mod profiles;
 mod record;
 mod segment;
 mod spool;
@@ -65,5 +66,6 @@ criterion_group!(
     segment::read,
     spool::accept_and_deliver,
     links::of_traces,
+    profiles::of_traces,
 );
 criterion_main!(parts);

@@ -37,7 +37,6 @@ impl Fixture {
             journal_bytes_max: 4 << 30,
             head_bytes_max: 4 << 30,
             retention: Retention::default(),
-            version_tags: vec!["service.version".to_owned()],
             now: Arc::new(|| EPOCH_US / 1_000),
         })
         .expect("the directory is empty");

@@ -34,8 +34,6 @@ use crate::workload::{Random, Workload};
 const DAY_MS: u64 = 86_400_000;
 /// Four of an hour are joined.
 const SEALED_AN_HOUR: u64 = 3;
-/// As the server has it without being told.
-const VERSION_TAGS: [&str; 3] = ["service.version", "version", "app.version"];
 /// Segments between two lines for who waits.
 const TELL_EVERY: u64 = 500;
 /// What is asked; the search for one trace goes by every segment.
@@ -182,7 +180,6 @@ fn build(directory: &Path, truth: &mut Truth, options: &Options) -> anyhow::Resu
         journal_bytes_max: 1 << 30,
         head_bytes_max: 1 << 30,
         retention: Retention::default(),
-        version_tags: VERSION_TAGS.map(str::to_owned).into(),
         now: Arc::new(move || told.load(Ordering::Relaxed)),
     })?;
     let runtime = tokio::runtime::Builder::new_multi_thread().build()?;

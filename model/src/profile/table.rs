@@ -4,7 +4,7 @@ use std::collections::HashMap;
 
 use crate::{IpAddresses, Kind, NameNumber, Span};
 
-use super::{CallSums, Callee};
+use super::{CallSums, Callee, TraceProfile};
 
 /// The number of an operation in a [`ProfileTable`].
 pub type OperationNumber = u32;
@@ -274,48 +274,59 @@ impl ProfileTable {
         }
     }
 
-    /// The same entries in the order of their texts, whatever order they came in; tells what numbers are now.
-    pub fn canonical(&self) -> (Self, Renumbering) {
-        let mut operations: Vec<_> = (0..self.operations.len()).collect();
-        operations.sort_unstable_by_key(|&number| {
+    /// A table of what profiles of this one name and nothing else, in the order of texts: numbers that do not depend on
+    /// what came first. The profiles have them afterwards.
+    pub fn canonical(&self, profiles: &mut [TraceProfile]) -> Self {
+        let mut is_named = (
+            vec![false; self.operations.len()],
+            vec![false; self.instances.len()],
+        );
+        for profile in &*profiles {
+            is_named.0[profile.entry.operation as usize] = true;
+            for place in profile.calls.iter().map(|sums| sums.place) {
+                place
+                    .call
+                    .operations()
+                    .for_each(|number| is_named.0[number as usize] = true);
+                is_named.1[place.instance as usize] = true;
+                is_named.1[place.caller_instance as usize] = true;
+            }
+        }
+        let named = |is_named: Vec<bool>| (0..is_named.len()).filter(move |&number| is_named[number]);
+        let mut operations: Vec<_> = named(is_named.0).collect();
+        let texts = |number: usize| {
             let operation = &self.operations[number];
             (
                 self.name(operation.service),
                 self.name(operation.span_name),
                 operation.kind,
             )
-        });
-        let mut instances: Vec<_> = (0..self.instances.len()).collect();
-        instances.sort_unstable_by_key(|&number| {
+        };
+        operations.sort_unstable_by_key(|&number| texts(number));
+        let mut instances: Vec<_> = named(is_named.1).collect();
+        let parts = |number: usize| {
             let instance = &self.instances[number];
-            (
-                self.name(instance.service),
-                self.name(instance.version),
-                instance.ip,
-                instance.port,
-            )
-        });
-        let mut sorted = Self::new(usize::MAX / 2);
+            let (service, version) = (self.name(instance.service), self.name(instance.version));
+            (service, version, instance.ip, instance.port)
+        };
+        instances.sort_unstable_by_key(|&number| parts(number));
+        let mut sorted = Self::new(self.entries_max);
+        let mut renumbering = Renumbering {
+            operations: vec![0; self.operations.len()],
+            instances: vec![0; self.instances.len()],
+        };
         for number in operations {
-            let Operation {
-                service,
-                span_name,
-                kind,
-            } = self.operations[number];
-            sorted.operation(self.name(service), self.name(span_name), kind);
+            let (service, span_name, kind) = texts(number);
+            renumbering.operations[number] = sorted.operation(service, span_name, kind);
         }
         for number in instances {
-            let Instance {
-                service,
-                version,
-                ip,
-                port,
-            } = self.instances[number];
-            sorted.instance(self.name(service), self.name(version), ip, port);
+            let (service, version, ip, port) = parts(number);
+            renumbering.instances[number] = sorted.instance(service, version, ip, port);
         }
-        let renumbering = sorted.absorb(self);
-        sorted.entries_max = self.entries_max;
-        (sorted, renumbering)
+        profiles
+            .iter_mut()
+            .for_each(|profile| profile.renumber(&renumbering));
+        sorted
     }
 }
 

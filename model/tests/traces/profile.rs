@@ -91,11 +91,10 @@ impl Profiled {
 
     /// Everything in texts and in an order that no number decides.
     fn to_text(&self) -> String {
-        let (table, renumbering) = self.table.canonical();
-        let mut profile = self.profile.clone();
-        profile.renumber(&renumbering);
+        let mut profiles = [self.profile.clone()];
+        let table = self.table.canonical(&mut profiles);
         format!(
-            "{profile:?} {:?} {:?} {:?}",
+            "{profiles:?} {:?} {:?} {:?}",
             table.names(),
             table.operations(),
             table.instances()

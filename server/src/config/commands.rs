@@ -183,7 +183,6 @@ pub(super) fn read_doctor(flags: &ArgMatches, reader: &mut Reader<'_>) -> Doctor
         repair: flags.get_flag("repair"),
         json: given::<String>(flags, "output").as_deref() == Some("json"),
         options: storage.options,
-        version_tags: reader.read("VERSION_TAGS", parse::list),
     }
 }
 

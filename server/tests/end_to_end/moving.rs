@@ -164,7 +164,6 @@ fn seal(store: &Path) {
         journal_bytes_max: 1 << 30,
         head_bytes_max: 1 << 30,
         retention: Retention::default(),
-        version_tags: Vec::new(),
         now: Arc::new(|| 1_600_000_000_000),
     });
     store.unwrap().seal_all().unwrap();

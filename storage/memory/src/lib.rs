@@ -20,6 +20,7 @@
 
 mod autocomplete;
 mod evict;
+mod latency;
 mod search;
 mod services;
 mod shard;
@@ -154,19 +155,27 @@ impl MemoryStore {
     async fn link(&self, query: DependencyQuery) -> Vec<DependencyLink> {
         let (start, end) = query.window();
         let mut linker = DependencyLinker::new();
-        let mut looked_at = 0;
-        for (_, low) in Candidates::new(&self.shards, None, (start, end)) {
-            let Some(spans) = self.snapshot(low) else { continue };
-            if model::trace_timestamp(&spans).is_some_and(|timestamp| (start..=end).contains(&timestamp)) {
-                linker.put_trace(&spans);
+        self.for_each_trace((start, end), |spans| {
+            if model::trace_timestamp(spans).is_some_and(|timestamp| (start..=end).contains(&timestamp)) {
+                linker.put_trace(spans);
             }
+        })
+        .await;
+        linker.links()
+    }
+
+    /// Gives `visit` the spans of every trace that may touch a window, microseconds since the epoch, inclusive.
+    async fn for_each_trace(&self, window: (u64, u64), mut visit: impl FnMut(&[Span])) {
+        let mut looked_at = 0;
+        for (_, low) in Candidates::new(&self.shards, None, window) {
+            let Some(spans) = self.snapshot(low) else { continue };
+            visit(&spans);
             looked_at += spans.len();
             if looked_at >= SPANS_BETWEEN_YIELDS {
                 looked_at = 0;
                 tokio::task::yield_now().await;
             }
         }
-        linker.links()
     }
 
     fn trace_now(&self, trace_id: TraceId) -> Vec<Span> {

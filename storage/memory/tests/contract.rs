@@ -26,3 +26,15 @@ async fn keeps_the_contract() {
     );
     assert!(report.passed.len() > 100, "{} cases", report.passed.len());
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn keeps_the_contract_of_latency() {
+    storage::contract::latency::run(&|options| {
+        let store: Arc<dyn storage::contract::latency::Store> = Arc::new(MemoryStore::new(MemoryConfig {
+            options,
+            ..MemoryConfig::default()
+        }));
+        Box::pin(async { store })
+    })
+    .await;
+}

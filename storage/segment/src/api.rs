@@ -10,8 +10,9 @@ use std::time::Duration;
 
 use model::{Span, SpanBatch, TraceId};
 use storage::{
-    BoxFuture, Capabilities, Completeness, Dependencies, DependencyQuery, DurationHistogram, Found, Result,
-    SpanSink, SpanSource, StorageError, TraceQuery,
+    BoxFuture, Capabilities, Completeness, Dependencies, DependencyQuery, DurationHistogram, Found,
+    Latencies, LatencyQuery, LatencySource, ProfileQuery, Profiles, Result, SpanSink, SpanSource,
+    StorageError, TraceQuery,
 };
 use storage_journal::{Disk, JournalStats, RealDisk};
 
@@ -20,7 +21,7 @@ use crate::maintenance::Maintenance;
 use crate::names::Names;
 use crate::store::{Opened, Store};
 use crate::view::{Reading, View, group};
-use crate::{dependencies, search, untimed};
+use crate::{dependencies, latency, search, untimed};
 
 /// The embedded store. Cheap to share behind an [`Arc`].
 #[derive(Debug)]
@@ -335,6 +336,22 @@ impl SpanSource for SegmentStore {
                 return Err(StorageError::Unavailable(reason.to_owned()));
             }
             self.store.health()
+        })
+    }
+}
+
+impl LatencySource for SegmentStore {
+    fn latencies<'a>(&'a self, query: &'a LatencyQuery) -> BoxFuture<'a, Result<Latencies>> {
+        let query = query.clone();
+        self.read(move |store, reading, cancelled| {
+            latency::latencies(reading, &query, &store.config.options.version_tags, cancelled)
+        })
+    }
+
+    fn profiles<'a>(&'a self, query: &'a ProfileQuery) -> BoxFuture<'a, Result<Profiles>> {
+        let query = query.clone();
+        self.read(move |store, reading, cancelled| {
+            latency::profiles(reading, &query, &store.config.options.version_tags, cancelled)
         })
     }
 }

@@ -26,8 +26,6 @@ pub struct SegmentConfig {
     pub head_bytes_max: u64,
     /// What is dropped.
     pub retention: Retention,
-    /// Tags that tell the version of a service; the first that a span bears counts.
-    pub version_tags: Vec<String>,
     /// The clock.
     pub now: Clock,
 }
@@ -41,7 +39,6 @@ impl std::fmt::Debug for SegmentConfig {
             .field("journal_bytes_max", &self.journal_bytes_max)
             .field("head_bytes_max", &self.head_bytes_max)
             .field("retention", &self.retention)
-            .field("version_tags", &self.version_tags)
             .finish_non_exhaustive()
     }
 }

@@ -16,7 +16,7 @@ use storage_record::bytes::{Cursor, Malformed, Put};
 /// The first and the last bytes of every segment.
 pub(crate) const MAGIC: &[u8; 8] = b"TRACEHND";
 /// Written into every footer. A reader refuses a greater one, and reads every lesser one.
-pub(crate) const VERSION: u8 = 1;
+pub(crate) const VERSION: u8 = 2;
 
 /// Length and checksum of the footer, and the magic.
 pub(crate) const TAIL_BYTES: u64 = 16;
@@ -50,9 +50,13 @@ pub(crate) enum Section {
     Stragglers,
     /// Lists of words and an index of the dictionary's words. Not there without a text index.
     Text,
+    /// Where the time of every trace went. Not there before version 2.
+    Profiles,
 }
 
-const SECTIONS: usize = 12;
+const SECTIONS: usize = 13;
+/// Sections of a footer of version 1.
+const SECTIONS_OF_FIRST: usize = 12;
 
 impl Section {
     /// All of them with their names, in the order of the footer.
@@ -69,6 +73,7 @@ impl Section {
         (Self::Sketches, "sketches"),
         (Self::Stragglers, "stragglers"),
         (Self::Text, "text"),
+        (Self::Profiles, "profiles"),
     ];
 }
 
@@ -221,7 +226,11 @@ impl Footer {
             u32::try_from(cursor.varint()?).map_err(|_| Malformed("a figure beyond 32 bits"))
         };
         let mut cursor = Cursor::new(bytes);
-        let _version = cursor.u8()?;
+        let sections = if cursor.u8()? == 1 {
+            SECTIONS_OF_FIRST
+        } else {
+            SECTIONS
+        };
         let mut footer = Self::new(cursor.u8()? & 1 != 0, Summary::default());
         footer.summary = Summary {
             traces: small(&mut cursor)?,
@@ -237,7 +246,7 @@ impl Footer {
             footer.pages.push(page);
         }
         let page_count = footer.pages.len() as u64;
-        for run in &mut footer.sections {
+        for run in &mut footer.sections[..sections] {
             let (first, count) = (cursor.varint()?, cursor.varint()?);
             if first.saturating_add(count) > page_count {
                 return Err(Malformed("a section beyond the pages"));

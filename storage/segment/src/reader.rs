@@ -68,6 +68,8 @@ pub(crate) struct SegmentReader {
     texts: Arc<TextCache>,
 }
 
+mod profiles;
+
 type Result<T> = std::result::Result<T, StorageError>;
 
 impl SegmentReader {
@@ -496,6 +498,7 @@ impl SegmentReader {
         }
         self.links()?;
         self.text_index()?;
+        self.verify_profiles()?;
         self.sketches().map(|_| ())
     }
 

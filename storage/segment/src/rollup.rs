@@ -3,20 +3,26 @@
 //! - Dependency links by the minute of the trace, as if every trace were whole here; a query corrects those that
 //!   are not (`dependencies.rs`).
 //! - Latency sketches by operation, version and minute (`sketches.rs`).
+//! - Profiles: where the time of each trace went (`profiles.rs`).
 //!
-//! Both are of the spans as [`model::merge`] gives them. Nearly all traces have nothing to be joined; those are counted
+//! All are of the spans as [`model::merge`] gives them. Nearly all traces have nothing to be joined; those are counted
 //! from outlines, with names as numbers and in memory that is kept. The others are counted as the definition says it,
 //! from spans.
 
 use std::collections::BTreeMap;
+use std::io;
 
 use foldhash::fast::RandomState;
 use hashbrown::HashMap;
 use model::{
-    DependencyLinker, Kind, LinkCounts, LinkFinder, NameNumber, Place, Span, SpanOutline, SpanTree, Timeline,
-    TraceNode, merge, merge_outlines,
+    ArrangedTrace, DependencyLinker, Kind, LinkCounts, LinkFinder, NameNumber, Place, Span, SpanFacts,
+    SpanOutline, SpanTree, Timeline, TraceId, TraceNode, TraceProfiler, merge, merge_outlines,
 };
 
+use crate::format::Run;
+use crate::page::PageWriter;
+use crate::profile_facts::ProfileFacts;
+use crate::profiles::ProfilesBuilder;
 use crate::rows::{RowRef, RowSpan, TraceRows};
 use crate::segment_shapes::{Operation, SegmentShapes};
 use crate::sketches::{Measured, OperationKey, OperationNumber, SketchesBuilder};
@@ -48,6 +54,8 @@ pub(crate) struct RollupBuilder {
     names: Strings,
     links: BTreeMap<u64, NumberedLinks>,
     sketches: SketchesBuilder,
+    profiles: ProfilesBuilder,
+    facts: ProfileFacts,
     scratch: Scratch,
 }
 
@@ -75,6 +83,8 @@ struct Scratch {
     timeline: Timeline,
     finder: LinkFinder,
     found: Vec<(NameNumber, NameNumber, bool)>,
+    profiler: TraceProfiler,
+    facts: Vec<SpanFacts>,
 }
 
 impl RollupBuilder {
@@ -131,6 +141,8 @@ impl RollupBuilder {
             self.add_sketches(&outlines, &scratch.timeline, |_, span| {
                 scratch.operations[span.index as usize]
             });
+            self.gather_facts(&outlines, &mut scratch);
+            self.add_profile(trace_id_of(rows), timestamp, &outlines, &mut scratch)?;
             scratch.outlines = outlines;
         } else {
             let spans = rows.to_spans(shapes.table())?;
@@ -139,6 +151,12 @@ impl RollupBuilder {
             self.add_sketches(&merged, &scratch.timeline, |rollup, span| {
                 rollup.operation_of(span, version_tags)
             });
+            let table = &mut self.profiles.table;
+            scratch.facts.clear();
+            scratch
+                .facts
+                .extend(merged.iter().map(|span| table.facts(span, version_tags)));
+            self.add_profile(trace_id_of(rows), timestamp, &merged, &mut scratch)?;
         }
         if timestamp != 0 {
             let links = self.links.entry(timestamp / MINUTE).or_default();
@@ -172,6 +190,50 @@ impl RollupBuilder {
             };
             self.sketches.add(operation, measured);
         }
+    }
+
+    /// What a profile needs to know of outlined spans.
+    fn gather_facts(&mut self, outlines: &[SpanOutline], scratch: &mut Scratch) {
+        let Self {
+            names,
+            sketches,
+            profiles,
+            facts,
+            ..
+        } = self;
+        scratch.facts.clear();
+        scratch.facts.extend(outlines.iter().map(|span| {
+            let operation = scratch.operations[span.index as usize];
+            facts.of(span, operation, sketches, names, &mut profiles.table)
+        }));
+    }
+
+    /// Adds the profile of a trace, which changes its timeline.
+    fn add_profile<S: TraceNode>(
+        &mut self,
+        trace_id: Option<TraceId>,
+        timestamp: u64,
+        spans: &[S],
+        scratch: &mut Scratch,
+    ) -> Result<(), Malformed> {
+        let Scratch {
+            tree,
+            timeline,
+            profiler,
+            facts,
+            ..
+        } = scratch;
+        let trace = ArrangedTrace {
+            spans,
+            tree,
+            timeline,
+            facts,
+        };
+        let profile = trace_id
+            .and_then(|trace_id| profiler.profile(trace_id, timestamp, trace, &self.profiles.table))
+            .ok_or(Malformed("a trace without spans"))?;
+        self.profiles.add(profile);
+        Ok(())
     }
 
     fn operation_of(&mut self, span: &Span, version_tags: &[String]) -> OperationNumber {
@@ -257,6 +319,11 @@ impl RollupBuilder {
         out
     }
 
+    /// Writes the section of profiles; none are left afterwards.
+    pub(crate) fn write_profiles(&mut self, pages: &mut PageWriter) -> io::Result<Run> {
+        std::mem::take(&mut self.profiles).write(pages)
+    }
+
     pub(crate) fn sketches_bytes(&mut self) -> Vec<u8> {
         let mut out = Vec::new();
         self.sketches.put(&self.names, &mut out);
@@ -302,6 +369,11 @@ impl NumberedLinks {
         link.calls += 1;
         link.errors += i64::from(failed);
     }
+}
+
+/// The greatest identifier of a trace's rows: some reporters leave out the high half.
+fn trace_id_of(rows: &TraceRows) -> Option<TraceId> {
+    rows.iter().map(|row| row.head.trace_id).max()
 }
 
 fn place(name: Option<NameNumber>, row: RowRef<'_>) -> Option<Place> {

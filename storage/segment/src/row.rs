@@ -54,7 +54,7 @@ pub(crate) struct Streams {
 }
 
 impl Streams {
-    fn clear(&mut self) {
+    pub(crate) fn clear(&mut self) {
         self.symbols.clear();
         self.bits.clear();
         self.text.clear();
@@ -171,11 +171,11 @@ pub(crate) fn class_start(class: u8) -> Result<(u64, u32), Malformed> {
     Ok((u64::from(4 | (class - 8) & 3) << bits, bits))
 }
 
-fn zigzag(value: i64) -> u64 {
+pub(crate) fn zigzag(value: i64) -> u64 {
     (value << 1 ^ value >> 63) as u64
 }
 
-fn unzigzag(value: u64) -> i64 {
+pub(crate) fn unzigzag(value: u64) -> i64 {
     (value >> 1) as i64 ^ -((value & 1) as i64)
 }
 

@@ -209,7 +209,6 @@ impl Schedule {
                 age_max: Some(AGE_MAX),
                 bytes_max: None,
             },
-            version_tags: Vec::new(),
             now: Arc::new(move || clock.load(Ordering::SeqCst)),
         };
         let limits = Limits {

@@ -110,6 +110,11 @@ impl SketchesBuilder {
         number
     }
 
+    /// What an operation is.
+    pub(crate) fn key(&self, operation: OperationNumber) -> OperationKey {
+        self.operations[operation as usize]
+    }
+
     /// Whether entries of further operations count for their service.
     pub(crate) fn is_full(&self) -> bool {
         self.entries.len() >= ENTRIES_MAX

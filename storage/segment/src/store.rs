@@ -371,7 +371,7 @@ pub(crate) fn writer_options(config: &SegmentConfig) -> WriterOptions {
         indexed: config.options.search_enabled,
         text_indexed: config.options.text_index_enabled,
         autocomplete_keys: config.options.autocomplete_keys.clone().into(),
-        version_tags: config.version_tags.clone().into(),
+        version_tags: config.options.version_tags.clone().into(),
     }
 }
 

@@ -42,7 +42,6 @@ impl Machine {
             journal_bytes_max: 1 << 30,
             head_bytes_max: 1 << 30,
             retention: Retention::default(),
-            version_tags: Vec::new(),
             now: Arc::new(move || clock.load(Ordering::SeqCst)),
         };
         Store::open(Arc::new(self.disk.clone()), config, self.limits)

@@ -287,6 +287,9 @@ impl SegmentWriter {
             footer.set_section(Section::Text, run);
         }
 
+        let run = self.rollup.write_profiles(&mut self.pages)?;
+        footer.set_section(Section::Profiles, run);
+
         footer.pages = self.pages.pages().to_vec();
         self.pages.finish(&footer.to_bytes())
     }

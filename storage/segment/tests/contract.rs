@@ -5,8 +5,8 @@ use std::sync::Arc;
 use model::{Span, SpanBatch, TraceId};
 use storage::contract::{self, Store, Stores};
 use storage::{
-    BoxFuture, Capabilities, Completeness, Dependencies, DependencyQuery, Found, Result, SpanSink,
-    SpanSource, StoreOptions, TraceQuery,
+    BoxFuture, Capabilities, Completeness, Dependencies, DependencyQuery, Found, Latencies, LatencyQuery,
+    LatencySource, ProfileQuery, Profiles, Result, SpanSink, SpanSource, StoreOptions, TraceQuery,
 };
 use storage_segment::SegmentStore;
 
@@ -99,18 +99,30 @@ impl SpanSource for Sealed {
     }
 }
 
-fn open(directory: Arc<tempfile::TempDir>, options: StoreOptions, sealing: Sealing) -> Stores {
-    let config = support::config(directory.path(), options.clone());
-    let store = SegmentStore::open(config).expect("a temporary directory can be used");
-    let again = directory.clone();
-    let sealed = Sealed {
-        store,
+impl LatencySource for Sealed {
+    fn latencies<'a>(&'a self, query: &'a LatencyQuery) -> BoxFuture<'a, Result<Latencies>> {
+        self.store.latencies(query)
+    }
+
+    fn profiles<'a>(&'a self, query: &'a ProfileQuery) -> BoxFuture<'a, Result<Profiles>> {
+        self.store.profiles(query)
+    }
+}
+
+fn sealed(directory: Arc<tempfile::TempDir>, options: StoreOptions, sealing: Sealing) -> Sealed {
+    let config = support::config(directory.path(), options);
+    Sealed {
+        store: SegmentStore::open(config).expect("a temporary directory can be used"),
         sealing,
         batches: Default::default(),
         _directory: directory,
-    };
+    }
+}
+
+fn open(directory: Arc<tempfile::TempDir>, options: StoreOptions, sealing: Sealing) -> Stores {
+    let again = directory.clone();
     Stores {
-        store: Arc::new(sealed),
+        store: Arc::new(sealed(directory, options.clone(), sealing)),
         reopen: Some(Box::new(move |store: Arc<dyn Store>| {
             Box::pin(async move {
                 assert_eq!(
@@ -137,6 +149,14 @@ async fn keeps_the_contract(sealing: Sealing) {
     )
     .await;
     assert_eq!(report.not_offered, [""; 0], "the segment store offers everything");
+    let open: &(dyn Fn(StoreOptions) -> BoxFuture<'static, Arc<dyn contract::latency::Store>> + Sync) =
+        &move |options| {
+            Box::pin(async move {
+                let directory = Arc::new(tempfile::tempdir().expect("a temporary directory"));
+                Arc::new(sealed(directory, options, sealing)) as Arc<dyn contract::latency::Store>
+            })
+        };
+    contract::latency::run(open).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]

@@ -5,14 +5,15 @@
 //! [`FREEZE`] true once, and commit what that wrote: files that are there are never written again.
 //! `src/fixture_tests.rs` compares what is counted in them.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use model::{Span, SpanBatch};
 use storage::{
-    Completeness, DependencyQuery, Order, SpanSink, SpanSource, StoreOptions, TraceQuery, TraceQueryBuilder,
+    Completeness, DependencyQuery, LatencyQuery, LatencySource, OperationLatency, Order, ProfileCollector,
+    ProfileQuery, SpanSink, SpanSource, StoreOptions, TraceQuery, TraceQueryBuilder, add_latencies,
 };
 use storage_journal::{Disk, LossyDisk};
 use storage_segment::{SegmentConfig, SegmentStore};
@@ -27,7 +28,7 @@ use definition::{Definition, check_search, sorted};
 use fixture_spans::{BEGIN_US, NAMES, has_words, rounds_of};
 
 /// Versions of the format that were ever frozen; the last is the one that is written.
-const VERSIONS: [&str; 1] = ["v1"];
+const VERSIONS: [&str; 2] = ["v1", "v2"];
 const FREEZE: bool = false;
 
 const DAY_MS: i64 = 86_400_000;
@@ -311,6 +312,66 @@ async fn check_dependencies(store: &SegmentStore, definition: &Definition, conte
     }
 }
 
+/// Profiles and latency of all traces, and of those of one service in a part of the time.
+async fn check_latency(store: &SegmentStore, definition: &Definition, context: &str) {
+    let tags = StoreOptions::default().version_tags;
+    for (window, service_name) in [
+        ((0, u64::MAX), None),
+        ((BEGIN_US, BEGIN_US + 20_000_000), Some("cart")),
+    ] {
+        let service_name = service_name.map(str::to_owned);
+        let query = ProfileQuery {
+            window,
+            service_name: service_name.clone(),
+            entry: None,
+            limit: 100,
+            seed: 1,
+        };
+        let latency_query = LatencyQuery {
+            first_minute: window.0 / 60_000_000,
+            last_minute: window.1 / 60_000_000,
+            service_name,
+        };
+        let mut collector = ProfileCollector::new(&query);
+        let mut counted = BTreeMap::new();
+        for trace in definition.groups(|span| span.trace_id.low()) {
+            collector.add_spans(&trace, &tags);
+            add_latencies(&mut counted, &trace, &tags, &latency_query);
+        }
+        let expected = collector.finish(Completeness::Complete);
+        let found = store.profiles(&query).await.expect("profiles");
+        assert_eq!(found.completeness, Completeness::Complete, "{context}");
+        assert_eq!(found.profiles, expected.profiles, "{context}");
+        assert_eq!(found.matched, expected.matched, "{context}");
+        let found = store.latencies(&latency_query).await.expect("latencies");
+        let numbers = |latency: &OperationLatency| {
+            let times =
+                [&latency.durations, &latency.self_times].map(|sketch| (sketch.count(), sketch.sum()));
+            let OperationLatency {
+                operation,
+                version,
+                minute,
+                ..
+            } = latency.clone();
+            (
+                operation,
+                version,
+                minute,
+                [latency.calls, latency.errors, latency.traces],
+                times,
+            )
+        };
+        assert!(
+            found
+                .operations
+                .iter()
+                .map(numbers)
+                .eq(counted.values().map(numbers)),
+            "{context}: {found:?} {counted:?}"
+        );
+    }
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn segments_of_every_version_are_read() {
     for (version, name) in VERSIONS
@@ -327,6 +388,7 @@ async fn segments_of_every_version_are_read() {
         check_traces(&store, &definition, &context).await;
         check_names(&store, &spans, &context).await;
         check_dependencies(&store, &definition, &context).await;
+        check_latency(&store, &definition, &context).await;
         for query in names().into_iter().chain(conditions()).chain(texts()) {
             let query = query.build().expect("a query");
             check_search(&store, &definition, &query, true).await;

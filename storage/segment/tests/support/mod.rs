@@ -15,7 +15,6 @@ pub(crate) fn config(directory: &Path, options: StoreOptions) -> SegmentConfig {
         journal_bytes_max: 1 << 30,
         head_bytes_max: 1 << 30,
         retention: Retention::default(),
-        version_tags: vec!["service.version".to_owned(), "version".to_owned()],
         now: Arc::new(|| 1_700_000_000_000),
     }
 }

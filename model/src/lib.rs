@@ -18,16 +18,22 @@ pub use span::{Annotation, Kind, Span, UnknownKind};
 
 mod critical_path;
 mod dependency;
+mod deployment;
 mod merge;
 mod outline;
 mod profile;
 mod sketch;
+mod slo;
 mod timeline;
 mod trace;
 mod tree;
 
 pub use critical_path::{CriticalPath, Piece};
 pub use dependency::{DependencyLink, DependencyLinker, LinkCount, LinkCounts, LinkFinder, merge_links};
+pub use deployment::{
+    Bearings, Deployment, Instance, ServedBy, ServingVersions, Strategy, UnknownStrategy, WAVE_GAP_MS, Wave,
+    environments_agree, waves,
+};
 pub use merge::{merge, merge_outlines};
 pub use outline::{NameNumber, Place, SpanOutline, TraceNode};
 pub use profile::{
@@ -35,6 +41,7 @@ pub use profile::{
     OperationNumber, ProfileTable, Renumbering, SpanFacts, TraceProfile, TraceProfiler,
 };
 pub use sketch::{BUCKET_BITS, Bucket, Sketch, SketchError, SketchTotals, bucket_number};
+pub use slo::{Indicator, Slo};
 pub use timeline::{Interval, TimeCut, Timeline};
 pub use trace::trace_timestamp;
 pub use tree::SpanTree;

@@ -10,7 +10,7 @@
 //! }
 //! ```
 //!
-//! Each case runs in a task of its own, on a store of its own, and speaks to it only through the two traits. The
+//! Each case runs in a task of its own, on a store of its own, and speaks to it only through the traits. The
 //! battery, not the backend, decides what is left out: cases for a capability the store does not declare. A
 //! backend may excuse a case for a reason; an excused case that passes fails the run.
 
@@ -18,7 +18,7 @@ use std::fmt::Write;
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::{BoxFuture, Capabilities, SpanSink, SpanSource, StoreOptions};
+use crate::{BoxFuture, Capabilities, DeploymentStore, SpanSink, SpanSource, StoreOptions};
 
 pub mod fixtures;
 pub mod latency;
@@ -28,6 +28,7 @@ mod autocomplete_tags;
 mod concurrency;
 mod dependencies;
 mod dependency_windows;
+mod deployments;
 mod duplicates;
 mod heavy;
 mod hostile_text;
@@ -61,6 +62,8 @@ pub struct Stores {
     pub store: Arc<dyn Store>,
     /// For a store that declares [`Capabilities::durable`], and only for that: how to restart it.
     pub reopen: Option<Reopen>,
+    /// The same store, if it keeps deployments.
+    pub deployments: Option<Arc<dyn DeploymentStore>>,
 }
 
 /// Stops the store it is given (the last reference to it) and opens what that left behind.
@@ -70,6 +73,7 @@ impl std::fmt::Debug for Stores {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("Stores")
             .field("reopen", &self.reopen.is_some())
+            .field("deployments", &self.deployments.is_some())
             .finish_non_exhaustive()
     }
 }
@@ -106,6 +110,8 @@ enum Needs {
     RawSpans,
     Orders,
     Durable,
+    Deployments,
+    DurableDeployments,
 }
 
 /// A [`Case`] named as the function that runs it.
@@ -251,6 +257,16 @@ const GROUPS: &[Group] = &[
         options: restart::options,
         cases: restart::CASES,
     },
+    Group {
+        name: "deployments",
+        options: StoreOptions::default,
+        cases: deployments::CASES,
+    },
+    Group {
+        name: "deployments_restart",
+        options: StoreOptions::default,
+        cases: deployments::DURABLE_CASES,
+    },
 ];
 
 /// Runs all cases; `excuses` are `(group/case, reason)`.
@@ -345,7 +361,7 @@ async fn run_case(case: &Case, stores: Stores) -> Outcome {
     if capabilities.durable != stores.reopen.is_some() {
         return Outcome::Failed("a store is durable if and only if it can be reopened".to_owned());
     }
-    if !is_offered(case.needs, capabilities) {
+    if !is_offered(case.needs, capabilities, stores.deployments.is_some()) {
         return Outcome::NotOffered;
     }
     let limit = Duration::from_secs(CASE_SECONDS_MAX);
@@ -360,12 +376,14 @@ async fn run_case(case: &Case, stores: Stores) -> Outcome {
     }
 }
 
-fn is_offered(needs: Needs, capabilities: Capabilities) -> bool {
+fn is_offered(needs: Needs, capabilities: Capabilities, deployments: bool) -> bool {
     match needs {
         Needs::Nothing => true,
         Needs::RawSpans => capabilities.raw_spans,
         Needs::Orders => capabilities.orders,
         Needs::Durable => capabilities.durable,
+        Needs::Deployments => deployments,
+        Needs::DurableDeployments => deployments && capabilities.durable,
     }
 }
 

@@ -1,7 +1,7 @@
 //! The contract every storage keeps: keep these spans, find those traces.
 //!
-//! Two traits, split by caller: [`SpanSink`] for the collector, [`SpanSource`] for queries. Their docs are
-//! the specification, with MUST and MAY; `contract.rs` holds every backend to it. Decorators and backends
+//! Traits, split by caller: [`SpanSink`] for the collector, [`SpanSource`] for queries, [`DeploymentStore`] for what
+//! knows deployments. Their docs are the specification, with MUST and MAY; `contract.rs` holds every backend to it. Decorators and backends
 //! are composed in `server/src/wiring.rs`, nowhere else.
 
 use std::future::Future;
@@ -13,6 +13,7 @@ use model::{DependencyLink, Span, SpanBatch, TraceId};
 mod capabilities;
 #[cfg(feature = "contract")]
 pub mod contract;
+mod deployments;
 mod duration_histogram;
 mod error;
 mod latency;
@@ -22,6 +23,10 @@ pub mod text;
 mod untimed;
 
 pub use capabilities::{Capabilities, Completeness};
+pub use deployments::{
+    Deletion, DeploymentLimits, DeploymentPatch, DeploymentQuery, DeploymentStore, Gathering, History,
+    Interest, PatchPlan, Patched, Put, PutPlan, Register, SeenVersion, Sighting,
+};
 pub use duration_histogram::{DurationHistogram, DurationSnapshot};
 pub use error::StorageError;
 pub use latency::{

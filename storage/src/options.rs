@@ -12,8 +12,10 @@ pub struct StoreOptions {
     pub text_index_enabled: bool,
     /// `AUTOCOMPLETE_KEYS`: tag keys whose values are kept for completion.
     pub autocomplete_keys: Vec<String>,
-    /// `VERSION_TAGS`: tags that tell the version of a service; the first of them that a span bears counts.
+    /// `VERSION_TAGS`: tags that tell the version of a service; the first that a span bears counts.
     pub version_tags: Vec<String>,
+    /// `ENVIRONMENT_TAGS`: tags that tell the environment; the first that a span bears counts.
+    pub environment_tags: Vec<String>,
 }
 
 impl Default for StoreOptions {
@@ -26,6 +28,13 @@ impl Default for StoreOptions {
             version_tags: ["service.version", "version", "app.version"]
                 .map(str::to_owned)
                 .into(),
+            environment_tags: [
+                "deployment.environment.name",
+                "deployment.environment",
+                "environment",
+            ]
+            .map(str::to_owned)
+            .into(),
         }
     }
 }

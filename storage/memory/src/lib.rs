@@ -19,6 +19,7 @@
 //! It is not: durable, or a place for more spans than memory holds.
 
 mod autocomplete;
+mod deployments;
 mod evict;
 mod latency;
 mod search;
@@ -40,6 +41,7 @@ use storage::{
 };
 
 use crate::autocomplete::Autocomplete;
+use crate::deployments::Deployments;
 use crate::search::{Candidates, Search};
 use crate::shard::Shard;
 
@@ -75,6 +77,7 @@ pub struct MemoryStore {
     config: MemoryConfig,
     shards: Box<[RwLock<Shard>]>,
     autocomplete: Autocomplete,
+    deployments: Deployments,
     spans: AtomicUsize,
     // Held by the one writer that evicts, so that two do not evict twice as much.
     evicting: Mutex<()>,
@@ -87,6 +90,7 @@ impl MemoryStore {
         Self {
             shards: std::iter::repeat_with(shard).take(SHARDS).collect(),
             autocomplete: Autocomplete::new(&config.options),
+            deployments: Deployments::default(),
             spans: AtomicUsize::new(0),
             evicting: Mutex::new(()),
             config,
@@ -223,6 +227,7 @@ impl SpanSink for MemoryStore {
     fn accept<'a>(&'a self, batch: &'a SpanBatch) -> BoxFuture<'a, Result<()>> {
         Box::pin(async move {
             self.insert(batch);
+            self.deployments.note(batch, &self.config.options);
             self.evict();
             Ok(())
         })

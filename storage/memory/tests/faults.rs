@@ -95,6 +95,7 @@ fn open(fault: Fault, options: StoreOptions) -> BoxFuture<'static, Stores> {
         Stores {
             store: Arc::new(faulty),
             reopen: None,
+            deployments: None,
         }
     })
 }

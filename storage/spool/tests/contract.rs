@@ -94,7 +94,13 @@ async fn keeps_the_contract() {
             let spool = Spool::open_on(Arc::new(LossyDisk::new()), config, sink, source)
                 .unwrap_or_else(|error| panic!("{error}"));
             let store = Arc::new(Delivered(spool));
-            Box::pin(async { Stores { store, reopen: None } })
+            Box::pin(async {
+                Stores {
+                    store,
+                    reopen: None,
+                    deployments: None,
+                }
+            })
         },
         &[],
     )

@@ -2,16 +2,20 @@
 
 use std::sync::Arc;
 
-use model::{DependencyLink, Span, SpanBatch, TraceId};
+use model::{DependencyLink, Deployment, Slo, Span, SpanBatch, TraceId};
 
 use super::fixtures::sorted;
 use super::{Reopen, Store, Stores};
-use crate::{Completeness, DependencyQuery, TraceQueryBuilder};
+use crate::{
+    Completeness, DependencyQuery, DeploymentPatch, DeploymentQuery, DeploymentStore, History, Patched, Put,
+    Result, TraceQueryBuilder,
+};
 
 /// A fresh store, or one that was reopened.
 pub(super) struct Subject {
     store: Arc<dyn Store>,
     reopen: Option<Reopen>,
+    deployments: Option<Arc<dyn DeploymentStore>>,
 }
 
 impl Subject {
@@ -19,6 +23,7 @@ impl Subject {
         Self {
             store: stores.store,
             reopen: stores.reopen,
+            deployments: stores.deployments,
         }
     }
 
@@ -27,6 +32,7 @@ impl Subject {
         Self {
             store: Arc::clone(&self.store),
             reopen: None,
+            deployments: self.deployments.clone(),
         }
     }
 
@@ -35,6 +41,7 @@ impl Subject {
         let Some(reopen) = self.reopen else {
             panic!("only a durable store is restarted")
         };
+        drop(self.deployments);
         Self::new(reopen(self.store).await)
     }
 
@@ -140,4 +147,72 @@ impl Subject {
         found.links.sort();
         found.links
     }
+
+    fn deployment_store(&self) -> &dyn DeploymentStore {
+        let Some(deployments) = &self.deployments else {
+            panic!("the case needs a store that keeps deployments")
+        };
+        deployments.as_ref()
+    }
+
+    pub(super) async fn try_put(&self, deployment: Deployment) -> Result<Put> {
+        self.deployment_store().put_deployment(deployment).await
+    }
+
+    pub(super) async fn put(&self, deployment: Deployment) -> Put {
+        succeed(self.try_put(deployment).await)
+    }
+
+    pub(super) async fn try_patch(&self, id: &str, patch: DeploymentPatch) -> Result<Patched> {
+        self.deployment_store().patch_deployment(id, patch).await
+    }
+
+    pub(super) async fn patch(&self, id: &str, patch: DeploymentPatch) -> Patched {
+        succeed(self.try_patch(id, patch).await)
+    }
+
+    pub(super) async fn deployment(&self, id: &str) -> Option<Arc<Deployment>> {
+        succeed(self.deployment_store().deployment(id).await)
+    }
+
+    pub(super) async fn list(&self, query: DeploymentQuery) -> Vec<Arc<Deployment>> {
+        succeed(self.deployment_store().deployments(&query).await)
+    }
+
+    pub(super) async fn history(&self, service_name: &str) -> History {
+        succeed(self.deployment_store().history(service_name).await)
+    }
+
+    pub(super) async fn delete(&self, id: &str) -> bool {
+        succeed(self.deployment_store().delete_deployment(id).await)
+    }
+
+    pub(super) async fn put_report(&self, id: &str, report: &[u8]) -> bool {
+        succeed(self.deployment_store().put_report(id, report.to_vec()).await)
+    }
+
+    pub(super) async fn report(&self, id: &str) -> Option<Vec<u8>> {
+        succeed(self.deployment_store().report(id).await)
+    }
+
+    pub(super) async fn put_slo(&self, slo: Slo) -> bool {
+        succeed(self.deployment_store().put_slo(slo).await)
+    }
+
+    pub(super) async fn slo(&self, name: &str) -> Option<Slo> {
+        succeed(self.deployment_store().slo(name).await)
+    }
+
+    pub(super) async fn slos(&self) -> Vec<Slo> {
+        succeed(self.deployment_store().slos().await)
+    }
+
+    pub(super) async fn delete_slo(&self, name: &str) -> bool {
+        succeed(self.deployment_store().delete_slo(name).await)
+    }
+}
+
+#[track_caller]
+fn succeed<T>(done: Result<T>) -> T {
+    done.unwrap_or_else(|error| panic!("deployments: {error}"))
 }

@@ -127,6 +127,7 @@ fn forgetful(durable: bool) -> BoxFuture<'static, Stores> {
         Stores {
             store: Arc::new(Forgetful { durable }),
             reopen: Some(reopen).filter(|_| durable),
+            deployments: None,
         }
     })
 }
@@ -202,6 +203,7 @@ async fn a_durable_store_must_offer_a_restart() {
             Stores {
                 store: Arc::new(Forgetful { durable: true }),
                 reopen: None,
+                deployments: None,
             }
         })
     };

@@ -1,0 +1,246 @@
+//! Which versions spans of a service have borne, since when, and on which instances.
+//!
+//! The first version of a service in an environment is what was there when somebody began to look; every later one is
+//! a deployment. Which is the first goes by the times of spans and not by their arrival, so that the same spans in
+//! another order make the same deployments.
+
+use std::collections::{BTreeMap, HashMap};
+use std::net::IpAddr;
+
+use model::SpanRef;
+
+use super::DeploymentLimits;
+
+/// How long after it last brought something new a version's spans are looked at one by one, milliseconds by the
+/// server's clock: rollouts take minutes, and spans are late by minutes.
+const FRESH_MS: u64 = 3_600_000;
+
+/// What is known of a version of a service in an environment.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct SeenVersion {
+    /// When its first span began, epoch milliseconds.
+    pub first_ts: u64,
+    /// When something new was last seen of it, epoch milliseconds by the server's clock.
+    pub changed_ms: u64,
+    /// When the first span of each address and port began, epoch milliseconds; port 0 where spans bear none.
+    pub instances: BTreeMap<(IpAddr, u16), u64>,
+    /// Whoever deleted its deployment wants to see it no more.
+    pub is_dismissed: bool,
+}
+
+/// What some spans of one version tell.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Sighting<'a> {
+    /// Lower case, not empty.
+    pub service_name: &'a str,
+    /// Empty where spans bear none.
+    pub environment: &'a str,
+    /// Not empty.
+    pub version: &'a str,
+    /// When the first of the spans began, epoch milliseconds.
+    pub first_ts: u64,
+    /// The same of each address and port.
+    pub instances: BTreeMap<(IpAddr, u16), u64>,
+}
+
+/// What spans of a version are to the one who keeps versions.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Interest {
+    /// Nothing new can come of them.
+    None,
+    /// They may bring something new.
+    Fresh,
+}
+
+/// Gathers what the spans of a batch tell of their versions.
+#[derive(Debug, Default)]
+pub struct Gathering<'b> {
+    /// By service, environment and version; `None` where nothing new can come of them.
+    numbers: HashMap<(&'b str, &'b str, &'b str), Option<usize>>,
+    sightings: Vec<Sighting<'b>>,
+}
+
+impl<'b> Gathering<'b> {
+    /// The number of a version of a service in an environment, unless nothing new can come of its spans.
+    pub fn number(
+        &mut self,
+        (service_name, environment, version): (&'b str, &'b str, &'b str),
+        interest: impl FnOnce() -> Interest,
+    ) -> Option<usize> {
+        let sightings = &mut self.sightings;
+        let numbers = self.numbers.entry((service_name, environment, version));
+        *numbers.or_insert_with(|| {
+            let is_fresh = !version.is_empty() && interest() == Interest::Fresh;
+            is_fresh.then(|| {
+                sightings.push(Sighting {
+                    service_name,
+                    environment,
+                    version,
+                    first_ts: u64::MAX,
+                    instances: BTreeMap::new(),
+                });
+                sightings.len() - 1
+            })
+        })
+    }
+
+    /// Adds a span of a version with this number. One without a timestamp tells nothing.
+    pub fn add(&mut self, number: usize, span: SpanRef<'_>) {
+        let Some(timestamp) = span.timestamp() else { return };
+        let first_ts = timestamp / 1000;
+        let sighting = &mut self.sightings[number];
+        sighting.first_ts = sighting.first_ts.min(first_ts);
+        let local = span.local_draft();
+        let address = local.ip.v4.map(IpAddr::V4).or(local.ip.v6.map(IpAddr::V6));
+        if let Some(address) = address {
+            let known = sighting
+                .instances
+                .entry((address, local.port))
+                .or_insert(first_ts);
+            *known = (*known).min(first_ts);
+        }
+    }
+
+    /// What was gathered.
+    pub fn sightings(&self) -> impl Iterator<Item = &Sighting<'b>> {
+        let sightings = self.sightings.iter();
+        sightings.filter(|sighting| sighting.first_ts != u64::MAX)
+    }
+}
+
+/// The versions of one service, by environment (empty for none) and version.
+#[derive(Clone, Debug, Default)]
+pub(super) struct SeenVersions {
+    by_environment: HashMap<String, HashMap<String, SeenVersion>>,
+    count: usize,
+    /// When the hour began in which new ones are counted, and how many there were.
+    hour: (u64, usize),
+}
+
+impl SeenVersions {
+    /// How many there are.
+    pub(super) fn count(&self) -> usize {
+        self.count
+    }
+
+    pub(super) fn interest(&self, environment: &str, version: &str, now_ms: u64) -> Interest {
+        match self.get(environment, version) {
+            Some(seen) if now_ms.saturating_sub(seen.changed_ms) > FRESH_MS => Interest::None,
+            _ => Interest::Fresh,
+        }
+    }
+
+    /// Takes what was seen, a version that is new only where there is room; tells what became of it.
+    pub(super) fn sight(
+        &mut self,
+        sighting: &Sighting<'_>,
+        now_ms: u64,
+        limits: &DeploymentLimits,
+        has_room: bool,
+    ) -> Sighted {
+        if let Some(seen) = self.get_mut(sighting.environment, sighting.version) {
+            return match seen.join(sighting, now_ms, limits) {
+                true => Sighted::New,
+                false => Sighted::Known,
+            };
+        }
+        if !has_room || !self.may_be_new(now_ms, limits) {
+            return Sighted::LeftOut;
+        }
+        if self.count >= limits.service_versions_max {
+            self.forget_oldest();
+        }
+        let mut seen = SeenVersion {
+            first_ts: sighting.first_ts,
+            changed_ms: now_ms,
+            ..SeenVersion::default()
+        };
+        seen.join(sighting, now_ms, limits);
+        self.restore(sighting.environment.to_owned(), sighting.version.to_owned(), seen);
+        Sighted::New
+    }
+
+    fn may_be_new(&mut self, now_ms: u64, limits: &DeploymentLimits) -> bool {
+        if now_ms.saturating_sub(self.hour.0) > FRESH_MS {
+            self.hour = (now_ms, 0);
+        }
+        self.hour.1 += 1;
+        self.hour.1 <= limits.new_versions_an_hour_max
+    }
+
+    fn forget_oldest(&mut self) {
+        let oldest = self
+            .iter()
+            .min_by_key(|&(environment, version, seen)| (seen.changed_ms, environment, version));
+        let Some((environment, version, _)) = oldest else {
+            return;
+        };
+        let (environment, version) = (environment.to_owned(), version.to_owned());
+        if let Some(versions) = self.by_environment.get_mut(&environment) {
+            versions.remove(&version);
+            self.count -= 1;
+            if versions.is_empty() {
+                self.by_environment.remove(&environment);
+            }
+        }
+    }
+
+    /// Puts what is known of a version in its place.
+    pub(super) fn restore(&mut self, environment: String, version: String, seen: SeenVersion) {
+        let versions = self.by_environment.entry(environment).or_default();
+        self.count += usize::from(versions.insert(version, seen).is_none());
+    }
+
+    fn get(&self, environment: &str, version: &str) -> Option<&SeenVersion> {
+        self.by_environment.get(environment)?.get(version)
+    }
+
+    pub(super) fn get_mut(&mut self, environment: &str, version: &str) -> Option<&mut SeenVersion> {
+        self.by_environment.get_mut(environment)?.get_mut(version)
+    }
+
+    /// Environment, version, and what is known of it.
+    pub(super) fn iter(&self) -> impl Iterator<Item = (&str, &str, &SeenVersion)> {
+        let environments = self.by_environment.iter();
+        environments.flat_map(|(environment, versions)| {
+            let versions = versions.iter();
+            versions.map(move |(version, seen)| (environment.as_str(), version.as_str(), seen))
+        })
+    }
+}
+
+/// What became of a sighting.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Sighted {
+    /// All of it was known.
+    Known,
+    /// Some of it was new, and is known now.
+    New,
+    /// The version is new, and there are too many.
+    LeftOut,
+}
+
+impl SeenVersion {
+    /// Tells whether anything was new.
+    fn join(&mut self, sighting: &Sighting<'_>, now_ms: u64, limits: &DeploymentLimits) -> bool {
+        let mut is_new = sighting.first_ts < self.first_ts;
+        self.first_ts = self.first_ts.min(sighting.first_ts);
+        let mut instances = self.instances.len();
+        for (address, first_ts) in &sighting.instances {
+            match self.instances.get_mut(address) {
+                Some(known) if first_ts >= known => continue,
+                Some(known) => *known = *first_ts,
+                None if instances >= limits.instances_max => continue,
+                None => {
+                    instances += 1;
+                    self.instances.insert(*address, *first_ts);
+                }
+            }
+            is_new = true;
+        }
+        if is_new {
+            self.changed_ms = now_ms;
+        }
+        is_new
+    }
+}

@@ -30,7 +30,10 @@ fn measure(spans: usize) {
     let directory = tempfile::tempdir().expect("there is a directory for temporary files");
     let store = SegmentStore::open(SegmentConfig {
         directory: directory.path().to_owned(),
-        options: StoreOptions::default(),
+        options: StoreOptions {
+            version_tags: vec!["service.version".to_owned()],
+            ..StoreOptions::default()
+        },
         sync: SyncPolicy::Os,
         journal_bytes_max: 16 << 30,
         head_bytes_max: 16 << 30,

@@ -17,6 +17,7 @@ use storage::{
 use storage_journal::{Disk, JournalStats, RealDisk};
 
 use crate::config::{Limits, SegmentConfig};
+use crate::deployments::Deployments;
 use crate::maintenance::Maintenance;
 use crate::names::Names;
 use crate::store::{Opened, Store};
@@ -94,6 +95,11 @@ impl SegmentStore {
             maintenance,
             opened,
         }))
+    }
+
+    /// Deployments and what belongs to them.
+    pub(crate) fn kept_deployments(&self) -> &Arc<Deployments> {
+        &self.store.deployments
     }
 
     /// What opening found.

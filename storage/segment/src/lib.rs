@@ -28,6 +28,8 @@ mod term;
 mod head;
 mod recover;
 
+mod deployments;
+
 mod doctor;
 
 mod format;

@@ -134,6 +134,7 @@ struct Tasks {
     sealing: Pause,
     compaction: Pause,
     retention: Pause,
+    versions: Pause,
     warming: Warming,
 }
 
@@ -151,6 +152,10 @@ impl Tasks {
         if self.retention.is_over(now) {
             let retained = retention::retain(store).map(|_| ());
             self.retention.note("retention", SOON, retained);
+        }
+        if self.versions.is_over(now) {
+            let written = store.deployments.write_versions_at_leisure();
+            self.versions.note("writing versions", SOON, written);
         }
         // What cannot be read is told by who asks for it.
         let _ = self

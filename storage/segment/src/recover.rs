@@ -1,4 +1,5 @@
-//! Start-up: what the journal holds from its checkpoint on goes back into the head.
+//! Start-up: what the journal holds from its checkpoint on goes back into the head, and tells again which versions
+//! served.
 //!
 //! Records stand alone, so they are read by several threads. Some of their spans may be in segments already,
 //! where the process stopped between writing a segment and moving the checkpoint, or where a trace was carried
@@ -15,6 +16,7 @@ use storage::StorageError;
 use storage_journal::{Disk, Journal, JournalError, Position, Recovery};
 
 use crate::config::{Limits, SegmentConfig};
+use crate::deployments::Deployments;
 use crate::head::{Arrival, Generation};
 use crate::store::{journal_config, refusal};
 use storage_record as record;
@@ -33,6 +35,7 @@ pub(crate) fn open_journal(
     config: &SegmentConfig,
     limits: &Limits,
     active: &Generation,
+    deployments: &Deployments,
 ) -> Result<(Journal, Recovery), StorageError> {
     let threads = thread::available_parallelism().map_or(1, usize::from).min(8);
     let failure = Mutex::new(None);
@@ -42,7 +45,7 @@ pub(crate) fn open_journal(
         for _ in 0..threads {
             let receiver = receiver.clone();
             let failure = &failure;
-            scope.spawn(move || insert_chunks(&receiver, config, active, failure));
+            scope.spawn(move || insert_chunks(&receiver, config, (active, deployments), failure));
         }
         let mut chunks = Chunks {
             sender,
@@ -92,7 +95,7 @@ impl Chunks {
 fn insert_chunks(
     receiver: &Mutex<Receiver<Chunk>>,
     config: &SegmentConfig,
-    active: &Generation,
+    (active, deployments): (&Generation, &Deployments),
     failure: &Mutex<Option<StorageError>>,
 ) {
     let mut batch = SpanBatch::new();
@@ -104,7 +107,9 @@ fn insert_chunks(
             batch.clear();
             match record::decode_numbered(&bytes, &mut batch) {
                 Ok(numbering) => {
-                    let arrival = Arrival::at((config.now)(), position);
+                    let now_ms = (config.now)();
+                    deployments.note(&batch, &numbering, &config.options, now_ms);
+                    let arrival = Arrival::at(now_ms, position);
                     active.insert(&batch, &numbering, arrival, &config.options.autocomplete_keys);
                 }
                 Err(error) => {

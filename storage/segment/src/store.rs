@@ -19,10 +19,11 @@ use std::time::{Duration, Instant};
 
 use model::SpanBatch;
 use parking_lot::{Mutex, RwLock};
-use storage::{DurationHistogram, StorageError};
+use storage::{DeploymentLimits, DurationHistogram, StorageError};
 use storage_journal::{Disk, Journal, JournalConfig, JournalError, Position, Recovery};
 
 use crate::config::{Limits, SegmentConfig};
+use crate::deployments::Deployments;
 use crate::head::{Arrival, CarryOver, Generation};
 use crate::link_sums::LinkSums;
 use crate::manifest::{DIRECTORY, Manifest, NotReplaced};
@@ -42,6 +43,7 @@ pub(crate) struct Store {
     pub(crate) disk: Arc<dyn Disk>,
     pub(crate) journal: Journal,
     pub(crate) caches: Caches,
+    pub(crate) deployments: Arc<Deployments>,
     view: RwLock<Arc<View>>,
     /// Held by who makes another view from the one there is.
     changes: Mutex<()>,
@@ -92,6 +94,8 @@ pub struct Opened {
     pub segments: usize,
     /// Segments that cannot, with the reason.
     pub set_aside: Vec<String>,
+    /// Records of deployments that cannot, with the reason.
+    pub deployments_set_aside: Vec<String>,
 }
 
 impl Store {
@@ -123,12 +127,15 @@ impl Store {
         };
         let active = Arc::new(Generation::new((config.now)()));
         let view = open_segments(disk.as_ref(), &manifest, &caches, active.clone())?;
-        let (journal, recovery) = crate::recover::open_journal(&disk, &config, &limits, &active)?;
+        let deployments = Deployments::open(disk.clone(), DeploymentLimits::default())?;
+        let (journal, recovery) =
+            crate::recover::open_journal(&disk, &config, &limits, &active, &deployments)?;
         let opened = Opened {
             recovery,
             replayed_spans: active.spans(),
             segments: view.segments.len(),
             set_aside: view.set_aside.values().cloned().collect(),
+            deployments_set_aside: deployments.set_aside().to_vec(),
         };
         let store = Self {
             config,
@@ -136,6 +143,7 @@ impl Store {
             disk,
             journal,
             caches,
+            deployments: Arc::new(deployments),
             view: RwLock::new(Arc::new(view)),
             changes: Mutex::default(),
             gate: RwLock::default(),
@@ -205,9 +213,13 @@ impl Store {
         let pending = self.journal.append(record).map_err(refusal)?;
         pending.durable().await.map_err(refusal)?;
         self.commit_time.record(begin.elapsed());
+        let now_ms = (self.config.now)();
+        // As long as the ticket keeps the record: what is noted is written down before the journal lets go of it.
+        self.deployments
+            .note(batch, &numbering, &self.config.options, now_ms);
         let _gate = self.gate.read();
         let active = self.view().active.clone();
-        let arrival = Arrival::at((self.config.now)(), ticket.position);
+        let arrival = Arrival::at(now_ms, ticket.position);
         active.insert(batch, &numbering, arrival, &self.config.options.autocomplete_keys);
         Ok(())
     }
@@ -282,6 +294,8 @@ impl Store {
             .flatten()
             .min()
             .unwrap_or(end);
+        // What spans told of versions must not go with them.
+        self.deployments.write_versions()?;
         self.journal.set_checkpoint(needed).map_err(refusal)
     }
 

@@ -121,8 +121,10 @@ fn sealed(directory: Arc<tempfile::TempDir>, options: StoreOptions, sealing: Sea
 
 fn open(directory: Arc<tempfile::TempDir>, options: StoreOptions, sealing: Sealing) -> Stores {
     let again = directory.clone();
+    let sealed = sealed(directory, options.clone(), sealing);
+    let deployments = Arc::clone(&sealed.store) as Arc<dyn storage::DeploymentStore>;
     Stores {
-        store: Arc::new(sealed(directory, options.clone(), sealing)),
+        store: Arc::new(sealed),
         reopen: Some(Box::new(move |store: Arc<dyn Store>| {
             Box::pin(async move {
                 assert_eq!(
@@ -134,6 +136,7 @@ fn open(directory: Arc<tempfile::TempDir>, options: StoreOptions, sealing: Seali
                 open(again, options, sealing)
             })
         })),
+        deployments: Some(deployments),
     }
 }
 

@@ -7,6 +7,7 @@ use storage::StorageError;
 use storage_journal::JournalError;
 
 use super::{Doctor, JournalReport, Report, SectionBytes, SegmentReport, segment};
+use crate::deployments;
 use crate::manifest::{self, DIRECTORY, Manifest, ManifestSegment};
 use crate::store::refusal;
 
@@ -42,6 +43,10 @@ pub(super) fn examine(doctor: &mut Doctor<'_>) -> Result<Report, StorageError> {
         examine_segment(doctor, segment, &name, &mut report)?;
     }
     examine_journal(doctor, &mut report)?;
+    (doctor.progress)(deployments::DIRECTORY);
+    for found in deployments::examine(doctor.disk.as_ref())? {
+        report.add(found.file, &found.what, found.is_harmless);
+    }
     Ok(report)
 }
 
@@ -74,7 +79,7 @@ fn look_for_others(
         .iter()
         .map(|segment| Manifest::file_name(segment.number))
         .collect();
-    for directory in [DIRECTORY, JOURNAL] {
+    for directory in [DIRECTORY, JOURNAL, deployments::DIRECTORY] {
         let list = doctor.disk.list(directory);
         let list = list.map_err(|error| StorageError::Unavailable(format!("{directory}: {error}")))?;
         for (name, bytes) in list {

@@ -11,6 +11,7 @@ use storage_journal::Disk;
 
 use super::examine::{JOURNAL, KEPT, files_of_segments};
 use super::{Doctor, segment};
+use crate::deployments;
 use crate::fields::Fields;
 use crate::manifest::{self, DIRECTORY, Manifest, ManifestSegment};
 use crate::output::cannot_write;
@@ -41,7 +42,26 @@ pub(super) fn repair(doctor: &mut Doctor<'_>) -> Result<Vec<String>, StorageErro
     }
     (doctor.progress)(JOURNAL);
     mend_journal(doctor, &mut manifest, &mut repairs)?;
+    set_aside_deployments(doctor, &mut repairs)?;
     Ok(repairs)
+}
+
+/// Damaged records of deployments get another name. Versions are written anew from the
+/// lines that are whole.
+fn set_aside_deployments(doctor: &mut Doctor<'_>, repairs: &mut Vec<String>) -> Result<(), StorageError> {
+    (doctor.progress)(deployments::DIRECTORY);
+    let disk = doctor.disk.as_ref();
+    if deployments::mend_versions(doctor.disk.clone())? {
+        repairs.push("deployments/versions: written anew from its whole lines; a copy is kept".to_owned());
+    }
+    for found in deployments::examine(disk)?
+        .into_iter()
+        .filter(|found| !found.is_harmless)
+    {
+        keep(disk, deployments::DIRECTORY, &found.file)?;
+        repairs.push(format!("{0}: damaged; kept as {0}{KEPT}", found.file));
+    }
+    Ok(())
 }
 
 fn failed(error: impl std::fmt::Display) -> StorageError {

@@ -10,7 +10,10 @@ use storage_segment::{Retention, SegmentConfig};
 pub(crate) fn config(directory: &Path, options: StoreOptions) -> SegmentConfig {
     SegmentConfig {
         directory: directory.to_owned(),
-        options,
+        options: StoreOptions {
+            version_tags: vec!["service.version".to_owned(), "version".to_owned()],
+            ..options
+        },
         sync: storage_journal::SyncPolicy::Os,
         journal_bytes_max: 1 << 30,
         head_bytes_max: 1 << 30,

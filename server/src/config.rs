@@ -28,9 +28,11 @@ use collector::{Limits, Sampler};
 use storage::StoreOptions;
 use storage_journal::SyncPolicy;
 
+use crate::deploy::DeployConfig;
 use crate::doctor::DoctorConfig;
 use crate::export::ExportConfig;
 use crate::import::ImportConfig;
+pub(crate) use commands::encoded;
 pub(crate) use jaeger::JaegerConfig;
 pub(crate) use otlp::OtlpConfig;
 pub(crate) use scribe::ScribeConfig;
@@ -185,6 +187,8 @@ pub(crate) enum Task {
     Import(ImportConfig),
     /// Write a server's traces.
     Export(ExportConfig),
+    /// Tell a server of a deployment.
+    Deploy(DeployConfig),
 }
 
 impl Task {
@@ -211,6 +215,7 @@ impl Task {
             }
             Some(("import", flags)) => Ok(Self::Import(commands::read_import(flags))),
             Some(("export", flags)) => Ok(Self::Export(commands::read_export(flags))),
+            Some(("deploy", flags)) => Ok(Self::Deploy(commands::read_deploy(flags))),
             _ => Ok(Self::Serve(Box::new(Config::from_values(&values)?))),
         }
     }
@@ -319,6 +324,7 @@ fn read_storage(reader: &mut Reader<'_>) -> StorageConfig {
             text_index_enabled: reader.read("TEXT_INDEX_ENABLED", parse::boolean),
             autocomplete_keys: reader.read("AUTOCOMPLETE_KEYS", parse::list),
             version_tags: reader.read("VERSION_TAGS", parse::list),
+            environment_tags: reader.read("ENVIRONMENT_TAGS", parse::list),
         },
     }
 }

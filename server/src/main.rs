@@ -1,11 +1,12 @@
 //! The Tracehound server: a Zipkin that keeps its promises.
 //!
 //! `config` says what is wanted, `wiring` puts the parts together, `http` serves them, `shutdown` says when to
-//! stop. `doctor`, `import` and `export` are the other things the binary does.
+//! stop. `doctor`, `import`, `export` and `deploy` are the other things the binary does.
 
 mod api_client;
 mod beside;
 mod config;
+mod deploy;
 mod doctor;
 mod export;
 mod grpc;
@@ -37,6 +38,7 @@ fn main() -> ExitCode {
         Ok(Task::Doctor(config)) => doctor::run(&config),
         Ok(Task::Import(config)) => import::run(config),
         Ok(Task::Export(config)) => export::run(&config),
+        Ok(Task::Deploy(config)) => deploy::run(&config),
         Err(ConfigError::CommandLine(error)) => error.exit(),
         Err(ConfigError::Mistakes(mistakes)) => {
             for mistake in mistakes {

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use anyhow::Context;
-use storage::{BoxFuture, SpanSink, SpanSource, StorageError, StoreOptions};
+use storage::{BoxFuture, DeploymentStore, SpanSink, SpanSource, StorageError, StoreOptions};
 use storage_journal::SyncPolicy;
 use storage_memory::{MemoryConfig, MemoryStore};
 use storage_segment::{Clock, Retention, SegmentStore, StoreStats};
@@ -20,6 +20,7 @@ pub(crate) struct Store {
     pub(crate) name: &'static str,
     pub(crate) sink: Arc<dyn SpanSink>,
     pub(crate) source: Arc<dyn SpanSource>,
+    pub(crate) deployments: Arc<dyn DeploymentStore>,
     /// For `/prometheus`.
     pub(crate) figures: FigureSource,
     /// For the same.
@@ -85,6 +86,7 @@ pub(crate) fn memory(options: StoreOptions, spans_max: usize) -> Store {
     Store {
         name: "InMemoryStorage{}",
         sink: Arc::clone(&store) as Arc<dyn SpanSink>,
+        deployments: Arc::clone(&store) as Arc<dyn DeploymentStore>,
         source: store,
         figures: Arc::new(figures),
         timings: Vec::new(),
@@ -124,6 +126,7 @@ pub(crate) fn segment(options: StoreOptions, config: SegmentConfig, now: Clock) 
     Ok(Store {
         name: "SegmentStorage{}",
         sink: Arc::clone(&store) as Arc<dyn SpanSink>,
+        deployments: Arc::clone(&store) as Arc<dyn DeploymentStore>,
         source: store,
         figures: Arc::new(move || segment_figures(&counted.stats())),
         timings: vec![commits],

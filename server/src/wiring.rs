@@ -149,6 +149,10 @@ fn application(
             .query
             .enabled
             .then(|| query(&config.query, &config.storage.options, store)),
+        config
+            .query
+            .enabled
+            .then(|| regression::http::router(Arc::clone(&store.deployments), Arc::new(now_ms))),
         config.ui.clone().map(ui::http::router),
     ];
     let origins = config.server.allowed_origins.clone();

@@ -1,19 +1,21 @@
 //! Everything but serving that the binary does: its subcommands, their flags, and what they are told.
 
+use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
 
 use clap::{Arg, ArgAction, ArgMatches, Command, value_parser};
 
 use super::values::Reader;
-use super::{StorageKind, parse, read_storage};
+use super::{StorageKind, read_storage};
 use crate::api_client::ServerAddress;
+use crate::deploy::DeployConfig;
 use crate::doctor::DoctorConfig;
 use crate::export::ExportConfig;
 use crate::import::ImportConfig;
 
 /// All of them.
-pub(super) fn commands() -> [Command; 3] {
-    [doctor(), import(), export()]
+pub(super) fn commands() -> [Command; 4] {
+    [doctor(), import(), export(), deploy()]
 }
 
 fn doctor() -> Command {
@@ -100,6 +102,98 @@ fn export() -> Command {
             "allow-partial",
             "Go on where the server lacks what is damaged",
         ))
+}
+
+fn deploy() -> Command {
+    Command::new("deploy")
+        .about("Tells a running server of a deployment")
+        .long_about(
+            "Tells a running server of a deployment. With the same --id again, adds to it: --end now, --instance, \
+             --metadata. Exit status 0: told, 1: refused, 2: wrong use, 4: the server is not reachable.",
+        )
+        .args(DEPLOYMENT_TEXTS.map(|(flag, _, value, help)| {
+            one(flag, value, help).required(["service", "version"].contains(&flag))
+        }))
+        .args(DEPLOYMENT_MOMENTS.map(|(flag, _, help)| one(flag, "MILLISECONDS", help).value_parser(moment)))
+        .arg(
+            several("instance", "IP[:PORT]", "An instance that has switched: IP, IP:PORT or [IP]:PORT, and perhaps @MILLISECONDS when; now without it")
+                .value_parser(parse_instance),
+        )
+        .arg(several("metadata", "KEY=VALUE", "Shown to people, such as commit=9f31c2e").value_parser(parse_metadata))
+        .arg(server())
+        .arg(output())
+}
+
+/// Flags of a deployment, their fields, what they take and what they are.
+const DEPLOYMENT_TEXTS: [(&str, &str, &str, &str); 6] = [
+    ("service", "serviceName", "NAME", "The service"),
+    ("version", "version", "VERSION", "The version that goes live"),
+    (
+        "previous-version",
+        "previousVersion",
+        "VERSION",
+        "What it replaces; found from spans without it",
+    ),
+    ("environment", "environment", "NAME", "Where, such as prod"),
+    (
+        "strategy",
+        "strategy",
+        "NAME",
+        "rolling, canary, blue_green or recreate",
+    ),
+    (
+        "id",
+        "id",
+        "ID",
+        "An identifier of your own, such as the number of the pipeline's run",
+    ),
+];
+
+const DEPLOYMENT_MOMENTS: [(&str, &str, &str); 2] = [
+    (
+        "start",
+        "startTs",
+        "When the first instance began to switch, since 1970; now without it",
+    ),
+    (
+        "end",
+        "endTs",
+        "When the last instance had switched, since 1970, or now",
+    ),
+];
+
+/// Epoch milliseconds; `None` is now.
+fn moment(text: &str) -> Result<Option<u64>, String> {
+    match text {
+        "now" => Ok(None),
+        _ => text
+            .parse()
+            .map(Some)
+            .map_err(|_| "is neither epoch milliseconds nor now".to_owned()),
+    }
+}
+
+/// An instance as the API takes it, without when it switched where that was not told.
+fn parse_instance(text: &str) -> Result<serde_json::Value, String> {
+    let (place, at) = match text.split_once('@') {
+        Some((place, at)) => (place, moment(at)?),
+        None => (text, None),
+    };
+    let mut instance = match (place.parse::<IpAddr>(), place.parse::<SocketAddr>()) {
+        (Ok(ip), _) => serde_json::json!({"ip": ip}),
+        (_, Ok(address)) => serde_json::json!({"ip": address.ip(), "port": address.port()}),
+        _ => return Err("is neither IP, IP:PORT nor [IP]:PORT".to_owned()),
+    };
+    if let Some(at) = at {
+        instance["switchTs"] = at.into();
+    }
+    Ok(instance)
+}
+
+fn parse_metadata(text: &str) -> Result<(String, String), String> {
+    let pair = text.split_once('=').filter(|pair| !pair.0.is_empty());
+    pair.map(|(key, value)| (key.to_owned(), value.to_owned()))
+        .ok_or_else(|| "is not KEY=VALUE".to_owned())
 }
 
 /// Flags, and the parameters of the search API that they stand for.
@@ -214,8 +308,33 @@ pub(super) fn read_export(flags: &ArgMatches) -> ExportConfig {
     }
 }
 
+pub(super) fn read_deploy(flags: &ArgMatches) -> DeployConfig {
+    let text =
+        |(flag, field, ..): &(&str, &'static str, &str, &str)| Some((*field, given::<String>(flags, flag)?));
+    let moment = |flag: &str| given::<Option<u64>>(flags, flag);
+    DeployConfig {
+        server: server_of(flags),
+        json: given::<String>(flags, "output").as_deref() == Some("json"),
+        texts: DEPLOYMENT_TEXTS.iter().filter_map(text).collect(),
+        start: moment("start"),
+        end: moment("end"),
+        instances: flags
+            .get_many("instance")
+            .into_iter()
+            .flatten()
+            .cloned()
+            .collect(),
+        metadata: flags
+            .get_many("metadata")
+            .into_iter()
+            .flatten()
+            .cloned()
+            .collect(),
+    }
+}
+
 /// As a value in a URL.
-fn encoded(value: &str) -> String {
+pub(crate) fn encoded(value: &str) -> String {
     let encode = |byte: u8| match byte {
         b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' | b'-' | b'.' | b'_' | b'~' => char::from(byte).to_string(),
         _ => format!("%{byte:02X}"),

@@ -94,6 +94,7 @@ pub(super) const SETTINGS: &[Setting] = &[
     setting("ZIPKIN_QUERY_NAMES_MAX_AGE", &[], "300", "How long browsers may keep lists of names, in seconds"),
     setting("AUTOCOMPLETE_KEYS", &["ZIPKIN_STORAGE_AUTOCOMPLETE_KEYS"], "", "Tag keys whose values are suggested, a comma list"),
     setting("VERSION_TAGS", &[], "service.version,version,app.version", "Tag keys that name the version of a service, the first a span bears counts"),
+    setting("ENVIRONMENT_TAGS", &[], "deployment.environment.name,deployment.environment,environment", "Tag keys that name the environment of a service, the first a span bears counts"),
     // Keeping spans.
     setting("STORAGE_TYPE", &["ZIPKIN_STORAGE_TYPE"], "segment", "segment (on disk) or mem (gone when the server stops)"),
     setting("STORAGE_PATH", &[], "tracehound-data", "Directory of the segment store"),

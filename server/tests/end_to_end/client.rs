@@ -76,7 +76,7 @@ impl Connection {
         for (name, value) in headers {
             head += &format!("{name}: {value}\r\n");
         }
-        if method == "POST" {
+        if method == "POST" || !body.is_empty() {
             head += &format!("content-length: {}\r\n", body.len());
         }
         let mut message = (head + "\r\n").into_bytes();

@@ -9,6 +9,7 @@ mod process;
 mod collecting;
 mod configuring;
 mod connections;
+mod deploying;
 mod doctoring;
 mod grpc;
 mod killing;

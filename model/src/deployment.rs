@@ -37,7 +37,7 @@ pub struct Deployment {
     /// When it was taken back.
     pub rolled_back_ts: Option<u64>,
     /// Instances that switched, by their time, then their address.
-    pub instances: Vec<Instance>,
+    pub instances: Vec<SwitchedInstance>,
     /// Only for people.
     pub metadata: BTreeMap<String, String>,
     /// Nobody declared it: spans told.
@@ -50,7 +50,7 @@ pub struct Deployment {
 
 /// An instance that switched to the version of its deployment.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct Instance {
+pub struct SwitchedInstance {
     /// From when on it served the version, epoch milliseconds.
     pub switch_ts: u64,
     /// Its address.

@@ -31,8 +31,8 @@ mod tree;
 pub use critical_path::{CriticalPath, Piece};
 pub use dependency::{DependencyLink, DependencyLinker, LinkCount, LinkCounts, LinkFinder, merge_links};
 pub use deployment::{
-    Bearings, Deployment, Instance, ServedBy, ServingVersions, Strategy, UnknownStrategy, WAVE_GAP_MS, Wave,
-    environments_agree, waves,
+    Bearings, Deployment, ServedBy, ServingVersions, Strategy, SwitchedInstance, UnknownStrategy,
+    WAVE_GAP_MS, Wave, environments_agree, waves,
 };
 pub use merge::{merge, merge_outlines};
 pub use outline::{NameNumber, Place, SpanOutline, TraceNode};

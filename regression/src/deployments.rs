@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::net::IpAddr;
 
-use model::{Deployment, Instance, IpAddresses, Strategy};
+use model::{Deployment, IpAddresses, Strategy, SwitchedInstance};
 use serde::Serialize;
 use serde_json::Value;
 use storage::{DeploymentLimits, DeploymentPatch};
@@ -94,7 +94,7 @@ fn read_strategy(fields: &Fields<'_>) -> Result<Option<Strategy>, Wrong> {
     strategy.map_err(|error| format!("strategy: \"{name}\" {error}"))
 }
 
-fn read_instances(fields: &Fields<'_>, limits: &DeploymentLimits) -> Result<Vec<Instance>, Wrong> {
+fn read_instances(fields: &Fields<'_>, limits: &DeploymentLimits) -> Result<Vec<SwitchedInstance>, Wrong> {
     let elements = fields.list("instances", limits.instances_max)?;
     elements
         .into_iter()
@@ -102,13 +102,13 @@ fn read_instances(fields: &Fields<'_>, limits: &DeploymentLimits) -> Result<Vec<
         .collect()
 }
 
-fn read_instance(path: &str, value: &Value) -> Result<Instance, Wrong> {
+fn read_instance(path: &str, value: &Value) -> Result<SwitchedInstance, Wrong> {
     let fields = Fields::of(value, path, &["ip", "port", "switchTs"])?;
     let text = fields.required("ip", fields.text("ip", NAME_BYTES_MAX)?)?;
     let mut addresses = IpAddresses::default();
     addresses.insert_text(text);
     let ip = addresses.v4.map(IpAddr::V4).or(addresses.v6.map(IpAddr::V6));
-    Ok(Instance {
+    Ok(SwitchedInstance {
         switch_ts: fields.required("switchTs", fields.millis("switchTs")?)?,
         ip: ip.ok_or_else(|| format!("{}: \"{text}\" is no IP address", fields.at("ip")))?,
         port: fields.number("port", 1, u16::MAX.into())?.map(|port| port as u16),

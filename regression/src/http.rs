@@ -1,6 +1,5 @@
 //! The routes, and how answers and failures become HTTP. The only file here that knows axum.
 
-use std::sync::Arc;
 use std::time::Duration;
 
 use axum::Router;
@@ -14,11 +13,12 @@ use http_body_util::BodyExt;
 use percent_encoding::percent_decode_str;
 use serde::Serialize;
 use serde_json::Value;
-use storage::{DeploymentLimits, DeploymentQuery, DeploymentStore, Patched, Put, StorageError};
+use storage::{DeploymentLimits, DeploymentQuery, Patched, Put, StorageError};
 
 use crate::deployments::{self, DeploymentJson};
 use crate::fields::parse;
 use crate::slos::{self, SloJson};
+use crate::sources::{Clock, Sources};
 
 /// As the query API has them.
 const PREFIXES: [&str; 2] = ["/api/v2", "/zipkin/api/v2"];
@@ -33,20 +33,10 @@ const RETRY_AFTER_S: HeaderValue = HeaderValue::from_static("1");
 const LIMIT_DEFAULT: usize = 10;
 const LIMIT_MAX: usize = 1_000;
 
-/// Tells the time, epoch milliseconds.
-pub type Clock = Arc<dyn Fn() -> u64 + Send + Sync>;
-
-/// What the routes share.
-#[derive(Clone)]
-struct Shared {
-    store: Arc<dyn DeploymentStore>,
-    now: Clock,
-}
-
-type SharedState = State<Shared>;
+type SharedState = State<Sources>;
 
 /// The rollout API, at `/api/v2/*` and `/zipkin/api/v2/*`.
-pub fn router(store: Arc<dyn DeploymentStore>, now: Clock) -> Router {
+pub fn router(sources: Sources) -> Router {
     let routes = PREFIXES.into_iter().fold(Router::new(), |router, prefix| {
         let deployment = get(get_deployment)
             .patch(patch_deployment)
@@ -63,7 +53,7 @@ pub fn router(store: Arc<dyn DeploymentStore>, now: Clock) -> Router {
                 get(get_slo).put(put_slo).delete(delete_slo),
             )
     });
-    routes.with_state(Shared { store, now })
+    routes.with_state(sources)
 }
 
 /// What is answered instead of what was asked for.
@@ -135,10 +125,10 @@ fn json(status: StatusCode, value: &impl Serialize) -> Response {
     }
 }
 
-async fn post_deployment(State(shared): SharedState, request: Request) -> Result<Response, Failure> {
+async fn post_deployment(State(sources): SharedState, request: Request) -> Result<Response, Failure> {
     let body = read_body(request).await?;
     let deployment = deployments::read(&body, &DeploymentLimits::default()).map_err(Failure::invalid)?;
-    match shared.store.put_deployment(deployment).await? {
+    match sources.deployments.put_deployment(deployment).await? {
         Put::Added(added) => {
             let mut response = json(StatusCode::CREATED, &DeploymentJson::of(&added));
             // An identifier has no character that a header could not have.
@@ -152,10 +142,13 @@ async fn post_deployment(State(shared): SharedState, request: Request) -> Result
     }
 }
 
-async fn list_deployments(State(shared): SharedState, RawQuery(text): RawQuery) -> Result<Response, Failure> {
+async fn list_deployments(
+    State(sources): SharedState,
+    RawQuery(text): RawQuery,
+) -> Result<Response, Failure> {
     let query =
-        deployment_query(text.as_deref().unwrap_or_default(), &shared.now).map_err(Failure::invalid)?;
-    let found = shared.store.deployments(&query).await?;
+        deployment_query(text.as_deref().unwrap_or_default(), &sources.now).map_err(Failure::invalid)?;
+    let found = sources.deployments.deployments(&query).await?;
     let found: Vec<_> = found
         .iter()
         .map(|deployment| DeploymentJson::of(deployment))
@@ -163,52 +156,52 @@ async fn list_deployments(State(shared): SharedState, RawQuery(text): RawQuery) 
     Ok(json(StatusCode::OK, &found))
 }
 
-async fn get_deployment(State(shared): SharedState, uri: Uri) -> Result<Response, Failure> {
+async fn get_deployment(State(sources): SharedState, uri: Uri) -> Result<Response, Failure> {
     let id = last_segment(&uri)?;
-    match shared.store.deployment(&id).await? {
+    match sources.deployments.deployment(&id).await? {
         Some(deployment) => Ok(json(StatusCode::OK, &DeploymentJson::of(&deployment))),
         None => Err(no_deployment(&id)),
     }
 }
 
-async fn patch_deployment(State(shared): SharedState, request: Request) -> Result<Response, Failure> {
+async fn patch_deployment(State(sources): SharedState, request: Request) -> Result<Response, Failure> {
     let id = last_segment(request.uri())?;
     let body = read_body(request).await?;
     let patch = deployments::read_patch(&body, &DeploymentLimits::default()).map_err(Failure::invalid)?;
-    match shared.store.patch_deployment(&id, patch).await? {
+    match sources.deployments.patch_deployment(&id, patch).await? {
         Patched::Done(deployment) => Ok(json(StatusCode::OK, &DeploymentJson::of(&deployment))),
         Patched::Absent => Err(no_deployment(&id)),
         Patched::Contradicts(what) => Err(Failure::conflict(what)),
     }
 }
 
-async fn delete_deployment(State(shared): SharedState, uri: Uri) -> Result<Response, Failure> {
+async fn delete_deployment(State(sources): SharedState, uri: Uri) -> Result<Response, Failure> {
     let id = last_segment(&uri)?;
-    match shared.store.delete_deployment(&id).await? {
+    match sources.deployments.delete_deployment(&id).await? {
         true => Ok(StatusCode::NO_CONTENT.into_response()),
         false => Err(no_deployment(&id)),
     }
 }
 
-async fn list_slos(State(shared): SharedState) -> Result<Response, Failure> {
-    let slos = shared.store.slos().await?;
+async fn list_slos(State(sources): SharedState) -> Result<Response, Failure> {
+    let slos = sources.deployments.slos().await?;
     let slos: Vec<_> = slos.iter().map(SloJson::of).collect();
     Ok(json(StatusCode::OK, &slos))
 }
 
-async fn get_slo(State(shared): SharedState, uri: Uri) -> Result<Response, Failure> {
+async fn get_slo(State(sources): SharedState, uri: Uri) -> Result<Response, Failure> {
     let name = last_segment(&uri)?;
-    match shared.store.slo(&name).await? {
+    match sources.deployments.slo(&name).await? {
         Some(slo) => Ok(json(StatusCode::OK, &SloJson::of(&slo))),
         None => Err(no_slo(&name)),
     }
 }
 
-async fn put_slo(State(shared): SharedState, request: Request) -> Result<Response, Failure> {
+async fn put_slo(State(sources): SharedState, request: Request) -> Result<Response, Failure> {
     let name = last_segment(request.uri())?;
     let body = read_body(request).await?;
     let slo = slos::read(&name, &body).map_err(Failure::invalid)?;
-    let is_new = shared.store.put_slo(slo.clone()).await?;
+    let is_new = sources.deployments.put_slo(slo.clone()).await?;
     let status = if is_new {
         StatusCode::CREATED
     } else {
@@ -217,9 +210,9 @@ async fn put_slo(State(shared): SharedState, request: Request) -> Result<Respons
     Ok(json(status, &SloJson::of(&slo)))
 }
 
-async fn delete_slo(State(shared): SharedState, uri: Uri) -> Result<Response, Failure> {
+async fn delete_slo(State(sources): SharedState, uri: Uri) -> Result<Response, Failure> {
     let name = last_segment(&uri)?;
-    match shared.store.delete_slo(&name).await? {
+    match sources.deployments.delete_slo(&name).await? {
         true => Ok(StatusCode::NO_CONTENT.into_response()),
         false => Err(no_slo(&name)),
     }

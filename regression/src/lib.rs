@@ -7,5 +7,9 @@
 mod deployments;
 mod fields;
 pub mod http;
+pub mod report;
 mod slos;
+mod sources;
 pub mod statistics;
+
+pub use sources::{Clock, Sources};

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use anyhow::Context;
-use storage::{BoxFuture, DeploymentStore, SpanSink, SpanSource, StorageError, StoreOptions};
+use storage::{BoxFuture, DeploymentStore, LatencySource, SpanSink, SpanSource, StorageError, StoreOptions};
 use storage_journal::SyncPolicy;
 use storage_memory::{MemoryConfig, MemoryStore};
 use storage_segment::{Clock, Retention, SegmentStore, StoreStats};
@@ -21,6 +21,7 @@ pub(crate) struct Store {
     pub(crate) sink: Arc<dyn SpanSink>,
     pub(crate) source: Arc<dyn SpanSource>,
     pub(crate) deployments: Arc<dyn DeploymentStore>,
+    pub(crate) latency: Arc<dyn LatencySource>,
     /// For `/prometheus`.
     pub(crate) figures: FigureSource,
     /// For the same.
@@ -87,6 +88,7 @@ pub(crate) fn memory(options: StoreOptions, spans_max: usize) -> Store {
         name: "InMemoryStorage{}",
         sink: Arc::clone(&store) as Arc<dyn SpanSink>,
         deployments: Arc::clone(&store) as Arc<dyn DeploymentStore>,
+        latency: Arc::clone(&store) as Arc<dyn LatencySource>,
         source: store,
         figures: Arc::new(figures),
         timings: Vec::new(),
@@ -127,6 +129,7 @@ pub(crate) fn segment(options: StoreOptions, config: SegmentConfig, now: Clock) 
         name: "SegmentStorage{}",
         sink: Arc::clone(&store) as Arc<dyn SpanSink>,
         deployments: Arc::clone(&store) as Arc<dyn DeploymentStore>,
+        latency: Arc::clone(&store) as Arc<dyn LatencySource>,
         source: store,
         figures: Arc::new(move || segment_figures(&counted.stats())),
         timings: vec![commits],

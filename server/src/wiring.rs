@@ -152,7 +152,7 @@ fn application(
         config
             .query
             .enabled
-            .then(|| regression::http::router(Arc::clone(&store.deployments), Arc::new(now_ms))),
+            .then(|| regression::http::router(sources(store))),
         config.ui.clone().map(ui::http::router),
     ];
     let origins = config.server.allowed_origins.clone();
@@ -170,6 +170,16 @@ fn query(config: &QueryConfig, options: &StoreOptions, store: &Store) -> Router 
         now: Arc::new(now_ms),
     };
     query::http::router(config, Arc::clone(&store.source))
+}
+
+/// What the analysis of deployments asks.
+fn sources(store: &Store) -> regression::Sources {
+    regression::Sources {
+        deployments: Arc::clone(&store.deployments),
+        latency: Arc::clone(&store.latency),
+        spans: Arc::clone(&store.source),
+        now: Arc::new(now_ms),
+    }
 }
 
 /// Milliseconds since the epoch. The one place that asks the clock what day it is.

@@ -17,7 +17,7 @@ pub use seen::{Gathering, Interest, SeenVersion, Sighting};
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use model::{Deployment, Instance, Slo};
+use model::{Deployment, Slo, SwitchedInstance};
 
 use crate::{BoxFuture, Result};
 
@@ -100,7 +100,7 @@ pub struct DeploymentPatch {
     /// See [`Deployment::rolled_back_ts`].
     pub rolled_back_ts: Option<u64>,
     /// Instances to add.
-    pub instances: Vec<Instance>,
+    pub instances: Vec<SwitchedInstance>,
     /// Entries to add; one of the same key is replaced.
     pub metadata: BTreeMap<String, String>,
 }

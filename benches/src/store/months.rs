@@ -173,7 +173,6 @@ fn build(directory: &Path, truth: &mut Truth, options: &Options) -> anyhow::Resu
         directory: directory.to_owned(),
         options: StoreOptions {
             autocomplete_keys: AUTOCOMPLETE_KEYS.map(str::to_owned).into(),
-            version_tags: VERSION_TAGS.map(str::to_owned).into(),
             ..StoreOptions::default()
         },
         // Nobody relies on these spans while they are written.

@@ -190,7 +190,7 @@ fn micros(millis: u64) -> u64 {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::Instance;
+    use crate::SwitchedInstance;
     use std::net::Ipv4Addr;
 
     /// 2.0 replaces 1.0 from 1000 ms to 2000 ms, 3.0 replaces 2.0 from 5000 ms to 6000 ms.
@@ -232,8 +232,8 @@ mod tests {
         Ipv4Addr::new(10, 0, 0, last)
     }
 
-    fn instance(last: u8, port: Option<u16>, switch_ts: u64) -> Instance {
-        Instance {
+    fn instance(last: u8, port: Option<u16>, switch_ts: u64) -> SwitchedInstance {
+        SwitchedInstance {
             switch_ts,
             ip: IpAddr::V4(address(last)),
             port,

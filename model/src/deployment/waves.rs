@@ -1,6 +1,6 @@
 //! Waves: in what steps the instances of a deployment switched.
 
-use super::Instance;
+use super::SwitchedInstance;
 
 /// Instances that switch with less than this between one and the next are of one wave: a minute is also what load and
 /// latency are kept by.
@@ -14,14 +14,15 @@ pub struct Wave {
     /// When the last of them had.
     pub end_ts: u64,
     /// By time, then address; never empty.
-    pub instances: Vec<Instance>,
+    pub instances: Vec<SwitchedInstance>,
 }
 
 /// The waves of a rollout, in order.
-pub fn waves(instances: &[Instance]) -> Vec<Wave> {
+pub fn waves(instances: &[SwitchedInstance]) -> Vec<Wave> {
     let mut sorted = instances.to_vec();
     sorted.sort_unstable();
-    let is_near = |one: &Instance, next: &Instance| next.switch_ts - one.switch_ts < WAVE_GAP_MS;
+    let is_near =
+        |one: &SwitchedInstance, next: &SwitchedInstance| next.switch_ts - one.switch_ts < WAVE_GAP_MS;
     let waves = sorted.chunk_by(is_near).filter_map(|instances| {
         let (first, last) = (instances.first()?, instances.last()?);
         Some(Wave {
@@ -38,8 +39,8 @@ mod tests {
     use super::*;
     use std::net::{IpAddr, Ipv4Addr};
 
-    fn instance(last: u8, switch_ts: u64) -> Instance {
-        Instance {
+    fn instance(last: u8, switch_ts: u64) -> SwitchedInstance {
+        SwitchedInstance {
             switch_ts,
             ip: IpAddr::V4(Ipv4Addr::new(10, 0, 0, last)),
             port: None,

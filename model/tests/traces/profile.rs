@@ -1,5 +1,7 @@
 //! What a profile says of a trace: whose time it was, who called whom, what failed and what was tried again.
 
+#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+
 use std::collections::BTreeMap;
 
 use model::{

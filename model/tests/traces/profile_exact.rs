@@ -1,6 +1,8 @@
 //! The pieces of a profile add up to the duration of its entry span, to the microsecond: for a million traces with
 //! every defect there is.
 
+#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+
 use std::time::{Duration, Instant};
 
 use model::{

@@ -1,5 +1,7 @@
 //! Pieces of real traces add up, too: of all that are at hand.
 
+#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+
 use std::fs::File;
 use std::io::{BufRead, BufReader};
 use std::path::{Path, PathBuf};

@@ -254,7 +254,7 @@ impl ProfileEncoder {
         }
         let is_entry =
             |row: &u32| profile.calls[*row as usize].place.call.operation == profile.entry.operation;
-        let entry = self.order.iter().position(|row| is_entry(row)).unwrap_or(0);
+        let entry = self.order.iter().position(is_entry).unwrap_or(0);
         out.number(ENTRY, entry as u64);
         let mut last = 0;
         for &row in &self.order {
@@ -332,7 +332,7 @@ fn put_high(profile: &TraceProfile, out: &mut Streams) {
 }
 
 fn second_of(timestamp: u64) -> u64 {
-    timestamp / 1_000_000 & u64::from(u32::MAX)
+    (timestamp / 1_000_000) & u64::from(u32::MAX)
 }
 
 fn self_time_context(call: u32) -> u8 {

@@ -105,7 +105,7 @@ fn any_profile() -> impl Strategy<Value = TraceProfile> {
             let calls: Vec<CallSums> = calls.into_values().collect();
             let path = calls.iter().map(|sums| sums.path_micros);
             let duration = path.fold(0, u64::wrapping_add);
-            let second = timestamp / 1_000_000 & u64::from(u32::MAX);
+            let second = (timestamp / 1_000_000) & u64::from(u32::MAX);
             let high = if brave { second << 32 | high & 0xffff } else { high };
             TraceProfile {
                 trace_id: TraceId::new(high, low).unwrap(),

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::net::{IpAddr, Ipv4Addr};
 use std::sync::Arc;
 
-use model::{Deployment, Indicator, Instance, Slo, Span, Strategy};
+use model::{Deployment, Indicator, Slo, Span, Strategy, SwitchedInstance};
 
 use super::fixtures::{Build, span, today, trace_id};
 use super::{Case, Subject, case};
@@ -43,8 +43,8 @@ fn at(millis: u64) -> u64 {
     today() + millis
 }
 
-fn instance(last: u8, millis: u64) -> Instance {
-    Instance {
+fn instance(last: u8, millis: u64) -> SwitchedInstance {
+    SwitchedInstance {
         switch_ts: at(millis),
         ip: IpAddr::V4(Ipv4Addr::new(10, 0, 0, last)),
         port: Some(8080),
@@ -512,7 +512,7 @@ async fn too_much_is_refused(subject: Subject) {
     };
     let refused = subject.try_patch(&id, before).await;
     assert!(matches!(refused, Err(StorageError::Invalid(_))), "{refused:?}");
-    let instances = (0..20_000u32).map(|n| Instance {
+    let instances = (0..20_000u32).map(|n| SwitchedInstance {
         switch_ts: at(1000),
         ip: IpAddr::V4(Ipv4Addr::from(n)),
         port: None,

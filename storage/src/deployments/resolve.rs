@@ -4,7 +4,7 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use model::{Deployment, Instance, environments_agree};
+use model::{Deployment, SwitchedInstance, environments_agree};
 
 use super::seen::{SeenVersion, SeenVersions};
 
@@ -146,12 +146,15 @@ impl Candidate<'_> {
     }
 }
 
-fn instances(seen: &SeenVersion) -> Vec<Instance> {
-    let instances = seen.instances.iter().map(|(&(ip, port), &switch_ts)| Instance {
-        switch_ts,
-        ip,
-        port: Some(port).filter(|&port| port != 0),
-    });
+fn instances(seen: &SeenVersion) -> Vec<SwitchedInstance> {
+    let instances = seen
+        .instances
+        .iter()
+        .map(|(&(ip, port), &switch_ts)| SwitchedInstance {
+            switch_ts,
+            ip,
+            port: Some(port).filter(|&port| port != 0),
+        });
     let mut instances: Vec<_> = instances.collect();
     instances.sort_unstable();
     instances

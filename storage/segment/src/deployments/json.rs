@@ -4,7 +4,7 @@
 use std::collections::BTreeMap;
 use std::net::IpAddr;
 
-use model::{Deployment, Indicator, Instance, Slo, Strategy};
+use model::{Deployment, Indicator, Slo, Strategy, SwitchedInstance};
 use serde::{Deserialize, Serialize};
 use storage::SeenVersion;
 
@@ -100,7 +100,7 @@ pub(super) fn read_deployment(text: &[u8]) -> Result<Deployment, String> {
         name.parse::<Strategy>()
             .map_err(|error| format!("strategy {error}"))
     });
-    let instances = read.instances.into_iter().map(|instance| Instance {
+    let instances = read.instances.into_iter().map(|instance| SwitchedInstance {
         switch_ts: instance.switch_ts,
         ip: instance.ip,
         port: instance.port,

@@ -92,27 +92,38 @@ fn a_footer_that_counts_otherwise_is_told() {
     check(&machine, "it has 39 spans; its footer says 40");
 }
 
-/// Puts the last pages of another store's segment, some of its text index, in the place of so many of this one's.
+/// Puts the last pages of the text index of another store's segment in the place of so many of this one's.
 fn take_text(machine: &Machine, other: &Machine, pages: impl Fn(Run) -> u32) {
     let (name, temporary) = (Manifest::file_name(1), Manifest::temporary_name(1));
     let file = |machine: &Machine| machine.disk.open(&name).unwrap();
     let footer = |machine: &Machine| Footer::read(file(machine).as_ref(), &name).unwrap();
-    let read = |machine: &Machine, from: u64, to: u64| {
-        let mut bytes = vec![0; (to - from) as usize];
-        file(machine).read_exact_at(&mut bytes, from).unwrap();
+    let (mut mine, theirs) = (footer(machine), footer(other));
+    // Pages from one number to another, as they are in the file.
+    let read = |machine: &Machine, footer: &Footer, (from, to): (usize, usize)| {
+        let end = |page: usize| footer.pages[page - 1].end();
+        let start = if from == 0 { 0 } else { end(from) };
+        let mut bytes = vec![0; (end(to) - start) as usize];
+        file(machine).read_exact_at(&mut bytes, start).unwrap();
         bytes
     };
-    let kept_of = |footer: &Footer| footer.pages.len() - pages(footer.section(Section::Text)) as usize;
-    let (mut mine, theirs) = (footer(machine), footer(other));
-    let (kept, left) = (kept_of(&mine), kept_of(&theirs));
-    let mut bytes = read(machine, 0, mine.pages[kept - 1].end());
-    let (from, to) = (theirs.pages[left - 1].end(), theirs.pages.last().unwrap().end());
-    bytes.extend(read(other, from, to));
-    mine.pages.truncate(kept);
-    mine.pages.extend_from_slice(&theirs.pages[left..]);
-    let text = mine.section(Section::Text);
-    let count = mine.pages.len() as u32 - text.first;
+    let replaced = |footer: &Footer| {
+        let text = footer.section(Section::Text);
+        let end = text.first + text.count;
+        ((end - pages(text)) as usize, end as usize)
+    };
+    let (old, new) = (replaced(&mine), replaced(&theirs));
+    let mut bytes = read(machine, &mine, (0, old.0));
+    bytes.extend(read(other, &theirs, new));
+    bytes.extend(read(machine, &mine, (old.1, mine.pages.len())));
+    mine.pages
+        .splice(old.0..old.1, theirs.pages[new.0..new.1].iter().copied());
+    let (text, profiles) = (mine.section(Section::Text), mine.section(Section::Profiles));
+    assert_eq!(profiles.first as usize, old.1, "what comes after the text");
+    let text_end = (old.0 + new.1 - new.0) as u32;
+    let count = text_end - text.first;
     mine.set_section(Section::Text, Run { count, ..text });
+    let first = text_end;
+    mine.set_section(Section::Profiles, Run { first, ..profiles });
     bytes.extend(mine.to_bytes());
     let changed = machine.disk.create(&temporary).unwrap();
     changed.write_all_at(&bytes, 0).unwrap();

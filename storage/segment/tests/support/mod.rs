@@ -10,10 +10,7 @@ use storage_segment::{Retention, SegmentConfig};
 pub(crate) fn config(directory: &Path, options: StoreOptions) -> SegmentConfig {
     SegmentConfig {
         directory: directory.to_owned(),
-        options: StoreOptions {
-            version_tags: vec!["service.version".to_owned(), "version".to_owned()],
-            ..options
-        },
+        options,
         sync: storage_journal::SyncPolicy::Os,
         journal_bytes_max: 1 << 30,
         head_bytes_max: 1 << 30,

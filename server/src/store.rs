@@ -170,7 +170,7 @@ fn tell_what_was_found(store: &SegmentStore, directory: &str) {
 type Row = (&'static str, &'static str, FigureKind, fn(&StoreStats) -> f64);
 
 #[rustfmt::skip]
-const SEGMENT_FIGURES: [Row; 18] = [
+const SEGMENT_FIGURES: [Row; 20] = [
     ("tracehound_journal_bytes", "Bytes in the journal that are not in segments yet", Gauge, |stats| stats.journal.bytes as f64),
     ("tracehound_journal_files", "Files of the journal, those to be recycled included", Gauge, |stats| stats.journal.files as f64),
     ("tracehound_journal_records", "Batches written to the journal", Counter, |stats| stats.journal.records as f64),
@@ -187,6 +187,8 @@ const SEGMENT_FIGURES: [Row; 18] = [
     ("tracehound_segments_sealed", "Segments sealed", Counter, |stats| stats.sealed_segments as f64),
     ("tracehound_segment_spans_sealed", "Spans sealed", Counter, |stats| stats.sealed_spans as f64),
     ("tracehound_segment_names_left_out", "Names and values left out of a segment's lists because there were too many", Counter, |stats| stats.names_left_out as f64),
+    ("tracehound_segment_versions_left_out", "Batches with a version that made no deployment because there were too many", Counter, |stats| stats.versions_left_out as f64),
+    ("tracehound_segment_deployments_set_aside", "Records of deployments that could not be read at the start", Gauge, |stats| stats.deployments_set_aside as f64),
     ("tracehound_compactions", "Compactions", Counter, |stats| stats.compactions as f64),
     ("tracehound_segments_dropped", "Segments dropped by retention", Counter, |stats| stats.dropped_segments as f64),
 ];

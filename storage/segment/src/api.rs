@@ -65,6 +65,10 @@ pub struct StoreStats {
     pub names_left_out: u64,
     /// Batches refused since the start because the head was full.
     pub refused_batches: u64,
+    /// How often since the start spans bore a version that was left out, because there were too many.
+    pub versions_left_out: u64,
+    /// Records of deployments that could not be read when the store was opened.
+    pub deployments_set_aside: u64,
 }
 
 impl SegmentStore {
@@ -181,6 +185,8 @@ impl SegmentStore {
             dropped_segments: counters.dropped_segments.load(Ordering::Relaxed),
             names_left_out: counters.names_left_out.load(Ordering::Relaxed),
             refused_batches: counters.refused_batches.load(Ordering::Relaxed),
+            versions_left_out: self.kept_deployments().versions_left_out(),
+            deployments_set_aside: self.kept_deployments().set_aside().len() as u64,
         }
     }
 

@@ -105,6 +105,11 @@ impl Deployments {
         &self.set_aside
     }
 
+    /// How often since the start a version was left out because there were too many.
+    pub(crate) fn versions_left_out(&self) -> u64 {
+        self.register.read().versions_left_out()
+    }
+
     /// Looks for versions that nobody has seen before. To be called while the journal keeps the batch's record.
     pub(crate) fn note(&self, batch: &SpanBatch, numbering: &Numbering, options: &StoreOptions, now_ms: u64) {
         let gathering = {

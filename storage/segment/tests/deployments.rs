@@ -5,7 +5,9 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use model::{Deployment, Endpoint, Indicator, Slo, Span, SpanBatch, SpanId, TraceId};
-use storage::{DeploymentPatch, DeploymentQuery, DeploymentStore, Patched, Put, SpanSink, StorageError};
+use storage::{
+    DeploymentLimits, DeploymentPatch, DeploymentQuery, DeploymentStore, Patched, Put, SpanSink, StorageError,
+};
 use storage_journal::{Disk, LossyDisk};
 use storage_segment::{Doctor, SegmentStore};
 use tokio::runtime::Runtime;
@@ -235,6 +237,7 @@ fn a_damaged_record_is_named_and_the_rest_keeps_working() {
         let store = open(&disk).expect("a store");
         let set_aside = &store.opened().deployments_set_aside;
         assert_eq!(set_aside.len(), 1, "byte {at}: {set_aside:?}");
+        assert_eq!(store.stats().deployments_set_aside, 1, "byte {at}");
         assert!(set_aside[0].starts_with(&name), "byte {at}: {set_aside:?}");
         let left = ids(&runtime, &store);
         assert!(
@@ -273,6 +276,24 @@ fn a_damaged_line_costs_one_version() {
         assert!(known >= least, "byte {at}: {known} known");
         assert_eq!(files(&disk)["deployments/versions.damaged"], damaged, "byte {at}");
     }
+}
+
+#[test]
+fn versions_beyond_the_bound_are_counted() {
+    let runtime = runtime();
+    let disk = LossyDisk::new();
+    let store = open(&disk).expect("an empty disk");
+    let most = DeploymentLimits::default().new_versions_an_hour_max as u64;
+    let accept = |number: u64| {
+        let batch = batch_of(&format!("build-{number}"), number);
+        runtime.block_on(store.accept(&batch)).expect("room");
+    };
+    (0..most).for_each(accept);
+    assert_eq!(store.stats().versions_left_out, 0);
+    (most..most + 3).for_each(accept);
+    accept(0);
+    assert_eq!(store.stats().versions_left_out, 3);
+    assert_eq!(store.stats().deployments_set_aside, 0);
 }
 
 #[test]

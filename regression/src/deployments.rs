@@ -1,9 +1,12 @@
 //! Deployments as the API reads and writes them.
 
+pub(crate) mod http;
+
 use std::collections::BTreeMap;
 use std::net::IpAddr;
 
 use model::{Deployment, IpAddresses, Strategy, SwitchedInstance};
+use schemars::JsonSchema;
 use serde::Serialize;
 use serde_json::Value;
 use storage::{DeploymentLimits, DeploymentPatch};
@@ -138,7 +141,7 @@ fn read_metadata(fields: &Fields<'_>, limits: &DeploymentLimits) -> Result<BTree
 }
 
 /// A deployment as it is answered.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub(crate) struct DeploymentJson<'a> {
     id: &'a str,
@@ -165,7 +168,7 @@ pub(crate) struct DeploymentJson<'a> {
     superseded_by: Option<&'a str>,
 }
 
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 struct InstanceJson {
     ip: IpAddr,

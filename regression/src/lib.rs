@@ -2,11 +2,14 @@
 //! began, and a verdict is given with its uncertainty.
 //!
 //! [`statistics`] is the arithmetic beneath, and knows neither traces nor deployments. `deployments` and `slos` read
-//! and write what the API calls by these names; `http` is the routes, and the only file that knows axum.
+//! and write what the API calls by these names. `http` is how the API is asked; the routes are in `http.rs` below the
+//! folders of what they are about, and describe themselves to `openapi`.
 
 mod deployments;
 mod fields;
 pub mod http;
+mod openapi;
+mod parameters;
 pub mod report;
 mod slos;
 mod sources;

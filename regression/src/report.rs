@@ -3,10 +3,11 @@
 //! Fields that are not set are absent. Times that end in `ts` are epoch milliseconds; durations and changes of durations
 //! are microseconds. Everything is in an order that the spans alone decide, so the same spans give the same bytes.
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 /// The answer about a deployment, or about two populations that were compared without one.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct Report {
     /// What was judged; absent where two populations were compared.
@@ -55,12 +56,12 @@ pub struct Report {
 }
 
 /// A deployment as the API answers it.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(transparent)]
 pub struct DeploymentJson(pub serde_json::Map<String, serde_json::Value>);
 
 /// What became of a deployment.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Verdict {
     /// Something became slower or fails more.
@@ -74,7 +75,7 @@ pub enum Verdict {
 }
 
 /// What a pipeline should do.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Decision {
     /// Go on.
@@ -86,7 +87,7 @@ pub enum Decision {
 }
 
 /// How the two populations were chosen.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Design {
     /// Both versions in the same minutes.
@@ -96,7 +97,7 @@ pub enum Design {
 }
 
 /// The traces of one side.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct Population {
     /// Which version served them; absent where none is known.
@@ -113,7 +114,7 @@ pub struct Population {
 }
 
 /// An operation by name.
-#[derive(Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct Operation {
     /// Who.
@@ -126,7 +127,7 @@ pub struct Operation {
 }
 
 /// Something that changed, where it began.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct Finding {
     /// What changed.
@@ -174,7 +175,7 @@ pub struct Finding {
 }
 
 /// What changed.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum FindingKind {
     /// Time.
@@ -184,7 +185,7 @@ pub enum FindingKind {
 }
 
 /// Why something changed.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Cause {
     /// The operation itself takes longer.
@@ -206,7 +207,7 @@ pub enum Cause {
 }
 
 /// What explains a change that the deployment did not cause.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Explanation {
     /// More requests.
@@ -228,7 +229,7 @@ pub enum Explanation {
 }
 
 /// An entry operation that suffers.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct Victim {
     /// Which.
@@ -239,7 +240,7 @@ pub struct Victim {
 }
 
 /// Traces that show a finding: identifiers.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Exemplars {
     /// As it was.
     pub baseline: Vec<String>,
@@ -249,7 +250,7 @@ pub struct Exemplars {
 
 /// How the mean of an entry operation changed, microseconds: `total = within + mix_shift`, `within = explained +
 /// remainder`.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct EntryChange {
     /// Which.
@@ -269,7 +270,7 @@ pub struct EntryChange {
 }
 
 /// A count of either side.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Sides {
     /// Of the baseline.
     pub baseline: u64,
@@ -278,7 +279,7 @@ pub struct Sides {
 }
 
 /// What the comparison could have seen.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct Power {
     /// The smallest relative change that would have been found with 95 % power.
@@ -290,7 +291,7 @@ pub struct Power {
 }
 
 /// A part of the score: `score = 100 · Σ weight · grade / Σ weight` over checks with data.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct Check {
     /// `latency`, `errors`, `structure` or `entries`.
@@ -310,7 +311,7 @@ pub struct Check {
 }
 
 /// An operation on both sides.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct OperationComparison {
     /// Which.
@@ -334,7 +335,7 @@ pub struct OperationComparison {
 }
 
 /// An operation on one side; durations in microseconds.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct OperationSide {
     /// Spans.
@@ -360,7 +361,7 @@ pub struct OperationSide {
 }
 
 /// By how much durations moved, microseconds and relative, with 95 % intervals.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct Shift {
     /// Microseconds.
@@ -378,7 +379,7 @@ pub struct Shift {
 }
 
 /// What a comparison came to.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Classification {
     /// Significantly and considerably more.
@@ -393,7 +394,7 @@ pub enum Classification {
 }
 
 /// An objective of the deployed service.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct SloState {
     /// Which.
@@ -412,7 +413,7 @@ pub struct SloState {
 }
 
 /// What was not compared, traces.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct LeftOut {
     /// Served by both versions.

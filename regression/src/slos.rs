@@ -1,6 +1,9 @@
 //! Service-level objectives as the API reads and writes them.
 
+pub(crate) mod http;
+
 use model::{Indicator, Slo};
+use schemars::JsonSchema;
 use serde::Serialize;
 use serde_json::Value;
 
@@ -56,7 +59,7 @@ pub(crate) fn read(name: &str, body: &Value) -> Result<Slo, Wrong> {
 }
 
 /// An objective as it is answered.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub(crate) struct SloJson<'a> {
     name: &'a str,

@@ -3,6 +3,7 @@
 
 #![allow(missing_docs, reason = "criterion's macros make public items")]
 
+mod analysis;
 mod collect;
 mod decode;
 mod journal;
@@ -67,5 +68,6 @@ criterion_group!(
     spool::accept_and_deliver,
     links::of_traces,
     profiles::of_traces,
+    analysis::questions,
 );
 criterion_main!(parts);

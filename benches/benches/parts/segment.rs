@@ -20,15 +20,15 @@ use super::{BATCH_SPANS, batches, processor_time, size, span_batch};
 const DAY_MS: u64 = 86_400_000;
 
 /// A store in a directory of its own, that seals only when it is told to.
-struct Fixture {
-    store: Arc<SegmentStore>,
+pub(crate) struct Fixture {
+    pub(crate) store: Arc<SegmentStore>,
     runtime: Runtime,
     _directory: TempDir,
 }
 
 impl Fixture {
     /// The disk is measured elsewhere: the journal is not synced.
-    fn new() -> Self {
+    pub(crate) fn new() -> Self {
         let directory = tempfile::tempdir().expect("there is a directory for temporary files");
         let store = SegmentStore::open(SegmentConfig {
             directory: directory.path().to_owned(),
@@ -53,11 +53,11 @@ impl Fixture {
         }
     }
 
-    fn wait<T>(&self, answer: impl Future<Output = storage::Result<T>>) -> T {
+    pub(crate) fn wait<T>(&self, answer: impl Future<Output = storage::Result<T>>) -> T {
         self.runtime.block_on(answer).expect("the disk works")
     }
 
-    fn fill(&self, batches: &[SpanBatch]) {
+    pub(crate) fn fill(&self, batches: &[SpanBatch]) {
         batches
             .iter()
             .for_each(|batch| self.wait(self.store.accept(batch)));

@@ -20,10 +20,7 @@ use storage::StorageError;
 use storage_journal::{Disk, RealDisk};
 
 use crate::config::{Limits, SegmentConfig};
-use crate::page::page_cache;
 use crate::reader::Caches;
-use crate::shape_cache::shape_cache;
-use crate::text::text_cache;
 
 /// What a store is, and what is wrong with it.
 #[derive(Clone, Debug, Default, Serialize)]
@@ -161,13 +158,7 @@ impl<'p> Doctor<'p> {
 
     /// For one opening of a segment: the same number may be another file's the next time.
     fn caches(&self) -> Caches {
-        let limits = Limits::default();
-        Caches {
-            opened: Arc::default(),
-            pages: Arc::new(page_cache(limits.page_cache_bytes_max)),
-            shapes: Arc::new(shape_cache(limits.shape_cache_bytes_max)),
-            texts: Arc::new(text_cache(limits.text_cache_bytes_max)),
-        }
+        Caches::new(&Limits::default())
     }
 
     /// Looks at everything and changes nothing.

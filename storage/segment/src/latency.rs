@@ -6,19 +6,18 @@
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::atomic::AtomicBool;
 
-use model::Span;
-use storage::{
-    Latencies, LatencyQuery, OperationLatency, OperationName, ProfileCollector, ProfileQuery, Profiles,
-    StorageError, add_latencies,
-};
+use storage::{Latencies, LatencyQuery, OperationLatency, OperationName, StorageError, add_latencies};
 
-use crate::profiles::{ProfilesDirectory, TABLE_PAGES};
 use crate::reader::SegmentReader;
 use crate::rollup::MINUTE;
 use crate::search::check;
 use crate::sketches::SketchEntry;
 use crate::splits::splits_of;
 use crate::view::Reading;
+
+mod profiles;
+
+pub(crate) use profiles::profiles;
 
 type Counted = BTreeMap<(OperationName, String, u64), OperationLatency>;
 
@@ -160,94 +159,4 @@ impl Scattered {
     fn has(&self, low: u64) -> bool {
         self.traces.contains_key(&low) || self.elsewhere.contains(&low)
     }
-}
-
-/// See [`storage::LatencySource::profiles`].
-pub(crate) fn profiles(
-    reading: &mut Reading<'_>,
-    query: &ProfileQuery,
-    version_tags: &[String],
-    cancelled: &AtomicBool,
-) -> Result<Profiles, StorageError> {
-    let mut collector = ProfileCollector::new(query);
-    let view = reading.view;
-    let scattered = Scattered::find(reading, query.window, cancelled)?;
-    for &low in scattered.traces.keys() {
-        check(cancelled)?;
-        collector.add_spans(&reading.spans_unless_too_many(low)?, version_tags);
-    }
-    for segment in view
-        .segments
-        .iter()
-        .filter(|segment| touches(segment, query.window))
-    {
-        match reading.read(segment, SegmentReader::profiles)? {
-            Some(directory) => {
-                add_profiles(
-                    reading,
-                    &mut collector,
-                    query,
-                    (segment, &directory),
-                    &scattered,
-                    cancelled,
-                )?;
-            }
-            None => {
-                let mut add = |spans: &[Span]| collector.add_spans(spans, version_tags);
-                add_from_spans(reading, query, segment, &scattered, cancelled, &mut add)?;
-            }
-        }
-    }
-    Ok(collector.finish(reading.completeness()))
-}
-
-/// Adds the profiles of a segment's traces that are whole there.
-fn add_profiles(
-    reading: &mut Reading<'_>,
-    collector: &mut ProfileCollector<'_>,
-    query: &ProfileQuery,
-    (segment, directory): (&SegmentReader, &ProfilesDirectory),
-    scattered: &Scattered,
-    cancelled: &AtomicBool,
-) -> Result<(), StorageError> {
-    let source = collector.source(&directory.table);
-    if !source.is_asked_for() {
-        return Ok(());
-    }
-    let bounds = segment.footer().bounds.chunks(TABLE_PAGES as usize);
-    for (page, bounds) in (0..).zip(bounds) {
-        check(cancelled)?;
-        if !bounds.iter().any(|bounds| bounds.touches(query.window)) {
-            continue;
-        }
-        reading.read(segment, |segment| {
-            segment.visit_profiles(directory, page, |profile| {
-                if !scattered.has(profile.trace_id.low()) {
-                    collector.add(&source, &profile);
-                }
-            })
-        })?;
-    }
-    Ok(())
-}
-
-/// Gives `add` the spans of a segment's traces that are whole there, of a segment that keeps no profiles.
-fn add_from_spans(
-    reading: &mut Reading<'_>,
-    query: &ProfileQuery,
-    segment: &SegmentReader,
-    scattered: &Scattered,
-    cancelled: &AtomicBool,
-    add: &mut impl FnMut(&[Span]),
-) -> Result<(), StorageError> {
-    let bounds = (0..).zip(&segment.footer().bounds);
-    for (page, _) in bounds.filter(|(_, bounds)| bounds.touches(query.window)) {
-        for entry in reading.read(segment, |segment| segment.entries_of_page(page))? {
-            check(cancelled)?;
-            if query.contains(entry.times.timestamp) && !scattered.has(entry.low) {
-                add(&reading.read(segment, |segment| segment.spans(&entry))?);
-            }
-        }
-    }
-    Ok(())
 }

@@ -397,6 +397,9 @@ pub(crate) struct ProfileDecoder<'a> {
     list: &'a CallList,
     trace: Trace,
     signature: Vec<u32>,
+    // Memory of the profiles before.
+    calls: Vec<CallSums>,
+    numbers: Vec<u32>,
 }
 
 const BEYOND: Malformed = Malformed("a number beyond what it may be");
@@ -417,7 +420,15 @@ impl<'a> ProfileDecoder<'a> {
             list,
             trace: Trace::default(),
             signature: Vec::new(),
+            calls: Vec::new(),
+            numbers: Vec::new(),
         }
+    }
+
+    /// Takes back a profile that nobody needs any more, for the memory it has.
+    pub(crate) fn reuse(&mut self, profile: TraceProfile) {
+        self.calls = profile.calls;
+        self.calls.clear();
     }
 
     #[inline]
@@ -452,8 +463,9 @@ impl<'a> ProfileDecoder<'a> {
             _ => Some((self.number(CUT)?, unzigzag(self.number(CUT)?))),
         };
         let entry = usize::try_from(self.number(ENTRY)?).map_err(|_| BEYOND)?;
-        let mut calls = Vec::new();
-        let mut numbers = Vec::new();
+        let mut calls = std::mem::take(&mut self.calls);
+        let mut numbers = std::mem::take(&mut self.numbers);
+        numbers.clear();
         let mut last = 0;
         for _ in 0..count {
             let number = i64::from(last).wrapping_add(unzigzag(self.number(CALL)?));
@@ -470,6 +482,7 @@ impl<'a> ProfileDecoder<'a> {
             self.values(sums, call)?;
             self.trace.note_duration(sums);
         }
+        self.numbers = numbers;
         calls.sort_unstable_by_key(|sums| sums.place);
         let pieces = calls.iter().map(|sums| sums.path_micros);
         let duration = pieces.fold(0, u64::wrapping_add);

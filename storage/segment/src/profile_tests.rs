@@ -150,7 +150,7 @@ fn read(
             timestamp: profile.timestamp,
         });
         let frames: Vec<_> = frames.collect();
-        directory.visit(number, page, &frames, |profile| found.push(profile))?;
+        directory.visit(number, page, &frames, |profile| found.push(profile.clone()))?;
     }
     Ok(found)
 }

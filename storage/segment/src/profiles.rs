@@ -12,8 +12,11 @@
 //! ```
 
 use std::io;
+use std::sync::Arc;
 
 use model::{Call, Callee, Kind, OperationNumber, ProfileTable, TraceProfile};
+use quick_cache::Weighter;
+use quick_cache::sync::Cache;
 
 use crate::bits::{BitReader, BitWriter};
 use crate::format::Run;
@@ -192,6 +195,25 @@ pub(crate) struct ProfilesDirectory {
     /// The first page of each chapter, from the first of the section.
     firsts: Vec<u32>,
     codes: Vec<Decoder>,
+    bytes: u64,
+}
+
+/// Directories of sections lately read, by the number of the segment, bounded by their bytes.
+pub(crate) type ProfilesCache = Cache<u64, Arc<ProfilesDirectory>, DirectoryWeight>;
+
+/// Weighs a directory by the memory it takes.
+#[derive(Clone, Debug)]
+pub(crate) struct DirectoryWeight;
+
+impl Weighter<u64, Arc<ProfilesDirectory>> for DirectoryWeight {
+    fn weight(&self, _: &u64, directory: &Arc<ProfilesDirectory>) -> u64 {
+        directory.bytes
+    }
+}
+
+/// A cache of at most `bytes_max`.
+pub(crate) fn profiles_cache(bytes_max: u64) -> ProfilesCache {
+    Cache::with_weighter(64, bytes_max, DirectoryWeight)
 }
 
 impl ProfilesDirectory {
@@ -208,11 +230,15 @@ impl ProfilesDirectory {
             firsts.push(u32::try_from(cursor.varint()?).map_err(|_| BEYOND)?);
             codes.push(Decoder::read(&mut cursor)?);
         }
+        // A name, an operation, an instance or a call takes some ten times in a table what it takes when written.
+        let tables = 10 * page.len();
+        let bytes = tables + codes.iter().map(Decoder::bytes).sum::<usize>();
         Ok(Some(Self {
             table,
             list,
             firsts,
             codes,
+            bytes: bytes as u64,
         }))
     }
 
@@ -222,7 +248,7 @@ impl ProfilesDirectory {
         number: u32,
         page: &[u8],
         frames: &[ProfileFrame],
-        mut visit: impl FnMut(TraceProfile),
+        mut visit: impl FnMut(&TraceProfile),
     ) -> Result<(), Malformed> {
         let mut cursor = Cursor::new(page);
         if cursor.varint()? != frames.len() as u64 {
@@ -240,7 +266,9 @@ impl ProfilesDirectory {
             .ok_or(Malformed("a page of no chapter"))?;
         let mut decoder = ProfileDecoder::new(codes, bits, symbols, &self.table, &self.list);
         for &frame in frames {
-            visit(decoder.next(frame)?);
+            let profile = decoder.next(frame)?;
+            visit(&profile);
+            decoder.reuse(profile);
         }
         Ok(())
     }

@@ -15,23 +15,25 @@ use storage::text::TextPart;
 use storage_journal::DiskFile;
 use xorf::{BinaryFuse16, Filter};
 
+use crate::config::Limits;
 use crate::format::{Footer, Run, Section};
 use crate::names::Names;
-use crate::page::{ListRef, PageCache, PageNumber, PageReader};
+use crate::page::{ListRef, PageCache, PageNumber, PageReader, page_cache};
 use crate::postings::{page_of, read_service, read_shape};
+use crate::profiles::{ProfilesCache, profiles_cache};
 use crate::rollup::{MinuteLinks, read_links};
 use crate::row::TraceFrame;
 use crate::row::chapter::{chapter_of, trace_at};
 use crate::row::decode::{Tables, decode};
 use crate::rows::TraceRows;
 use crate::shape::ShapeNumber;
-use crate::shape_cache::{ShapeCache, Shapes, read_dictionary, read_place, read_shapes};
+use crate::shape_cache::{ShapeCache, Shapes, read_dictionary, read_place, read_shapes, shape_cache};
 use crate::sketch_codes::unpack;
 use crate::sketches::{SketchEntry, read_sketches};
 use crate::splits::Splits;
 use crate::term::Term;
 use crate::term_pages::find_term;
-use crate::text::{TextCache, TextIndex, TextMatch, matching_symbols};
+use crate::text::{TextCache, TextIndex, TextMatch, matching_symbols, text_cache};
 use crate::trace_pages::{id_term, read_entries};
 use crate::trace_set::TraceSet;
 use crate::trace_table::{ENTRIES_PER_PAGE, Ordinal, TraceBounds, TraceEntry};
@@ -45,6 +47,20 @@ pub(crate) struct Caches {
     pub(crate) pages: Arc<PageCache>,
     pub(crate) shapes: Arc<ShapeCache>,
     pub(crate) texts: Arc<TextCache>,
+    pub(crate) profiles: Arc<ProfilesCache>,
+}
+
+impl Caches {
+    /// Empty ones.
+    pub(crate) fn new(limits: &Limits) -> Self {
+        Self {
+            opened: Arc::default(),
+            pages: Arc::new(page_cache(limits.page_cache_bytes_max)),
+            shapes: Arc::new(shape_cache(limits.shape_cache_bytes_max)),
+            texts: Arc::new(text_cache(limits.text_cache_bytes_max)),
+            profiles: Arc::new(profiles_cache(limits.profiles_cache_bytes_max)),
+        }
+    }
 }
 
 /// One open segment.
@@ -66,6 +82,7 @@ pub(crate) struct SegmentReader {
     raw_bytes: u64,
     shapes: Arc<ShapeCache>,
     texts: Arc<TextCache>,
+    profiles: Arc<ProfilesCache>,
 }
 
 mod profiles;
@@ -124,6 +141,7 @@ impl SegmentReader {
             raw_bytes,
             shapes: caches.shapes.clone(),
             texts: caches.texts.clone(),
+            profiles: caches.profiles.clone(),
         }
     }
 

@@ -28,10 +28,8 @@ use crate::head::{Arrival, CarryOver, Generation};
 use crate::link_sums::LinkSums;
 use crate::manifest::{DIRECTORY, Manifest, NotReplaced};
 use crate::pace::wait_for_room;
-use crate::page::{page_cache, unreadable};
+use crate::page::unreadable;
 use crate::reader::{Caches, SegmentReader};
-use crate::shape_cache::shape_cache;
-use crate::text::text_cache;
 use crate::view::View;
 use crate::writer::WriterOptions;
 use storage_record::{self as record, Numbering};
@@ -119,12 +117,7 @@ impl Store {
                 "removed segment files that were never finished or have been replaced"
             );
         }
-        let caches = Caches {
-            opened: Arc::default(),
-            pages: Arc::new(page_cache(limits.page_cache_bytes_max)),
-            shapes: Arc::new(shape_cache(limits.shape_cache_bytes_max)),
-            texts: Arc::new(text_cache(limits.text_cache_bytes_max)),
-        };
+        let caches = Caches::new(&limits);
         let active = Arc::new(Generation::new((config.now)()));
         let view = open_segments(disk.as_ref(), &manifest, &caches, active.clone())?;
         let deployments = Deployments::open(disk.clone(), DeploymentLimits::default())?;

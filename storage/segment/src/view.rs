@@ -289,6 +289,20 @@ impl<'v> Reading<'v> {
         self.damaged.is_empty()
     }
 
+    /// For a part of the question that is answered beside others; [`Reading::join`] takes back what it found.
+    pub(crate) fn part(&self) -> Self {
+        Self {
+            damaged: self.damaged.clone(),
+            ..Self::new(self.view, self.spans_max)
+        }
+    }
+
+    /// Takes what a part of the question found out about segments and traces.
+    pub(crate) fn join(&mut self, part: Self) {
+        self.damaged.extend(part.damaged);
+        self.left_out = self.left_out.take().or(part.left_out);
+    }
+
     /// Segments that turned out to be damaged, with the reason.
     pub(crate) fn into_damaged(self) -> BTreeMap<u64, String> {
         self.damaged

@@ -185,6 +185,19 @@ impl<'q> ProfileCollector<'q> {
         self.profiler = profiler;
     }
 
+    /// Adds what another collector of the same query gathered, of other traces.
+    pub fn join(&mut self, other: Self) {
+        let renumbering = self.table.absorb(&other.table);
+        self.matched += other.matched;
+        self.lot_max = self.lot_max.min(other.lot_max);
+        self.profiles.reserve(other.profiles.len());
+        for mut profile in other.profiles {
+            profile.renumber(&renumbering);
+            self.profiles.push(profile);
+        }
+        self.thin_out();
+    }
+
     /// The answer.
     pub fn finish(mut self, completeness: Completeness) -> Profiles {
         self.thin_out();

@@ -1,5 +1,7 @@
 //! Reads the profiles of a segment.
 
+use std::sync::Arc;
+
 use model::TraceProfile;
 
 use super::{Result, SegmentReader};
@@ -8,15 +10,23 @@ use crate::profile_codes::ProfileFrame;
 use crate::profiles::{ProfilesDirectory, TABLE_PAGES};
 
 impl SegmentReader {
-    /// What is needed to read profiles; `None` where it has none, or of another version.
-    pub(crate) fn profiles(&self) -> Result<Option<ProfilesDirectory>> {
+    /// What is needed to read profiles, through the cache; `None` where it has none, or of another version.
+    pub(crate) fn profiles(&self) -> Result<Option<Arc<ProfilesDirectory>>> {
         let run = self.footer.section(Section::Profiles);
         let Some(last) = run.count.checked_sub(1) else {
             return Ok(None);
         };
+        if let Some(known) = self.profiles.get(&self.number) {
+            return Ok(Some(known));
+        }
         let number = run.first + last;
         let page = self.pages.page_uncached(number)?;
-        ProfilesDirectory::read(&page).map_err(|error| self.pages.corrupt(number, error))
+        let directory = ProfilesDirectory::read(&page).map_err(|error| self.pages.corrupt(number, error))?;
+        let directory = directory.map(Arc::new);
+        if let Some(directory) = &directory {
+            self.profiles.insert(self.number, directory.clone());
+        }
+        Ok(directory)
     }
 
     /// Gives `visit` the profiles of a page, from the first of their section.
@@ -24,7 +34,7 @@ impl SegmentReader {
         &self,
         directory: &ProfilesDirectory,
         page: u32,
-        visit: impl FnMut(TraceProfile),
+        visit: impl FnMut(&TraceProfile),
     ) -> Result<()> {
         let run = self.footer.section(Section::Profiles);
         if page + 1 >= run.count {

@@ -355,16 +355,12 @@ impl SpanSource for SegmentStore {
 impl LatencySource for SegmentStore {
     fn latencies<'a>(&'a self, query: &'a LatencyQuery) -> BoxFuture<'a, Result<Latencies>> {
         let query = query.clone();
-        self.read(move |store, reading, cancelled| {
-            latency::latencies(reading, &query, &store.config.options.version_tags, cancelled)
-        })
+        self.read(move |store, reading, cancelled| latency::latencies(store, reading, &query, cancelled))
     }
 
     fn profiles<'a>(&'a self, query: &'a ProfileQuery) -> BoxFuture<'a, Result<Profiles>> {
         let query = query.clone();
-        self.read(move |store, reading, cancelled| {
-            latency::profiles(reading, &query, &store.config.options.version_tags, cancelled)
-        })
+        self.read(move |store, reading, cancelled| latency::profiles(store, reading, &query, cancelled))
     }
 }
 

@@ -215,6 +215,13 @@ impl Generation {
             .map_or_else(Vec::new, |mut rows| rows.take(usize::MAX))
     }
 
+    /// The spans of a trace that came first, so many.
+    pub(crate) fn first_spans_of(&self, low: u64, count: usize) -> Vec<Span> {
+        let mut spans = self.spans_of(low);
+        let later = spans.len().saturating_sub(count);
+        spans.split_off(later)
+    }
+
     /// The spans of a trace, to be read some at a time.
     pub(crate) fn rows_of(&self, low: u64) -> Option<RowsOfTrace<'_>> {
         let shard = self.shard(low);

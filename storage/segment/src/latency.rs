@@ -1,18 +1,22 @@
 //! How long operations took, and where the time of traces went: from what segments keep, corrected by spans.
 //!
-//! Segments count and profile every trace as if it were whole there. A trace that is in several places, or in the head,
-//! is read, once: what its parts in segments counted is taken away, and what the whole one has is added.
+//! Segments count and profile every trace as if it were whole there, and the head is counted likewise. A trace that is
+//! in several places is read, once: what its parts counted is taken away, and what the whole one has is added.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashSet};
 use std::sync::atomic::AtomicBool;
 
+use foldhash::fast::RandomState;
 use storage::{Latencies, LatencyQuery, OperationLatency, OperationName, StorageError, add_latencies};
 
+use crate::head::HeadTrace;
+use crate::head_sections::CountedHead;
 use crate::reader::SegmentReader;
 use crate::rollup::MINUTE;
 use crate::search::check;
 use crate::sketches::SketchEntry;
-use crate::splits::splits_of;
+use crate::splits::{SplitTrace, splits_of};
+use crate::store::Store;
 use crate::view::Reading;
 
 mod profiles;
@@ -23,32 +27,44 @@ type Counted = BTreeMap<(OperationName, String, u64), OperationLatency>;
 
 /// See [`storage::LatencySource::latencies`].
 pub(crate) fn latencies(
+    store: &Store,
     reading: &mut Reading<'_>,
     query: &LatencyQuery,
-    version_tags: &[String],
     cancelled: &AtomicBool,
 ) -> Result<Latencies, StorageError> {
     let first = query.first_minute.saturating_mul(MINUTE);
     let end = query.last_minute.saturating_add(1).saturating_mul(MINUTE);
     let window = (first, end.saturating_sub(1));
+    let version_tags = &store.config.options.version_tags;
     let view = reading.view;
-    let scattered = Scattered::find(reading, window, cancelled)?;
+    let head = store.counted_head(view, window, cancelled)?;
+    let scattered = Scattered::find(reading, &head, window, cancelled)?;
     let (mut counted, mut taken) = (Counted::new(), Counted::new());
+    for (_, section) in &head.sections {
+        section
+            .times()
+            .iter()
+            .for_each(|entry| add_entry(&mut counted, entry, query));
+    }
     for segment in &view.segments {
         check(cancelled)?;
         if touches(segment, window) {
-            for entry in reading.read(segment, SegmentReader::sketches)? {
+            for entry in &reading.read(segment, SegmentReader::sketches)? {
                 add_entry(&mut counted, entry, query);
             }
         }
     }
-    for (&low, in_segments) in &scattered.traces {
+    for &low in &scattered.traces {
         check(cancelled)?;
-        if *in_segments {
-            for segment in view.segments.iter().filter(|segment| touches(segment, window)) {
-                let part = reading.read(segment, |segment| segment.spans_of(low))?;
+        for (generation, section) in &head.sections {
+            if let Some(spans) = section.spans_counted(low) {
+                let part = generation.first_spans_of(low, spans as usize);
                 add_latencies(&mut taken, &part, version_tags, query);
             }
+        }
+        for segment in view.segments.iter().filter(|segment| touches(segment, window)) {
+            let part = reading.read(segment, |segment| segment.spans_of(low))?;
+            add_latencies(&mut taken, &part, version_tags, query);
         }
         let whole = reading.spans_unless_too_many(low)?;
         add_latencies(&mut counted, &whole, version_tags, query);
@@ -70,16 +86,16 @@ fn touches(segment: &SegmentReader, window: (u64, u64)) -> bool {
     summary.last >= window.0 && summary.first <= window.1
 }
 
-fn add_entry(counted: &mut Counted, entry: SketchEntry, query: &LatencyQuery) {
+fn add_entry(counted: &mut Counted, entry: &SketchEntry, query: &LatencyQuery) {
     if !query.contains(entry.minute) || !query.is_about(&entry.operation.service) {
         return;
     }
     let operation = OperationName {
-        service_name: entry.operation.service,
-        span_name: entry.operation.span_name,
+        service_name: entry.operation.service.clone(),
+        span_name: entry.operation.span_name.clone(),
         kind: entry.operation.kind,
     };
-    let key = (operation, entry.version, entry.minute);
+    let key = (operation, entry.version.clone(), entry.minute);
     let latency = counted
         .entry(key)
         .or_insert_with_key(|(operation, version, minute)| {
@@ -104,59 +120,54 @@ fn subtract(latency: &mut OperationLatency, taken: &OperationLatency) {
     latency.self_times.subtract(&taken.self_times);
 }
 
-/// The traces that touch a window of which no segment knows all: those in the head, and those in several segments.
+/// The traces of which no place has all: those in several places, and those of the head that got spans since they were
+/// counted.
 struct Scattered {
-    /// By low identifier; whether segments have spans of it.
-    traces: BTreeMap<u64, bool>,
-    /// Of those in the head that segments have spans of, whether they touch the window or not.
-    elsewhere: BTreeSet<u64>,
+    /// Low identifiers of those that touch the window, ascending.
+    traces: BTreeSet<u64>,
+    /// Low identifiers, and those of others that do not touch it.
+    all: HashSet<u64, RandomState>,
 }
 
 impl Scattered {
     fn find(
         reading: &mut Reading<'_>,
+        head: &CountedHead,
         window: (u64, u64),
         cancelled: &AtomicBool,
     ) -> Result<Self, StorageError> {
-        // The head goes on growing. A trace is looked for in it first, and asked afterwards whether segments have it,
-        // too: so one that gets another span meanwhile is read whole, or counted as it was.
+        // The head goes on growing. It was counted first, and is asked afterwards where else its traces are: so one
+        // that gets another span meanwhile is read whole, or counted as it was.
         let view = reading.view;
-        let mut in_head: HashMap<u64, bool> = HashMap::new();
-        for generation in view.generations() {
-            generation.for_each(|low, trace| {
-                *in_head.entry(low).or_default() |= trace.last >= window.0 && trace.first <= window.1;
-            });
-        }
-        let elsewhere: BTreeSet<u64> = reading.also_in_segments().into_iter().collect();
-        let mut traces = BTreeMap::new();
-        for (&low, _) in in_head
-            .iter()
-            .filter(|(low, touches)| **touches && !elsewhere.contains(*low))
-        {
-            traces.insert(low, false);
-        }
-        for &low in &elsewhere {
+        let mut traces: BTreeSet<u64> = head.changed.iter().copied().collect();
+        let mut elsewhere = reading.also_in_segments();
+        elsewhere.extend(view.in_several_generations());
+        for &low in elsewhere.iter().filter(|low| !head.changed.contains(low)) {
             check(cancelled)?;
-            let touches = in_head.get(&low).copied().unwrap_or(false);
-            if touches || reading.segments_touch(low, window)? {
-                traces.insert(low, true);
+            let is_within = |trace: &HeadTrace| trace.last >= window.0 && trace.first <= window.1;
+            let mut in_head = view
+                .generations()
+                .map(|generation| generation.with_trace(low, is_within));
+            if in_head.any(|touches| touches == Some(true)) || reading.segments_touch(low, window)? {
+                traces.insert(low);
             }
         }
         for segment in view.segments.iter().filter(|segment| touches(segment, window)) {
             check(cancelled)?;
             let splits = splits_of(reading, segment)?;
-            let others_are_there = |trace: &&crate::splits::SplitTrace| {
+            let others_are_there = |trace: &&SplitTrace| {
                 let mut others = trace.others.iter();
                 others.any(|other| view.segment(other.0).is_some())
             };
-            for trace in splits.traces.iter().filter(others_are_there) {
-                traces.insert(trace.low, true);
-            }
+            let split = splits.traces.iter().filter(others_are_there);
+            traces.extend(split.map(|trace| trace.low));
         }
-        Ok(Self { traces, elsewhere })
+        let mut all: HashSet<u64, RandomState> = traces.iter().copied().collect();
+        all.extend(elsewhere);
+        Ok(Self { traces, all })
     }
 
     fn has(&self, low: u64) -> bool {
-        self.traces.contains_key(&low) || self.elsewhere.contains(&low)
+        self.all.contains(&low)
     }
 }

@@ -69,6 +69,8 @@ mod dependencies;
 mod generation_links;
 mod head_candidates;
 mod head_links;
+mod head_section;
+mod head_sections;
 mod latency;
 mod link_sums;
 mod needle;

@@ -207,7 +207,7 @@ pub(crate) struct DirectoryWeight;
 
 impl Weighter<u64, Arc<ProfilesDirectory>> for DirectoryWeight {
     fn weight(&self, _: &u64, directory: &Arc<ProfilesDirectory>) -> u64 {
-        directory.bytes
+        directory.bytes()
     }
 }
 
@@ -240,6 +240,11 @@ impl ProfilesDirectory {
             codes,
             bytes: bytes as u64,
         }))
+    }
+
+    /// Memory it takes, roughly.
+    pub(crate) fn bytes(&self) -> u64 {
+        self.bytes
     }
 
     /// Gives `visit` the profiles of a page, `number` from the first of the section, of the traces that `frames` has.

@@ -324,6 +324,11 @@ impl RollupBuilder {
         std::mem::take(&mut self.profiles).write(pages)
     }
 
+    /// The directory of profiles, and their pages; none are left afterwards.
+    pub(crate) fn take_profiles(&mut self) -> (Vec<u8>, Vec<Vec<u8>>) {
+        std::mem::take(&mut self.profiles).into_pages()
+    }
+
     pub(crate) fn sketches_bytes(&mut self) -> Vec<u8> {
         let mut out = Vec::new();
         self.sketches.put(&self.names, &mut out);

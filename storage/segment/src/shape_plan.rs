@@ -59,6 +59,12 @@ impl ShapePlan {
         &self.table
     }
 
+    /// Whether it has a shape of a source.
+    pub(crate) fn has(&self, source: SourceNumber, shape: ShapeNumber) -> bool {
+        let shapes = self.sources.get(source);
+        shapes.is_some_and(|shapes| (shape as usize) < shapes.len())
+    }
+
     /// Codes rows of a source against the plan's table.
     ///
     /// # Errors

@@ -34,6 +34,15 @@ pub(crate) struct SketchEntry {
     pub(crate) self_times: Sketch,
 }
 
+impl SketchEntry {
+    /// Memory it takes, roughly.
+    pub(crate) fn bytes(&self) -> usize {
+        let names = self.operation.service.len() + self.operation.span_name.len() + self.version.len();
+        let buckets = self.durations.buckets().len() + self.self_times.buckets().len();
+        size_of::<Self>() + names + buckets * (size_of::<u16>() + size_of::<u64>())
+    }
+}
+
 /// What spans of one kind do at one service. Names are empty where spans have none.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Operation {

@@ -25,6 +25,7 @@ use storage_journal::{Disk, Journal, JournalConfig, JournalError, Position, Reco
 use crate::config::{Limits, SegmentConfig};
 use crate::deployments::Deployments;
 use crate::head::{Arrival, CarryOver, Generation};
+use crate::head_sections::{CountedHead, Counter, KnownSections};
 use crate::link_sums::LinkSums;
 use crate::manifest::{DIRECTORY, Manifest, NotReplaced};
 use crate::pace::wait_for_room;
@@ -56,6 +57,8 @@ pub(crate) struct Store {
     pub(crate) stopping: AtomicBool,
     pub(crate) counters: Counters,
     link_sums: Mutex<Arc<LinkSums>>,
+    /// Questions that come together wait here: the first counts for all.
+    known_head: Mutex<KnownSections>,
     /// Whether anybody has asked anything.
     asked: AtomicBool,
     /// From a record's append until it is durable.
@@ -146,6 +149,7 @@ impl Store {
             stopping: AtomicBool::new(false),
             counters: Counters::default(),
             link_sums: Mutex::default(),
+            known_head: Mutex::default(),
             asked: AtomicBool::new(false),
             commit_time: Arc::default(),
         };
@@ -310,6 +314,27 @@ impl Store {
             *sums = Arc::default();
         }
         sums.clone()
+    }
+
+    /// The head as far as it touches a window, counted.
+    pub(crate) fn counted_head(
+        &self,
+        view: &View,
+        window: (u64, u64),
+        cancelled: &AtomicBool,
+    ) -> Result<CountedHead, StorageError> {
+        let options = WriterOptions {
+            indexed: false,
+            ..self.writer_options()
+        };
+        let counter = Counter {
+            options: &options,
+            spans_max: self.limits.trace_spans_max,
+            now: (self.config.now)(),
+            window,
+            cancelled,
+        };
+        self.known_head.lock().update(view, counter)
     }
 
     /// Notes that somebody asks: what is kept for questions is worth finding out.

@@ -1,16 +1,18 @@
-//! Profiles of a population: from the sections of segments, on two threads where there is much to read, and from spans
-//! where a trace is whole in no segment.
+//! Profiles of a population: from the sections of segments and of the head, on two threads where there is much to read,
+//! and from spans where a trace is whole in none of them.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
-use model::Span;
+use model::{Span, TraceProfile};
 use storage::{ProfileCollector, ProfileQuery, Profiles, StorageError};
 
 use super::{Scattered, touches};
+use crate::head_section::HeadSection;
 use crate::profiles::{ProfilesDirectory, TABLE_PAGES};
 use crate::reader::SegmentReader;
 use crate::search::check;
+use crate::store::Store;
 use crate::view::Reading;
 
 /// Threads that read profiles for one question; more would take the processors from those who send spans.
@@ -20,26 +22,34 @@ const PAGES_OF_A_THREAD_MIN: usize = 4;
 
 /// See [`storage::LatencySource::profiles`].
 pub(crate) fn profiles(
+    store: &Store,
     reading: &mut Reading<'_>,
     query: &ProfileQuery,
-    version_tags: &[String],
     cancelled: &AtomicBool,
 ) -> Result<Profiles, StorageError> {
     let mut collector = ProfileCollector::new(query);
+    let version_tags = &store.config.options.version_tags;
     let view = reading.view;
-    let scattered = Scattered::find(reading, query.window, cancelled)?;
-    for &low in scattered.traces.keys() {
+    let head = store.counted_head(view, query.window, cancelled)?;
+    let scattered = Scattered::find(reading, &head, query.window, cancelled)?;
+    for &low in &scattered.traces {
         check(cancelled)?;
         collector.add_spans(&reading.spans_unless_too_many(low)?, version_tags);
     }
-    let mut sections = Vec::new();
+    let mut sections: Vec<Section<'_>> = Vec::new();
+    for (_, section) in &head.sections {
+        sections.push(Section {
+            place: Place::Head(section),
+            pages: section.pages_of(query.window),
+        });
+    }
     for segment in view
         .segments
         .iter()
         .filter(|segment| touches(segment, query.window))
     {
         match reading.read(segment, SegmentReader::profiles)? {
-            Some(directory) => sections.push(ProfilesOfSegment::new(segment, directory, query)),
+            Some(directory) => sections.push(Section::of_segment(segment, directory, query)),
             None => {
                 let mut add = |spans: &[Span]| collector.add_spans(spans, version_tags);
                 add_from_spans(reading, query, segment, &scattered, cancelled, &mut add)?;
@@ -57,23 +67,52 @@ pub(crate) fn profiles(
     Ok(collector.finish(reading.completeness()))
 }
 
-/// A segment whose profiles are read, and which pages of them.
-struct ProfilesOfSegment<'v> {
-    segment: &'v SegmentReader,
-    directory: Arc<ProfilesDirectory>,
+/// Profiles that lie together, and which pages of them may be asked for.
+struct Section<'v> {
+    place: Place<'v>,
     pages: Vec<u32>,
 }
 
-impl<'v> ProfilesOfSegment<'v> {
-    fn new(segment: &'v SegmentReader, directory: Arc<ProfilesDirectory>, query: &ProfileQuery) -> Self {
+/// Where profiles are.
+enum Place<'v> {
+    Head(&'v HeadSection),
+    Segment(&'v SegmentReader, Arc<ProfilesDirectory>),
+}
+
+impl<'v> Section<'v> {
+    fn of_segment(
+        segment: &'v SegmentReader,
+        directory: Arc<ProfilesDirectory>,
+        query: &ProfileQuery,
+    ) -> Self {
         let bounds = segment.footer().bounds.chunks(TABLE_PAGES as usize);
         let touched = (0..)
             .zip(bounds)
             .filter(|(_, bounds)| bounds.iter().any(|bounds| bounds.touches(query.window)));
         Self {
-            segment,
-            directory,
             pages: touched.map(|(page, _)| page).collect(),
+            place: Place::Segment(segment, directory),
+        }
+    }
+
+    fn directory(&self) -> &ProfilesDirectory {
+        match &self.place {
+            Place::Head(section) => section.directory(),
+            Place::Segment(_, directory) => directory,
+        }
+    }
+
+    fn visit(
+        &self,
+        reading: &mut Reading<'_>,
+        page: u32,
+        visit: impl FnMut(&TraceProfile),
+    ) -> Result<(), StorageError> {
+        match &self.place {
+            Place::Head(section) => section.visit_profiles(page, visit),
+            Place::Segment(segment, directory) => {
+                reading.read(segment, |segment| segment.visit_profiles(directory, page, visit))
+            }
         }
     }
 }
@@ -83,13 +122,13 @@ struct Question<'q, 'v> {
     query: &'q ProfileQuery,
     scattered: &'q Scattered,
     cancelled: &'q AtomicBool,
-    sections: &'q [ProfilesOfSegment<'v>],
-    /// Pages that somebody reads or has read, of all segments one after the other.
+    sections: &'q [Section<'v>],
+    /// Pages that somebody reads or has read, of all sections one after the other.
     next: AtomicUsize,
 }
 
 impl<'q> Question<'q, '_> {
-    /// Adds the profiles of the segments' traces that are whole there. In which order they come makes no difference to
+    /// Adds the profiles of the sections' traces that are whole there. In which order they come makes no difference to
     /// the answer.
     fn add_all(
         &self,
@@ -131,21 +170,15 @@ impl<'q> Question<'q, '_> {
         let mut before = 0;
         let mut next = self.next.fetch_add(1, Ordering::Relaxed);
         for section in self.sections {
-            let ProfilesOfSegment {
-                segment,
-                directory,
-                pages,
-            } = section;
-            let source = collector.source(&directory.table);
+            let pages = &section.pages;
+            let source = collector.source(&section.directory().table);
             while let Some(&page) = pages.get(next - before) {
                 check(self.cancelled)?;
                 if source.is_asked_for() {
-                    reading.read(segment, |segment| {
-                        segment.visit_profiles(directory, page, |profile| {
-                            if !self.scattered.has(profile.trace_id.low()) {
-                                collector.add(&source, profile);
-                            }
-                        })
+                    section.visit(reading, page, |profile| {
+                        if !self.scattered.has(profile.trace_id.low()) {
+                            collector.add(&source, profile);
+                        }
                     })?;
                 }
                 next = self.next.fetch_add(1, Ordering::Relaxed);

@@ -14,5 +14,7 @@ pub mod report;
 mod slos;
 mod sources;
 pub mod statistics;
+mod trace_diff;
 
 pub use sources::{Clock, Sources};
+pub use trace_diff::{DIFF_SPANS_MAX, TooManySpans, TraceDiff, diff as diff_traces};

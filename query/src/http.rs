@@ -29,10 +29,7 @@ use crate::{Query, QueryConfig};
 const PREFIXES: [&str; 2] = ["/api/v2", "/zipkin/api/v2"];
 
 /// Whether everything stored in the window was considered: `complete`, or `partial; reason="…"`.
-pub const COMPLETENESS: HeaderName = HeaderName::from_static("tracehound-completeness");
-
-/// A reason is cut to this many characters: headers are short.
-const REASON_CHARS_MAX: usize = 256;
+pub const COMPLETENESS: HeaderName = HeaderName::from_static(Completeness::HEADER);
 
 /// So many pieces are written before other work of the same runtime worker has its turn: a fast connection
 /// would otherwise take a whole answer at once. Half a megabyte, some 0.5 ms.
@@ -220,21 +217,7 @@ fn status(failure: &Failure) -> StatusCode {
 }
 
 fn completeness_value(completeness: &Completeness) -> HeaderValue {
-    match completeness {
-        Completeness::Complete => HeaderValue::from_static("complete"),
-        Completeness::Partial(reason) => header_value(&format!("partial; reason=\"{}\"", quotable(reason))),
-    }
-}
-
-/// A reason as the inside of a quoted string: what cannot stand there, or in a header at all, becomes `?`.
-fn quotable(reason: &str) -> String {
-    let quotable = |character| match character {
-        '"' => '\'',
-        '\\' => '/',
-        ' '..='~' => character,
-        _ => '?',
-    };
-    reason.chars().take(REASON_CHARS_MAX).map(quotable).collect()
+    header_value(&completeness.header_value())
 }
 
 fn header_value(text: &str) -> HeaderValue {

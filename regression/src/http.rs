@@ -10,20 +10,20 @@ use axum::body::Body;
 use axum::extract::{FromRef, FromRequest, FromRequestParts, RawPathParams, RawQuery, Request};
 use axum::handler::Handler;
 use axum::http::StatusCode;
-use axum::http::header::{CONTENT_TYPE, HeaderValue, RETRY_AFTER};
+use axum::http::header::{CONTENT_TYPE, HeaderName, HeaderValue, RETRY_AFTER};
 use axum::http::request::Parts;
 use axum::response::{IntoResponse, Response};
 use axum::routing::{MethodFilter, on};
 use http_body_util::BodyExt;
 use serde::Serialize;
 use serde_json::Value;
-use storage::StorageError;
+use storage::{Completeness, StorageError};
 
 use crate::fields::parse;
 use crate::openapi::{Base, Endpoint, Verb};
 use crate::parameters::{Parameter, Parameters};
 use crate::sources::Sources;
-use crate::{deployments, slos};
+use crate::{charts, deployments, slo_budget, slos, trace_diff};
 
 /// As the query API has them.
 const PREFIXES: [&str; 2] = ["/api/v2", "/zipkin/api/v2"];
@@ -45,7 +45,10 @@ pub fn router(sources: Sources) -> Router {
 fn routes() -> Routes {
     let routes = Routes::default();
     let routes = deployments::http::add(routes);
-    slos::http::add(routes)
+    let routes = slos::http::add(routes);
+    let routes = slo_budget::http::add(routes);
+    let routes = charts::http::add(routes);
+    trace_diff::http::add(routes)
 }
 
 /// What handlers can ask for as their state, whole or in parts.
@@ -165,6 +168,22 @@ pub(crate) fn json(status: StatusCode, value: &impl Serialize) -> Response {
         Ok(body) => json_bytes(status, body),
         Err(error) => (StatusCode::INTERNAL_SERVER_ERROR, error.to_string()).into_response(),
     }
+}
+
+/// An answer from what is stored, with whether all of that was considered.
+pub(crate) fn json_with_completeness(
+    status: StatusCode,
+    value: &impl Serialize,
+    completeness: &Completeness,
+) -> Response {
+    let mut response = json(status, value);
+    // It is printable ASCII, which every header can have.
+    if let Ok(told) = HeaderValue::try_from(completeness.header_value()) {
+        response
+            .headers_mut()
+            .insert(HeaderName::from_static(Completeness::HEADER), told);
+    }
+    response
 }
 
 /// An answer whose body is written already.

@@ -5,16 +5,18 @@
 //! and write what the API calls by these names. `http` is how the API is asked; the routes are in `http.rs` below the
 //! folders of what they are about, and describe themselves to `openapi`.
 
+mod charts;
 mod deployments;
 mod fields;
 pub mod http;
 mod openapi;
 mod parameters;
 pub mod report;
+mod slo_budget;
 mod slos;
 mod sources;
 pub mod statistics;
 mod trace_diff;
 
+pub use slo_budget::slo_states;
 pub use sources::{Clock, Sources};
-pub use trace_diff::{DIFF_SPANS_MAX, TooManySpans, TraceDiff, diff as diff_traces};

@@ -410,6 +410,10 @@ pub struct SloState {
     /// Share of the budget that this deployment spent: bad requests above the baseline's rate.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub spent_by_deployment: Option<f64>,
+    /// Whether the budget is spent so fast that the first alert fires: burn rates of 14.4 and more over the last hour and
+    /// the last five minutes.
+    #[serde(default)]
+    pub fast_burn: bool,
 }
 
 /// What was not compared, traces.

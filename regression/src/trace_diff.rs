@@ -5,12 +5,18 @@
 //! aligned first, as the analysis of deployments does it.
 
 mod align;
+pub(crate) mod http;
+#[cfg(test)]
+mod tests;
 
 use std::borrow::Cow;
+use std::collections::BTreeMap;
 
 use model::{
-    ArrangedTrace, CriticalPath, OperationNumber, ProfileTable, Span, SpanTree, Timeline, TraceProfiler, merge,
+    ArrangedTrace, CriticalPath, OperationNumber, ProfileTable, Span, SpanTree, Timeline, TraceProfiler,
+    merge,
 };
+use schemars::JsonSchema;
 use serde::Serialize;
 
 use crate::report::Operation;
@@ -18,107 +24,107 @@ use crate::report::Operation;
 use align::{Aligned, Side, align};
 
 /// Spans of a trace, once joined, that can be compared: an answer of twice as many rows has some megabytes.
-pub const DIFF_SPANS_MAX: usize = 20_000;
+pub(crate) const DIFF_SPANS_MAX: usize = 20_000;
 /// Operations of both traces: their own and what they call, at most two a span.
 const OPERATIONS_MAX: usize = 4 * DIFF_SPANS_MAX + 1;
 
 /// What differs between two traces. Durations and changes are microseconds; a change is the candidate's less the
 /// baseline's.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
-pub struct TraceDiff {
+pub(crate) struct TraceDiff {
     /// The one that is compared against.
-    pub baseline: TraceSide,
+    pub(crate) baseline: TraceSide,
     /// The one that is compared.
-    pub candidate: TraceSide,
+    pub(crate) candidate: TraceSide,
     /// Of the entry span's duration; a trace without times counts as 0.
-    pub change: i64,
+    pub(crate) change: i64,
     /// Where it is: the three add up to `change`.
-    pub totals: Totals,
+    pub(crate) totals: Totals,
     /// By operation, the greatest change of critical-path time first; these add up to `change`, too.
-    pub operations: Vec<OperationDiff>,
+    pub(crate) operations: Vec<OperationDiff>,
     /// All spans of both, each once, in the order of a walk down the trees.
-    pub spans: Vec<SpanDiff>,
+    pub(crate) spans: Vec<SpanDiff>,
 }
 
 /// One of the traces.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
-pub struct TraceSide {
+pub(crate) struct TraceSide {
     /// The longest identifier that a span of it has.
-    pub trace_id: String,
+    pub(crate) trace_id: String,
     /// Of its entry span; absent where no span has times.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub duration: Option<u64>,
+    pub(crate) duration: Option<u64>,
     /// Spans, once pieces are joined.
-    pub span_count: usize,
+    pub(crate) span_count: usize,
     /// Reported time outside the parents, which cannot be true: above a high share of the duration, where time went
     /// is not to be trusted.
-    pub cut_micros: u64,
+    pub(crate) cut_micros: u64,
 }
 
 /// Change of critical-path time by where spans are.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
-pub struct Totals {
+pub(crate) struct Totals {
     /// Of spans in both.
-    pub both: i64,
+    pub(crate) both: i64,
     /// Of spans that only the baseline has; never positive.
-    pub baseline_only: i64,
+    pub(crate) baseline_only: i64,
     /// Of spans that only the candidate has; never negative.
-    pub candidate_only: i64,
+    pub(crate) candidate_only: i64,
 }
 
 /// An operation in both traces.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
-pub struct OperationDiff {
+pub(crate) struct OperationDiff {
     /// Which.
     #[serde(flatten)]
-    pub operation: Operation,
+    pub(crate) operation: Operation,
     /// Spans in the baseline.
-    pub baseline_count: u64,
+    pub(crate) baseline_count: u64,
     /// Spans in the candidate.
-    pub candidate_count: u64,
+    pub(crate) candidate_count: u64,
     /// Change of its time on the critical path.
-    pub path_time_change: i64,
+    pub(crate) path_time_change: i64,
 }
 
 /// A span of one trace, or a pair of both.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
-pub struct SpanDiff {
+pub(crate) struct SpanDiff {
     /// Index of the row above; absent at the top.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub parent: Option<u32>,
+    pub(crate) parent: Option<u32>,
     /// How many rows are above.
-    pub depth: u32,
+    pub(crate) depth: u32,
     /// What it does.
     #[serde(flatten)]
-    pub operation: Operation,
+    pub(crate) operation: Operation,
     /// Where it is.
     #[serde(rename = "in")]
-    pub presence: Presence,
+    pub(crate) presence: Presence,
     /// The baseline's.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub baseline: Option<SpanTimes>,
+    pub(crate) baseline: Option<SpanTimes>,
     /// The candidate's.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub candidate: Option<SpanTimes>,
+    pub(crate) candidate: Option<SpanTimes>,
     /// Where both have one.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub duration_change: Option<i64>,
+    pub(crate) duration_change: Option<i64>,
     /// Where both have one.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub self_time_change: Option<i64>,
+    pub(crate) self_time_change: Option<i64>,
     /// Its part of the change of the entry span's duration; a side where it is missing counts as 0.
-    pub path_time_change: i64,
+    pub(crate) path_time_change: i64,
 }
 
 /// Which traces have a span.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
-pub enum Presence {
+pub(crate) enum Presence {
     /// Both do.
     Both,
     /// The baseline does.
@@ -128,35 +134,40 @@ pub enum Presence {
 }
 
 /// A span in one trace.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
-pub struct SpanTimes {
+pub(crate) struct SpanTimes {
     /// Its identifier.
-    pub id: String,
+    pub(crate) id: String,
     /// As it was reported; absent where it was not.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub duration: Option<u64>,
+    pub(crate) duration: Option<u64>,
     /// In which no child ran.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub self_time: Option<u64>,
+    pub(crate) self_time: Option<u64>,
     /// On the critical path, what is below left out.
-    pub path_time: u64,
+    pub(crate) path_time: u64,
     /// Whether it failed.
-    pub error: bool,
+    pub(crate) error: bool,
 }
 
 /// Why two traces cannot be compared.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct TooManySpans(pub usize);
+pub(crate) struct TooManySpans {
+    /// `baseline` or `candidate`.
+    pub(crate) side: &'static str,
+    /// How many it has.
+    pub(crate) spans: usize,
+}
 
-/// Compares two traces: all spans of each, raw, in any order. The baseline's are the first.
+/// Compares two traces: all spans of each, raw, in any order.
 ///
 /// # Errors
 /// [`TooManySpans`] of the first that has more than [`DIFF_SPANS_MAX`].
-pub fn diff(baseline: &[Span], candidate: &[Span]) -> Result<TraceDiff, TooManySpans> {
+pub(crate) fn diff(baseline: &[Span], candidate: &[Span]) -> Result<TraceDiff, TooManySpans> {
     let mut table = ProfileTable::new(OPERATIONS_MAX);
-    let baseline = TimedTrace::of(baseline, &mut table)?;
-    let candidate = TimedTrace::of(candidate, &mut table)?;
+    let baseline = TimedTrace::of("baseline", baseline, &mut table)?;
+    let candidate = TimedTrace::of("candidate", candidate, &mut table)?;
     let rows = align(baseline.aligned_by(), candidate.aligned_by());
     let mut totals = Totals::default();
     let mut operations = OperationSums::default();
@@ -202,11 +213,14 @@ struct TimedTrace<'a> {
 }
 
 impl<'a> TimedTrace<'a> {
-    fn of(spans: &'a [Span], table: &mut ProfileTable) -> Result<Self, TooManySpans> {
+    fn of(side: &'static str, spans: &'a [Span], table: &mut ProfileTable) -> Result<Self, TooManySpans> {
         let trace_id = spans.iter().map(|span| span.trace_id).max();
         let spans = merge(spans);
         if spans.len() > DIFF_SPANS_MAX {
-            return Err(TooManySpans(spans.len()));
+            return Err(TooManySpans {
+                side,
+                spans: spans.len(),
+            });
         }
         let tree = SpanTree::build(&spans);
         let mut timeline = Timeline::build(&spans, &tree);
@@ -312,7 +326,7 @@ fn named(number: OperationNumber, table: &ProfileTable) -> Operation {
 
 /// Sums by operation, by its number.
 #[derive(Default)]
-struct OperationSums(std::collections::BTreeMap<OperationNumber, (u64, u64, i64)>);
+struct OperationSums(BTreeMap<OperationNumber, (u64, u64, i64)>);
 
 impl OperationSums {
     fn add(&mut self, number: OperationNumber, row: &Aligned, change: i64) {
@@ -325,12 +339,14 @@ impl OperationSums {
     fn finish(self, table: &ProfileTable) -> Vec<OperationDiff> {
         let sums = self.0.into_iter();
         let mut operations: Vec<OperationDiff> = sums
-            .map(|(number, (baseline_count, candidate_count, change))| OperationDiff {
-                operation: named(number, table),
-                baseline_count,
-                candidate_count,
-                path_time_change: change,
-            })
+            .map(
+                |(number, (baseline_count, candidate_count, change))| OperationDiff {
+                    operation: named(number, table),
+                    baseline_count,
+                    candidate_count,
+                    path_time_change: change,
+                },
+            )
             .collect();
         operations.sort_by(|a, b| {
             let greatest = b.path_time_change.abs().cmp(&a.path_time_change.abs());

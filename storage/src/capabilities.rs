@@ -21,3 +21,43 @@ pub enum Completeness {
     /// It was not, and why, in words for a person.
     Partial(String),
 }
+
+/// A reason is cut to this many characters in a header: headers are short.
+const REASON_CHARS_MAX: usize = 256;
+
+impl Completeness {
+    /// The header that every answer of the API tells it by.
+    pub const HEADER: &str = "tracehound-completeness";
+
+    /// What the header says: `complete`, or `partial; reason="…"`. Printable ASCII.
+    pub fn header_value(&self) -> String {
+        match self {
+            Self::Complete => "complete".to_owned(),
+            Self::Partial(reason) => format!("partial; reason=\"{}\"", quotable(reason)),
+        }
+    }
+}
+
+/// A reason as the inside of a quoted string: what cannot stand there, or in a header at all, becomes `?`.
+fn quotable(reason: &str) -> String {
+    let quotable = |character| match character {
+        '"' => '\'',
+        '\\' => '/',
+        ' '..='~' => character,
+        _ => '?',
+    };
+    reason.chars().take(REASON_CHARS_MAX).map(quotable).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_reason_is_cut_to_what_a_header_can_say() {
+        let partial = |reason: &str| Completeness::Partial(reason.to_owned()).header_value();
+        assert_eq!(Completeness::Complete.header_value(), "complete");
+        assert_eq!(partial("a \"b\"\\\n\u{fc}"), "partial; reason=\"a 'b'/??\"");
+        assert_eq!(partial(&"x".repeat(300)).matches('x').count(), REASON_CHARS_MAX);
+    }
+}

@@ -106,6 +106,6 @@ async fn delete(State(sources): State<Sources>, PathName(name): PathName) -> Res
     }
 }
 
-fn absent(name: &str) -> Failure {
+pub(crate) fn absent(name: &str) -> Failure {
     Failure::not_found(format!("there is no objective \"{name}\""))
 }

@@ -51,10 +51,7 @@ pub(super) fn align(baseline: Side<'_>, candidate: Side<'_>) -> Vec<Aligned> {
             ..Aligned::default()
         };
         rows.push(row);
-        let families = (
-            baseline.children(row.baseline),
-            candidate.children(row.candidate),
-        );
+        let families = (baseline.children(row.baseline), candidate.children(row.candidate));
         open_family((baseline, candidate), families, below, &mut open);
     }
     rows

@@ -61,6 +61,7 @@ const ALL: [&str; 16] = [
 /// Tests may use a backend where the table allows none: a fake would be a backend that nobody holds to the contract.
 const TEST_EDGES: &[(&str, &[&str])] = &[
     ("query", &["storage-memory"]),
+    ("regression", &["storage-memory"]),
     ("storage/spool", &["storage-memory"]),
 ];
 

@@ -1,0 +1,144 @@
+//! Routes of charts and lists.
+
+use axum::extract::{RawQuery, State};
+use axum::http::StatusCode;
+use axum::response::Response;
+use model::Kind as SpanKind;
+
+use super::latency::{self, LatencyChart, Question};
+use super::operations::{self, OperationList};
+use super::{MINUTE_MS, Minutes};
+use crate::http::{Failure, Routes, json_with_completeness, parameters};
+use crate::openapi::{Answer, Endpoint, Verb, schema_of};
+use crate::parameters::{Kind, Parameter, Parameters};
+use crate::sources::Sources;
+
+/// An hour.
+const LOOKBACK_DEFAULT_MS: u64 = 3_600_000;
+/// A leap year: objectives look back no longer either.
+const LOOKBACK_MAX_MS: u64 = 366 * 24 * 60 * MINUTE_MS;
+const STEP_MAX_MS: u64 = LOOKBACK_MAX_MS;
+const OPERATIONS_DEFAULT: u64 = 1_000;
+const OPERATIONS_MAX: u64 = 10_000;
+
+const END_TS: Parameter = Parameter::optional(
+    "endTs",
+    Kind::MILLIS,
+    "When the window ends, epoch milliseconds; now without it",
+);
+const LOOKBACK: Parameter = Parameter::optional(
+    "lookback",
+    Kind::Whole(1, LOOKBACK_MAX_MS),
+    "How long the window is, milliseconds; an hour without it",
+);
+
+const LATENCY_PARAMETERS: &[Parameter] = &[
+    Parameter::required("serviceName", Kind::NAME, "Whose requests"),
+    Parameter::optional(
+        "spanName",
+        Kind::NAME,
+        "Of this operation; all of the service without it",
+    ),
+    Parameter::optional(
+        "spanKind",
+        Kind::Word(&["CLIENT", "SERVER", "PRODUCER", "CONSUMER"]),
+        "Spans of this kind; without it those that tell the requests of the service",
+    ),
+    END_TS,
+    LOOKBACK,
+    Parameter::optional(
+        "step",
+        Kind::Whole(MINUTE_MS, STEP_MAX_MS),
+        "Milliseconds, whole minutes; without it some sixty steps",
+    ),
+    Parameter::optional("groupBy", Kind::Word(&["version"]), "A series a version"),
+];
+
+const LATENCY: Endpoint = Endpoint {
+    parameters: LATENCY_PARAMETERS,
+    ..Endpoint::new(
+        Verb::Get,
+        "/latency",
+        "Rate, errors and percentiles of a service over time",
+        &[Answer::of(200, "The series", schema_of::<LatencyChart>)],
+    )
+};
+
+const OPERATIONS_PARAMETERS: &[Parameter] = &[
+    Parameter::optional(
+        "serviceName",
+        Kind::NAME,
+        "Operations of this service; of all without it",
+    ),
+    END_TS,
+    LOOKBACK,
+    Parameter::optional(
+        "limit",
+        Kind::Whole(1, OPERATIONS_MAX),
+        "At most so many; 1000 without it",
+    ),
+];
+
+const OPERATIONS: Endpoint = Endpoint {
+    parameters: OPERATIONS_PARAMETERS,
+    ..Endpoint::new(
+        Verb::Get,
+        "/operations",
+        "Operations, and how they changed against the window before",
+        &[Answer::of(200, "The operations", schema_of::<OperationList>)],
+    )
+};
+
+pub(crate) fn add(routes: Routes) -> Routes {
+    routes.add(LATENCY, chart).add(OPERATIONS, list)
+}
+
+async fn chart(State(sources): State<Sources>, query: RawQuery) -> Result<Response, Failure> {
+    let parameters = parameters(&query, LATENCY_PARAMETERS)?;
+    let question = question(&parameters, (sources.now)()).map_err(Failure::invalid)?;
+    let (chart, completeness) = latency::chart(&sources, &question).await?;
+    Ok(json_with_completeness(StatusCode::OK, &chart, &completeness))
+}
+
+async fn list(State(sources): State<Sources>, query: RawQuery) -> Result<Response, Failure> {
+    let parameters = parameters(&query, OPERATIONS_PARAMETERS)?;
+    let service_name = parameters.lower_case("serviceName");
+    let limit = parameters.whole("limit").unwrap_or(OPERATIONS_DEFAULT);
+    let minutes = window(&parameters, (sources.now)());
+    let (list, completeness) =
+        operations::list(&sources, service_name.as_deref(), minutes, limit as usize).await?;
+    Ok(json_with_completeness(StatusCode::OK, &list, &completeness))
+}
+
+fn window(parameters: &Parameters, now: u64) -> Minutes {
+    Minutes::of_window(
+        parameters.whole("endTs").unwrap_or(now),
+        parameters.whole("lookback").unwrap_or(LOOKBACK_DEFAULT_MS),
+    )
+}
+
+fn question(parameters: &Parameters, now: u64) -> Result<Question, String> {
+    /// Steps where nothing says how long they are.
+    const POINTS_DEFAULT: u64 = 60;
+
+    let window = window(parameters, now);
+    let step_minutes = match parameters.whole("step") {
+        Some(step) if step % MINUTE_MS == 0 => step / MINUTE_MS,
+        Some(step) => {
+            return Err(format!(
+                "step: has to be whole minutes, multiples of {MINUTE_MS}, and is {step}"
+            ));
+        }
+        None => (window.count() / POINTS_DEFAULT).max(1),
+    };
+    let kind = parameters.text("spanKind").map(SpanKind::parse).transpose();
+    Ok(Question {
+        service_name: parameters.lower_case("serviceName").unwrap_or_default(),
+        span_name: parameters.lower_case("spanName"),
+        kind: kind.map_err(|error| error.to_string())?,
+        minutes: Question::steps(window, step_minutes)?,
+        step_minutes,
+        is_by_version: parameters.text("groupBy").is_some(),
+        now,
+    })
+}

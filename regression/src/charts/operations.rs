@@ -1,0 +1,312 @@
+//! Operations beside what they were in the window before: `GET /operations`.
+
+use std::collections::BTreeMap;
+
+use model::Sketch;
+use schemars::JsonSchema;
+use serde::Serialize;
+use storage::{Completeness, OperationLatency, OperationName};
+
+use super::{Minutes, for_each_latency};
+use crate::report::Operation;
+use crate::sources::Sources;
+use crate::statistics::{
+    Arms, DesignEffect, Histogram, Interval, Proportion, RatioSums, compare_proportions, quantile_difference,
+    ratio_difference,
+};
+
+/// Operations that are told apart while they are counted.
+const OPERATIONS_MAX: usize = 20_000;
+/// Of the intervals of changes: of a hundred rows without a change, one is called significant.
+const LEVEL: f64 = 0.99;
+
+/// The operations of a window.
+#[derive(Debug, Serialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub(crate) struct OperationList {
+    /// Epoch milliseconds.
+    start_ts: u64,
+    /// Epoch milliseconds.
+    end_ts: u64,
+    /// Of the window before, which is as long and ends where this one begins.
+    before_start_ts: u64,
+    /// The most called first.
+    operations: Vec<OperationRow>,
+    /// Spans of operations that are not in the list; absent where all are.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    left_out: Option<LeftOutOperations>,
+}
+
+#[derive(Debug, Serialize, JsonSchema)]
+struct LeftOutOperations {
+    /// How many; where they are more than could be told apart, at least so many.
+    operations: u64,
+    /// Their spans in the window.
+    count: u64,
+}
+
+/// An operation. Durations are microseconds, of spans that have one; absent where none has.
+#[derive(Debug, Serialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+struct OperationRow {
+    #[serde(flatten)]
+    operation: Operation,
+    /// Spans.
+    count: u64,
+    /// Those that failed.
+    errors: u64,
+    /// Spans a second.
+    rate: f64,
+    /// Share that failed; absent without spans.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    error_rate: Option<f64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    mean: Option<f64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    p50: Option<u64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    p90: Option<u64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    p95: Option<u64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    p99: Option<u64>,
+    /// Of what it takes by itself.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    self_time_mean: Option<f64>,
+    /// Spans a trace that has any, minute by minute and version by version; absent without spans.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    calls_per_trace: Option<f64>,
+    /// Spans in the window before.
+    before_count: u64,
+    /// Against the window before; what cannot be compared is absent.
+    change: RowChange,
+}
+
+#[derive(Debug, Default, Serialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+struct RowChange {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    p95: Option<Change>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    mean: Option<Change>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    error_rate: Option<Change>,
+}
+
+/// Of a figure against the window before; 99 % intervals where there is enough to tell.
+#[derive(Debug, Serialize, JsonSchema)]
+struct Change {
+    /// In the unit of the figure.
+    difference: f64,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    low: Option<f64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    high: Option<f64>,
+    /// Of the window before; absent where that was 0.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    relative: Option<f64>,
+    /// Whether chance is no explanation; absent where there is too little to tell.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    significant: Option<bool>,
+}
+
+impl Change {
+    fn of(before: f64, now: f64, interval: Option<Interval>) -> Self {
+        Self {
+            difference: now - before,
+            low: interval.map(|interval| interval.low),
+            high: interval.map(|interval| interval.high),
+            relative: (before > 0.0).then(|| (now - before) / before),
+            significant: interval.map(|interval| !interval.contains(0.0)),
+        }
+    }
+}
+
+/// The operations of a service, or of all, at most `limit`.
+///
+/// # Errors
+/// Where the store cannot answer.
+pub(super) async fn list(
+    sources: &Sources,
+    service_name: Option<&str>,
+    minutes: Minutes,
+    limit: usize,
+) -> storage::Result<(OperationList, Completeness)> {
+    let mut sums = Sums::default();
+    let both = Minutes {
+        first: minutes.before().first,
+        ..minutes
+    };
+    let add = |row: OperationLatency| sums.add(minutes, row);
+    let completeness = for_each_latency(sources.latency.as_ref(), both, service_name, add).await?;
+    let list = sums.finish(minutes, limit, (sources.now)());
+    Ok((list, completeness))
+}
+
+/// All operations of both windows.
+#[derive(Debug, Default)]
+struct Sums {
+    operations: BTreeMap<OperationName, Arms<WindowSums>>,
+    beyond: u64,
+}
+
+/// An operation in a window.
+#[derive(Clone, Debug, Default)]
+struct WindowSums {
+    count: u64,
+    errors: u64,
+    traces: u64,
+    durations: Sketch,
+    self_times: Sketch,
+    /// Durations and how many there are, by minutes of a version: values of the same minute resemble each other.
+    means: RatioSums,
+    /// Failures and spans, by the same.
+    failures: RatioSums,
+}
+
+impl Sums {
+    fn add(&mut self, minutes: Minutes, row: OperationLatency) {
+        let is_now = minutes.contains(row.minute);
+        if self.operations.len() >= OPERATIONS_MAX && !self.operations.contains_key(&row.operation) {
+            self.beyond += if is_now { row.calls } else { 0 };
+            return;
+        }
+        let arms = self.operations.entry(row.operation.clone()).or_default();
+        let sums = if is_now {
+            &mut arms.candidate
+        } else {
+            &mut arms.baseline
+        };
+        sums.add(&row);
+    }
+
+    fn finish(self, minutes: Minutes, limit: usize, now: u64) -> OperationList {
+        let mut operations: Vec<_> = self.operations.into_iter().collect();
+        // Those that are gone are listed, too: last. Equal ones stay in the order of their names.
+        operations.sort_by_key(|(_, arms)| std::cmp::Reverse((arms.candidate.count, arms.baseline.count)));
+        let rest = operations.split_off(limit.min(operations.len()));
+        let left_out = LeftOutOperations {
+            operations: rest.len() as u64 + u64::from(self.beyond > 0),
+            count: rest.iter().map(|(_, arms)| arms.candidate.count).sum::<u64>() + self.beyond,
+        };
+        let end_ts = minutes.end_ts().min(now.max(minutes.start_ts() + 1_000));
+        let seconds = (end_ts - minutes.start_ts()) as f64 / 1_000.0;
+        OperationList {
+            start_ts: minutes.start_ts(),
+            end_ts: minutes.end_ts(),
+            before_start_ts: minutes.before().start_ts(),
+            operations: operations
+                .iter()
+                .map(|(operation, arms)| row(operation, arms, seconds))
+                .collect(),
+            left_out: (left_out.operations > 0).then_some(left_out),
+        }
+    }
+}
+
+impl WindowSums {
+    fn add(&mut self, row: &OperationLatency) {
+        self.count += row.calls;
+        self.errors += row.errors;
+        self.traces += row.traces;
+        self.means
+            .add(row.durations.sum() as f64, row.durations.count() as f64);
+        self.failures.add(row.errors as f64, row.calls as f64);
+        self.durations.merge(&row.durations);
+        self.self_times.merge(&row.self_times);
+    }
+
+    fn error_rate(&self) -> Option<f64> {
+        (self.count > 0).then(|| self.errors as f64 / self.count as f64)
+    }
+
+    /// By how much the mean of minutes varies more than it would if values were independent.
+    fn design_effect_of_means(&self) -> Option<DesignEffect> {
+        let (mean, count) = (self.durations.mean()?, self.durations.count() as f64);
+        let squares: f64 = self
+            .durations
+            .buckets()
+            .map(|bucket| {
+                let middle = f64::midpoint(bucket.lower as f64, bucket.upper as f64);
+                bucket.count as f64 * (middle - mean).powi(2)
+            })
+            .sum();
+        let independent = squares / count / count;
+        Some(design_effect(self.means.variance()?, independent))
+    }
+
+    /// The same of failures.
+    fn design_effect_of_failures(&self) -> Option<DesignEffect> {
+        let share = self.error_rate()?;
+        let independent = share * (1.0 - share) / self.count as f64;
+        Some(design_effect(self.failures.variance()?, independent))
+    }
+}
+
+fn design_effect(between_minutes: f64, independent: f64) -> DesignEffect {
+    if independent > 0.0 {
+        DesignEffect::new(between_minutes / independent)
+    } else {
+        DesignEffect::NONE
+    }
+}
+
+fn row(name: &OperationName, arms: &Arms<WindowSums>, seconds: f64) -> OperationRow {
+    let now = &arms.candidate;
+    let quantile = |q| now.durations.quantile(q);
+    OperationRow {
+        operation: Operation {
+            service_name: name.service_name.clone(),
+            span_name: name.span_name.clone(),
+            span_kind: name.kind.map(|kind| kind.as_str().to_owned()),
+        },
+        count: now.count,
+        errors: now.errors,
+        rate: now.count as f64 / seconds,
+        error_rate: now.error_rate(),
+        mean: now.durations.mean(),
+        p50: quantile(0.5),
+        p90: quantile(0.9),
+        p95: quantile(0.95),
+        p99: quantile(0.99),
+        self_time_mean: now.self_times.mean(),
+        calls_per_trace: (now.traces > 0).then(|| now.count as f64 / now.traces as f64),
+        before_count: arms.baseline.count,
+        change: change(arms),
+    }
+}
+
+fn change(arms: &Arms<WindowSums>) -> RowChange {
+    let (before, now) = (&arms.baseline, &arms.candidate);
+    let means = before.durations.mean().zip(now.durations.mean());
+    let p95s = before.durations.quantile(0.95).zip(now.durations.quantile(0.95));
+    let rates = before.error_rate().zip(now.error_rate());
+    RowChange {
+        p95: p95s.map(|(before, now)| Change::of(before as f64, now as f64, p95_interval(arms))),
+        mean: means.map(|(before, now)| {
+            let both = arms.as_ref().map(|sums| sums.means);
+            Change::of(before, now, ratio_difference(&[both], LEVEL, DesignEffect::NONE))
+        }),
+        error_rate: rates.map(|(before, now)| Change::of(before, now, error_interval(arms))),
+    }
+}
+
+fn p95_interval(arms: &Arms<WindowSums>) -> Option<Interval> {
+    let effects = arms.as_ref().map(WindowSums::design_effect_of_means);
+    let (Some(before), Some(now)) = (effects.baseline, effects.candidate) else {
+        return None;
+    };
+    let effect = if before > now { before } else { now };
+    let values = arms.as_ref().map(|sums| Histogram::from(&sums.durations));
+    quantile_difference(values.as_ref(), 0.95, LEVEL, effect)
+}
+
+fn error_interval(arms: &Arms<WindowSums>) -> Option<Interval> {
+    let effects = arms.as_ref().map(WindowSums::design_effect_of_failures);
+    let (Some(before), Some(now)) = (effects.baseline, effects.candidate) else {
+        return None;
+    };
+    let effect = if before > now { before } else { now };
+    let shares = arms.as_ref().map(|sums| Proportion::new(sums.errors, sums.count));
+    compare_proportions(&[shares], LEVEL, effect).map(|test| test.difference)
+}

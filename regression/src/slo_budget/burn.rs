@@ -1,0 +1,104 @@
+//! How fast a budget is spent, and when somebody should know.
+//!
+//! At burn rate 1 the budget lasts exactly for the window of the objective. An alert needs a long window, so that it is
+//! worth waking for, and a short one, so that it ends when the cause does: the rule of multiple windows ("The site
+//! reliability workbook", 2018, chapter 5).
+
+use schemars::JsonSchema;
+use serde::Serialize;
+
+use super::minutes::{MinuteCounts, RequestCounts};
+use crate::charts::{MINUTE_MS, Minutes};
+
+/// The window of the burn rate that stands for others, where there is room for one.
+pub(super) const HOUR_MINUTES: u64 = 60;
+const DAY_MINUTES: u64 = 24 * HOUR_MINUTES;
+
+/// Windows that burn rates are told of, minutes.
+const WINDOWS: [u64; 7] = [
+    5,
+    30,
+    HOUR_MINUTES,
+    2 * HOUR_MINUTES,
+    6 * HOUR_MINUTES,
+    DAY_MINUTES,
+    3 * DAY_MINUTES,
+];
+
+/// Burn rate from which on to alert, and in which windows, minutes.
+const RULES: [(f64, u64, u64); 4] = [
+    (14.4, HOUR_MINUTES, 5),
+    (6.0, 6 * HOUR_MINUTES, 30),
+    (3.0, DAY_MINUTES, 2 * HOUR_MINUTES),
+    (1.0, 3 * DAY_MINUTES, 6 * HOUR_MINUTES),
+];
+
+/// How fast the budget is spent.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub(super) struct BurnRate {
+    /// Milliseconds until now; of the minute that is going on, what is there.
+    window: u64,
+    /// Requests that can be judged.
+    valid: u64,
+    /// Those that are not good.
+    bad: u64,
+    /// 1 spends the budget exactly over the window of the objective; absent without requests.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    burn_rate: Option<f64>,
+}
+
+/// A rule, and whether it holds now.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub(super) struct Alert {
+    /// It fires where the burn rates of both windows reach this.
+    threshold: f64,
+    /// Milliseconds.
+    long_window: u64,
+    /// Milliseconds.
+    short_window: u64,
+    firing: bool,
+}
+
+impl Alert {
+    pub(super) fn is_firing(&self) -> bool {
+        self.firing
+    }
+}
+
+/// The share of bad requests in that of the budget; `None` without requests.
+pub(super) fn burn_rate(counts: RequestCounts, objective: f64) -> Option<f64> {
+    counts.bad_share().map(|share| share / (1.0 - objective))
+}
+
+/// Of every window, the shortest first.
+pub(super) fn burn_rates(counts: &MinuteCounts, objective: f64, end_ts: u64) -> Vec<BurnRate> {
+    let rate = |minutes| {
+        let counts = counts.sum(Minutes::until(end_ts, minutes)).all;
+        BurnRate {
+            window: minutes * MINUTE_MS,
+            valid: counts.valid,
+            bad: counts.bad_requests(),
+            burn_rate: burn_rate(counts, objective),
+        }
+    };
+    WINDOWS.map(rate).to_vec()
+}
+
+/// Every rule, the fastest first.
+pub(super) fn alerts(counts: &MinuteCounts, objective: f64, end_ts: u64) -> Vec<Alert> {
+    let alert = |(threshold, long, short)| {
+        let reaches = |minutes| {
+            let counts = counts.sum(Minutes::until(end_ts, minutes)).all;
+            burn_rate(counts, objective).is_some_and(|rate| rate >= threshold)
+        };
+        Alert {
+            threshold,
+            long_window: long * MINUTE_MS,
+            short_window: short * MINUTE_MS,
+            firing: reaches(long) && reaches(short),
+        }
+    };
+    RULES.map(alert).to_vec()
+}

@@ -1,0 +1,174 @@
+//! Budgets from counts: rates, alerts, and what a deployment spent.
+
+use std::collections::BTreeMap;
+
+use proptest::prelude::*;
+
+use super::minutes::{MinuteCounts, VersionedCounts, judge_by_status};
+use super::statuses::Statuses;
+use super::*;
+
+const END: u64 = 30_000_000;
+
+/// Of the minutes before [`END`], the newest first: how many requests, how many of them bad, and the same of a version.
+fn counts(minutes: impl IntoIterator<Item = ((u64, u64), (u64, u64))>) -> MinuteCounts {
+    let requests = |(valid, bad): (u64, u64)| RequestCounts {
+        valid,
+        bad: bad as f64,
+    };
+    MinuteCounts {
+        minutes: (0..END)
+            .rev()
+            .zip(minutes)
+            .map(|(minute, (all, of_version))| {
+                let counts = VersionedCounts {
+                    all: requests(all),
+                    of_version: requests(of_version),
+                };
+                (minute, counts)
+            })
+            .collect(),
+        side: CallSide::Server,
+        counted_by: CountedBy::HttpStatus,
+        completeness: Completeness::Complete,
+    }
+}
+
+/// The last moment of the newest minute.
+fn now() -> u64 {
+    END * 60_000 - 1
+}
+
+fn firing(counts: &MinuteCounts, objective: f64) -> Vec<bool> {
+    let alerts = alerts(counts, objective, now());
+    alerts.iter().map(Alert::is_firing).collect()
+}
+
+#[test]
+fn an_alert_needs_both_of_its_windows() {
+    // Minutes in which one of so many fails, at an objective of 0.999: a burn rate of 1000 / so many.
+    let at = |rate: f64, minutes: usize| vec![((10_000, (rate * 10.0) as u64), (0, 0)); minutes];
+    let day = 24 * 60;
+    assert_eq!(firing(&counts(at(14.5, 60)), 0.999), [true; 4]);
+    assert_eq!(
+        firing(&counts(at(6.5, 3 * day)), 0.999),
+        [false, true, true, true]
+    );
+    assert_eq!(
+        firing(&counts(at(3.1, 3 * day)), 0.999),
+        [false, false, true, true]
+    );
+    assert_eq!(
+        firing(&counts(at(1.1, 3 * day)), 0.999),
+        [false, false, false, true]
+    );
+    assert_eq!(firing(&counts(at(0.9, 3 * day)), 0.999), [false; 4]);
+    // Over since five minutes: the hour is still bad, but nobody has to get up.
+    let over = [at(0.0, 5), at(20.0, 55)].concat();
+    assert_eq!(firing(&counts(over), 0.999)[0], false);
+    // Began right now: the five minutes are bad, the hour is not.
+    let began = [at(20.0, 5), at(0.0, 3 * day)].concat();
+    assert_eq!(firing(&counts(began), 0.999), [false; 4]);
+    assert_eq!(firing(&counts([]), 0.999), [false; 4]);
+}
+
+#[test]
+fn a_deployment_spent_what_is_beyond_the_rate_before_it() {
+    let live = |minutes: u64| Life::between((END - minutes) * 60_000, now());
+    // One of a hundred before; five of a hundred since ten minutes.
+    let rising = counts((0..200).map(|age| ((100, if age < 10 { 5 } else { 1 }), (0, 0))));
+    let spent = live(10).spent(&rising, 100.0).unwrap();
+    assert!((spent - 0.4).abs() < 1e-12, "{spent}");
+    // A canary that served a tenth and failed at half of it.
+    let canary = counts((0..200).map(|age| {
+        if age < 10 {
+            ((100, 6), (10, 5))
+        } else {
+            ((100, 1), (0, 0))
+        }
+    }));
+    let spent = live(10).spent(&canary, 100.0).unwrap();
+    assert!((spent - 0.49).abs() < 1e-12, "{spent}");
+    let better = counts((0..200).map(|age| ((100, if age < 10 { 0 } else { 3 }), (0, 0))));
+    assert_eq!(live(10).spent(&better, 100.0), Some(0.0));
+    let first = counts((0..10).map(|_| ((100, 3), (0, 0))));
+    assert_eq!(live(10).spent(&first, 100.0), None, "nothing was there before");
+    assert_eq!(live(10).spent(&rising, 0.0), None, "no budget");
+}
+
+#[test]
+fn what_came_before_is_as_long_but_between_an_hour_and_a_day() {
+    let before = |minutes: u64| {
+        let life = Life::between((END - minutes) * 60_000, now());
+        assert_eq!((life.live.count(), life.live.last), (minutes, END - 1));
+        assert_eq!(life.before.last + 1, life.live.first);
+        life.before.count()
+    };
+    assert_eq!([before(10), before(300), before(5_000)], [60, 300, 1_440]);
+}
+
+#[test]
+fn a_search_that_meets_no_failure_though_there_are_some_judges_nothing() {
+    let mut minutes = counts([((100, 5), (10, 2))]).minutes;
+    let before = minutes.clone();
+    assert_eq!(
+        judge_by_status(&mut minutes, &Statuses::default()),
+        CountedBy::ErrorTag
+    );
+    assert_eq!(minutes, before);
+}
+
+fn any_minutes() -> impl Strategy<Value = Vec<((u64, u64), (u64, u64))>> {
+    let minute = (0..200u64, 0..=100u64, 0..=100u64, 0..=100u64).prop_map(|(valid, bad, share, part)| {
+        let bad = valid * bad / 100;
+        let of_version = valid * share / 100;
+        ((valid, bad), (of_version, (of_version * part / 100).min(bad)))
+    });
+    prop::collection::vec(minute, 1..400)
+}
+
+proptest! {
+    #[test]
+    fn windows_add_up_to_the_whole(minutes in any_minutes(), cut in 0..400u64) {
+        let counts = counts(minutes);
+        let (older, newer) = (
+            counts.sum(Minutes { first: 0, last: END - 1 - cut }),
+            counts.sum(Minutes { first: END - cut, last: END }),
+        );
+        let whole = counts.sum(Minutes { first: 0, last: END });
+        prop_assert_eq!(older.all.valid + newer.all.valid, whole.all.valid);
+        prop_assert_eq!(older.all.bad + newer.all.bad, whole.all.bad);
+        prop_assert_eq!(whole.all.without(newer.all), older.all);
+    }
+
+    #[test]
+    fn rates_are_the_share_of_the_budget_and_what_is_left_is_the_rest(minutes in any_minutes(), objective in 0.01..0.9999f64) {
+        let counts = counts(minutes);
+        let whole = counts.sum(Minutes { first: 0, last: END }).all;
+        let budget = (1.0 - objective) * whole.valid as f64;
+        match (remaining(budget, whole), burn_rate(whole, objective)) {
+            (Some(left), Some(rate)) => prop_assert!((1.0 - left - rate).abs() <= 1e-9 * rate.max(1.0)),
+            (left, rate) => prop_assert_eq!((left, rate, whole.valid), (None, None, 0)),
+        }
+        for rate in burn_rates(&counts, objective, now()) {
+            let json = serde_json::to_value(rate).unwrap();
+            prop_assert!(json["bad"].as_u64() <= json["valid"].as_u64());
+        }
+    }
+
+    #[test]
+    fn judging_anew_leaves_every_count_possible(minutes in any_minutes(), read_from in 0..400u64) {
+        let mut minutes: BTreeMap<u64, VersionedCounts> = counts(minutes).minutes;
+        let mut statuses = Statuses::default();
+        (statuses.read_from, statuses.any_failed) = (END - read_from, true);
+        let before = minutes.clone();
+        judge_by_status(&mut minutes, &statuses);
+        for (minute, counts) in &minutes {
+            prop_assert_eq!(counts.all.valid, before[minute].all.valid);
+            prop_assert!(counts.all.bad >= 0.0 && counts.all.bad <= counts.all.valid as f64);
+            prop_assert!(counts.of_version.bad >= 0.0 && counts.of_version.bad <= counts.of_version.valid as f64);
+            // Nothing differs, so nothing changes.
+            prop_assert_eq!(counts.all.bad, before[minute].all.bad);
+        }
+    }
+}

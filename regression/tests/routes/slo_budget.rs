@@ -1,0 +1,145 @@
+//! Budgets of objectives.
+
+use serde_json::{Value, json};
+
+use crate::service::{MINUTE, NOW, Service, Told};
+
+async fn with_objective(objective: &Value) -> Service {
+    let service = Service::new();
+    let put = service.ask("PUT", "/api/v2/slos/cart", objective).await;
+    assert_eq!(put.status, 201, "{}", put.body);
+    service
+}
+
+fn availability() -> Value {
+    json!({"serviceName": "shop", "indicator": "availability", "objective": 0.9, "windowDays": 7})
+}
+
+/// A request a second in the last so many minutes, of which `tag` makes some fail.
+fn requests(minutes: u64, tag: impl Fn(u64, Told) -> Told) -> Vec<Told> {
+    let start = NOW - minutes * MINUTE;
+    (0..minutes * 60)
+        .map(|index| tag(index, Told::request(index + 1, start + index * 1_000, 100_000)))
+        .collect()
+}
+
+async fn budget(service: &Service) -> Value {
+    let path = format!("/api/v2/slos/cart/budget?endTs={}", NOW - 1);
+    service.get_whole(&path).await
+}
+
+#[tokio::test]
+async fn what_failed_spends_the_budget_and_fires_alerts() {
+    let service = with_objective(&availability()).await;
+    // Every second request of the last five minutes of an hour failed.
+    let fail = |index, span: Told| match index {
+        3_300.. if index % 2 == 0 => span.tagged("error", "boom"),
+        _ => span,
+    };
+    service.keep(requests(60, fail)).await;
+    let budget = budget(&service).await;
+    assert_eq!(
+        (&budget["valid"], &budget["good"], &budget["bad"]),
+        (&json!(3_600), &json!(3_450), &json!(150))
+    );
+    assert_eq!(
+        (&budget["countedBy"], &budget["side"]),
+        (&json!("http_status"), &json!("server"))
+    );
+    assert_eq!(budget["endTs"], NOW);
+    assert_eq!(budget["startTs"], NOW - 7 * 86_400_000);
+    let close = |value: &Value, expected: f64| (value.as_f64().unwrap() - expected).abs() < 1e-9;
+    assert!(close(&budget["sli"], 1.0 - 150.0 / 3_600.0), "{budget}");
+    assert!(close(&budget["budgetRequests"], 360.0), "{budget}");
+    assert!(close(&budget["budgetRemaining"], 1.0 - 150.0 / 360.0), "{budget}");
+    let rates = budget["burnRates"].as_array().unwrap();
+    assert_eq!(
+        (&rates[0]["window"], &rates[0]["bad"]),
+        (&json!(5 * MINUTE), &json!(150))
+    );
+    assert!(close(&rates[0]["burnRate"], 5.0), "{budget}");
+    assert!(close(&rates[2]["burnRate"], 150.0 / 360.0), "{budget}");
+    let firing = |budget: &Value| -> Vec<bool> {
+        let alerts = budget["alerts"].as_array().unwrap();
+        alerts
+            .iter()
+            .map(|alert| alert["firing"].as_bool().unwrap())
+            .collect()
+    };
+    assert_eq!(
+        firing(&budget),
+        [false; 4],
+        "the hour as a whole was not that bad"
+    );
+}
+
+#[tokio::test]
+async fn a_status_judges_before_the_error_tag() {
+    let service = with_objective(&availability()).await;
+    let tag = |index, span: Told| match index {
+        0..10 => span.tagged("error", "404").tagged("http.status_code", "404"),
+        10..13 => span.tagged("http.response.status_code", "503"),
+        13..17 => span.tagged("error", "").tagged("http.status_code", "500"),
+        17..22 => span.tagged("error", ""),
+        _ => span.tagged("http.status_code", "200"),
+    };
+    service.keep(requests(10, tag)).await;
+    let budget = budget(&service).await;
+    assert_eq!(
+        (&budget["valid"], &budget["bad"]),
+        (&json!(600), &json!(3 + 4 + 5))
+    );
+    assert_eq!(budget["countedBy"], "http_status");
+}
+
+#[tokio::test]
+async fn of_too_many_failures_the_newest_tell_the_share_of_the_rest() {
+    let service = with_objective(&availability()).await;
+    // Each minute forty were not found and ten failed: more traces than are read.
+    let tag = |index, span: Told| match index % 60 {
+        0..40 => span.tagged("error", "404").tagged("http.status_code", "404"),
+        40..50 => span.tagged("error", "500").tagged("http.status_code", "500"),
+        _ => span,
+    };
+    service.keep(requests(40, tag)).await;
+    let budget = budget(&service).await;
+    assert_eq!(budget["countedBy"], "http_status_sampled");
+    assert_eq!((&budget["valid"], &budget["bad"]), (&json!(2_400), &json!(400)));
+}
+
+#[tokio::test]
+async fn latency_counts_what_was_slower_than_the_threshold() {
+    let objective = json!({"serviceName": "shop", "spanName": "get /cart", "indicator": "latency", "thresholdMs": 100,
+        "objective": 0.5, "windowDays": 1});
+    let service = with_objective(&objective).await;
+    let slow = |index, span: Told| Told {
+        // At the threshold, and beyond its bucket.
+        duration: if index % 4 == 0 { 101_000 } else { 100_000 },
+        name: if index < 60 { "other" } else { span.name },
+        ..span
+    };
+    service.keep(requests(10, slow)).await;
+    let budget = budget(&service).await;
+    assert_eq!((&budget["valid"], &budget["bad"]), (&json!(540), &json!(135)));
+    assert_eq!(
+        (&budget["countedBy"], &budget["budgetRemaining"]),
+        (&json!("duration"), &json!(0.5))
+    );
+}
+
+#[tokio::test]
+async fn without_requests_nothing_is_said_and_nobody_is_alarmed() {
+    let service = with_objective(&availability()).await;
+    let budget = budget(&service).await;
+    assert_eq!((&budget["valid"], budget.get("sli")), (&json!(0), None));
+    assert_eq!(budget.get("budgetRemaining"), None);
+    assert!(
+        budget["alerts"]
+            .as_array()
+            .unwrap()
+            .iter()
+            .all(|alert| alert["firing"] == false)
+    );
+    let absent = service.get("/api/v2/slos/nothing/budget").await;
+    assert_eq!(absent.error(), (404, "there is no objective \"nothing\""));
+}

@@ -6,6 +6,7 @@ mod client;
 mod grpc_client;
 mod process;
 
+mod charting;
 mod collecting;
 mod configuring;
 mod connections;

@@ -2,9 +2,10 @@
 //! began, and a verdict is given with its uncertainty.
 //!
 //! [`statistics`] is the arithmetic beneath, and knows neither traces nor deployments. `deployments` and `slos` read
-//! and write what the API calls by these names. `http` is how the API is asked; the routes are in `http.rs` below the
+//! and write what the API calls by these names; [`analysis`] makes the report of a deployment. `http` is how the API is asked; the routes are in `http.rs` below the
 //! folders of what they are about, and describe themselves to `openapi`.
 
+pub mod analysis;
 mod charts;
 mod deployments;
 mod fields;

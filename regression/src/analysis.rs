@@ -1,0 +1,72 @@
+//! From profiles of traces to a report: which of them are compared, what changed, where that began, whether the
+//! deployment did it, and what should be done.
+//!
+//! | step | file |
+//! | --- | --- |
+//! | what is asked of the sources | `gather` |
+//! | all traces in one numbering | `traces` |
+//! | who served them, which are compared | `population` |
+//! | like with like | `comparison` |
+//! | where the change of the mean comes from, exactly | `sums`, `attribution`, `change` |
+//! | the quantities that can convict a version | `family` |
+//! | whether they changed | `evidence`, `study` |
+//! | why | `cause`, `gaps` |
+//! | whether the deployment did it | `judgement`, `controls`, `load` |
+//! | what follows | `score`, `power`, `assemble` |
+//!
+//! All but `gather` is pure: the same traces give the same report, in whatever order they come.
+
+mod assemble;
+mod attribution;
+mod cause;
+mod change;
+mod comparison;
+mod controls;
+mod evidence;
+mod exemplars;
+mod family;
+mod gaps;
+mod gather;
+mod judgement;
+mod load;
+mod names;
+mod operations;
+mod options;
+mod population;
+mod power;
+mod rollout;
+mod score;
+mod side;
+mod study;
+mod summary;
+mod sums;
+#[cfg(test)]
+mod tests;
+mod traces;
+
+pub use options::Options;
+
+use model::Deployment;
+use storage::Profiles;
+
+use crate::Sources;
+use crate::report::Report;
+
+/// Judges a deployment by what is stored until `end_ts`, epoch milliseconds, or until now.
+///
+/// # Errors
+/// Where a source cannot answer.
+pub async fn analyse(
+    sources: &Sources,
+    deployment: &Deployment,
+    end_ts: Option<u64>,
+    options: &Options,
+) -> storage::Result<Report> {
+    let gathered = gather::gather(sources, deployment, end_ts, options).await?;
+    Ok(rollout::report(&gathered, deployment, options))
+}
+
+/// Compares two populations without a deployment: every service may be where a change began.
+pub fn compare(baseline: &Profiles, candidate: &Profiles, options: &Options) -> Report {
+    rollout::compare(baseline, candidate, options)
+}

@@ -1,0 +1,382 @@
+//! Findings, figures and a decision, put together to the report.
+
+use model::OperationNumber;
+
+use crate::report::{Cause, Exemplars};
+use crate::report::{
+    Decision, EntryChange, Explanation, Finding, FindingKind, LeftOut, Population, Power, Report, Verdict,
+    Victim,
+};
+use crate::statistics::{Arms, NormalMixture};
+
+use super::cause::{Sizes, Suspect, find_suspects};
+use super::change::{Shifted, shifted};
+use super::exemplars::exemplars;
+use super::judgement::{Case, Judged};
+use super::names::{instance_text, operation_json, operation_text, time_text};
+use super::operations::{operations, spans};
+use super::options::Options;
+use super::power::power;
+use super::score::{Standing, decide, score};
+use super::side::Side;
+use super::study::Study;
+use super::summary::summary;
+
+/// What a report is about, beside the comparison.
+#[derive(Clone, Debug)]
+pub(super) struct Subject<'a> {
+    /// Names of the versions, where they have names.
+    pub(super) versions: Arms<Option<&'a str>>,
+    /// Microseconds, of either side.
+    pub(super) windows: [(u64, u64); 2],
+    pub(super) left_out: LeftOut,
+    pub(super) completeness: String,
+    /// Whether both versions still serve.
+    pub(super) goes_on: bool,
+    /// Whether more data can be waited for.
+    pub(super) is_open: bool,
+    /// Findings from traces of instances that were not warm.
+    pub(super) cold: Vec<Finding>,
+}
+
+/// A suspect and its judgement.
+struct JudgedSuspect {
+    suspect: Suspect,
+    judged: Judged,
+}
+
+/// The report of a comparison. Without a case nobody is asked whether a deployment did it.
+pub(super) fn assemble(
+    study: &Study<'_>,
+    case: Option<&Case<'_>>,
+    subject: Subject<'_>,
+    options: &Options,
+) -> Report {
+    let sizes = Sizes { study, options };
+    let cases = judge_all(study, case, &sizes);
+    let is_guilty = |case: &&JudgedSuspect| case.judged.explanation.is_none() && case.suspect.is_regression;
+    let guilty: Vec<&Suspect> = cases.iter().filter(is_guilty).map(|case| &case.suspect).collect();
+    let scored = score(study, &sizes, &guilty);
+    let power = power(study, &sizes);
+    let verdict = verdict(&cases, scored.score, power.as_ref(), &sizes);
+    let is_sure = |suspect: &&Suspect| is_certain(study, suspect, subject.goes_on, options);
+    let standing = Standing {
+        verdict,
+        score: scored.score,
+        is_certain: guilty.iter().any(is_sure),
+        is_open: subject.is_open,
+    };
+    let changes = shifted(study);
+    let all = cases
+        .iter()
+        .map(|case| finding(study, case, &changes, &subject, options));
+    let mut findings: Vec<Finding> = all.collect();
+    let change = entry_changes(study, &changes, &findings);
+    let confidence = confidence(verdict, &guilty, &cases, options);
+    let missing = missing(verdict, study, power.as_ref());
+    let population = |side| population(study, &subject, side);
+    let (baseline, candidate) = (population(Side::Baseline), population(Side::Candidate));
+    // What is also so once they are warm has been said.
+    let is_new = |cold: &Finding| !findings.iter().any(|known| known.origin == cold.origin);
+    let cold: Vec<Finding> = subject.cold.into_iter().filter(is_new).collect();
+    findings.extend(cold);
+    findings.extend(
+        changes
+            .iter()
+            .filter_map(|shifted| mix_finding(study, shifted, options)),
+    );
+    let mut left_out = subject.left_out;
+    left_out.not_comparable += study.comparison.not_comparable;
+    Report {
+        deployment: None,
+        verdict,
+        decision: decide(standing, options.marginal_score, options.min_score),
+        score: scored.score.filter(|_| verdict != Verdict::InsufficientData),
+        kayenta_score: scored.kayenta_score,
+        confidence,
+        design: Some(study.comparison.design),
+        missing,
+        baseline,
+        candidate,
+        findings,
+        change,
+        power,
+        checks: scored.checks,
+        operations: operations(study, &sizes),
+        slo: Vec::new(),
+        left_out,
+        completeness: subject.completeness,
+    }
+}
+
+/// Everything that changed with what explains it, worst first.
+fn judge_all(study: &Study<'_>, case: Option<&Case<'_>>, sizes: &Sizes<'_>) -> Vec<JudgedSuspect> {
+    let mut cases: Vec<JudgedSuspect> = find_suspects(study, sizes.options)
+        .into_iter()
+        .map(|suspect| {
+            let judged = case.map_or(Judged::GUILTY, |case| case.judge(&suspect, sizes));
+            JudgedSuspect { suspect, judged }
+        })
+        .collect();
+    cases.sort_by(|a, b| {
+        let by_rank = rank(study, b).total_cmp(&rank(study, a));
+        by_rank.then(a.suspect.member.cmp(&b.suspect.member))
+    });
+    cases.truncate(sizes.options.findings_max);
+    cases
+}
+
+/// What findings explain is theirs whose entry operation it is.
+fn entry_changes(study: &Study<'_>, changes: &[Shifted], findings: &[Finding]) -> Vec<EntryChange> {
+    let reported = changes.iter().map(|shifted| {
+        let entry = operation_json(study.traces, shifted.entry);
+        let own = findings.iter().filter(|finding| finding.entry == entry);
+        shifted.report(study, own.map(|finding| finding.contribution).sum())
+    });
+    reported.collect()
+}
+
+fn population(study: &Study<'_>, subject: &Subject<'_>, side: Side) -> Population {
+    let (from, to) = subject.windows[side as usize];
+    let all = study.comparison.all.iter();
+    Population {
+        version: side.of(&subject.versions).map(str::to_owned),
+        start_ts: if from > to { 0 } else { from / 1000 },
+        end_ts: if from > to { 0 } else { to / 1000 },
+        traces: all.filter(|compared| compared.side == side).count() as u64,
+        spans: spans(study, side),
+    }
+}
+
+/// What comes first: regressions of the deployment, then what others did, then improvements; the worst first.
+fn rank(study: &Study<'_>, case: &JudgedSuspect) -> f64 {
+    /// A request that fails is worse than one that takes so many times as long.
+    const FAILURE: f64 = 4.0;
+    let suspect = &case.suspect;
+    let severity = match suspect.cause {
+        Cause::Errors => {
+            let evidence = study.evidence[suspect.member].as_ref();
+            FAILURE * evidence.map_or(0.0, |found| found.change.estimate.abs())
+        }
+        _ => {
+            let worst = suspect.contributions.first();
+            worst.map_or(0.0, |worst| {
+                worst.micros.abs() / study.entry_mean(worst.entry).max(1.0)
+            })
+        }
+    };
+    let severity = severity.min(1e6);
+    match (case.judged.explanation.is_none(), suspect.is_regression) {
+        (true, true) => 3e6 + severity,
+        (false, true) => 2e6 + severity,
+        (true, false) => 1e6 + severity,
+        (false, false) => severity,
+    }
+}
+
+fn verdict(cases: &[JudgedSuspect], score: Option<f64>, power: Option<&Power>, sizes: &Sizes<'_>) -> Verdict {
+    let own = || cases.iter().filter(|case| case.judged.explanation.is_none());
+    if own().any(|case| case.suspect.is_regression) {
+        return Verdict::Regressed;
+    }
+    if own().any(|case| !case.suspect.is_regression) {
+        return Verdict::Improved;
+    }
+    let smallest = power.and_then(|power| power.smallest_relative);
+    let is_seen = smallest.is_some_and(|smallest| {
+        smallest <= sizes.min_relative().max(sizes.options.min_relative_before_after)
+    });
+    if score.is_some() && is_seen {
+        Verdict::Unchanged
+    } else {
+        Verdict::InsufficientData
+    }
+}
+
+/// A rollout that goes on is looked at again and again: only what holds at every look is certain.
+fn is_certain(study: &Study<'_>, suspect: &Suspect, goes_on: bool, options: &Options) -> bool {
+    if !goes_on {
+        return true;
+    }
+    let Some(mixture) = NormalMixture::new(options.sequence_alpha, options.sequence_samples) else {
+        return false;
+    };
+    let Some(evidence) = &study.evidence[suspect.member] else {
+        return false;
+    };
+    let strata = study.observed(suspect.member).followed();
+    let look = mixture.look(&strata, evidence.design_effect);
+    look.is_some_and(|look| !look.difference.contains(0.0))
+}
+
+fn finding(
+    study: &Study<'_>,
+    case: &JudgedSuspect,
+    changes: &[Shifted],
+    subject: &Subject<'_>,
+    options: &Options,
+) -> Finding {
+    let JudgedSuspect { suspect, judged } = case;
+    let worst = suspect.contributions.first();
+    let entry = worst.map_or(suspect.origin, |worst| worst.entry);
+    let micros = worst.map_or(0.0, |worst| worst.micros);
+    let evidence = study.evidence[suspect.member].as_ref();
+    let is_error = suspect.cause == Cause::Errors;
+    // The contribution is as certain as the change that it comes from.
+    let bound = |of: fn(&crate::statistics::Interval) -> f64| {
+        let part = evidence.map(|found| of(&found.change) / found.change.estimate);
+        micros * part.filter(|part| part.is_finite()).unwrap_or(1.0)
+    };
+    let bounds = [bound(|change| change.low), bound(|change| change.high)];
+    let (low, high) = (bounds[0].min(bounds[1]), bounds[0].max(bounds[1]));
+    let contribution = micros.round() as i64;
+    let within = changes
+        .iter()
+        .find(|shifted| shifted.entry == entry)
+        .map(|shifted| shifted.within);
+    Finding {
+        kind: if is_error {
+            FindingKind::Errors
+        } else {
+            FindingKind::Latency
+        },
+        origin: operation_json(study.traces, suspect.origin),
+        cause: suspect.cause,
+        callee: suspect.callee.map(|callee| operation_json(study.traces, callee)),
+        entry: operation_json(study.traces, entry),
+        contribution,
+        contribution_low: (low.round() as i64).min(contribution),
+        contribution_high: (high.round() as i64).max(contribution),
+        contribution_ratio: within
+            .filter(|&within| within != 0 && !is_error)
+            .map(|within| micros / within as f64),
+        error_rate_change: evidence.filter(|_| is_error).map(|found| found.change.estimate),
+        summary: summary(study, suspect, judged, subject.versions.candidate),
+        victims: victims(study, suspect, changes, options),
+        exemplars: exemplars(study, suspect.member, entry, options.exemplars_max),
+        p_value: suspect.p_value,
+        caused_by_deployment: judged.explanation.is_none(),
+        explanation: judged.explanation,
+        deployment_id: judged.deployment_id.clone(),
+        instance: judged
+            .instance
+            .map(|instance| instance_text(study.traces, instance)),
+    }
+}
+
+/// Entry operations that suffer from it enough, worst first.
+fn victims(study: &Study<'_>, suspect: &Suspect, changes: &[Shifted], options: &Options) -> Vec<Victim> {
+    let suffers = |entry: OperationNumber, micros: f64| {
+        micros >= options.min_entry_micros || micros >= options.min_entry_relative * study.entry_mean(entry)
+    };
+    let suffering = suspect.contributions.iter().filter(|found| match suspect.cause {
+        Cause::Errors => found.total > 0.0,
+        _ => suffers(found.entry, found.micros),
+    });
+    suffering
+        .map(|found| Victim {
+            operation: operation_json(study.traces, found.entry),
+            change: changes
+                .iter()
+                .find(|shifted| shifted.entry == found.entry)
+                .map_or(0, |shifted| shifted.within),
+        })
+        .collect()
+}
+
+/// What other requests alone did to the mean, where that matters.
+fn mix_finding(study: &Study<'_>, shifted: &Shifted, options: &Options) -> Option<Finding> {
+    let mix = shifted.mix_shift();
+    let mean = study.entry_mean(shifted.entry);
+    let matters =
+        mix.unsigned_abs() as f64 >= (options.min_relative_concurrent * mean).max(options.min_entry_micros);
+    matters.then(|| {
+        let entry = operation_json(study.traces, shifted.entry);
+        Finding {
+            kind: FindingKind::Latency,
+            origin: entry.clone(),
+            cause: Cause::SelfTime,
+            callee: None,
+            entry,
+            contribution: 0,
+            contribution_low: 0,
+            contribution_high: 0,
+            contribution_ratio: None,
+            error_rate_change: None,
+            summary: format!(
+                "{} is asked for other things: that alone moved its mean by {}",
+                operation_text(study.traces, shifted.entry),
+                time_text(mix as f64)
+            ),
+            victims: Vec::new(),
+            exemplars: Exemplars::default(),
+            p_value: 1.0,
+            caused_by_deployment: false,
+            explanation: Some(Explanation::MixShift),
+            deployment_id: None,
+            instance: None,
+        }
+    })
+}
+
+fn confidence(
+    verdict: Verdict,
+    guilty: &[&Suspect],
+    cases: &[JudgedSuspect],
+    options: &Options,
+) -> Option<f64> {
+    let surest = |p_values: &mut dyn Iterator<Item = f64>| p_values.fold(1.0, f64::min);
+    match verdict {
+        Verdict::Regressed => Some(1.0 - surest(&mut guilty.iter().map(|suspect| suspect.p_value))),
+        Verdict::Improved => Some(1.0 - surest(&mut cases.iter().map(|case| case.suspect.p_value))),
+        Verdict::Unchanged => Some(options.power),
+        Verdict::InsufficientData => None,
+    }
+}
+
+fn missing(verdict: Verdict, study: &Study<'_>, power: Option<&Power>) -> Option<String> {
+    if verdict != Verdict::InsufficientData {
+        return None;
+    }
+    let compared = study.comparison.compared_traces();
+    let seen = format!(
+        "{} requests before and {} after can be compared",
+        compared.baseline, compared.candidate
+    );
+    Some(match power.and_then(|power| power.requests_missing) {
+        Some(more) if more > 0 => format!("{seen}; {more} more a side are needed"),
+        _ => seen,
+    })
+}
+
+/// The report where nothing can be compared.
+pub(super) fn without_comparison(subject: Subject<'_>, missing: String) -> Report {
+    let population = |side: Side| Population {
+        version: side.of(&subject.versions).map(str::to_owned),
+        ..Population::default()
+    };
+    Report {
+        deployment: None,
+        verdict: Verdict::InsufficientData,
+        decision: if subject.is_open {
+            Decision::Wait
+        } else {
+            Decision::Continue
+        },
+        score: None,
+        kayenta_score: None,
+        confidence: None,
+        design: None,
+        missing: Some(missing),
+        baseline: population(Side::Baseline),
+        candidate: population(Side::Candidate),
+        findings: Vec::new(),
+        change: Vec::new(),
+        power: None,
+        checks: Vec::new(),
+        operations: Vec::new(),
+        slo: Vec::new(),
+        left_out: subject.left_out,
+        completeness: subject.completeness,
+    }
+}

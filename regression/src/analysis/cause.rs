@@ -1,0 +1,221 @@
+//! What changed enough to be spoken of, and why it changed, by what changed beside it.
+
+use model::OperationNumber;
+
+use crate::report::{Cause, Design, Explanation};
+
+use super::evidence::Evidence;
+use super::family::{CallSite, What};
+use super::gaps;
+use super::options::Options;
+use super::study::{Contribution, Study};
+
+/// A change with its cause, before anybody is blamed for it.
+#[derive(Clone, Debug)]
+pub(super) struct Suspect {
+    /// The member that shows it.
+    pub(super) member: usize,
+    /// All members that are the same change.
+    pub(super) members: Vec<usize>,
+    pub(super) cause: Cause,
+    pub(super) origin: OperationNumber,
+    pub(super) callee: Option<OperationNumber>,
+    /// By entry operation, the one that lost most first.
+    pub(super) contributions: Vec<Contribution>,
+    pub(super) p_value: f64,
+    /// Whether something became worse.
+    pub(super) is_regression: bool,
+    /// What explains it, where that shows already.
+    pub(super) explanation: Option<Explanation>,
+}
+
+/// Everything in the family that changed significantly and by enough, each change once.
+pub(super) fn find_suspects(study: &Study<'_>, options: &Options) -> Vec<Suspect> {
+    let judge = Sizes { study, options };
+    let mut suspects = Vec::new();
+    for number in 0..study.members.len() {
+        if judge.is_found(number)
+            && let Some(suspect) = suspect(study, number)
+            && judge.moves_an_entry(&suspect)
+        {
+            suspects.push(suspect);
+        }
+    }
+    gaps::settle(study, &judge, &mut suspects);
+    drop_shadows(&mut suspects);
+    suspects
+}
+
+/// What is large enough.
+pub(super) struct Sizes<'a> {
+    pub(super) study: &'a Study<'a>,
+    pub(super) options: &'a Options,
+}
+
+impl Sizes<'_> {
+    /// The least relative change that matters.
+    pub(super) fn min_relative(&self) -> f64 {
+        match self.study.comparison.design {
+            Design::Concurrent => self.options.min_relative_concurrent,
+            Design::BeforeAfter => self.options.min_relative_before_after,
+        }
+    }
+
+    /// Significant, and large enough a call.
+    fn is_found(&self, member: usize) -> bool {
+        let Some(evidence) = &self.study.evidence[member] else {
+            return false;
+        };
+        self.p_value(member) <= self.options.false_discovery_rate
+            && self.is_large(self.study.members[member].what, evidence)
+    }
+
+    /// In the family, as if nothing else had changed: what else explains it is told later, and by its name.
+    pub(super) fn p_value(&self, member: usize) -> f64 {
+        self.study.raw_p_values[member]
+    }
+
+    pub(super) fn is_large(&self, what: What, evidence: &Evidence) -> bool {
+        let change = evidence.change;
+        let relative = evidence.relative().abs();
+        match what {
+            What::Errors { .. } => change.estimate.abs() >= self.options.min_error_rate,
+            What::Calls(_) => relative >= self.min_relative(),
+            _ => {
+                // What is a millisecond within its error is not held to be less.
+                let error = (change.high - change.low) / 4.0;
+                relative >= self.min_relative() && change.estimate.abs() + error >= self.options.min_micros
+            }
+        }
+    }
+
+    pub(super) fn moves_an_entry(&self, suspect: &Suspect) -> bool {
+        suspect.cause == Cause::Errors
+            || suspect.contributions.iter().any(|contribution| {
+                let is_right_way = (contribution.micros > 0.0) == suspect.is_regression;
+                let moved = contribution.micros.abs();
+                is_right_way
+                    && (moved >= self.options.min_entry_micros
+                        || moved
+                            >= self.options.min_entry_relative * self.study.entry_mean(contribution.entry))
+            })
+    }
+}
+
+/// What a member that changed says by itself.
+fn suspect(study: &Study<'_>, member: usize) -> Option<Suspect> {
+    let what = study.members[member].what;
+    let evidence = study.evidence[member].as_ref()?;
+    let grew = evidence.change.estimate > 0.0;
+    let (cause, callee) = match what {
+        What::OwnTime { .. } => (Cause::SelfTime, None),
+        What::OutgoingGap(site) => (Cause::Queueing, Some(site.callee)),
+        What::IncomingGap { .. } => (Cause::Queueing, None),
+        What::CalleeTime(site) => (Cause::SlowerCallee, Some(site.callee)),
+        What::Calls(site) => (cause_of_calls(study, member, site), Some(site.callee)),
+        What::Overlap { .. } => (Cause::SerializedCalls, None),
+        What::Errors { .. } => (Cause::Errors, None),
+    };
+    let contributions = study.contributions(member);
+    // Less that runs side by side is worse.
+    let is_regression = if cause == Cause::SerializedCalls {
+        !grew
+    } else {
+        grew
+    };
+    let total: f64 = contributions.iter().map(|contribution| contribution.total).sum();
+    // Whoever waits for nothing of it does not care.
+    (cause == Cause::Errors || (total > 0.0) == is_regression).then(|| Suspect {
+        member,
+        members: vec![member],
+        cause,
+        origin: what.operation(),
+        callee,
+        contributions,
+        p_value: study.raw_p_values[member],
+        is_regression,
+        explanation: None,
+    })
+}
+
+/// Share of added calls that follow a failed one, from which on they are retries.
+const RETRIED_MIN: f64 = 0.5;
+/// Calls in the baseline, as a share of those of the candidate, up to which a call is new.
+const NEW_MAX: f64 = 0.01;
+
+fn cause_of_calls(study: &Study<'_>, member: usize, site: CallSite) -> Cause {
+    let nodes = study.members[member].nodes();
+    let (mut calls, mut retries) = ((0.0, 0.0), (0.0, 0.0));
+    for ((node, arms), stratum) in study
+        .sums
+        .iter()
+        .flat_map(|stratum| stratum.nodes.iter().map(move |found| (found, stratum)))
+    {
+        if nodes.binary_search(node).is_err() {
+            continue;
+        }
+        // As many as if the baseline had had the candidate's traffic.
+        let traffic = stratum.traces.candidate as f64 / stratum.traces.baseline.max(1) as f64;
+        calls.0 += arms.baseline.calls * traffic;
+        calls.1 += arms.candidate.calls;
+        retries.0 += arms.baseline.retries * traffic;
+        retries.1 += arms.candidate.retries;
+    }
+    let is_new_service = !was_called(study, site);
+    if retries.1 - retries.0 >= RETRIED_MIN * (calls.1 - calls.0) && retries.1 > retries.0 {
+        Cause::Retries
+    } else if calls.0 <= NEW_MAX * calls.1 && is_new_service {
+        Cause::NewCall
+    } else {
+        Cause::MoreCalls
+    }
+}
+
+/// Whether the baseline made a call from the same operation to the same callee, however it was recorded.
+fn was_called(study: &Study<'_>, site: CallSite) -> bool {
+    let sites = study.members.iter().filter_map(|member| match member.what {
+        What::Calls(other) => Some((other, member)),
+        _ => None,
+    });
+    let mut same = sites.filter(|(other, _)| other.caller == site.caller && other.callee == site.callee);
+    same.any(|(_, member)| {
+        let of_node = |node: &u32| {
+            let calls = study.calls_of(*node);
+            calls.baseline > NEW_MAX * calls.candidate
+        };
+        member.nodes().iter().any(of_node)
+    })
+}
+
+/// Takes out what only shows another change from another side.
+fn drop_shadows(suspects: &mut Vec<Suspect>) {
+    let shape: Vec<(OperationNumber, Cause, f64)> = suspects
+        .iter()
+        .map(|suspect| (suspect.origin, suspect.cause, total(suspect)))
+        .collect();
+    suspects.retain(|suspect| match suspect.cause {
+        // Calls that take longer, shorter or are more also run side by side otherwise.
+        Cause::SerializedCalls => !shape.iter().any(|&(origin, cause, other)| {
+            origin == suspect.origin
+                && matches!(
+                    cause,
+                    Cause::SlowerCallee
+                        | Cause::MoreCalls
+                        | Cause::NewCall
+                        | Cause::Retries
+                        | Cause::Queueing
+                )
+                && (suspect.is_regression == (other > 0.0))
+                && other.abs() > total(suspect).abs() / 2.0
+        }),
+        _ => true,
+    });
+}
+
+pub(super) fn total(suspect: &Suspect) -> f64 {
+    suspect
+        .contributions
+        .iter()
+        .map(|contribution| contribution.total)
+        .sum()
+}

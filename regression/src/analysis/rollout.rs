@@ -1,0 +1,314 @@
+//! The report of a deployment from what was gathered; and of two populations without one.
+
+use model::{Deployment, NameNumber, OperationNumber, ServingVersions};
+use storage::{Completeness, Profiles};
+
+use crate::deployments;
+use crate::report::{DeploymentJson, Design, Explanation, Finding, LeftOut, Report};
+use crate::statistics::Arms;
+
+use super::assemble::{Subject, assemble, without_comparison};
+use super::gather::Gathered;
+use super::judgement::Case;
+use super::load::Load;
+use super::options::Options;
+use super::population::{
+    Chosen, Facts, Served, Versions, choose_before_after, choose_concurrent, count_left_out, find_facts,
+    find_switch, is_answered, mark_cold,
+};
+use super::side::Side;
+use super::study::Study;
+use super::traces::Traces;
+
+/// Common minutes decide if they have so many traces a side, or half as many as before and after.
+const CONCURRENT_TRACES: usize = 300;
+
+pub(super) fn report(gathered: &Gathered, deployment: &Deployment, options: &Options) -> Report {
+    let traces = Traces::of(&[&gathered.before, &gathered.since]);
+    let mut report = judge(&traces, gathered, deployment, options);
+    let json = serde_json::to_value(deployments::DeploymentJson::of(deployment));
+    report.deployment = json
+        .ok()
+        .and_then(|json| json.as_object().cloned())
+        .map(DeploymentJson);
+    report
+}
+
+fn judge(traces: &Traces<'_>, gathered: &Gathered, deployment: &Deployment, options: &Options) -> Report {
+    let start = deployment.start_ts.saturating_mul(1000);
+    let service = number_of(traces, &deployment.service_name);
+    let history = named_history(gathered, deployment);
+    let serving = ServingVersions::of(&history);
+    let previous = previous_version(traces, service, deployment);
+    let versions = Versions {
+        baseline: &previous,
+        candidate: &deployment.version,
+    };
+    let mut facts = find_facts(traces, service, &serving, versions);
+    mark_cold(traces, &mut facts, deployment, options.warm_up_ms * 1000);
+    let switch = find_switch(traces, &facts, deployment, options);
+    let mut left_out = count_left_out(traces, &facts, start);
+    left_out.not_sampled = [&gathered.before, &gathered.since]
+        .iter()
+        .map(|answer| answer.matched - answer.profiles.len() as u64)
+        .sum();
+    left_out.cut_micros = traces
+        .all()
+        .iter()
+        .map(|trace| trace.profile.cut.cut_micros)
+        .fold(0, u64::saturating_add);
+    let now = gathered.now;
+    let watched_until = deployment
+        .end_ts
+        .unwrap_or(now)
+        .saturating_add(options.monitor_ms);
+    let subject = |chosen: Option<&Chosen>, cold: Vec<Finding>| Subject {
+        versions: Arms {
+            baseline: Some(previous.as_str()).filter(|version| !version.is_empty()),
+            candidate: Some(deployment.version.as_str()),
+        },
+        windows: chosen.map_or([(0, 0); 2], |chosen| chosen.windows),
+        left_out: left_out.clone(),
+        completeness: completeness(&[&gathered.before, &gathered.since]),
+        goes_on: switch.end.is_none() && deployment.rolled_back_ts.is_none(),
+        is_open: now < watched_until && deployment.rolled_back_ts.is_none(),
+        cold,
+    };
+    let concurrent = Some(choose_concurrent(traces, &facts, start))
+        .filter(|chosen| chosen.is_enough(traces, options.min_traces));
+    let before_after = choose_before_after(traces, &facts, switch, gathered.until, options)
+        .filter(|chosen| chosen.is_enough(traces, options.min_traces));
+    let Some((first, second)) = prefer(concurrent, before_after) else {
+        return without_comparison(subject(None, Vec::new()), too_few(&facts, options));
+    };
+    let others = others(traces, gathered);
+    let is_innocent = |traces: &Traces<'_>, operation: OperationNumber| {
+        let of = traces.operation(operation).service;
+        of != service && !others.iter().any(|(other, _)| *other == of)
+    };
+    let study = Study::of(traces, &facts, &first, Some(service), is_innocent);
+    let second = second.map(|second| Study::of(traces, &facts, &second, Some(service), is_innocent));
+    let weights = [&gathered.before, &gathered.since].map(weight);
+    let load = Load::of(traces, &first, &weights);
+    let case = Case {
+        study: &study,
+        load: &load,
+        others: &others,
+        second: second.as_ref(),
+    };
+    let cold = cold_findings(traces, &facts, &first, service, options);
+    assemble(&study, Some(&case), subject(Some(&first), cold), options)
+}
+
+/// What decides, and what is heard as well.
+fn prefer(concurrent: Option<Chosen>, before_after: Option<Chosen>) -> Option<(Chosen, Option<Chosen>)> {
+    let smaller = |chosen: &Chosen| chosen.count(Side::Baseline).min(chosen.count(Side::Candidate));
+    match (concurrent, before_after) {
+        (Some(concurrent), Some(before_after)) => {
+            let is_enough = smaller(&concurrent) >= CONCURRENT_TRACES.min(smaller(&before_after) / 2);
+            Some(if is_enough {
+                (concurrent, Some(before_after))
+            } else {
+                (before_after, Some(concurrent))
+            })
+        }
+        (Some(only), None) | (None, Some(only)) => Some((only, None)),
+        (None, None) => None,
+    }
+}
+
+/// What instances did before they were warm, where that is worse than the baseline.
+fn cold_findings(
+    traces: &Traces<'_>,
+    facts: &[Facts],
+    chosen: &Chosen,
+    service: NameNumber,
+    options: &Options,
+) -> Vec<Finding> {
+    let is_cold = |facts: &Facts| facts.served == Served::By(Side::Candidate) && !facts.is_warm;
+    let cold: Vec<Facts> = facts
+        .iter()
+        .map(|facts| Facts {
+            is_warm: true,
+            ..*facts
+        })
+        .collect();
+    let baseline = chosen
+        .traces
+        .iter()
+        .filter(|(_, side)| *side == Side::Baseline)
+        .copied();
+    let candidate = (0..facts.len())
+        .filter(|&number| is_cold(&facts[number]))
+        .map(|number| (number, Side::Candidate));
+    let mut of_cold = Chosen {
+        design: Design::BeforeAfter,
+        traces: baseline.chain(candidate).collect(),
+        ..chosen.clone()
+    };
+    of_cold.traces.sort_unstable();
+    if of_cold.count(Side::Candidate) < options.min_traces {
+        return Vec::new();
+    }
+    let study = Study::of(traces, &cold, &of_cold, Some(service), |_, _| false);
+    let report = assemble(&study, None, Subject::of_populations(Vec::new(), &[]), options);
+    let is_slow =
+        |finding: &Finding| finding.contribution > 0 && finding.cause == crate::report::Cause::SelfTime;
+    report
+        .findings
+        .into_iter()
+        .filter(is_slow)
+        .take(1)
+        .map(|finding| Finding {
+            summary: format!(
+                "{}; only instances that are not warm yet show it",
+                finding.summary
+            ),
+            contribution: 0,
+            contribution_low: 0,
+            contribution_high: 0,
+            contribution_ratio: None,
+            caused_by_deployment: false,
+            explanation: Some(Explanation::WarmUp),
+            ..finding
+        })
+        .collect()
+}
+
+pub(super) fn compare(baseline: &Profiles, candidate: &Profiles, options: &Options) -> Report {
+    let traces = Traces::of(&[baseline, candidate]);
+    let sides = [Side::Baseline, Side::Candidate];
+    let facts: Vec<Facts> = traces
+        .all()
+        .iter()
+        .map(|trace| {
+            let first = traces.calls_of(trace).next();
+            Facts {
+                served: Served::By(sides[trace.part]),
+                instance: first.map_or(0, |(_, sums)| traces.instance_of(trace, sums)),
+                is_warm: true,
+                is_answered: is_answered(&traces, trace, None),
+            }
+        })
+        .collect();
+    let mut chosen = Chosen {
+        design: Design::BeforeAfter,
+        traces: Vec::new(),
+        windows: [(u64::MAX, 0); 2],
+        not_comparable: 0,
+    };
+    for (number, trace) in traces.all().iter().enumerate() {
+        chosen.add(number, trace.profile.timestamp, sides[trace.part]);
+    }
+    let subject = Subject::of_populations(chosen.windows.to_vec(), &[baseline, candidate]);
+    if !chosen.is_enough(&traces, options.min_traces) {
+        return without_comparison(subject, too_few(&facts, options));
+    }
+    let study = Study::of(&traces, &facts, &chosen, None, |_, _| false);
+    assemble(&study, None, subject, options)
+}
+
+impl Subject<'_> {
+    /// Of populations that no deployment made.
+    fn of_populations(windows: Vec<(u64, u64)>, answers: &[&Profiles]) -> Self {
+        Self {
+            versions: Arms::default(),
+            windows: [0, 1].map(|side| windows.get(side).copied().unwrap_or((0, 0))),
+            left_out: LeftOut::default(),
+            completeness: completeness(answers),
+            goes_on: false,
+            is_open: false,
+            cold: Vec::new(),
+        }
+    }
+}
+
+/// The deployments of the service; the one that is judged as it was given.
+fn named_history(gathered: &Gathered, deployment: &Deployment) -> Vec<Deployment> {
+    let others = gathered.history.iter().filter(|other| other.id != deployment.id);
+    let mut history: Vec<Deployment> = others.map(|other| Deployment::clone(other)).collect();
+    history.push(Deployment {
+        // What has no name can still be told from what has.
+        previous_version: Some(deployment.previous_version.clone().unwrap_or_default()),
+        ..deployment.clone()
+    });
+    history
+}
+
+/// As it was declared, else the version that served most before the rollout.
+fn previous_version(traces: &Traces<'_>, service: NameNumber, deployment: &Deployment) -> String {
+    if let Some(previous) = &deployment.previous_version {
+        return previous.clone();
+    }
+    let start = deployment.start_ts.saturating_mul(1000);
+    let mut counts = vec![0u64; traces.table.names().len()];
+    for trace in traces
+        .all()
+        .iter()
+        .filter(|trace| trace.profile.timestamp < start)
+    {
+        for (_, sums) in traces.calls_of(trace) {
+            let instance = traces.instance(traces.instance_of(trace, sums));
+            if instance.service == service && instance.version != 0 {
+                counts[instance.version as usize] += 1;
+            }
+        }
+    }
+    let most = (0..counts.len())
+        .filter(|&name| counts[name] > 0 && traces.table.name(name as NameNumber) != deployment.version)
+        .max_by(|&a, &b| {
+            let name = |number: usize| traces.table.name(number as NameNumber);
+            counts[a].cmp(&counts[b]).then_with(|| name(b).cmp(name(a)))
+        });
+    most.map(|name| traces.table.name(name as NameNumber).to_owned())
+        .unwrap_or_default()
+}
+
+fn number_of(traces: &Traces<'_>, service: &str) -> NameNumber {
+    let names = traces.table.names().iter();
+    names
+        .clone()
+        .position(|name| name == service)
+        .map_or(NameNumber::MAX, |number| number as NameNumber)
+}
+
+/// Services that others deployed, with the identifiers of their deployments.
+fn others(traces: &Traces<'_>, gathered: &Gathered) -> Vec<(NameNumber, String)> {
+    let others = gathered.others.iter();
+    others
+        .map(|other| (number_of(traces, &other.service_name), other.id.clone()))
+        .collect()
+}
+
+/// How many traces one of the sample stands for.
+fn weight(answer: &Profiles) -> f64 {
+    answer.matched as f64 / answer.profiles.len().max(1) as f64
+}
+
+fn completeness(answers: &[&Profiles]) -> String {
+    let reasons = answers.iter().filter_map(|answer| match &answer.completeness {
+        Completeness::Complete => None,
+        Completeness::Partial(reason) => Some(reason.clone()),
+    });
+    let mut reasons: Vec<String> = reasons.collect();
+    reasons.dedup();
+    if reasons.is_empty() {
+        "complete".to_owned()
+    } else {
+        reasons.join("; ")
+    }
+}
+
+fn too_few(facts: &[Facts], options: &Options) -> String {
+    let count = |wanted: Side| {
+        let served = facts.iter().filter(|facts| facts.served == Served::By(wanted));
+        served.count()
+    };
+    format!(
+        "the previous version served {} traces and this one {}; each needs {} of an entry operation, in the same \
+         minutes or before and after the rollout",
+        count(Side::Baseline),
+        count(Side::Candidate),
+        options.min_traces
+    )
+}

@@ -1,0 +1,248 @@
+//! Everything that is computed of one comparison before anything is judged.
+
+use model::{NameNumber, OperationNumber};
+
+use crate::report::Design;
+use crate::statistics::{Arms, benjamini_hochberg};
+
+use super::attribution::{Parts, attribute};
+use super::comparison::{Compared, Comparison};
+use super::controls::Controls;
+use super::evidence::{Evidence, Observed};
+use super::family::{Member, Observation, Scale, What, family, observe};
+use super::population::{Chosen, Facts};
+use super::sums::{StratumSums, sum};
+use super::traces::{NodeNumber, Traces};
+
+/// A comparison with sums, attributions and evidence.
+#[derive(Debug)]
+pub(super) struct Study<'a> {
+    pub(super) traces: &'a Traces<'a>,
+    pub(super) service: Option<NameNumber>,
+    pub(super) comparison: Comparison,
+    pub(super) sums: Vec<StratumSums>,
+    /// By stratum, in the order of its sums.
+    parts: Vec<Vec<Parts>>,
+    pub(super) members: Vec<Member>,
+    observations: Vec<Vec<Observation>>,
+    /// As it was.
+    pub(super) evidence: Vec<Option<Evidence>>,
+    /// What would be left if everything had changed as what has nothing to do with the deployment.
+    pub(super) adjusted: Vec<Option<Evidence>>,
+    /// Of `evidence`, made up for the size of the family.
+    pub(super) raw_p_values: Vec<f64>,
+    /// The same of `adjusted`.
+    pub(super) p_values: Vec<f64>,
+    pub(super) controls: Controls,
+    /// Traces of each call.
+    traces_of: Vec<Arms<f64>>,
+}
+
+/// What something did to an entry operation's mean, microseconds.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(super) struct Contribution {
+    pub(super) entry: OperationNumber,
+    pub(super) micros: f64,
+    /// What all its requests together lost.
+    pub(super) total: f64,
+}
+
+impl<'a> Study<'a> {
+    pub(super) fn of(
+        traces: &'a Traces<'a>,
+        facts: &[Facts],
+        chosen: &Chosen,
+        service: Option<NameNumber>,
+        is_innocent: impl Fn(&Traces<'_>, OperationNumber) -> bool,
+    ) -> Self {
+        let comparison = Comparison::of(traces, facts, chosen, service);
+        let sums = sum(traces, &comparison);
+        let parts = sums.iter().map(|sums| attribute(traces, sums)).collect();
+        let members = family(traces, service);
+        let observations = observe_all(traces, &comparison, &members);
+        let controls = Controls::of(traces, &comparison, &sums, is_innocent);
+        let mut traces_of = vec![Arms::<f64>::default(); traces.calls().len()];
+        for (node, arms) in sums.iter().flat_map(|stratum| &stratum.nodes) {
+            let sum = &mut traces_of[*node as usize];
+            sum.baseline += arms.baseline.calls;
+            sum.candidate += arms.candidate.calls;
+        }
+        let mut study = Self {
+            traces,
+            service,
+            comparison,
+            sums,
+            parts,
+            members,
+            observations,
+            evidence: Vec::new(),
+            adjusted: Vec::new(),
+            raw_p_values: Vec::new(),
+            p_values: Vec::new(),
+            controls,
+            traces_of,
+        };
+        study.weigh();
+        study
+    }
+
+    fn weigh(&mut self) {
+        for number in 0..self.members.len() {
+            let scale = self.controls.scale(self.members[number].what);
+            let raw = self.observed(number).evidence(1.0);
+            let adjusted = if scale > 1.0 && raw.as_ref().is_some_and(|raw| raw.change.estimate > 0.0) {
+                self.observed(number).evidence(scale)
+            } else {
+                raw.clone()
+            };
+            self.evidence.push(raw);
+            self.adjusted.push(adjusted);
+        }
+        self.raw_p_values = corrected(&self.evidence);
+        self.p_values = corrected(&self.adjusted);
+    }
+
+    pub(super) fn observed(&self, member: usize) -> Observed<'_> {
+        let scale = self.members[member].what.scale();
+        Observed {
+            traces: self.traces,
+            compared: compared_for(&self.comparison, scale),
+            observations: &self.observations[member],
+            scale,
+            is_concurrent: self.comparison.design == Design::Concurrent,
+        }
+    }
+
+    pub(super) fn member_of(&self, what: What) -> Option<usize> {
+        self.members
+            .binary_search_by_key(&what, |member| member.what)
+            .ok()
+    }
+
+    /// How often a call was made on either side, in all that is compared.
+    pub(super) fn calls_of(&self, node: NodeNumber) -> Arms<f64> {
+        self.traces_of[node as usize]
+    }
+
+    /// What a member did to each entry operation, the one that lost most first.
+    pub(super) fn contributions(&self, member: usize) -> Vec<Contribution> {
+        let what = self.members[member].what;
+        let nodes = self.members[member].nodes();
+        match what {
+            What::OwnTime { .. } | What::OutgoingGap(_) | What::IncomingGap { .. } => {
+                self.contribute(|node, parts| in_nodes(nodes, node).then_some(parts.time))
+            }
+            What::Calls(_) => self.contribute(|node, parts| in_nodes(nodes, node).then_some(parts.calls)),
+            What::CalleeTime(site) if site.is_instrumented => {
+                self.contribute(|node, parts| in_nodes(nodes, node).then_some(parts.below - parts.time))
+            }
+            What::CalleeTime(_) => self.contribute(|node, parts| in_nodes(nodes, node).then_some(parts.time)),
+            What::Overlap { operation } => self.contribute(|node, parts| {
+                let caller = self.traces.calls()[node as usize].caller;
+                (caller == Some(operation)).then_some(parts.below)
+            }),
+            What::Errors { .. } => self.failures(),
+        }
+    }
+
+    /// Entry operations by how many more of their requests fail; that costs no time.
+    fn failures(&self) -> Vec<Contribution> {
+        let entries = self.comparison.entries.iter().enumerate();
+        let with_both =
+            entries.filter(|(_, totals)| totals.requests.baseline.min(totals.requests.candidate) > 0);
+        let mut failures: Vec<Contribution> = with_both
+            .map(|(entry, totals)| {
+                let share = |failed: u64, requests: u64| failed as f64 / requests as f64;
+                let more = share(totals.failed.candidate, totals.requests.candidate)
+                    - share(totals.failed.baseline, totals.requests.baseline);
+                Contribution {
+                    entry: entry as OperationNumber,
+                    micros: 0.0,
+                    total: more * totals.requests.candidate as f64,
+                }
+            })
+            .collect();
+        failures.sort_by(|a, b| b.total.total_cmp(&a.total).then(a.entry.cmp(&b.entry)));
+        failures
+    }
+
+    /// Adds up parts of calls, by entry operation.
+    fn contribute(&self, part: impl Fn(NodeNumber, &Parts) -> Option<f64>) -> Vec<Contribution> {
+        let mut sums: Vec<(OperationNumber, f64)> = Vec::new();
+        for ((stratum, sums_of), parts) in self.comparison.strata.iter().zip(&self.sums).zip(&self.parts) {
+            let found = sums_of.nodes.iter().zip(parts);
+            let micros: f64 = found.filter_map(|((node, _), parts)| part(*node, parts)).sum();
+            let total = micros * stratum.traces.candidate as f64;
+            match sums.iter_mut().find(|(entry, _)| *entry == stratum.entry) {
+                Some((_, sum)) => *sum += total,
+                None => sums.push((stratum.entry, total)),
+            }
+        }
+        let mut contributions: Vec<Contribution> = sums
+            .into_iter()
+            .map(|(entry, total)| Contribution {
+                entry,
+                micros: total / self.compared_of(entry).max(1) as f64,
+                total,
+            })
+            .collect();
+        contributions.sort_by(|a, b| {
+            b.total
+                .abs()
+                .total_cmp(&a.total.abs())
+                .then(a.entry.cmp(&b.entry))
+        });
+        contributions
+    }
+
+    /// Compared traces of the candidate that entered by an operation.
+    pub(super) fn compared_of(&self, entry: OperationNumber) -> u64 {
+        let strata = self.comparison.strata.iter();
+        strata
+            .filter(|stratum| stratum.entry == entry)
+            .map(|stratum| stratum.traces.candidate)
+            .sum()
+    }
+
+    /// Mean of an entry operation in the baseline, microseconds.
+    pub(super) fn entry_mean(&self, entry: OperationNumber) -> f64 {
+        let totals = &self.comparison.entries[entry as usize];
+        totals.durations.baseline as f64 / totals.answered.baseline.max(1) as f64
+    }
+}
+
+/// What nothing was seen of has p-value 1, and is no part of the family.
+fn corrected(evidence: &[Option<Evidence>]) -> Vec<f64> {
+    let known: Vec<f64> = evidence.iter().flatten().map(|found| found.p_value).collect();
+    let mut corrected = benjamini_hochberg(&known).into_iter();
+    evidence
+        .iter()
+        .map(|found| found.as_ref().and_then(|_| corrected.next()).unwrap_or(1.0))
+        .collect()
+}
+
+/// Failures are counted among all requests, times among those that were answered.
+fn compared_for(comparison: &Comparison, scale: Scale) -> &[Compared] {
+    match scale {
+        Scale::Share => &comparison.all,
+        Scale::Time | Scale::Count => &comparison.compared,
+    }
+}
+
+fn observe_all(traces: &Traces<'_>, comparison: &Comparison, members: &[Member]) -> Vec<Vec<Observation>> {
+    let (shares, others): (Vec<usize>, Vec<usize>) =
+        (0..members.len()).partition(|&number| members[number].what.scale() == Scale::Share);
+    let mut observations = vec![Vec::new(); members.len()];
+    for (numbers, scale) in [(shares, Scale::Share), (others, Scale::Time)] {
+        let chosen: Vec<&Member> = numbers.iter().map(|&number| &members[number]).collect();
+        let observed = observe(traces, compared_for(comparison, scale), &chosen);
+        for (number, observed) in numbers.into_iter().zip(observed) {
+            observations[number] = observed;
+        }
+    }
+    observations
+}
+
+fn in_nodes(nodes: &[NodeNumber], node: NodeNumber) -> bool {
+    nodes.binary_search(&node).is_ok()
+}

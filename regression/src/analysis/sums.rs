@@ -1,0 +1,68 @@
+//! Sums over the traces of a stratum, of each call on each side.
+
+use crate::statistics::Arms;
+
+use super::comparison::Comparison;
+use super::traces::{NodeNumber, Traces};
+
+/// What was called in the traces of one side.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub(super) struct Sums {
+    pub(super) calls: f64,
+    /// Microseconds on the critical path.
+    pub(super) path: f64,
+    /// Microseconds on its own, on the critical path or not.
+    pub(super) own: f64,
+    /// Microseconds until it was answered, less its own.
+    pub(super) answer: f64,
+    pub(super) retries: f64,
+}
+
+/// Of the traces of a stratum.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub(super) struct StratumSums {
+    pub(super) traces: Arms<u64>,
+    /// Of entry spans, microseconds.
+    pub(super) durations: Arms<u64>,
+    /// Ascending, those that occur.
+    pub(super) nodes: Vec<(NodeNumber, Arms<Sums>)>,
+}
+
+/// The sums of every stratum of a comparison: one pass over its traces.
+pub(super) fn sum(traces: &Traces<'_>, comparison: &Comparison) -> Vec<StratumSums> {
+    let mut dense: Vec<Arms<Sums>> = vec![Arms::default(); traces.calls().len()];
+    let mut is_met = vec![false; dense.len()];
+    let mut met: Vec<NodeNumber> = Vec::new();
+    let mut strata = vec![StratumSums::default(); comparison.strata.len()];
+    for of_stratum in comparison
+        .compared
+        .chunk_by(|one, next| one.stratum == next.stratum)
+    {
+        let stratum = &mut strata[of_stratum[0].stratum as usize];
+        for compared in of_stratum {
+            let trace = &traces.all()[compared.trace as usize];
+            *compared.side.of_mut(&mut stratum.traces) += 1;
+            *compared.side.of_mut(&mut stratum.durations) += trace.profile.entry.duration.unwrap_or(0);
+            for (node, sums) in traces.calls_of(trace) {
+                if !is_met[node as usize] {
+                    is_met[node as usize] = true;
+                    met.push(node);
+                }
+                let own = compared.side.of_mut(&mut dense[node as usize]);
+                own.calls += f64::from(sums.calls);
+                own.path += sums.path_micros as f64;
+                own.own += sums.self_micros as f64;
+                own.answer += sums.duration_micros.saturating_sub(sums.self_micros) as f64;
+                own.retries += f64::from(sums.retries);
+            }
+        }
+        met.sort_unstable();
+        for node in met.drain(..) {
+            is_met[node as usize] = false;
+            stratum
+                .nodes
+                .push((node, std::mem::take(&mut dense[node as usize])));
+        }
+    }
+    strata
+}

@@ -1,0 +1,364 @@
+//! What is said of a deployment, by what it did.
+
+use crate::report::{Cause, Decision, Design, Explanation, Finding, Report, Verdict};
+
+use super::shop::{MINUTE_MS, Request, START, canary, deployment, switched};
+
+const UNTIL: u64 = START + 20 * MINUTE_MS;
+
+/// The finding that comes first, which has to blame the deployment.
+fn blamed(report: &Report) -> &Finding {
+    assert_eq!(report.verdict, Verdict::Regressed, "{report:?}");
+    let first = &report.findings[0];
+    assert!(first.caused_by_deployment, "{first:?}");
+    first
+}
+
+fn of_canary(change: impl Fn(Request, u64) -> Request) -> Report {
+    canary(change).report(&deployment(None), UNTIL)
+}
+
+/// Of everything at once, with the change from the start on.
+fn of_switch(change: impl Fn(Request, u64) -> Request) -> Report {
+    let shop = switched(|request, number| {
+        if request.at >= START {
+            change(request, number)
+        } else {
+            request
+        }
+    });
+    shop.report(&deployment(Some(START)), UNTIL)
+}
+
+#[test]
+fn nothing_that_changed_blames_nobody() {
+    let report = of_canary(|request, _| request);
+    assert_eq!(report.design, Some(Design::Concurrent));
+    assert_eq!(report.verdict, Verdict::Unchanged, "{:?}", report.findings);
+    assert_eq!(report.decision, Decision::Continue);
+    assert_eq!(report.score, Some(100.0));
+    assert!(report.findings.is_empty());
+}
+
+#[test]
+fn its_own_work_is_self_time() {
+    let report = of_canary(|request, _| Request {
+        cart_own: request.cart_own + 6_000,
+        ..request
+    });
+    let first = blamed(&report);
+    assert_eq!(first.cause, Cause::SelfTime);
+    assert_eq!(
+        (
+            first.origin.service_name.as_str(),
+            first.origin.span_name.as_str()
+        ),
+        ("cart", "get /cart")
+    );
+    assert_eq!(first.entry.service_name, "web");
+    assert!((5_000..7_000).contains(&first.contribution), "{first:?}");
+    assert!(
+        first.contribution_low <= 6_000 && 6_000 <= first.contribution_high,
+        "{first:?}"
+    );
+    assert_eq!(report.decision, Decision::Rollback);
+    assert!(
+        report.score.is_some_and(|score| score < 90.0),
+        "{:?}",
+        report.score
+    );
+    assert_eq!(first.victims.len(), 1);
+    assert_eq!(
+        (first.exemplars.baseline.len(), first.exemplars.candidate.len()),
+        (3, 3)
+    );
+    assert_eq!(report.findings.len(), 1);
+}
+
+#[test]
+fn more_queries_are_more_calls() {
+    let report = of_canary(|request, _| Request {
+        queries: 5,
+        ..request
+    });
+    let first = blamed(&report);
+    assert_eq!(first.cause, Cause::MoreCalls);
+    assert_eq!(first.callee.as_ref().unwrap().service_name, "postgres");
+    assert!((11_000..13_000).contains(&first.contribution), "{first:?}");
+    assert!(
+        first.summary.contains("5.0 times a request, before 2.0"),
+        "{}",
+        first.summary
+    );
+}
+
+#[test]
+fn queries_again_after_a_failure_are_retries() {
+    let report = of_canary(|request, _| Request {
+        queries: 3,
+        retries: 1,
+        ..request
+    });
+    assert_eq!(blamed(&report).cause, Cause::Retries);
+}
+
+#[test]
+fn a_call_that_was_never_made_is_new() {
+    let report = of_canary(|request, number| Request {
+        recommendations: (number % 4 == 1).then_some(12_000),
+        ..request
+    });
+    let first = blamed(&report);
+    assert_eq!(first.cause, Cause::NewCall);
+    assert_eq!(first.callee.as_ref().unwrap().service_name, "recommendations");
+    assert!(
+        (5_000..7_000).contains(&first.contribution),
+        "half of the requests: {first:?}"
+    );
+}
+
+#[test]
+fn one_after_the_other_is_serialised() {
+    let mut shop = super::shop::Shop::new();
+    let random = &mut crate::statistics::Random::new(3);
+    for number in 0..2_400u64 {
+        let is_new = number % 2 == 1;
+        let version = if is_new { "2.0" } else { "1.0" };
+        let mut request = Request::at(
+            START + number * 500,
+            version,
+            (number / 2 % 3) as u8 + 10 * u8::from(is_new),
+        )
+        .vary(random);
+        request.overlap = if is_new { 0 } else { request.query };
+        shop.add(request);
+    }
+    let report = shop.report(&deployment(None), UNTIL);
+    let first = blamed(&report);
+    assert_eq!(first.cause, Cause::SerializedCalls, "{report:?}");
+    assert!((3_500..4_500).contains(&first.contribution), "{first:?}");
+}
+
+#[test]
+fn heavier_queries_of_the_new_version_alone_are_its_own() {
+    let report = of_canary(|request, _| Request {
+        query: request.query * 2,
+        ..request
+    });
+    assert_eq!(blamed(&report).cause, Cause::SlowerCallee);
+}
+
+#[test]
+fn a_database_that_is_slow_since_the_switch_is_not_blamed_on_it() {
+    let report = of_switch(|request, _| Request {
+        query: request.query * 2,
+        ..request
+    });
+    assert_eq!(report.design, Some(Design::BeforeAfter));
+    let first = &report.findings[0];
+    assert!(!first.caused_by_deployment);
+    assert_eq!(first.explanation, Some(Explanation::CalleeDegraded));
+    assert_ne!(report.decision, Decision::Rollback);
+}
+
+#[test]
+fn requests_that_wait_for_it_are_queueing() {
+    let report = of_canary(|request, _| Request {
+        gap: request.gap + 5_000,
+        ..request
+    });
+    let first = blamed(&report);
+    assert_eq!(first.cause, Cause::Queueing);
+    assert_eq!(first.origin.service_name, "cart");
+}
+
+#[test]
+fn failures_are_errors_and_no_time() {
+    let report = of_canary(|request, number| Request {
+        has_failed: number % 20 == 1,
+        cart_own: if number % 20 == 1 { 100 } else { request.cart_own },
+        ..request
+    });
+    let first = blamed(&report);
+    assert_eq!(first.cause, Cause::Errors);
+    assert_eq!(first.contribution, 0);
+    assert!((first.error_rate_change.unwrap() - 0.1).abs() < 0.01, "{first:?}");
+    assert_eq!(report.score, Some(0.0), "failures that were never seen");
+}
+
+#[test]
+fn faster_is_improved_and_costs_no_score() {
+    let report = of_canary(|request, _| Request {
+        cart_own: request.cart_own / 2,
+        ..request
+    });
+    assert_eq!(report.verdict, Verdict::Improved);
+    assert_eq!(report.score, Some(100.0));
+    assert!(report.findings[0].contribution < 0);
+}
+
+#[test]
+fn one_bad_instance_does_not_convict_a_version() {
+    let report = of_canary(|request, _| Request {
+        cart_own: if request.instance == 11 {
+            request.cart_own * 2
+        } else {
+            request.cart_own
+        },
+        ..request
+    });
+    let first = &report.findings[0];
+    assert_eq!(first.explanation, Some(Explanation::BadInstance), "{first:?}");
+    assert_eq!(first.instance.as_deref(), Some("10.0.0.11:80"));
+    assert_ne!(report.verdict, Verdict::Regressed);
+}
+
+#[test]
+fn what_goes_away_is_transient() {
+    let report = of_switch(|request, _| {
+        let minutes = (request.at - START) as f64 / MINUTE_MS as f64;
+        Request {
+            cart_own: (request.cart_own as f64 * (1.0 + 2.0 * (-minutes / 2.0).exp())) as u64,
+            ..request
+        }
+    });
+    let first = &report.findings[0];
+    assert_eq!(first.explanation, Some(Explanation::Transient), "{first:?}");
+    assert_ne!(report.verdict, Verdict::Regressed);
+}
+
+#[test]
+fn instances_that_are_not_warm_are_reported_apart() {
+    let report = of_switch(|request, _| Request {
+        cart_own: if request.at < START + MINUTE_MS {
+            request.cart_own * 3
+        } else {
+            request.cart_own
+        },
+        ..request
+    });
+    assert_ne!(report.verdict, Verdict::Regressed, "{:?}", report.findings);
+    assert!(
+        report
+            .findings
+            .iter()
+            .any(|found| found.explanation == Some(Explanation::WarmUp))
+    );
+    assert!(report.left_out.warm_up > 100);
+}
+
+#[test]
+fn what_became_slower_everywhere_is_not_its_doing() {
+    let slower = |time: u64| time * 5 / 4;
+    let report = of_switch(|request, _| Request {
+        web_own: slower(request.web_own),
+        cart_own: slower(request.cart_own),
+        ..request
+    });
+    assert_ne!(report.verdict, Verdict::Regressed);
+    assert!(
+        report.findings.iter().all(|found| !found.caused_by_deployment),
+        "{:?}",
+        report.findings
+    );
+}
+
+#[test]
+fn what_began_before_the_switch_is_not_its_doing() {
+    let shop = switched(|request, _| Request {
+        cart_own: request.cart_own * if request.at + 4 * MINUTE_MS > START { 2 } else { 1 },
+        ..request
+    });
+    let report = shop.report(&deployment(Some(START)), UNTIL);
+    assert_ne!(report.verdict, Verdict::Regressed);
+    assert!(
+        report
+            .findings
+            .iter()
+            .any(|found| found.explanation == Some(Explanation::Confounded))
+    );
+}
+
+#[test]
+fn other_requests_are_mix_shift_and_no_slowdown() {
+    let report = of_canary(|request, _| request);
+    assert!(
+        report.change.iter().all(|change| change.mix_shift.abs() < 500),
+        "{:?}",
+        report.change
+    );
+    let shop = switched(|request, number| {
+        let is_long = if request.at >= START {
+            number % 4 != 0
+        } else {
+            number % 4 == 0
+        };
+        Request {
+            recommendations: is_long.then_some(30_000),
+            ..request
+        }
+    });
+    // Both kinds of request are there on both sides, only more often.
+    let report = shop.report(&deployment(Some(START)), UNTIL);
+    let change = &report.change[0];
+    assert!(change.total > 12_000 && change.within.abs() < 1_000, "{change:?}");
+    assert_ne!(report.verdict, Verdict::Regressed, "{:?}", report.findings);
+    assert!(
+        report
+            .findings
+            .iter()
+            .any(|found| found.explanation == Some(Explanation::MixShift))
+    );
+}
+
+#[test]
+fn a_tenth_in_the_tail_is_seen_in_the_tail() {
+    let report = of_canary(|request, number| Request {
+        cart_own: request.cart_own + if number % 20 == 1 { 40_000 } else { 0 },
+        ..request
+    });
+    assert_eq!(blamed(&report).cause, Cause::SelfTime);
+}
+
+#[test]
+fn few_requests_are_not_enough() {
+    let mut shop = super::shop::Shop::new();
+    for number in 0..40u64 {
+        let version = if number % 2 == 1 { "2.0" } else { "1.0" };
+        shop.add(Request::at(START + number * 1_000, version, 1));
+    }
+    let report = shop.report(&deployment(None), UNTIL);
+    assert_eq!(report.verdict, Verdict::InsufficientData);
+    assert_eq!(report.decision, Decision::Wait);
+    assert_eq!(report.score, None);
+    assert!(report.missing.is_some());
+}
+
+#[test]
+fn findings_and_the_rest_add_up() {
+    let report = of_canary(|request, _| Request {
+        cart_own: request.cart_own + 6_000,
+        queries: 4,
+        ..request
+    });
+    assert_eq!(report.findings.len(), 2);
+    for change in &report.change {
+        assert_eq!(change.total, change.within + change.mix_shift);
+        assert_eq!(change.within, change.explained + change.remainder);
+        let own = report.findings.iter().filter(|found| found.entry == change.entry);
+        assert_eq!(change.explained, own.map(|found| found.contribution).sum::<i64>());
+        assert!(change.remainder.abs() < 1_000, "{change:?}");
+    }
+}
+
+#[test]
+fn the_same_traces_in_another_order_give_the_same_report() {
+    let shop = canary(|request, number| Request {
+        cart_own: request.cart_own + number % 3 * 4_000,
+        ..request
+    });
+    let told = |report: Report| serde_json::to_vec(&report).unwrap();
+    let forth = told(shop.report(&deployment(None), UNTIL));
+    let back = told(shop.reversed().report(&deployment(None), UNTIL));
+    assert_eq!(forth, back);
+}

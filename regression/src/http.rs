@@ -3,6 +3,7 @@
 //! The routes themselves are in the `http.rs` of the folder of what they are about, the only files that know axum.
 //! Each is described as it is added ([`Routes::add`]), so that the API's document has them all.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use axum::Router;
@@ -22,8 +23,9 @@ use storage::{Completeness, StorageError};
 use crate::fields::parse;
 use crate::openapi::{Base, Endpoint, Verb};
 use crate::parameters::{Parameter, Parameters};
+use crate::reports::Reports;
 use crate::sources::Sources;
-use crate::{charts, deployments, slo_budget, slos, trace_diff};
+use crate::{charts, deployments, gate, reports, slo_budget, slos, trace_diff};
 
 /// As the query API has them.
 const PREFIXES: [&str; 2] = ["/api/v2", "/zipkin/api/v2"];
@@ -37,8 +39,8 @@ const BODY_TIMEOUT: Duration = Duration::from_secs(30);
 const RETRY_AFTER_S: HeaderValue = HeaderValue::from_static("1");
 
 /// The rollout API, at `/api/v2/*` and `/zipkin/api/v2/*`.
-pub fn router(sources: Sources) -> Router {
-    routes().router.with_state(Api { sources })
+pub fn router(reports: Arc<Reports>) -> Router {
+    routes().router.with_state(Api { reports })
 }
 
 /// All of them: a line a group.
@@ -47,6 +49,8 @@ fn routes() -> Routes {
     let routes = deployments::http::add(routes);
     let routes = slos::http::add(routes);
     let routes = slo_budget::http::add(routes);
+    let routes = reports::http::add(routes);
+    let routes = gate::http::add(routes);
     let routes = charts::http::add(routes);
     trace_diff::http::add(routes)
 }
@@ -54,12 +58,18 @@ fn routes() -> Routes {
 /// What handlers can ask for as their state, whole or in parts.
 #[derive(Clone, Debug)]
 pub(crate) struct Api {
-    sources: Sources,
+    reports: Arc<Reports>,
 }
 
 impl FromRef<Api> for Sources {
     fn from_ref(api: &Api) -> Self {
-        api.sources.clone()
+        api.reports.sources().clone()
+    }
+}
+
+impl FromRef<Api> for Arc<Reports> {
+    fn from_ref(api: &Api) -> Self {
+        Arc::clone(&api.reports)
     }
 }
 
@@ -222,13 +232,36 @@ impl<S: Send + Sync> FromRequest<S> for JsonBody {
     type Rejection = Failure;
 
     async fn from_request(request: Request, _: &S) -> Result<Self, Failure> {
-        let read = read_bytes(request.into_body());
-        let Ok(read) = tokio::time::timeout(BODY_TIMEOUT, read).await else {
-            let what = format!("the body did not come within {} s", BODY_TIMEOUT.as_secs());
-            return Err(Failure::new(StatusCode::REQUEST_TIMEOUT, what));
-        };
-        parse(&read?).map(Self).map_err(Failure::invalid)
+        let body = read_in_time(request).await?;
+        parse(&body).map(Self).map_err(Failure::invalid)
     }
+}
+
+/// A body that is JSON, or none.
+#[derive(Debug)]
+pub(crate) struct AnyBody(pub(crate) Option<Value>);
+
+impl<S: Send + Sync> FromRequest<S> for AnyBody {
+    type Rejection = Failure;
+
+    async fn from_request(request: Request, _: &S) -> Result<Self, Failure> {
+        match read_in_time(request).await? {
+            body if body.is_empty() => Ok(Self(None)),
+            body => parse(&body)
+                .map(|body| Self(Some(body)))
+                .map_err(Failure::invalid),
+        }
+    }
+}
+
+async fn read_in_time(request: Request) -> Result<Vec<u8>, Failure> {
+    let read = read_bytes(request.into_body());
+    tokio::time::timeout(BODY_TIMEOUT, read)
+        .await
+        .unwrap_or_else(|_| {
+            let what = format!("the body did not come within {} s", BODY_TIMEOUT.as_secs());
+            Err(Failure::new(StatusCode::REQUEST_TIMEOUT, what))
+        })
 }
 
 /// Reads a body to its end even if it is too long, within bounds: who still sends does not hear the answer.

@@ -2,22 +2,26 @@
 //! began, and a verdict is given with its uncertainty.
 //!
 //! [`statistics`] is the arithmetic beneath, and knows neither traces nor deployments. `deployments` and `slos` read
-//! and write what the API calls by these names; [`analysis`] makes the report of a deployment. `http` is how the API is asked; the routes are in `http.rs` below the
-//! folders of what they are about, and describe themselves to `openapi`.
+//! and write what the API calls by these names; [`analysis`] makes the report of a deployment, `reports` keeps and answers
+//! it. `http` is how the API is asked; the routes are in `http.rs` below the folders of what they are about, and describe
+//! themselves to `openapi`.
 
 pub mod analysis;
 mod charts;
 mod deployments;
 mod fields;
+mod gate;
 pub mod http;
 mod openapi;
 mod parameters;
 pub mod report;
+mod reports;
 mod slo_budget;
 mod slos;
 mod sources;
 pub mod statistics;
 mod trace_diff;
 
+pub use reports::{Reports, Settings};
 pub use slo_budget::slo_states;
 pub use sources::{Clock, Sources};

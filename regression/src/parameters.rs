@@ -105,14 +105,11 @@ pub(crate) struct Parameters {
 impl Parameters {
     /// Reads what follows the `?`; an error names the parameter.
     pub(crate) fn read(query: Option<&str>, table: &'static [Parameter]) -> Result<Self, Wrong> {
-        let mut values: Vec<(&'static str, String)> = Vec::new();
+        let mut read = Self { values: Vec::new() };
         let pairs = query.unwrap_or_default().split('&');
         for pair in pairs.filter(|pair| !pair.is_empty()).take(PARAMETERS_MAX) {
             let (name, value) = pair.split_once('=').unwrap_or((pair, ""));
-            let Some(known) = table.iter().find(|known| known.name == name) else {
-                continue;
-            };
-            if values.iter().any(|(earlier, _)| *earlier == name) {
+            if !table.iter().any(|known| known.name == name) {
                 continue;
             }
             if value.len() > VALUE_BYTES_MAX {
@@ -121,20 +118,27 @@ impl Parameters {
             let spaced = value.replace('+', " ");
             let value = percent_decode_str(&spaced).decode_utf8();
             let value = value.map_err(|_| format!("{name}: is not UTF-8"))?;
-            if !value.is_empty() {
-                known
-                    .kind
-                    .check(&value)
-                    .map_err(|what| format!("{name}: {what}"))?;
-                values.push((known.name, value.into_owned()));
-            }
+            read.add(name, &value, table)?;
         }
-        let read = Self { values };
         let mut required = table.iter().filter(|known| known.is_required);
         match required.find(|known| read.text(known.name).is_none()) {
             Some(missing) => Err(format!("{}: is required", missing.name)),
             None => Ok(read),
         }
+    }
+
+    /// One more, unless it is empty, not in the table, or there already.
+    pub(crate) fn add(&mut self, name: &str, value: &str, table: &'static [Parameter]) -> Result<(), Wrong> {
+        let known = table.iter().find(|known| known.name == name);
+        let known = known.filter(|_| !value.is_empty() && self.text(name).is_none());
+        if let Some(known) = known {
+            known
+                .kind
+                .check(value)
+                .map_err(|what| format!("{name}: {what}"))?;
+            self.values.push((known.name, value.to_owned()));
+        }
+        Ok(())
     }
 
     /// A value as it was given.

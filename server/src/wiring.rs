@@ -1,13 +1,15 @@
 //! Which parts there are and how they hang together: one function a part.
 
 use std::sync::Arc;
-use std::time::{SystemTime, UNIX_EPOCH};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use anyhow::Context;
 use axum::Router;
 use collector::Collector;
 use collector::grpc::UnaryMethod;
+use regression::Reports;
 use storage::StoreOptions;
+use tokio::time::MissedTickBehavior;
 
 use crate::config::{Config, QueryConfig, StorageConfig, StorageKind};
 use crate::grpc::GrpcServer;
@@ -16,6 +18,9 @@ use crate::intake::Intakes;
 use crate::self_tracing::{Reporter, RequestTracer};
 use crate::store::{self, Store};
 use crate::{jaeger, otlp, shutdown};
+
+/// How often deployments are looked through for finished ones whose report is not kept.
+const REPORTS_KEPT_EVERY: Duration = Duration::from_secs(60);
 
 /// Runs the server until it is asked to stop.
 pub(crate) async fn run(config: Config) -> anyhow::Result<()> {
@@ -152,7 +157,7 @@ fn application(
         config
             .query
             .enabled
-            .then(|| regression::http::router(sources(store))),
+            .then(|| regression::http::router(reports(config, store))),
         config.ui.clone().map(ui::http::router),
     ];
     let origins = config.server.allowed_origins.clone();
@@ -170,6 +175,31 @@ fn query(config: &QueryConfig, options: &StoreOptions, store: &Store) -> Router 
         now: Arc::new(now_ms),
     };
     query::http::router(config, Arc::clone(&store.source))
+}
+
+/// What answers for deployments, and keeps the reports of those that are finished.
+fn reports(config: &Config, store: &Store) -> Arc<Reports> {
+    let settings = regression::Settings {
+        timeout: config.query.timeout,
+        lookback_ms: config.query.lookback_ms,
+        version_tags: config.storage.options.version_tags.clone(),
+        options: regression::analysis::Options::default(),
+    };
+    let reports = Arc::new(Reports::new(sources(store), settings));
+    let keeper = Arc::downgrade(&reports);
+    tokio::spawn(async move {
+        let mut now_and_then = tokio::time::interval(REPORTS_KEPT_EVERY);
+        now_and_then.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        loop {
+            now_and_then.tick().await;
+            // The server has stopped answering.
+            let Some(reports) = keeper.upgrade() else { return };
+            if let Err(error) = reports.keep_finished().await {
+                tracing::warn!(%error, "reports of finished deployments are not kept yet");
+            }
+        }
+    });
+    reports
 }
 
 /// What the analysis of deployments asks.

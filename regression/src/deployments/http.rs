@@ -1,10 +1,14 @@
 //! Routes of deployments: declare, list, add to, forget.
 
+use std::sync::Arc;
+
 use axum::extract::{RawQuery, State};
 use axum::http::StatusCode;
 use axum::http::header::{HeaderValue, LOCATION};
 use axum::response::{IntoResponse, Response};
-use schemars::{Schema, SchemaGenerator, json_schema};
+use model::Deployment;
+use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
+use serde::Serialize;
 use serde_json::{Value, json};
 use storage::{DeploymentLimits, DeploymentQuery, Patched, Put};
 
@@ -12,6 +16,8 @@ use super::DeploymentJson;
 use crate::http::{Failure, JsonBody, PathName, Routes, json, parameters};
 use crate::openapi::{Answer, Endpoint, Verb, schema_of};
 use crate::parameters::{Kind, Parameter, Parameters};
+use crate::report::Verdict;
+use crate::reports::Reports;
 use crate::sources::{Clock, Sources};
 
 const LIMIT_DEFAULT: u64 = 10;
@@ -50,7 +56,7 @@ const LIST: Endpoint = Endpoint {
         &[Answer::of(
             200,
             "The deployments",
-            schema_of::<Vec<DeploymentJson<'static>>>,
+            schema_of::<Vec<Judged<'static>>>,
         )],
     )
 };
@@ -73,12 +79,8 @@ const POST: Endpoint = Endpoint {
 const GET: Endpoint = Endpoint::new(
     Verb::Get,
     "/deployments/{id}",
-    "A deployment",
-    &[Answer::of(
-        200,
-        "The deployment",
-        schema_of::<DeploymentJson<'static>>,
-    )],
+    "A deployment, with what its report says if that is known already",
+    &[Answer::of(200, "The deployment", schema_of::<Judged<'static>>)],
 );
 const PATCH: Endpoint = Endpoint {
     body: Some(addition),
@@ -180,14 +182,37 @@ async fn post(State(sources): State<Sources>, JsonBody(body): JsonBody) -> Resul
     }
 }
 
-async fn list(State(sources): State<Sources>, query: RawQuery) -> Result<Response, Failure> {
+/// A deployment, and what is known of it without an analysis.
+#[derive(Debug, Serialize, JsonSchema)]
+struct Judged<'a> {
+    #[serde(flatten)]
+    deployment: DeploymentJson<'a>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    verdict: Option<Verdict>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    score: Option<f64>,
+}
+
+impl<'a> Judged<'a> {
+    async fn of(deployment: &'a Arc<Deployment>, reports: &Reports) -> Result<Self, Failure> {
+        let outcome = reports.outcome(deployment).await?;
+        Ok(Self {
+            deployment: DeploymentJson::of(deployment),
+            verdict: outcome.map(|outcome| outcome.verdict),
+            score: outcome.and_then(|outcome| outcome.score),
+        })
+    }
+}
+
+async fn list(State(reports): State<Arc<Reports>>, query: RawQuery) -> Result<Response, Failure> {
+    let sources = reports.sources();
     let query = read_query(&parameters(&query, LIST_PARAMETERS)?, &sources.now);
     let found = sources.deployments.deployments(&query).await?;
-    let found: Vec<_> = found
-        .iter()
-        .map(|deployment| DeploymentJson::of(deployment))
-        .collect();
-    Ok(json(StatusCode::OK, &found))
+    let mut judged = Vec::with_capacity(found.len());
+    for deployment in &found {
+        judged.push(Judged::of(deployment, &reports).await?);
+    }
+    Ok(json(StatusCode::OK, &judged))
 }
 
 fn read_query(parameters: &Parameters, now: &Clock) -> DeploymentQuery {
@@ -202,9 +227,9 @@ fn read_query(parameters: &Parameters, now: &Clock) -> DeploymentQuery {
     }
 }
 
-async fn get(State(sources): State<Sources>, PathName(id): PathName) -> Result<Response, Failure> {
-    match sources.deployments.deployment(&id).await? {
-        Some(deployment) => Ok(json(StatusCode::OK, &DeploymentJson::of(&deployment))),
+async fn get(State(reports): State<Arc<Reports>>, PathName(id): PathName) -> Result<Response, Failure> {
+    match reports.sources().deployments.deployment(&id).await? {
+        Some(deployment) => Ok(json(StatusCode::OK, &Judged::of(&deployment, &reports).await?)),
         None => Err(absent(&id)),
     }
 }

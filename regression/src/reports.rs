@@ -1,0 +1,262 @@
+//! Reports of deployments: where a question for one is answered from.
+//!
+//! The report of a finished deployment is kept in the store, so that it outlives the spans, and is answered byte for byte;
+//! any other is made when it is asked for (`analyses.rs`). `finished.rs` says when that is, `regressions.rs` gathers the
+//! findings of many, `populations.rs` finds traces that are compared without a deployment.
+
+mod analyses;
+mod finished;
+pub(crate) mod http;
+mod populations;
+mod regressions;
+#[cfg(test)]
+mod tests;
+
+pub(crate) use finished::{Outcome, describe};
+
+use std::fmt;
+use std::sync::Arc;
+use std::time::Duration;
+
+use model::Deployment;
+use quick_cache::sync::Cache;
+use storage::{DeploymentQuery, StorageError};
+
+use crate::analysis::{self, Options};
+use crate::report::{Report, Verdict};
+use crate::sources::Sources;
+use analyses::Analyses;
+
+/// Deployments whose outcome is remembered; some hundred bytes each.
+const OUTCOMES_MAX: usize = 10_000;
+/// Deployments that are looked through for finished ones at one time.
+const LOOKED_THROUGH_MAX: usize = 1_000;
+/// How far these began back, milliseconds.
+const LOOKED_THROUGH_MS: u64 = 2 * 24 * 60 * 60_000;
+/// What is kept is the last word.
+const KEPT: u64 = u64::MAX;
+
+/// How reports are made.
+#[derive(Clone, Debug)]
+pub struct Settings {
+    /// `QUERY_TIMEOUT`: an answer that is not there by then fails.
+    pub timeout: Duration,
+    /// `QUERY_LOOKBACK`: how far a question looks back that does not say, in milliseconds.
+    pub lookback_ms: u64,
+    /// `VERSION_TAGS`: the first of these tags that a span bears names the version that served it.
+    pub version_tags: Vec<String>,
+    /// Sizes, levels and times that an analysis goes by.
+    pub options: Options,
+}
+
+/// Answers questions for reports.
+pub struct Reports {
+    sources: Sources,
+    settings: Settings,
+    analyses: Arc<Analyses>,
+    outcomes: Cache<String, Known>,
+}
+
+impl fmt::Debug for Reports {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Reports")
+            .field("settings", &self.settings)
+            .finish_non_exhaustive()
+    }
+}
+
+/// What is known of a deployment as it was when that was found out.
+#[derive(Clone)]
+struct Known {
+    deployment: Arc<Deployment>,
+    /// Until when it was analysed, epoch milliseconds: 0 if it was not, [`KEPT`] if the report is kept.
+    until: u64,
+    /// `None` if it was not.
+    outcome: Option<Outcome>,
+}
+
+/// A report as it is answered.
+#[derive(Clone, Debug)]
+pub(crate) enum Found {
+    /// As it was kept.
+    Kept(Vec<u8>),
+    /// Just made.
+    Made(Arc<Report>),
+}
+
+impl Found {
+    /// What it says.
+    pub(crate) fn read(self) -> storage::Result<Arc<Report>> {
+        match self {
+            Self::Made(report) => Ok(report),
+            Self::Kept(bytes) => {
+                let read = serde_json::from_slice(&bytes);
+                let damaged = |error| StorageError::Corrupt(format!("a kept report: {error}"));
+                read.map(Arc::new).map_err(damaged)
+            }
+        }
+    }
+}
+
+impl Reports {
+    /// Has no report yet but those that are kept.
+    pub fn new(sources: Sources, settings: Settings) -> Self {
+        Self {
+            analyses: Arc::new(Analyses::new(settings.timeout)),
+            outcomes: Cache::new(OUTCOMES_MAX),
+            sources,
+            settings,
+        }
+    }
+
+    pub(crate) fn sources(&self) -> &Sources {
+        &self.sources
+    }
+
+    pub(crate) fn settings(&self) -> &Settings {
+        &self.settings
+    }
+
+    /// The report of a deployment by what was stored until a moment, or until now: then the kept one, if there is one
+    /// that is of the deployment as it is, and otherwise one that is kept if the deployment is finished.
+    ///
+    /// # Errors
+    /// Where a source cannot answer, [`StorageError::Overloaded`] where too much is asked at one time, and
+    /// [`StorageError::Timeout`].
+    pub(crate) async fn report(
+        &self,
+        deployment: &Arc<Deployment>,
+        end_ts: Option<u64>,
+    ) -> storage::Result<Found> {
+        if end_ts.is_some() {
+            return self.analyse(deployment, end_ts).await.map(Found::Made);
+        }
+        let kept = self.sources.deployments.report(&deployment.id).await?;
+        if let Some(kept) = kept {
+            if let Some(outcome) = finished::outcome_of(&kept, deployment) {
+                self.remember(deployment, KEPT, Some(outcome));
+                return Ok(Found::Kept(kept));
+            }
+        }
+        let report = self.analyse(deployment, None).await?;
+        self.keep_if_finished(deployment, &report).await?;
+        Ok(Found::Made(report))
+    }
+
+    async fn analyse(
+        &self,
+        deployment: &Arc<Deployment>,
+        end_ts: Option<u64>,
+    ) -> storage::Result<Arc<Report>> {
+        let (sources, options) = (self.sources.clone(), self.settings.options.clone());
+        let judged = Arc::clone(deployment);
+        let work = move || async move {
+            let mut report = analysis::analyse(&sources, &judged, end_ts, &options).await?;
+            report.deployment = Some(describe(&judged));
+            Ok(report)
+        };
+        let report = self.analyses.analyse(deployment, end_ts, work).await?;
+        let outcome = Outcome {
+            verdict: report.verdict,
+            decision: report.decision,
+            score: report.score,
+        };
+        let until = end_ts.unwrap_or_else(|| (self.sources.now)());
+        self.remember(deployment, until, Some(outcome));
+        Ok(report)
+    }
+
+    /// Keeps what was found of a finished deployment. One without enough data is asked again: its spans may still be
+    /// imported, and what was kept before they were dropped says more.
+    async fn keep_if_finished(&self, deployment: &Deployment, report: &Report) -> storage::Result<()> {
+        if report.verdict == Verdict::InsufficientData
+            || !self.is_finished(deployment, (self.sources.now)()).await?
+        {
+            return Ok(());
+        }
+        let bytes = serde_json::to_vec(report);
+        let bytes = bytes.map_err(|error| StorageError::Corrupt(format!("a report: {error}")))?;
+        match self.sources.deployments.put_report(&deployment.id, bytes).await {
+            // Larger than what is kept: it is made again whenever it is asked for.
+            Err(StorageError::Invalid(what)) => {
+                tracing::warn!(deployment = deployment.id, what, "a report is not kept")
+            }
+            kept => drop(kept?),
+        }
+        Ok(())
+    }
+
+    /// As of a moment.
+    async fn is_finished(&self, deployment: &Deployment, now: u64) -> storage::Result<bool> {
+        let successor = match &deployment.superseded_by {
+            Some(id) => self.sources.deployments.deployment(id).await?,
+            None => None,
+        };
+        let monitor_ms = self.settings.options.monitor_ms;
+        Ok(finished::is_finished(
+            deployment,
+            successor.as_deref(),
+            monitor_ms,
+            now,
+        ))
+    }
+
+    /// Who asks what was known earlier does not change what is known now.
+    fn remember(&self, deployment: &Arc<Deployment>, until: u64, outcome: Option<Outcome>) {
+        if self.known(deployment).is_none_or(|known| known.until <= until) {
+            let known = Known {
+                deployment: Arc::clone(deployment),
+                until,
+                outcome,
+            };
+            self.outcomes.insert(deployment.id.clone(), known);
+        }
+    }
+
+    /// What was found out of a deployment as it is now.
+    fn known(&self, deployment: &Arc<Deployment>) -> Option<Known> {
+        let known = self.outcomes.get(&deployment.id);
+        known.filter(|known| known.deployment == *deployment)
+    }
+
+    /// What is known already of a deployment, as it is now; nothing is analysed.
+    ///
+    /// # Errors
+    /// Where a kept report cannot be read.
+    pub(crate) async fn outcome(&self, deployment: &Arc<Deployment>) -> storage::Result<Option<Outcome>> {
+        if let Some(known) = self.known(deployment) {
+            return Ok(known.outcome);
+        }
+        let kept = self.sources.deployments.report(&deployment.id).await?;
+        let outcome = kept.and_then(|kept| finished::outcome_of(&kept, deployment));
+        let until = if outcome.is_some() { KEPT } else { 0 };
+        self.remember(deployment, until, outcome);
+        Ok(outcome)
+    }
+
+    /// Makes and keeps the reports of deployments of the last two days that are finished and have none, so that they
+    /// outlive their spans even if nobody asks. To be called now and then.
+    ///
+    /// # Errors
+    /// Where a source cannot answer: the last such error, after all others were looked at.
+    pub async fn keep_finished(&self) -> storage::Result<()> {
+        let now = (self.sources.now)();
+        let query = DeploymentQuery {
+            end_ts: Some(now),
+            lookback: Some(LOOKED_THROUGH_MS),
+            limit: LOOKED_THROUGH_MAX,
+            ..DeploymentQuery::default()
+        };
+        let mut outcome = Ok(());
+        for deployment in self.sources.deployments.deployments(&query).await? {
+            // Analysed since it was finished, without enough data, it is not analysed again and again.
+            let known_until = self.known(&deployment).map_or(0, |known| known.until);
+            if self.is_finished(&deployment, now).await?
+                && !self.is_finished(&deployment, known_until).await?
+            {
+                outcome = self.report(&deployment, None).await.map(drop).and(outcome);
+            }
+        }
+        outcome
+    }
+}

@@ -1,0 +1,273 @@
+//! Runs analyses: a few at a time, each in bounded time, and one for all who ask the same while it waits for its turn.
+
+use std::collections::HashMap;
+use std::future::Future;
+use std::sync::Arc;
+use std::time::Duration;
+
+use model::Deployment;
+use parking_lot::Mutex;
+use storage::StorageError;
+use tokio::runtime::Handle;
+use tokio::sync::{Semaphore, watch};
+
+use crate::report::Report;
+
+/// Analyses that run at one time: spans still have to come in meanwhile.
+const RUNNING_MAX: usize = 2;
+/// Different questions that wait for their turn.
+const WAITING_MAX: usize = 64;
+
+/// What an analysis came to, for all who wait for it.
+pub(crate) type Analysed = storage::Result<Arc<Report>>;
+
+/// What is to be found out: a deployment as it is now, and until when.
+type Question = (String, Option<u64>);
+
+#[derive(Debug)]
+struct Waiting {
+    deployment: Arc<Deployment>,
+    outcome: watch::Receiver<Option<Analysed>>,
+}
+
+/// See the head of this file.
+#[derive(Debug)]
+pub(crate) struct Analyses {
+    timeout: Duration,
+    turns: Arc<Semaphore>,
+    /// Questions whose analysis has not begun. One that has begun may have missed what was stored since, so it is
+    /// nobody's answer who asks later.
+    waiting: Mutex<HashMap<Question, Waiting>>,
+}
+
+impl Analyses {
+    pub(crate) fn new(timeout: Duration) -> Self {
+        Self {
+            timeout,
+            turns: Arc::new(Semaphore::new(RUNNING_MAX)),
+            waiting: Mutex::default(),
+        }
+    }
+
+    /// Has a deployment analysed, or joins who waits for the same.
+    ///
+    /// # Errors
+    /// What the analysis failed with; [`StorageError::Overloaded`] where too many wait, and [`StorageError::Timeout`].
+    pub(crate) async fn analyse<F>(
+        self: &Arc<Self>,
+        deployment: &Arc<Deployment>,
+        end_ts: Option<u64>,
+        work: impl FnOnce() -> F + Send + 'static,
+    ) -> Analysed
+    where
+        F: Future<Output = storage::Result<Report>>,
+    {
+        let mut outcome = self.join_or_begin(deployment, end_ts, work)?;
+        let outcome = outcome.wait_for(Option::is_some);
+        match tokio::time::timeout(self.timeout, outcome).await {
+            Ok(Ok(outcome)) => outcome.clone().unwrap_or_else(|| Err(stopped())),
+            Ok(Err(_)) => Err(stopped()),
+            Err(_) => Err(self.too_long()),
+        }
+    }
+
+    fn join_or_begin<F>(
+        self: &Arc<Self>,
+        deployment: &Arc<Deployment>,
+        end_ts: Option<u64>,
+        work: impl FnOnce() -> F + Send + 'static,
+    ) -> storage::Result<watch::Receiver<Option<Analysed>>>
+    where
+        F: Future<Output = storage::Result<Report>>,
+    {
+        let question = (deployment.id.clone(), end_ts);
+        let mut waiting = self.waiting.lock();
+        if let Some(same) = waiting
+            .get(&question)
+            .filter(|same| same.deployment == *deployment)
+        {
+            return Ok(same.outcome.clone());
+        }
+        if waiting.len() >= WAITING_MAX {
+            return Err(overloaded());
+        }
+        let (sender, outcome) = watch::channel(None);
+        let entry = Waiting {
+            deployment: Arc::clone(deployment),
+            outcome: outcome.clone(),
+        };
+        waiting.insert(question.clone(), entry);
+        drop(waiting);
+        let analyses = Arc::clone(self);
+        tokio::spawn(async move {
+            let begin = || analyses.begin(&question, &sender);
+            let outcome = analyses.in_turn(begin, work).await;
+            sender.send_replace(Some(outcome.map(Arc::new)));
+        });
+        Ok(outcome)
+    }
+
+    /// Takes a question from those that may be joined.
+    fn begin(&self, question: &Question, sender: &watch::Sender<Option<Analysed>>) {
+        let mut waiting = self.waiting.lock();
+        // Of a deployment that changed meanwhile, the newer question has taken the place of this one.
+        let is_own = |own: &Waiting| sender.subscribe().same_channel(&own.outcome);
+        if waiting.get(question).is_some_and(is_own) {
+            waiting.remove(question);
+        }
+    }
+
+    /// Does other work of the same weight.
+    ///
+    /// # Errors
+    /// What the work failed with, and as [`Analyses::analyse`].
+    pub(crate) async fn run<T, F>(&self, work: impl FnOnce() -> F + Send + 'static) -> storage::Result<T>
+    where
+        F: Future<Output = storage::Result<T>>,
+        T: Send + 'static,
+    {
+        let in_turn = self.in_turn(|| {}, work);
+        tokio::time::timeout(self.timeout, in_turn)
+            .await
+            .unwrap_or_else(|_| Err(self.too_long()))
+    }
+
+    /// Waits for a turn, tells that it begins, and works on a thread that serves nobody else.
+    async fn in_turn<T, F>(
+        &self,
+        begin: impl FnOnce(),
+        work: impl FnOnce() -> F + Send + 'static,
+    ) -> storage::Result<T>
+    where
+        F: Future<Output = storage::Result<T>>,
+        T: Send + 'static,
+    {
+        let turn = Arc::clone(&self.turns).acquire_owned();
+        let turn = tokio::time::timeout(self.timeout, turn).await;
+        begin();
+        let Ok(Ok(turn)) = turn else {
+            return Err(overloaded());
+        };
+        let (runtime, timeout) = (Handle::current(), self.timeout);
+        let worked = tokio::task::spawn_blocking(move || {
+            let outcome = runtime.block_on(async { tokio::time::timeout(timeout, work()).await });
+            drop(turn);
+            outcome
+        });
+        match worked.await {
+            Ok(Ok(outcome)) => outcome,
+            Ok(Err(_)) => Err(self.too_long()),
+            Err(_) => Err(stopped()),
+        }
+    }
+
+    fn too_long(&self) -> StorageError {
+        let limit = self.timeout.as_millis();
+        StorageError::Timeout(format!("the analysis took longer than {limit} ms"))
+    }
+}
+
+fn overloaded() -> StorageError {
+    StorageError::Overloaded("too many analyses at one time".to_owned())
+}
+
+fn stopped() -> StorageError {
+    StorageError::Unavailable("the analysis stopped; the server's log says why".to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::atomic::{AtomicUsize, Ordering};
+
+    use super::*;
+    use crate::report::Verdict;
+    use crate::reports::tests::report;
+
+    fn deployment(id: &str) -> Arc<Deployment> {
+        Arc::new(Deployment {
+            id: id.to_owned(),
+            ..Deployment::default()
+        })
+    }
+
+    /// Takes all turns until it is dropped.
+    async fn all_turns(analyses: &Analyses) -> tokio::sync::OwnedSemaphorePermit {
+        let turns = Arc::clone(&analyses.turns);
+        turns.acquire_many_owned(RUNNING_MAX as u32).await.unwrap()
+    }
+
+    #[tokio::test]
+    async fn who_asks_the_same_while_it_waits_shares_one_analysis() {
+        let analyses = Arc::new(Analyses::new(Duration::from_secs(10)));
+        let (count, one, other) = (Arc::new(AtomicUsize::new(0)), deployment("a"), deployment("b"));
+        let ask = |deployment: &Arc<Deployment>, end_ts| {
+            let (count, analyses, deployment) =
+                (Arc::clone(&count), Arc::clone(&analyses), Arc::clone(deployment));
+            async move {
+                let work = move || async move {
+                    count.fetch_add(1, Ordering::Relaxed);
+                    Ok(report(Verdict::Unchanged))
+                };
+                analyses.analyse(&deployment, end_ts, work).await
+            }
+        };
+        let busy = all_turns(&analyses).await;
+        let release = async {
+            while analyses.waiting.lock().len() < 3 {
+                tokio::task::yield_now().await;
+            }
+            drop(busy);
+        };
+        let asked = tokio::join!(
+            ask(&one, None),
+            ask(&one, None),
+            ask(&one, Some(5)),
+            ask(&other, None),
+            release
+        );
+        assert!(Arc::ptr_eq(&asked.0.unwrap(), &asked.1.unwrap()));
+        assert!(asked.2.is_ok() && asked.3.is_ok());
+        assert_eq!(count.load(Ordering::Relaxed), 3);
+        ask(&one, None).await.unwrap();
+        assert_eq!(
+            count.load(Ordering::Relaxed),
+            4,
+            "what is over is nobody's answer"
+        );
+        assert_eq!(analyses.waiting.lock().len(), 0);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn too_many_and_too_long_are_refused() {
+        let analyses = Arc::new(Analyses::new(Duration::from_secs(1)));
+        let busy = all_turns(&analyses).await;
+        let begin = |id: usize| {
+            let work = || async { Ok(report(Verdict::Unchanged)) };
+            analyses.join_or_begin(&deployment(&id.to_string()), None, work)
+        };
+        let waiting: Vec<_> = (0..WAITING_MAX).map(|id| begin(id).unwrap()).collect();
+        assert!(matches!(begin(WAITING_MAX), Err(StorageError::Overloaded(_))));
+        let late = analyses.run(|| async { Ok(()) }).await;
+        assert!(matches!(
+            late,
+            Err(StorageError::Timeout(_) | StorageError::Overloaded(_))
+        ));
+        for mut outcome in waiting {
+            let outcome = outcome.wait_for(Option::is_some).await.unwrap().clone();
+            assert!(matches!(outcome, Some(Err(StorageError::Overloaded(_)))));
+        }
+        drop(busy);
+        assert!(begin(0).is_ok());
+    }
+
+    #[tokio::test]
+    async fn what_never_ends_is_given_up_and_what_panics_is_told() {
+        let analyses = Arc::new(Analyses::new(Duration::from_millis(50)));
+        let endless = analyses.run(std::future::pending::<storage::Result<()>>).await;
+        assert!(matches!(endless, Err(StorageError::Timeout(_))), "{endless:?}");
+        let broken = analyses.run(|| async { panic!("on purpose") });
+        let broken: storage::Result<()> = broken.await;
+        assert!(matches!(broken, Err(StorageError::Unavailable(_))), "{broken:?}");
+        assert_eq!(analyses.run(|| async { Ok(7) }).await, Ok(7));
+    }
+}

@@ -143,6 +143,7 @@ fn read_metadata(fields: &Fields<'_>, limits: &DeploymentLimits) -> Result<BTree
 /// A deployment as it is answered.
 #[derive(Debug, Serialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
+#[schemars(rename = "Deployment")]
 pub(crate) struct DeploymentJson<'a> {
     id: &'a str,
     service_name: &'a str,
@@ -170,6 +171,7 @@ pub(crate) struct DeploymentJson<'a> {
 
 #[derive(Debug, Serialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
+#[schemars(rename = "Instance")]
 struct InstanceJson {
     ip: IpAddr,
     #[serde(skip_serializing_if = "Option::is_none")]

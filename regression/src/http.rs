@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use axum::Router;
 use axum::body::Body;
-use axum::extract::{FromRef, FromRequest, FromRequestParts, RawPathParams, RawQuery, Request};
+use axum::extract::{FromRef, FromRequest, FromRequestParts, RawPathParams, RawQuery, Request, State};
 use axum::handler::Handler;
 use axum::http::StatusCode;
 use axum::http::header::{CONTENT_TYPE, HeaderName, HeaderValue, RETRY_AFTER};
@@ -21,7 +21,7 @@ use serde_json::Value;
 use storage::{Completeness, StorageError};
 
 use crate::fields::parse;
-use crate::openapi::{Base, Endpoint, Verb};
+use crate::openapi::{self, Base, Endpoint, Verb};
 use crate::parameters::{Parameter, Parameters};
 use crate::reports::Reports;
 use crate::sources::Sources;
@@ -40,12 +40,14 @@ const RETRY_AFTER_S: HeaderValue = HeaderValue::from_static("1");
 
 /// The rollout API, at `/api/v2/*` and `/zipkin/api/v2/*`.
 pub fn router(reports: Arc<Reports>) -> Router {
-    routes().router.with_state(Api { reports })
+    let Routes { router, endpoints } = routes();
+    let document = Arc::new(openapi::document(&endpoints));
+    router.with_state(Api { reports, document })
 }
 
 /// All of them: a line a group.
 fn routes() -> Routes {
-    let routes = Routes::default();
+    let routes = Routes::default().add(openapi::DOCUMENT, document);
     let routes = deployments::http::add(routes);
     let routes = slos::http::add(routes);
     let routes = slo_budget::http::add(routes);
@@ -55,10 +57,15 @@ fn routes() -> Routes {
     trace_diff::http::add(routes)
 }
 
+async fn document(State(api): State<Api>) -> Response {
+    json(StatusCode::OK, &*api.document)
+}
+
 /// What handlers can ask for as their state, whole or in parts.
 #[derive(Clone, Debug)]
 pub(crate) struct Api {
     reports: Arc<Reports>,
+    document: Arc<Value>,
 }
 
 impl FromRef<Api> for Sources {

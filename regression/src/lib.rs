@@ -7,6 +7,8 @@
 //! themselves to `openapi`.
 
 pub mod analysis;
+#[cfg(test)]
+mod asking;
 mod charts;
 mod deployments;
 mod fields;

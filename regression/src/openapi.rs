@@ -3,9 +3,27 @@
 //! Schemas of answers come from the types that write them, parameters from the tables that read them, so that neither
 //! can say something else than the code does.
 
-use schemars::{JsonSchema, Schema, SchemaGenerator};
+#[cfg(test)]
+mod tests;
 
-use crate::parameters::Parameter;
+use schemars::generate::SchemaSettings;
+use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
+use serde_json::{Map, Value, json};
+
+use crate::parameters::{Kind, Parameter};
+
+/// Where the document is.
+pub(crate) const DOCUMENT: Endpoint = Endpoint::new(
+    Verb::Get,
+    "/openapi.json",
+    "This document",
+    &[Answer::of(200, "An OpenAPI document", any_object)],
+);
+
+/// Of bodies that say themselves what they are.
+pub(crate) fn any_object(_: &mut SchemaGenerator) -> Schema {
+    json_schema!({"type": "object"})
+}
 
 /// A method of HTTP.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -15,6 +33,19 @@ pub(crate) enum Verb {
     Put,
     Patch,
     Delete,
+}
+
+impl Verb {
+    /// As a document has it.
+    fn name(self) -> &'static str {
+        match self {
+            Self::Get => "get",
+            Self::Post => "post",
+            Self::Put => "put",
+            Self::Patch => "patch",
+            Self::Delete => "delete",
+        }
+    }
 }
 
 /// Where the paths of a route begin.
@@ -92,4 +123,95 @@ impl Endpoint {
             answers,
         }
     }
+}
+
+/// The OpenAPI 3.1 document of routes.
+pub(crate) fn document(endpoints: &[Endpoint]) -> Value {
+    let settings = SchemaSettings::draft2020_12().for_serialize();
+    let settings = settings.with(|settings| {
+        settings.definitions_path = "/components/schemas".into();
+        settings.meta_schema = None;
+    });
+    let mut generator = settings.into_generator();
+    let mut paths: Map<String, Value> = Map::new();
+    for endpoint in endpoints {
+        let prefix = match endpoint.base {
+            Base::Api => "/api/v2",
+            Base::Root => "",
+        };
+        let path = paths.entry(format!("{prefix}{}", endpoint.path));
+        let path = path.or_insert_with(|| json!({}));
+        path[endpoint.verb.name()] = operation(endpoint, &mut generator);
+    }
+    let error = json!({
+        "description": "What is wrong with what was sent, and where; 503 and 429 with Retry-After: nothing of it was kept",
+        "content": {"application/json": {"schema": {
+            "type": "object", "required": ["error"], "properties": {"error": {"type": "string"}},
+        }}},
+    });
+    json!({
+        "openapi": "3.1.0",
+        "info": {
+            "title": "Tracehound: deployments, reports, gate",
+            "version": env!("CARGO_PKG_VERSION"),
+            "description": "Durations are microseconds; what ends in Ts, and lookback, is milliseconds. Paths below /api/v2 \
+                are below /zipkin/api/v2 too. Unset fields are absent.",
+        },
+        "paths": paths,
+        "components": {"schemas": generator.take_definitions(true), "responses": {"Error": error}},
+    })
+}
+
+fn operation(endpoint: &Endpoint, generator: &mut SchemaGenerator) -> Value {
+    let mut responses: Map<String, Value> = Map::new();
+    for answer in endpoint.answers {
+        let mut response = json!({"description": answer.meaning});
+        if let Some(schema) = answer.schema {
+            response["content"] = content(schema, generator);
+        }
+        responses.insert(answer.status.to_string(), response);
+    }
+    responses.insert(
+        "default".to_owned(),
+        json!({"$ref": "#/components/responses/Error"}),
+    );
+    let in_path = path_names(endpoint.path)
+        .map(|name| json!({"name": name, "in": "path", "required": true, "schema": {"type": "string"}}));
+    let parameters = in_path.chain(endpoint.parameters.iter().map(describe));
+    let mut operation = json!({
+        "summary": endpoint.summary,
+        "parameters": parameters.collect::<Vec<_>>(),
+        "responses": responses,
+    });
+    if let Some(schema) = endpoint.body {
+        operation["requestBody"] = json!({"required": true, "content": content(schema, generator)});
+    }
+    operation
+}
+
+fn content(schema: SchemaOf, generator: &mut SchemaGenerator) -> Value {
+    json!({"application/json": {"schema": schema(generator)}})
+}
+
+/// What varies in a path.
+fn path_names(path: &str) -> impl Iterator<Item = &str> {
+    path.split('/')
+        .filter_map(|part| part.strip_prefix('{')?.strip_suffix('}'))
+}
+
+fn describe(parameter: &Parameter) -> Value {
+    let schema = match parameter.kind {
+        // Bytes, and a schema counts characters: of those there are at most as many.
+        Kind::Text(bytes_max) => json!({"type": "string", "maxLength": bytes_max}),
+        Kind::Whole(least, most) => json!({"type": "integer", "minimum": least, "maximum": most}),
+        Kind::Number(least, most) => json!({"type": "number", "minimum": least, "maximum": most}),
+        Kind::Word(words) => json!({"enum": words}),
+    };
+    json!({
+        "name": parameter.name,
+        "in": "query",
+        "required": parameter.is_required,
+        "description": parameter.meaning,
+        "schema": schema,
+    })
 }

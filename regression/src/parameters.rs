@@ -33,8 +33,6 @@ pub(crate) enum Kind {
     Whole(u64, u64),
     /// A number, both bounds included.
     Number(f64, f64),
-    /// `true` or `false`.
-    Flag,
     /// One of these words.
     Word(&'static [&'static str]),
 }
@@ -54,7 +52,6 @@ impl Kind {
             Self::Number(least, most) => value
                 .parse()
                 .is_ok_and(|number: f64| (least..=most).contains(&number)),
-            Self::Flag => ["true", "false"].contains(&value),
             Self::Word(words) => words.contains(&value),
         };
         if is_fine {
@@ -64,7 +61,6 @@ impl Kind {
             Self::Text(bytes_max) => return Err(format!("has {} bytes, more than {bytes_max}", value.len())),
             Self::Whole(least, most) => format!("a whole number from {least} to {most}"),
             Self::Number(least, most) => format!("a number from {least} to {most}"),
-            Self::Flag => "true or false".to_owned(),
             Self::Word(words) => format!("one of {}", words.join(", ")),
         })
         .map_err(|expected| {
@@ -166,11 +162,6 @@ impl Parameters {
     pub(crate) fn number(&self, name: &str) -> Option<f64> {
         self.text(name)?.parse().ok()
     }
-
-    /// Of [`Kind::Flag`]; false where it is absent.
-    pub(crate) fn flag(&self, name: &str) -> bool {
-        self.text(name) == Some("true")
-    }
 }
 
 #[cfg(test)]
@@ -181,7 +172,6 @@ mod tests {
         Parameter::required("serviceName", Kind::NAME, ""),
         Parameter::optional("limit", Kind::Whole(1, 1_000), ""),
         Parameter::optional("minScore", Kind::Number(0.0, 100.0), ""),
-        Parameter::optional("requireBudget", Kind::Flag, ""),
         Parameter::optional("groupBy", Kind::Word(&["version", "instance"]), ""),
     ];
 
@@ -191,17 +181,13 @@ mod tests {
 
     #[test]
     fn values_are_decoded_and_typed() {
-        let read = read(
-            "serviceName=Shop+%26+Co&limit=7&minScore=92.5&requireBudget=true&limit=8&other=%ff&groupBy=",
-        )
-        .unwrap();
+        let read = read("serviceName=Shop+%26+Co&limit=7&minScore=92.5&limit=8&other=%ff&groupBy=").unwrap();
         assert_eq!(read.text("serviceName"), Some("Shop & Co"));
         assert_eq!(read.lower_case("serviceName").as_deref(), Some("shop & co"));
         assert_eq!(
             (read.whole("limit"), read.number("minScore")),
             (Some(7), Some(92.5))
         );
-        assert!(read.flag("requireBudget"));
         assert_eq!((read.text("groupBy"), read.text("other")), (None, None));
     }
 
@@ -218,10 +204,6 @@ mod tests {
             (
                 "serviceName=a&minScore=NaN",
                 "minScore: has to be a number from 0 to 100, and is \"NaN\"",
-            ),
-            (
-                "serviceName=a&requireBudget=yes",
-                "requireBudget: has to be true or false, and is \"yes\"",
             ),
             (
                 "serviceName=a&groupBy=host",

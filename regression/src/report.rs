@@ -58,7 +58,11 @@ pub struct Report {
 /// A deployment as the API answers it.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(transparent)]
-pub struct DeploymentJson(pub serde_json::Map<String, serde_json::Value>);
+#[schemars(inline)]
+pub struct DeploymentJson(
+    #[schemars(with = "crate::deployments::DeploymentJson<'static>")]
+    pub  serde_json::Map<String, serde_json::Value>,
+);
 
 /// What became of a deployment.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]

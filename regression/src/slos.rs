@@ -61,6 +61,7 @@ pub(crate) fn read(name: &str, body: &Value) -> Result<Slo, Wrong> {
 /// An objective as it is answered.
 #[derive(Debug, Serialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
+#[schemars(rename = "Objective")]
 pub(crate) struct SloJson<'a> {
     name: &'a str,
     service_name: &'a str,

@@ -1,11 +1,11 @@
-//! One connection to a running server's HTTP API, as `import` and `export` need it: opened when it is needed, and again
+//! One connection to a running server's HTTP API, as the commands need it that ask one: opened when it is needed, and again
 //! when it broke.
 
 use std::time::Duration;
 
 use anyhow::{Context, bail};
 use bytes::Bytes;
-use http::{HeaderMap, Method, Request, StatusCode, Uri, header};
+use http::{HeaderMap, HeaderValue, Method, Request, StatusCode, Uri, header};
 use http_body_util::{BodyExt, Full, LengthLimitError, Limited};
 use hyper::client::conn::http1::{SendRequest, handshake};
 use hyper_util::rt::TokioIo;
@@ -97,6 +97,7 @@ impl Answer {
 #[derive(Debug)]
 pub(crate) struct ApiClient {
     server: ServerAddress,
+    authorization: Option<HeaderValue>,
     connection: Option<SendRequest<Full<Bytes>>>,
 }
 
@@ -104,7 +105,16 @@ impl ApiClient {
     pub(crate) fn new(server: ServerAddress) -> Self {
         Self {
             server,
+            authorization: None,
             connection: None,
+        }
+    }
+
+    /// Sends this header with every request.
+    pub(crate) fn with_authorization(self, authorization: Option<HeaderValue>) -> Self {
+        Self {
+            authorization,
+            ..self
         }
     }
 
@@ -134,12 +144,17 @@ impl ApiClient {
             None => connect(&self.server).await?,
         };
         connection.ready().await?;
-        let request = Request::builder()
+        let mut request = Request::builder()
             .method(method)
             .uri(format!("{}{path}", self.server.path))
             .header(header::HOST, &self.server.authority)
             .header(header::CONTENT_TYPE, "application/json")
             .body(Full::new(body))?;
+        if let Some(authorization) = &self.authorization {
+            request
+                .headers_mut()
+                .insert(header::AUTHORIZATION, authorization.clone());
+        }
         let (head, body) = connection.send_request(request).await?.into_parts();
         let body = match Limited::new(body, ANSWER_BYTES_MAX).collect().await {
             Ok(body) => body.to_bytes(),

@@ -31,6 +31,7 @@ use storage_journal::SyncPolicy;
 use crate::deploy::DeployConfig;
 use crate::doctor::DoctorConfig;
 use crate::export::ExportConfig;
+use crate::gate::GateConfig;
 use crate::import::ImportConfig;
 pub(crate) use commands::encoded;
 pub(crate) use jaeger::JaegerConfig;
@@ -189,6 +190,8 @@ pub(crate) enum Task {
     Export(ExportConfig),
     /// Tell a server of a deployment.
     Deploy(DeployConfig),
+    /// Wait for a verdict about one.
+    Gate(GateConfig),
 }
 
 impl Task {
@@ -216,6 +219,7 @@ impl Task {
             Some(("import", flags)) => Ok(Self::Import(commands::read_import(flags))),
             Some(("export", flags)) => Ok(Self::Export(commands::read_export(flags))),
             Some(("deploy", flags)) => Ok(Self::Deploy(commands::read_deploy(flags))),
+            Some(("gate", flags)) => Ok(Self::Gate(commands::read_gate(flags))),
             _ => Ok(Self::Serve(Box::new(Config::from_values(&values)?))),
         }
     }

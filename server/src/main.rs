@@ -1,7 +1,7 @@
 //! The Tracehound server: a Zipkin that keeps its promises.
 //!
 //! `config` says what is wanted, `wiring` puts the parts together, `http` serves them, `shutdown` says when to
-//! stop. `doctor`, `import`, `export` and `deploy` are the other things the binary does.
+//! stop. `doctor`, `import`, `export`, `deploy` and `gate` are the other things the binary does.
 
 mod api_client;
 mod beside;
@@ -9,6 +9,7 @@ mod config;
 mod deploy;
 mod doctor;
 mod export;
+mod gate;
 mod grpc;
 mod http;
 mod import;
@@ -39,6 +40,7 @@ fn main() -> ExitCode {
         Ok(Task::Import(config)) => import::run(config),
         Ok(Task::Export(config)) => export::run(&config),
         Ok(Task::Deploy(config)) => deploy::run(&config),
+        Ok(Task::Gate(config)) => gate::run(&config),
         Err(ConfigError::CommandLine(error)) => error.exit(),
         Err(ConfigError::Mistakes(mistakes)) => {
             for mistake in mistakes {

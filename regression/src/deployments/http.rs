@@ -184,6 +184,7 @@ async fn post(State(sources): State<Sources>, JsonBody(body): JsonBody) -> Resul
 
 /// A deployment, and what is known of it without an analysis.
 #[derive(Debug, Serialize, JsonSchema)]
+#[schemars(rename = "JudgedDeployment")]
 struct Judged<'a> {
     #[serde(flatten)]
     deployment: DeploymentJson<'a>,

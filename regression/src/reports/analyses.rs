@@ -265,6 +265,7 @@ mod tests {
         let analyses = Arc::new(Analyses::new(Duration::from_millis(50)));
         let endless = analyses.run(std::future::pending::<storage::Result<()>>).await;
         assert!(matches!(endless, Err(StorageError::Timeout(_))), "{endless:?}");
+        let analyses = Arc::new(Analyses::new(Duration::from_secs(60)));
         let broken = analyses.run(|| async { panic!("on purpose") });
         let broken: storage::Result<()> = broken.await;
         assert!(matches!(broken, Err(StorageError::Unavailable(_))), "{broken:?}");

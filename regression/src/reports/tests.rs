@@ -25,3 +25,180 @@ pub(crate) fn report(verdict: Verdict) -> Report {
         completeness: "complete".to_owned(),
     }
 }
+
+use std::sync::atomic::Ordering;
+
+use serde_json::{Value, json};
+use storage::DeploymentStore;
+
+use crate::asking::{Api, NOW};
+use crate::report::{Cause, Exemplars, Finding, FindingKind, Operation};
+
+const HOUR: u64 = 3_600_000;
+
+/// One that began and ended long ago.
+fn declaration(version: &str) -> Value {
+    json!({"serviceName": "cart", "version": version, "startTs": NOW - 9 * HOUR, "endTs": NOW - 8 * HOUR})
+}
+
+pub(crate) fn finding(summary: &str, contribution: i64, caused_by_deployment: bool) -> Finding {
+    Finding {
+        kind: FindingKind::Latency,
+        origin: Operation::default(),
+        cause: Cause::SelfTime,
+        callee: None,
+        entry: Operation::default(),
+        contribution,
+        contribution_low: contribution,
+        contribution_high: contribution,
+        contribution_ratio: None,
+        error_rate_change: None,
+        summary: summary.to_owned(),
+        victims: Vec::new(),
+        exemplars: Exemplars::default(),
+        p_value: 0.001,
+        caused_by_deployment,
+        explanation: None,
+        deployment_id: None,
+        instance: None,
+    }
+}
+
+impl Api {
+    /// Keeps a report of a deployment that is declared with it.
+    async fn keep(&self, declaration: &Value, mut report: Report) -> (String, Vec<u8>) {
+        let id = self.declare(declaration).await;
+        let deployment = self.store.deployment(&id).await.unwrap().unwrap();
+        report.deployment = Some(super::describe(&deployment));
+        let bytes = serde_json::to_vec(&report).unwrap();
+        assert!(self.store.put_report(&id, bytes.clone()).await.unwrap());
+        (id, bytes)
+    }
+}
+
+#[tokio::test]
+async fn a_kept_report_is_answered_byte_for_byte_until_its_deployment_changes() {
+    let api = Api::new();
+    let mut kept = report(Verdict::Regressed);
+    kept.score = Some(62.5);
+    let (id, bytes) = api.keep(&declaration("2.0"), kept).await;
+    let path = format!("/api/v2/deployments/{id}");
+    let answer = api.get(&format!("{path}/report")).await;
+    assert_eq!((answer.status, &answer.body), (200, &bytes));
+    let earlier = api.get(&format!("{path}/report?endTs={}", NOW - HOUR)).await;
+    assert_eq!((earlier.status, earlier.body == bytes), (200, false));
+    let shown = api.get(&path).await.json();
+    assert_eq!(
+        (&shown["verdict"], &shown["score"]),
+        (&json!("regressed"), &json!(62.5))
+    );
+    let listed = api.get("/api/v2/deployments?serviceName=cart").await.json();
+    assert_eq!(listed, json!([shown]));
+
+    api.ask("PATCH", &path, &json!({"metadata": {"seen": "yes"}}))
+        .await;
+    assert_eq!(api.get(&format!("{path}/report")).await.body, bytes);
+    assert_eq!(api.get(&path).await.json()["score"], 62.5);
+    api.ask("PATCH", &path, &json!({"rolledBackTs": NOW - 8 * HOUR}))
+        .await;
+    assert_eq!(api.get(&path).await.json()["score"], Value::Null);
+    let anew = api.get(&format!("{path}/report")).await;
+    assert_eq!(anew.json()["deployment"]["rolledBackTs"], NOW - 8 * HOUR);
+    // What was kept says more than a report without data, but of another time.
+    assert_eq!(api.store.report(&id).await.unwrap(), Some(bytes));
+    assert_eq!(api.get("/api/v2/deployments/nobody/report").await.status, 404);
+}
+
+#[tokio::test]
+async fn lists_analyse_nothing_and_remember_what_was_analysed() {
+    let api = Api::new();
+    let id = api.declare(&declaration("2.0")).await;
+    let path = format!("/api/v2/deployments/{id}");
+    assert_eq!(api.get(&path).await.json()["verdict"], Value::Null);
+    assert_eq!(api.get(&format!("{path}/report")).await.status, 200);
+    let listed = api.get("/api/v2/deployments").await.json();
+    assert_eq!(listed[0]["verdict"], "insufficient_data");
+    api.ask(
+        "PATCH",
+        &path,
+        &json!({"instances": [{"ip": "10.0.0.1", "switchTs": NOW - 9 * HOUR}]}),
+    )
+    .await;
+    assert_eq!(api.get(&path).await.json()["verdict"], Value::Null);
+}
+
+#[tokio::test]
+async fn regressions_of_a_window_come_worst_first_with_their_deployments() {
+    let api = Api::new();
+    let with = |score, findings| Report {
+        score: Some(score),
+        findings,
+        ..report(Verdict::Regressed)
+    };
+    let bad = with(
+        40.0,
+        vec![finding("slow", 5_000, true), finding("elsewhere", 9_000, false)],
+    );
+    let (bad, _) = api.keep(&declaration("2.0"), bad).await;
+    let mut other = declaration("3.0");
+    other["environment"] = json!("staging");
+    let worse = with(
+        20.0,
+        vec![finding("slower", 7_000, true), finding("better", -1_000, true)],
+    );
+    let (worse, _) = api.keep(&other, worse).await;
+    let ask = async |query: &str| {
+        let answer = api.get(&format!("/api/v2/regressions?{query}")).await;
+        assert_eq!(answer.completeness.as_deref(), Some("complete"));
+        let found = answer.json();
+        let found = found.as_array().unwrap().iter();
+        let brief = |found: &Value| {
+            let text = |value: &Value| value.as_str().unwrap().to_owned();
+            (text(&found["summary"]), text(&found["deployment"]["id"]))
+        };
+        found.map(brief).collect::<Vec<_>>()
+    };
+    let of = |summary: &str, id: &String| (summary.to_owned(), id.clone());
+    let all = [
+        of("slower", &worse),
+        of("slow", &bad),
+        of("elsewhere", &bad),
+        of("better", &worse),
+    ];
+    assert_eq!(ask("").await, all);
+    assert_eq!(ask("limit=1").await, all[..1]);
+    assert_eq!(
+        ask("environment=prod").await,
+        [of("slow", &bad), of("elsewhere", &bad)]
+    );
+    assert_eq!(ask(&format!("endTs={}", NOW - 10 * HOUR)).await, []);
+}
+
+#[tokio::test]
+async fn searches_that_are_wrong_are_told_by_side_and_parameter() {
+    let api = Api::new();
+    for (query, told) in [
+        ("baselineQuery=serviceName%3Da", "candidateQuery: is required"),
+        (
+            "baselineQuery=limit%3D0&candidateQuery=serviceName%3Da",
+            "baselineQuery: limit: has to be a whole number from 1 to 20000, and is \"0\"",
+        ),
+        (
+            "baselineQuery=serviceName%3Da&candidateQuery=minDuration%3D5%26maxDuration%3D4",
+            "candidateQuery: maxDuration < minDuration",
+        ),
+    ] {
+        let answer = api.get(&format!("/api/v2/compare?{query}")).await;
+        assert_eq!((answer.status, answer.json()), (400, json!({"error": told})));
+    }
+}
+
+#[tokio::test]
+async fn reports_are_kept_when_deployments_are_finished_even_if_nobody_asks() {
+    let api = Api::new();
+    api.keep(&declaration("2.0"), report(Verdict::Unchanged)).await;
+    api.now.store(NOW + HOUR, Ordering::Relaxed);
+    assert_eq!(api.reports.keep_finished().await, Ok(()));
+    let listed = api.get("/api/v2/deployments").await.json();
+    assert_eq!(listed[0]["verdict"], "unchanged");
+}

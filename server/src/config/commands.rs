@@ -2,8 +2,10 @@
 
 use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
+use std::time::Duration;
 
 use clap::{Arg, ArgAction, ArgMatches, Command, value_parser};
+use http::HeaderValue;
 
 use super::values::Reader;
 use super::{StorageKind, read_storage};
@@ -11,11 +13,12 @@ use crate::api_client::ServerAddress;
 use crate::deploy::DeployConfig;
 use crate::doctor::DoctorConfig;
 use crate::export::ExportConfig;
+use crate::gate::GateConfig;
 use crate::import::ImportConfig;
 
 /// All of them.
-pub(super) fn commands() -> [Command; 4] {
-    [doctor(), import(), export(), deploy()]
+pub(super) fn commands() -> [Command; 5] {
+    [doctor(), import(), export(), deploy(), gate()]
 }
 
 fn doctor() -> Command {
@@ -122,6 +125,66 @@ fn deploy() -> Command {
         .arg(several("metadata", "KEY=VALUE", "Shown to people, such as commit=9f31c2e").value_parser(parse_metadata))
         .arg(server())
         .arg(output())
+}
+
+fn gate() -> Command {
+    Command::new("gate")
+        .about("Waits until a running server has a verdict about a deployment")
+        .long_about(
+            "Waits until a running server has a verdict about a deployment. Exit status 0: go on, 1: roll back, \
+             2: wrong use, 3: not enough data in time, 4: the server is not reachable.",
+        )
+        .args(GATE_TEXTS.map(|(flag, _, value, help)| {
+            one(flag, value, help).required(["service", "version"].contains(&flag))
+        }))
+        .arg(
+            one("monitor", "TIME", "How long to wait for a verdict, such as 90s or 15m")
+                .default_value("10m")
+                .value_parser(patience),
+        )
+        .arg(
+            one("min-score", "SCORE", "The score it passes with, 0 to 100; 90 without it").value_parser(score),
+        )
+        .arg(switch(
+            "require-budget",
+            "Roll back where the error budget of the service is spent",
+        ))
+        .arg(
+            one("token", "TOKEN", "Sent to the server as a bearer token; better by the environment")
+                .env("TRACEHOUND_TOKEN")
+                .hide_env_values(true)
+                .value_parser(bearer),
+        )
+        .arg(server())
+        .arg(output())
+}
+
+/// Flags that say which deployment, their parameters, what they take and what they are.
+const GATE_TEXTS: [(&str, &str, &str, &str); 3] = [
+    ("service", "serviceName", "NAME", "The service"),
+    ("version", "version", "VERSION", "The version that goes live"),
+    ("environment", "environment", "NAME", "Where, such as prod"),
+];
+
+/// A time that is not meant to be milliseconds.
+fn patience(text: &str) -> Result<Duration, String> {
+    if text.bytes().all(|byte| byte.is_ascii_digit()) {
+        return Err("has no unit, such as 90s or 15m".to_owned());
+    }
+    super::parse::duration(text)
+}
+
+/// A token as a header has it, kept out of logs.
+fn bearer(token: &str) -> Result<HeaderValue, String> {
+    let header = HeaderValue::try_from(format!("Bearer {token}"));
+    let mut header = header.map_err(|_| "has a character that a header cannot have".to_owned())?;
+    header.set_sensitive(true);
+    Ok(header)
+}
+
+fn score(text: &str) -> Result<f64, String> {
+    let score = text.parse().ok().filter(|score| (0.0..=100.0).contains(score));
+    score.ok_or_else(|| "is no number from 0 to 100".to_owned())
 }
 
 /// Flags of a deployment, their fields, what they take and what they are.
@@ -330,6 +393,29 @@ pub(super) fn read_deploy(flags: &ArgMatches) -> DeployConfig {
             .flatten()
             .cloned()
             .collect(),
+    }
+}
+
+pub(super) fn read_gate(flags: &ArgMatches) -> GateConfig {
+    let text = |(flag, parameter, ..): &(&str, &'static str, &str, &str)| {
+        Some((*parameter, given::<String>(flags, flag)?))
+    };
+    let min_score = given::<f64>(flags, "min-score").map(|score| ("minScore", score.to_string()));
+    let require_budget = flags
+        .get_flag("require-budget")
+        .then(|| ("requireBudget", "true".to_owned()));
+    let parameters = GATE_TEXTS
+        .iter()
+        .filter_map(text)
+        .chain(min_score)
+        .chain(require_budget);
+    GateConfig {
+        server: server_of(flags),
+        token: given(flags, "token"),
+        json: given::<String>(flags, "output").as_deref() == Some("json"),
+        parameters: parameters.collect(),
+        // It has a default.
+        monitor: given(flags, "monitor").unwrap_or_default(),
     }
 }
 

@@ -1,0 +1,99 @@
+//! For tests: the rollout API over a memory store, asked as a client asks it.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+
+use axum::Router;
+use http_body_util::BodyExt;
+use serde_json::Value;
+use storage_memory::{MemoryConfig, MemoryStore};
+use tower::ServiceExt;
+
+use crate::analysis::Options;
+use crate::{Reports, Settings, Sources};
+
+/// What tests take for now unless they say otherwise, epoch milliseconds.
+pub(crate) const NOW: u64 = 1_732_200_000_000;
+
+/// An API of its own.
+pub(crate) struct Api {
+    router: Router,
+    pub(crate) reports: Arc<Reports>,
+    pub(crate) store: Arc<MemoryStore>,
+    pub(crate) now: Arc<AtomicU64>,
+}
+
+/// What was answered.
+#[derive(Debug)]
+pub(crate) struct Answer {
+    pub(crate) status: u16,
+    pub(crate) completeness: Option<String>,
+    pub(crate) body: Vec<u8>,
+}
+
+impl Answer {
+    pub(crate) fn json(&self) -> Value {
+        serde_json::from_slice(&self.body).unwrap_or(Value::Null)
+    }
+}
+
+impl Api {
+    pub(crate) fn new() -> Self {
+        let store = Arc::new(MemoryStore::new(MemoryConfig::default()));
+        let now = Arc::new(AtomicU64::new(NOW));
+        let clock = Arc::clone(&now);
+        let sources = Sources {
+            deployments: Arc::clone(&store) as _,
+            latency: Arc::clone(&store) as _,
+            spans: Arc::clone(&store) as _,
+            now: Arc::new(move || clock.load(Ordering::Relaxed)),
+        };
+        let settings = Settings {
+            timeout: Duration::from_secs(20),
+            lookback_ms: 86_400_000,
+            version_tags: vec!["version".to_owned()],
+            options: Options::default(),
+        };
+        let reports = Arc::new(Reports::new(sources, settings));
+        Self {
+            router: crate::http::router(Arc::clone(&reports)),
+            reports,
+            store,
+            now,
+        }
+    }
+
+    pub(crate) async fn ask(&self, method: &str, path: &str, body: &Value) -> Answer {
+        let body = if body.is_null() {
+            String::new()
+        } else {
+            body.to_string()
+        };
+        let request = http::Request::builder().method(method).uri(path);
+        let answered = self
+            .router
+            .clone()
+            .oneshot(request.body(body).unwrap())
+            .await
+            .unwrap();
+        let (head, body) = answered.into_parts();
+        let completeness = head.headers.get("tracehound-completeness");
+        Answer {
+            status: head.status.as_u16(),
+            completeness: completeness.map(|value| value.to_str().unwrap().to_owned()),
+            body: body.collect().await.unwrap().to_bytes().to_vec(),
+        }
+    }
+
+    pub(crate) async fn get(&self, path: &str) -> Answer {
+        self.ask("GET", path, &Value::Null).await
+    }
+
+    /// Declares a deployment, and answers its identifier.
+    pub(crate) async fn declare(&self, deployment: &Value) -> String {
+        let declared = self.ask("POST", "/api/v2/deployments", deployment).await;
+        assert_eq!(declared.status, 201, "{}", declared.json());
+        declared.json()["id"].as_str().unwrap().to_owned()
+    }
+}

@@ -1,0 +1,147 @@
+//! The document against the routes, and answers against the document.
+
+use serde_json::{Value, json};
+
+use crate::asking::{Api, NOW};
+
+/// Paths of the document stand for these.
+fn example_of(path: &str, deployment: &str) -> String {
+    let path = path.replace("{id}", deployment).replace("{name}", "cart-latency");
+    match path.as_str() {
+        "/api/v2/regressions" | "/api/v2/deployments" => path + "?lookback=86400000&environment=prod",
+        "/api/v2/compare" => path + "?baselineQuery=serviceName%3Dcart&candidateQuery=serviceName%3Dcart",
+        "/api/v2/gate" => path + "?serviceName=cart&version=2.0&minScore=90",
+        _ => path,
+    }
+}
+
+/// A body that each operation takes.
+fn body_of(method: &str, path: &str) -> Value {
+    match (method, path) {
+        ("post", "/api/v2/deployments") => {
+            json!({"serviceName": "cart", "version": "3.0", "startTs": NOW - 60_000, "instances": [
+                {"ip": "10.0.0.7", "port": 8080, "switchTs": NOW - 50_000}
+            ]})
+        }
+        ("patch", _) => json!({"endTs": NOW - 1_000, "metadata": {"commit": "9f31c2e"}}),
+        ("put", _) => {
+            json!({"serviceName": "cart", "indicator": "latency", "thresholdMs": 250, "objective": 0.99, "windowDays": 28})
+        }
+        ("post", "/api/v2/gate/webhook") => {
+            json!({"name": "cart", "namespace": "shop", "phase": "Progressing"})
+        }
+        _ => Value::Null,
+    }
+}
+
+/// Operations of the document: path, method, and what it says; what deletes comes last.
+fn operations(document: &Value) -> Vec<(String, String, Value)> {
+    let mut operations = Vec::new();
+    for (path, methods) in document["paths"].as_object().unwrap() {
+        for (method, operation) in methods.as_object().unwrap() {
+            operations.push((path.clone(), method.clone(), operation.clone()));
+        }
+    }
+    let order = |method: &str| {
+        ["put", "post", "patch", "get", "delete"]
+            .iter()
+            .position(|known| *known == method)
+    };
+    operations.sort_by_key(|(path, method, _)| (order(method), path.clone()));
+    operations
+}
+
+/// Fails unless an answer is as the document says.
+#[track_caller]
+fn assert_described(document: &Value, operation: &Value, status: u16, body: &Value, asked: &str) {
+    let described = &operation["responses"][status.to_string()];
+    assert!(
+        described.is_object(),
+        "{asked} answers {status}, which is not described: {body}"
+    );
+    let Some(content) = described.get("content") else {
+        assert!(body.is_null(), "{asked} answers what is not described: {body}");
+        return;
+    };
+    assert_valid(document, &content["application/json"]["schema"], body, asked);
+}
+
+#[track_caller]
+fn assert_valid(document: &Value, schema: &Value, value: &Value, asked: &str) {
+    let mut whole = schema.clone();
+    whole["components"] = document["components"].clone();
+    whole["$schema"] = json!("https://json-schema.org/draft/2020-12/schema");
+    let validator = jsonschema::validator_for(&whole).unwrap();
+    let wrong: Vec<String> = validator
+        .iter_errors(value)
+        .map(|error| format!("{}: {error}", error.instance_path()))
+        .collect();
+    assert_eq!(wrong, [""; 0], "{asked}: {value}");
+}
+
+#[tokio::test]
+async fn every_operation_of_the_document_answers_as_it_says() {
+    let api = Api::new();
+    let declared =
+        json!({"serviceName": "cart", "version": "2.0", "environment": "prod", "startTs": NOW - 600_000});
+    let id = api.declare(&declared).await;
+    let document = api.get("/api/v2/openapi.json").await.json();
+    let operations = operations(&document);
+    for (path, method, operation) in &operations {
+        let (example, body) = (example_of(path, &id), body_of(method, path));
+        let asked = format!("{method} {example}");
+        if let Some(described) = operation.get("requestBody") {
+            assert_valid(
+                &document,
+                &described["content"]["application/json"]["schema"],
+                &body,
+                &asked,
+            );
+        }
+        let answer = api.ask(&method.to_uppercase(), &example, &body).await;
+        assert_described(&document, operation, answer.status, &answer.json(), &asked);
+    }
+    assert!(operations.len() >= 14, "{} operations", operations.len());
+}
+
+#[tokio::test]
+async fn what_the_document_requires_is_required_and_what_it_bounds_is_bounded() {
+    let api = Api::new();
+    let document = api.get("/zipkin/api/v2/openapi.json").await.json();
+    let mut checked = 0;
+    for (path, method, operation) in operations(&document) {
+        for parameter in operation["parameters"].as_array().unwrap() {
+            let name = parameter["name"].as_str().unwrap();
+            let wrong = match &parameter["schema"] {
+                _ if parameter["in"] == "path" => continue,
+                schema if schema["maximum"].is_number() => "-1".to_owned(),
+                schema if schema["enum"].is_array() => "nothing-of-it".to_owned(),
+                schema => "a".repeat(schema["maxLength"].as_u64().unwrap() as usize + 1),
+            };
+            let example = example_of(&path, "nobody");
+            let example = example.split('?').next().unwrap();
+            let answer = api
+                .ask(
+                    &method.to_uppercase(),
+                    &format!("{example}?{name}={wrong}"),
+                    &Value::Null,
+                )
+                .await;
+            assert_eq!(answer.status, 400, "{method} {path} with {name}");
+            let error = answer.json()["error"].as_str().unwrap().to_owned();
+            assert!(
+                error.starts_with(&format!("{name}: ")),
+                "{method} {path}: {error}"
+            );
+            if parameter["required"] == true {
+                let error = api.get(example).await.json()["error"]
+                    .as_str()
+                    .unwrap()
+                    .to_owned();
+                assert!(error.ends_with(": is required"), "{path}: {error}");
+            }
+            checked += 1;
+        }
+    }
+    assert!(checked >= 20, "{checked} parameters");
+}

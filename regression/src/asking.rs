@@ -2,15 +2,15 @@
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::time::Duration;
 
 use axum::Router;
 use http_body_util::BodyExt;
+use model::{EndpointDraft, Kind, SpanBatch, SpanDraft, SpanId, TraceId};
 use serde_json::Value;
+use storage::SpanSink;
 use storage_memory::{MemoryConfig, MemoryStore};
 use tower::ServiceExt;
 
-use crate::analysis::Options;
 use crate::{Reports, Settings, Sources};
 
 /// What tests take for now unless they say otherwise, epoch milliseconds.
@@ -49,13 +49,7 @@ impl Api {
             spans: Arc::clone(&store) as _,
             now: Arc::new(move || clock.load(Ordering::Relaxed)),
         };
-        let settings = Settings {
-            timeout: Duration::from_secs(20),
-            lookback_ms: 86_400_000,
-            version_tags: vec!["version".to_owned()],
-            options: Options::default(),
-        };
-        let reports = Arc::new(Reports::new(sources, settings));
+        let reports = Arc::new(Reports::new(sources, Settings::default()));
         Self {
             router: crate::http::router(Arc::clone(&reports)),
             reports,
@@ -88,6 +82,26 @@ impl Api {
 
     pub(crate) async fn get(&self, path: &str) -> Answer {
         self.ask("GET", path, &Value::Null).await
+    }
+
+    /// Keeps a trace of one span of the service `cart`.
+    pub(crate) async fn keep_trace(&self, id: u64) {
+        let mut batch = SpanBatch::new();
+        let draft = SpanDraft {
+            trace_id: TraceId::new(0, id),
+            id: Some(SpanId::new(id)),
+            kind: Some(Kind::Server),
+            name: batch.add_text("get"),
+            timestamp: (NOW * 1_000) as i64,
+            duration: 1_000,
+            local_endpoint: EndpointDraft {
+                service_name: batch.add_text("cart"),
+                ..EndpointDraft::default()
+            },
+            ..SpanDraft::default()
+        };
+        batch.finish(&draft).unwrap();
+        self.store.accept(&batch).await.unwrap();
     }
 
     /// Declares a deployment, and answers its identifier.

@@ -49,6 +49,20 @@ pub struct Settings {
     pub options: Options,
 }
 
+/// What a server has that is told nothing.
+impl Default for Settings {
+    fn default() -> Self {
+        Self {
+            timeout: Duration::from_secs(11),
+            lookback_ms: 24 * 60 * 60_000,
+            version_tags: ["service.version", "version", "app.version"]
+                .map(String::from)
+                .to_vec(),
+            options: Options::default(),
+        }
+    }
+}
+
 /// Answers questions for reports.
 pub struct Reports {
     sources: Sources,

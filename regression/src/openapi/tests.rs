@@ -10,6 +10,8 @@ fn example_of(path: &str, deployment: &str) -> String {
     match path.as_str() {
         "/api/v2/regressions" | "/api/v2/deployments" => path + "?lookback=86400000&environment=prod",
         "/api/v2/compare" => path + "?baselineQuery=serviceName%3Dcart&candidateQuery=serviceName%3Dcart",
+        "/api/v2/traces/diff" => path + "?baseline=1&candidate=2",
+        "/api/v2/latency" | "/api/v2/operations" => path + "?serviceName=cart&lookback=3600000",
         "/api/v2/gate" => path + "?serviceName=cart&version=2.0&minScore=90",
         _ => path,
     }
@@ -85,6 +87,8 @@ async fn every_operation_of_the_document_answers_as_it_says() {
     let declared =
         json!({"serviceName": "cart", "version": "2.0", "environment": "prod", "startTs": NOW - 600_000});
     let id = api.declare(&declared).await;
+    api.keep_trace(1).await;
+    api.keep_trace(2).await;
     let document = api.get("/api/v2/openapi.json").await.json();
     let operations = operations(&document);
     for (path, method, operation) in &operations {
@@ -101,7 +105,7 @@ async fn every_operation_of_the_document_answers_as_it_says() {
         let answer = api.ask(&method.to_uppercase(), &example, &body).await;
         assert_described(&document, operation, answer.status, &answer.json(), &asked);
     }
-    assert!(operations.len() >= 14, "{} operations", operations.len());
+    assert!(operations.len() >= 18, "{} operations", operations.len());
 }
 
 #[tokio::test]

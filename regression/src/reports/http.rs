@@ -4,22 +4,18 @@ use std::sync::Arc;
 
 use axum::extract::{RawQuery, State};
 use axum::http::StatusCode;
-use axum::http::header::{HeaderName, HeaderValue};
 use axum::response::Response;
-use storage::{Completeness, DeploymentQuery};
+use storage::DeploymentQuery;
 
 use super::populations::{gather, read_search};
-use super::regressions::Regression;
+use super::regressions::{Regression, Regressions};
 use super::{Found, Reports};
 use crate::analysis::compare;
 use crate::deployments;
-use crate::http::{Failure, PathName, Routes, json, json_bytes, parameters};
+use crate::http::{Failure, PathName, Routes, json, json_bytes, json_with_completeness, parameters};
 use crate::openapi::{Answer, Endpoint, Verb, schema_of};
 use crate::parameters::{Kind, Parameter};
 use crate::report::Report;
-
-/// As the query API has it.
-const COMPLETENESS: HeaderName = HeaderName::from_static("tracehound-completeness");
 
 const LIMIT_DEFAULT: u64 = 10;
 const LIMIT_MAX: u64 = 1_000;
@@ -138,16 +134,8 @@ async fn regressions(State(reports): State<Arc<Reports>>, query: RawQuery) -> Re
         lookback: Some(parameters.whole("lookback").unwrap_or(lookback_ms)),
         limit: parameters.whole("limit").unwrap_or(LIMIT_DEFAULT) as usize,
     };
-    let regressions = reports.regressions(query).await?;
-    let mut response = json(StatusCode::OK, &regressions.found);
-    let completeness = match regressions.completeness {
-        Completeness::Complete => "complete".to_owned(),
-        Completeness::Partial(reason) => format!("partial; reason=\"{reason}\""),
-    };
-    if let Ok(completeness) = HeaderValue::try_from(completeness) {
-        response.headers_mut().insert(COMPLETENESS, completeness);
-    }
-    Ok(response)
+    let Regressions { found, completeness } = reports.regressions(query).await?;
+    Ok(json_with_completeness(StatusCode::OK, &found, &completeness))
 }
 
 async fn compare_searches(State(reports): State<Arc<Reports>>, query: RawQuery) -> Result<Response, Failure> {

@@ -7,7 +7,7 @@ use axum::body::Body;
 use axum::http::{Request, StatusCode};
 use http_body_util::BodyExt;
 use model::{EndpointDraft, Kind, SpanBatch, SpanDraft, SpanId, TraceId};
-use regression::Sources;
+use regression::{Reports, Settings, Sources};
 use serde_json::Value;
 use storage::SpanSink;
 use storage_memory::{MemoryConfig, MemoryStore};
@@ -80,12 +80,14 @@ impl Answer {
 impl Service {
     pub(crate) fn new() -> Self {
         let store = Arc::new(MemoryStore::new(MemoryConfig::default()));
-        let router = regression::http::router(Sources {
+        let sources = Sources {
             deployments: Arc::clone(&store) as _,
             latency: Arc::clone(&store) as _,
             spans: Arc::clone(&store) as _,
             now: Arc::new(|| NOW),
-        });
+        };
+        let reports = Arc::new(Reports::new(sources, Settings::default()));
+        let router = regression::http::router(reports);
         Self { store, router }
     }
 

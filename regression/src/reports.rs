@@ -12,7 +12,8 @@ mod regressions;
 #[cfg(test)]
 mod tests;
 
-pub(crate) use finished::{Outcome, describe};
+pub(crate) use finished::Outcome;
+use finished::describe;
 
 use std::fmt;
 use std::sync::Arc;
@@ -164,11 +165,7 @@ impl Reports {
     ) -> storage::Result<Arc<Report>> {
         let (sources, options) = (self.sources.clone(), self.settings.options.clone());
         let judged = Arc::clone(deployment);
-        let work = move || async move {
-            let mut report = analysis::analyse(&sources, &judged, end_ts, &options).await?;
-            report.deployment = Some(describe(&judged));
-            Ok(report)
-        };
+        let work = move || async move { analysis::analyse(&sources, &judged, end_ts, &options).await };
         let report = self.analyses.analyse(deployment, end_ts, work).await?;
         let outcome = Outcome {
             verdict: report.verdict,

@@ -82,7 +82,7 @@ pub(super) fn outcome_of(kept: &[u8], deployment: &Deployment) -> Option<Outcome
 }
 
 /// A deployment as a report has it.
-pub(crate) fn describe(deployment: &Deployment) -> report::DeploymentJson {
+pub(super) fn describe(deployment: &Deployment) -> report::DeploymentJson {
     match serde_json::to_value(DeploymentJson::of(deployment)) {
         Ok(Value::Object(fields)) => report::DeploymentJson(fields),
         _ => report::DeploymentJson(Map::new()),

@@ -59,6 +59,7 @@ impl Told {
 /// The API and what it answers from.
 pub(crate) struct Service {
     pub(crate) store: Arc<MemoryStore>,
+    pub(crate) sources: Sources,
     router: Router,
 }
 
@@ -86,9 +87,13 @@ impl Service {
             spans: Arc::clone(&store) as _,
             now: Arc::new(|| NOW),
         };
-        let reports = Arc::new(Reports::new(sources, Settings::default()));
+        let reports = Arc::new(Reports::new(sources.clone(), Settings::default()));
         let router = regression::http::router(reports);
-        Self { store, router }
+        Self {
+            store,
+            sources,
+            router,
+        }
     }
 
     pub(crate) async fn keep(&self, spans: impl IntoIterator<Item = Told>) {

@@ -1,6 +1,11 @@
 //! Budgets of objectives.
 
+use std::sync::Arc;
+
+use model::Deployment;
+use regression::slo_states;
 use serde_json::{Value, json};
+use storage::{DeploymentStore, Put};
 
 use crate::service::{MINUTE, NOW, Service, Told};
 
@@ -142,4 +147,53 @@ async fn without_requests_nothing_is_said_and_nobody_is_alarmed() {
     );
     let absent = service.get("/api/v2/slos/nothing/budget").await;
     assert_eq!(absent.error(), (404, "there is no objective \"nothing\""));
+}
+
+/// A deployment of version 2 that went live ten minutes before now, and was taken back five minutes later.
+async fn deployment(service: &Service) -> Arc<Deployment> {
+    let declared = Deployment {
+        service_name: "shop".to_owned(),
+        version: "2".to_owned(),
+        start_ts: NOW - 10 * MINUTE,
+        rolled_back_ts: Some(NOW - 5 * MINUTE - 1),
+        ..Deployment::default()
+    };
+    match service.store.put_deployment(declared).await.unwrap() {
+        Put::Added(deployment) => deployment,
+        other => panic!("{other:?}"),
+    }
+}
+
+#[tokio::test]
+async fn a_report_has_the_objectives_of_its_service_and_what_the_deployment_spent() {
+    let service = with_objective(&availability()).await;
+    let elsewhere =
+        json!({"serviceName": "other", "indicator": "availability", "objective": 0.9, "windowDays": 7});
+    service.ask("PUT", "/api/v2/slos/other", &elsewhere).await;
+    // One of sixty fails before, and of version 2, which serves every second request, one of four.
+    let tag = |index, span: Told| {
+        let is_new = (3_000..3_300).contains(&index) && index % 2 == 0;
+        let span = span.tagged("version", if is_new { "2" } else { "1" });
+        match index {
+            _ if is_new && index % 8 == 0 => span.tagged("error", ""),
+            _ if !is_new && index % 60 == 1 => span.tagged("error", ""),
+            _ => span,
+        }
+    };
+    service.keep(requests(60, tag)).await;
+    let deployment = deployment(&service).await;
+    let states = slo_states(&service.sources, &deployment, NOW - 1).await.unwrap();
+    assert_eq!(states.len(), 1);
+    let state = &states[0];
+    assert_eq!((state.name.as_str(), state.objective), ("cart", 0.9));
+    // Of 3,600 requests 360 may fail; 60 did, and 38 of the 150 of version 2.
+    let close = |value: Option<f64>, expected: f64| (value.unwrap() - expected).abs() < 1e-9;
+    assert!(close(state.budget_remaining, 1.0 - 98.0 / 360.0), "{state:?}");
+    assert!(close(state.burn_rate, 98.0 / 360.0), "{state:?}");
+    let usual = 150.0 * 50.0 / 3_000.0;
+    assert!(
+        close(state.spent_by_deployment, (38.0 - usual) / 360.0),
+        "{state:?}"
+    );
+    assert!(!state.fast_burn);
 }

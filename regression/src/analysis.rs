@@ -51,6 +51,7 @@ use storage::Profiles;
 
 use crate::Sources;
 use crate::report::Report;
+use crate::slo_budget::{add_objectives, slo_states};
 
 /// Judges a deployment by what is stored until `end_ts`, epoch milliseconds, or until now.
 ///
@@ -63,7 +64,9 @@ pub async fn analyse(
     options: &Options,
 ) -> storage::Result<Report> {
     let gathered = gather::gather(sources, deployment, end_ts, options).await?;
-    Ok(rollout::report(&gathered, deployment, options))
+    let mut report = rollout::report(&gathered, deployment, options);
+    add_objectives(&mut report, slo_states(sources, deployment, gathered.now).await?);
+    Ok(report)
 }
 
 /// Compares two populations without a deployment: every service may be where a change began.

@@ -17,7 +17,7 @@ use serde::Serialize;
 use storage::Completeness;
 
 use crate::charts::{CallSide, Minutes};
-use crate::report::SloState;
+use crate::report::{Check, Report, SloState, Verdict};
 use crate::sources::Sources;
 
 use burn::{Alert, BurnRate, alerts, burn_rate, burn_rates};
@@ -126,6 +126,27 @@ pub async fn slo_states(
         states.push(slo_state(sources, slo, &deployment.version, life, end_ts).await?);
     }
     Ok(states)
+}
+
+/// Puts the objectives of its service into the report of a deployment. Where it regressed and spends a budget so fast
+/// that the first alert fires, that is critical: the score is 0.
+pub(crate) fn add_objectives(report: &mut Report, states: Vec<SloState>) {
+    let is_spent_fast =
+        |state: &&SloState| state.fast_burn && state.spent_by_deployment.is_some_and(|share| share > 0.0);
+    if report.verdict == Verdict::Regressed {
+        for state in states.iter().filter(is_spent_fast) {
+            report.checks.push(Check {
+                group: "entries".to_owned(),
+                name: format!("objective {}", state.name),
+                weight: 0.0,
+                grade: Some(0.0),
+                critical: true,
+                reason: Some("its error budget is being spent 14.4 times too fast or more".to_owned()),
+            });
+            report.score = report.score.map(|_| 0.0);
+        }
+    }
+    report.slo = states;
 }
 
 async fn slo_state(

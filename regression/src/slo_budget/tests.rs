@@ -118,6 +118,43 @@ fn a_search_that_meets_no_failure_though_there_are_some_judges_nothing() {
     assert_eq!(minutes, before);
 }
 
+#[test]
+fn a_budget_that_a_regression_spends_fast_is_critical_and_nothing_else_is() {
+    let state = |fast_burn, spent_by_deployment| SloState {
+        name: "cart".to_owned(),
+        objective: 0.999,
+        budget_remaining: Some(0.2),
+        burn_rate: Some(20.0),
+        spent_by_deployment,
+        fast_burn,
+    };
+    let report = |verdict: &str| -> Report {
+        let population = serde_json::json!({"startTs": 0, "endTs": 0, "traces": 0, "spans": 0});
+        let left_out = serde_json::json!({
+            "bothVersions": 0, "unknownVersion": 0, "warmUp": 0, "notSampled": 0, "notComparable": 0, "cutMicros": 0,
+        });
+        let report = serde_json::json!({
+            "verdict": verdict, "decision": "wait", "score": 81.0, "baseline": population, "candidate": population,
+            "findings": [], "change": [], "checks": [], "operations": [], "slo": [], "leftOut": left_out,
+            "completeness": "complete",
+        });
+        serde_json::from_value(report).unwrap()
+    };
+    for (verdict, state, score) in [
+        ("regressed", state(true, Some(0.1)), 0.0),
+        ("regressed", state(false, Some(0.1)), 81.0),
+        ("regressed", state(true, Some(0.0)), 81.0),
+        ("regressed", state(true, None), 81.0),
+        ("unchanged", state(true, Some(0.1)), 81.0),
+    ] {
+        let mut report = report(verdict);
+        add_objectives(&mut report, vec![state.clone()]);
+        assert_eq!(report.score, Some(score), "{verdict} {state:?}");
+        assert_eq!(report.checks.len(), usize::from(score == 0.0));
+        assert_eq!(report.slo, [state]);
+    }
+}
+
 fn any_minutes() -> impl Strategy<Value = Vec<((u64, u64), (u64, u64))>> {
     let minute = (0..200u64, 0..=100u64, 0..=100u64, 0..=100u64).prop_map(|(valid, bad, share, part)| {
         let bad = valid * bad / 100;

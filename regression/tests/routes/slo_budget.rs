@@ -198,4 +198,8 @@ async fn a_report_has_the_objectives_of_its_service_and_what_the_deployment_spen
         "{state:?}"
     );
     assert!(!state.fast_burn);
+
+    let path = format!("/api/v2/deployments/{}/report?endTs={}", deployment.id, NOW - 1);
+    let report = service.get(&path).await.body;
+    assert_eq!(report["slo"], json!(states), "{report}");
 }

@@ -158,6 +158,13 @@ impl TraceProfile {
 
     /// The profile with numbers of another table.
     pub fn renumber(&mut self, renumbering: &Renumbering) {
+        self.translate(renumbering);
+        self.calls.sort_unstable_by_key(|sums| sums.place);
+    }
+
+    /// As [`TraceProfile::renumber`], but leaves the calls in the order they have: of many profiles on their way through
+    /// several tables, putting them in order each time costs as much as reading them.
+    pub fn translate(&mut self, renumbering: &Renumbering) {
         self.entry.operation = renumbering.operation(self.entry.operation);
         for sums in &mut self.calls {
             let CallPlace {
@@ -175,6 +182,5 @@ impl TraceProfile {
             *instance = renumbering.instance(*instance);
             *caller_instance = renumbering.instance(*caller_instance);
         }
-        self.calls.sort_unstable_by_key(|sums| sums.place);
     }
 }

@@ -446,7 +446,7 @@ impl<'a> ProfileDecoder<'a> {
         u32::try_from(self.number(context)?).map_err(|_| BEYOND)
     }
 
-    /// Reads the next profile.
+    /// Reads the next profile, with its calls in the order in which they are written.
     ///
     /// # Errors
     /// [`Malformed`] where there is none.
@@ -483,7 +483,6 @@ impl<'a> ProfileDecoder<'a> {
             self.trace.note_duration(sums);
         }
         self.numbers = numbers;
-        calls.sort_unstable_by_key(|sums| sums.place);
         let pieces = calls.iter().map(|sums| sums.path_micros);
         let duration = pieces.fold(0, u64::wrapping_add);
         let mut profile = TraceProfile {

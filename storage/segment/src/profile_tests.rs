@@ -150,7 +150,11 @@ fn read(
             timestamp: profile.timestamp,
         });
         let frames: Vec<_> = frames.collect();
-        directory.visit(number, page, &frames, |profile| found.push(profile.clone()))?;
+        directory.visit(number, page, &frames, |profile| {
+            let mut profile = profile.clone();
+            profile.calls.sort_unstable_by_key(|sums| sums.place);
+            found.push(profile);
+        })?;
     }
     Ok(found)
 }

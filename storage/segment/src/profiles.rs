@@ -247,7 +247,8 @@ impl ProfilesDirectory {
         self.bytes
     }
 
-    /// Gives `visit` the profiles of a page, `number` from the first of the section, of the traces that `frames` has.
+    /// Gives `visit` the profiles of a page, `number` from the first of the section, of the traces that `frames` has;
+    /// their calls are in no order.
     pub(crate) fn visit(
         &self,
         number: u32,

@@ -60,6 +60,7 @@ pub struct Profiles {
 pub struct ProfileCollector<'q> {
     query: &'q ProfileQuery,
     table: ProfileTable,
+    /// Their calls are in no order until the end.
     profiles: Vec<TraceProfile>,
     matched: u64,
     /// Who stands beyond this in the lot is not in the sample.
@@ -140,7 +141,7 @@ impl<'q> ProfileCollector<'q> {
         ProfileSource::new(self.query, table, self.table.absorb(table))
     }
 
-    /// Adds a profile, if the query asks for it. One with the timestamp 0, which is none, is in no window.
+    /// Adds a profile, its calls in any order, if the query asks for it. One with the timestamp 0, which is none, is in no window.
     pub fn add(&mut self, source: &ProfileSource, profile: &TraceProfile) {
         let is_in_window = profile.timestamp != 0 && self.query.contains(profile.timestamp);
         if !is_in_window || !source.has(profile) {
@@ -151,7 +152,7 @@ impl<'q> ProfileCollector<'q> {
             return;
         }
         let mut profile = profile.clone();
-        profile.renumber(&source.renumbering);
+        profile.translate(&source.renumbering);
         self.profiles.push(profile);
         if self.profiles.len() >= self.query.limit.saturating_mul(2).max(SAMPLE_MIN) {
             self.thin_out();
@@ -192,7 +193,7 @@ impl<'q> ProfileCollector<'q> {
         self.lot_max = self.lot_max.min(other.lot_max);
         self.profiles.reserve(other.profiles.len());
         for mut profile in other.profiles {
-            profile.renumber(&renumbering);
+            profile.translate(&renumbering);
             self.profiles.push(profile);
         }
         self.thin_out();

@@ -3,6 +3,7 @@
 use std::future::Future;
 use std::hint::black_box;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Instant;
 
 use benches::workload::EPOCH_US;
@@ -23,6 +24,8 @@ const DAY_MS: u64 = 86_400_000;
 pub(crate) struct Fixture {
     pub(crate) store: Arc<SegmentStore>,
     runtime: Runtime,
+    /// Epoch milliseconds; stands still unless told.
+    clock: Arc<AtomicU64>,
     _directory: TempDir,
 }
 
@@ -30,6 +33,8 @@ impl Fixture {
     /// The disk is measured elsewhere: the journal is not synced.
     pub(crate) fn new() -> Self {
         let directory = tempfile::tempdir().expect("there is a directory for temporary files");
+        let clock = Arc::new(AtomicU64::new(EPOCH_US / 1_000));
+        let now = Arc::clone(&clock);
         let store = SegmentStore::open(SegmentConfig {
             directory: directory.path().to_owned(),
             options: StoreOptions {
@@ -40,7 +45,7 @@ impl Fixture {
             journal_bytes_max: 4 << 30,
             head_bytes_max: 4 << 30,
             retention: Retention::default(),
-            now: Arc::new(|| EPOCH_US / 1_000),
+            now: Arc::new(move || now.load(Ordering::Relaxed)),
         })
         .expect("the directory is empty");
         let runtime = tokio::runtime::Builder::new_current_thread()
@@ -49,12 +54,18 @@ impl Fixture {
         Self {
             store,
             runtime,
+            clock,
             _directory: directory,
         }
     }
 
     pub(crate) fn wait<T>(&self, answer: impl Future<Output = storage::Result<T>>) -> T {
         self.runtime.block_on(answer).expect("the disk works")
+    }
+
+    /// Lets time pass.
+    pub(crate) fn go_on(&self, seconds: u64) {
+        self.clock.fetch_add(seconds * 1_000, Ordering::Relaxed);
     }
 
     pub(crate) fn fill(&self, batches: &[SpanBatch]) {

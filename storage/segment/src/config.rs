@@ -75,6 +75,8 @@ pub(crate) struct Limits {
     pub(crate) text_cache_bytes_max: u64,
     /// What profiles of segments are read with, kept in memory: of some twenty segments.
     pub(crate) profiles_cache_bytes_max: u64,
+    /// Latency sketches of segments kept in memory: those of some five million spans.
+    pub(crate) sketches_cache_bytes_max: u64,
     /// Segments are joined up to this many spans.
     pub(crate) segment_spans_max: u64,
     /// Segments are joined, and written, up to this many bytes, not compressed: a segment's lists are made in
@@ -105,6 +107,7 @@ impl Default for Limits {
             shape_cache_bytes_max: 192 << 20,
             text_cache_bytes_max: 32 << 20,
             profiles_cache_bytes_max: 24 << 20,
+            sketches_cache_bytes_max: 64 << 20,
             segment_spans_max: 2_000_000,
             segment_raw_bytes_max: 128 << 20,
             part_spans_max: 500_000,

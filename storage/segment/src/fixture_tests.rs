@@ -68,7 +68,7 @@ fn links_and_sketches_of_frozen_segments_are_those_of_their_spans() {
                 }
             }
             assert_eq!(found, links, "{context}");
-            assert_eq!(keyed(segment.sketches().unwrap()), sketches, "{context}");
+            assert_eq!(keyed(segment.sketches().unwrap().to_vec()), sketches, "{context}");
             assert!(!sketches.is_empty(), "{context}");
             let sections = segment.sections();
             let text = sections.iter().find(|section| section.0 == "text").unwrap();

@@ -3,10 +3,11 @@
 //! Segments count and profile every trace as if it were whole there, and the head is counted likewise. A trace that is
 //! in several places is read, once: what its parts counted is taken away, and what the whole one has is added.
 
-use std::collections::{BTreeMap, BTreeSet, HashSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::sync::atomic::AtomicBool;
 
 use foldhash::fast::RandomState;
+use model::Kind;
 use storage::{Latencies, LatencyQuery, OperationLatency, OperationName, StorageError, add_latencies};
 
 use crate::head::HeadTrace;
@@ -39,21 +40,17 @@ pub(crate) fn latencies(
     let view = reading.view;
     let head = store.counted_head(view, window, cancelled)?;
     let scattered = Scattered::find(reading, &head, window, cancelled)?;
-    let (mut counted, mut taken) = (Counted::new(), Counted::new());
-    for (_, section) in &head.sections {
-        section
-            .times()
-            .iter()
-            .for_each(|entry| add_entry(&mut counted, entry, query));
-    }
-    for segment in &view.segments {
+    let mut of_segments = Vec::new();
+    for segment in view.segments.iter().filter(|segment| touches(segment, window)) {
         check(cancelled)?;
-        if touches(segment, window) {
-            for entry in &reading.read(segment, SegmentReader::sketches)? {
-                add_entry(&mut counted, entry, query);
-            }
-        }
+        of_segments.push(reading.read(segment, SegmentReader::sketches)?);
     }
+    let of_head = head.sections.iter().flat_map(|(_, section)| section.times());
+    let mut sums = Sums::default();
+    for entry in of_head.chain(of_segments.iter().flat_map(|entries| entries.iter())) {
+        sums.add(entry, query);
+    }
+    let (mut counted, mut taken) = (sums.into_counted(), Counted::new());
     for &low in &scattered.traces {
         check(cancelled)?;
         for (generation, section) in &head.sections {
@@ -86,26 +83,51 @@ fn touches(segment: &SegmentReader, window: (u64, u64)) -> bool {
     summary.last >= window.0 && summary.first <= window.1
 }
 
-fn add_entry(counted: &mut Counted, entry: &SketchEntry, query: &LatencyQuery) {
-    if !query.contains(entry.minute) || !query.is_about(&entry.operation.service) {
-        return;
+/// Entries being added up, each found by its texts where they are.
+#[derive(Default)]
+struct Sums<'e> {
+    places: HashMap<EntryKey<'e>, usize, RandomState>,
+    sums: Vec<OperationLatency>,
+}
+
+/// Service, span name, kind, version and minute.
+type EntryKey<'e> = (&'e str, &'e str, Option<Kind>, &'e str, u64);
+
+impl<'e> Sums<'e> {
+    fn add(&mut self, entry: &'e SketchEntry, query: &LatencyQuery) {
+        let operation = &entry.operation;
+        if !query.contains(entry.minute) || !query.is_about(&operation.service) {
+            return;
+        }
+        let (service, span_name) = (operation.service.as_str(), operation.span_name.as_str());
+        let key = (
+            service,
+            span_name,
+            operation.kind,
+            entry.version.as_str(),
+            entry.minute,
+        );
+        let next = self.sums.len();
+        let place = *self.places.entry(key).or_insert(next);
+        if place == next {
+            return self.sums.push(entry.to_latency());
+        }
+        let latency = &mut self.sums[place];
+        latency.calls += entry.spans;
+        latency.errors += entry.errors;
+        latency.traces += entry.traces;
+        latency.durations.merge(&entry.durations);
+        latency.self_times.merge(&entry.self_times);
     }
-    let operation = OperationName {
-        service_name: entry.operation.service.clone(),
-        span_name: entry.operation.span_name.clone(),
-        kind: entry.operation.kind,
-    };
-    let key = (operation, entry.version.clone(), entry.minute);
-    let latency = counted
-        .entry(key)
-        .or_insert_with_key(|(operation, version, minute)| {
-            OperationLatency::new(operation, version, *minute)
-        });
-    latency.calls += entry.spans;
-    latency.errors += entry.errors;
-    latency.traces += entry.traces;
-    latency.durations.merge(&entry.durations);
-    latency.self_times.merge(&entry.self_times);
+
+    /// By operation, version and minute.
+    fn into_counted(self) -> Counted {
+        let with_key = |latency: OperationLatency| {
+            let key = (latency.operation.clone(), latency.version.clone(), latency.minute);
+            (key, latency)
+        };
+        self.sums.into_iter().map(with_key).collect()
+    }
 }
 
 fn subtract(latency: &mut OperationLatency, taken: &OperationLatency) {

@@ -222,6 +222,8 @@ pub(crate) struct ProfileEncoder {
     trace: Trace,
     /// Rows in the order in which they are written.
     order: Vec<u32>,
+    /// Of each of them the number of its call.
+    numbers: Vec<u32>,
     /// Whether what an operation calls was put in order.
     is_open: Remembered<bool>,
 }
@@ -257,9 +259,11 @@ impl ProfileEncoder {
         let entry = self.order.iter().position(is_entry).unwrap_or(0);
         out.number(ENTRY, entry as u64);
         let mut last = 0;
+        self.numbers.clear();
         for &row in &self.order {
             let place = &profile.calls[row as usize].place;
             let number = list.number(place.call);
+            self.numbers.push(number);
             out.number(CALL, zigzag(i64::from(number) - i64::from(last)));
             last = number + 1;
             let service = table.operations()[place.call.operation as usize].service;
@@ -274,9 +278,8 @@ impl ProfileEncoder {
             }
             trace.note_place(service, place);
         }
-        for &row in self.order.iter().rev() {
+        for (&row, &call) in self.order.iter().zip(&self.numbers).rev() {
             let sums = &profile.calls[row as usize];
-            let call = list.number(sums.place.call);
             put_values(sums, call, &self.trace, out);
             self.trace.note_duration(sums);
         }

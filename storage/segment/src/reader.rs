@@ -29,7 +29,7 @@ use crate::rows::TraceRows;
 use crate::shape::ShapeNumber;
 use crate::shape_cache::{ShapeCache, Shapes, read_dictionary, read_place, read_shapes, shape_cache};
 use crate::sketch_codes::unpack;
-use crate::sketches::{SketchEntry, read_sketches};
+use crate::sketches::{SketchEntry, SketchesCache, read_sketches, sketches_cache};
 use crate::splits::Splits;
 use crate::term::Term;
 use crate::term_pages::find_term;
@@ -48,6 +48,7 @@ pub(crate) struct Caches {
     pub(crate) shapes: Arc<ShapeCache>,
     pub(crate) texts: Arc<TextCache>,
     pub(crate) profiles: Arc<ProfilesCache>,
+    pub(crate) sketches: Arc<SketchesCache>,
 }
 
 impl Caches {
@@ -59,6 +60,7 @@ impl Caches {
             shapes: Arc::new(shape_cache(limits.shape_cache_bytes_max)),
             texts: Arc::new(text_cache(limits.text_cache_bytes_max)),
             profiles: Arc::new(profiles_cache(limits.profiles_cache_bytes_max)),
+            sketches: Arc::new(sketches_cache(limits.sketches_cache_bytes_max)),
         }
     }
 }
@@ -83,6 +85,7 @@ pub(crate) struct SegmentReader {
     shapes: Arc<ShapeCache>,
     texts: Arc<TextCache>,
     profiles: Arc<ProfilesCache>,
+    sketches: Arc<SketchesCache>,
 }
 
 mod profiles;
@@ -142,6 +145,7 @@ impl SegmentReader {
             shapes: caches.shapes.clone(),
             texts: caches.texts.clone(),
             profiles: caches.profiles.clone(),
+            sketches: caches.sketches.clone(),
         }
     }
 
@@ -493,8 +497,17 @@ impl SegmentReader {
         read_links(&page).map_err(|error| self.pages.corrupt(number, error))
     }
 
-    /// Latency sketches by operation, version and minute.
-    pub(crate) fn sketches(&self) -> Result<Vec<SketchEntry>> {
+    /// Latency sketches by operation, version and minute, through the cache.
+    pub(crate) fn sketches(&self) -> Result<Arc<[SketchEntry]>> {
+        if let Some(known) = self.sketches.get(&self.number) {
+            return Ok(known);
+        }
+        let entries: Arc<[SketchEntry]> = self.read_sketches()?.into();
+        self.sketches.insert(self.number, entries.clone());
+        Ok(entries)
+    }
+
+    fn read_sketches(&self) -> Result<Vec<SketchEntry>> {
         let number = self.footer.section(Section::Sketches).first;
         let page = self.pages.page_uncached(number)?;
         unpack(&page)
@@ -517,7 +530,7 @@ impl SegmentReader {
         self.links()?;
         self.text_index()?;
         self.verify_profiles()?;
-        self.sketches().map(|_| ())
+        self.read_sketches().map(|_| ())
     }
 
     fn read_list<T>(

@@ -3,9 +3,14 @@
 //! An operation is (service, span name, kind). Times of a span count in the minute it began in. A span that was reported
 //! in pieces counts once, joined. Self times are those of the trace as it is in this segment.
 
+use std::sync::Arc;
+
 use foldhash::fast::RandomState;
 use hashbrown::HashMap;
 use model::{BUCKET_BITS, Kind, NameNumber, Sketch, SketchTotals, bucket_number};
+use quick_cache::Weighter;
+use quick_cache::sync::Cache;
+use storage::{OperationLatency, OperationName};
 
 use crate::rollup::MINUTE;
 use crate::strings::{Strings, Symbol};
@@ -34,7 +39,43 @@ pub(crate) struct SketchEntry {
     pub(crate) self_times: Sketch,
 }
 
+/// Sketches of segments lately asked for, by the number of the segment, bounded by their bytes.
+pub(crate) type SketchesCache = Cache<u64, Arc<[SketchEntry]>, SketchesWeight>;
+
+/// Weighs the sketches of a segment by the memory they take.
+#[derive(Clone, Debug)]
+pub(crate) struct SketchesWeight;
+
+impl Weighter<u64, Arc<[SketchEntry]>> for SketchesWeight {
+    fn weight(&self, _: &u64, entries: &Arc<[SketchEntry]>) -> u64 {
+        entries.iter().map(SketchEntry::bytes).sum::<usize>() as u64
+    }
+}
+
+/// A cache of at most `bytes_max`.
+pub(crate) fn sketches_cache(bytes_max: u64) -> SketchesCache {
+    Cache::with_weighter(64, bytes_max, SketchesWeight)
+}
+
 impl SketchEntry {
+    /// As it is answered.
+    pub(crate) fn to_latency(&self) -> OperationLatency {
+        OperationLatency {
+            operation: OperationName {
+                service_name: self.operation.service.clone(),
+                span_name: self.operation.span_name.clone(),
+                kind: self.operation.kind,
+            },
+            version: self.version.clone(),
+            minute: self.minute,
+            calls: self.spans,
+            errors: self.errors,
+            traces: self.traces,
+            durations: self.durations.clone(),
+            self_times: self.self_times.clone(),
+        }
+    }
+
     /// Memory it takes, roughly.
     pub(crate) fn bytes(&self) -> usize {
         let names = self.operation.service.len() + self.operation.span_name.len() + self.version.len();

@@ -9,6 +9,7 @@ use anyhow::Context;
 use super::baseline::{Kayenta, Sentry, ServiceLevel, VersionAndRest};
 use super::catalogue::Case;
 use super::judge::Analysis;
+use super::ours::Tracehound;
 use super::scenario::{Purpose, Scenario, Seed};
 use super::score::Tally;
 
@@ -25,6 +26,7 @@ pub struct Contender {
 pub fn contenders() -> Vec<Contender> {
     let contender = |short_name, make| Contender { short_name, make };
     vec![
+        contender("tracehound", || Box::new(Tracehound::default())),
         contender("sentry", || Box::new(Sentry)),
         contender("coroot", || Box::new(ServiceLevel)),
         contender("lightstep", || Box::new(VersionAndRest)),

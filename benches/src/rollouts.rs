@@ -17,6 +17,7 @@ mod generate;
 mod judge;
 mod latency;
 mod means;
+mod misses;
 mod ours;
 mod plot;
 mod post;
@@ -45,8 +46,9 @@ pub use topology::Shape;
 pub use truth::{Cause, Contribution, Culprit, Decision, Explanation, Operation, Truth, Verdict};
 
 use std::net::SocketAddr;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
+use anyhow::Context;
 use serde::Serialize;
 
 use crate::options::Reports;
@@ -70,6 +72,9 @@ pub struct Options {
     /// Only these analyses, by their short names; as often as needed.
     #[arg(long = "against", value_name = "NAME")]
     pub against: Vec<String>,
+    /// A file for what the first analysis got wrong, scenario by scenario.
+    #[arg(long, value_name = "FILE")]
+    pub misses: Option<PathBuf>,
     /// Where what came of it is written down.
     #[command(flatten)]
     #[serde(flatten)]
@@ -93,6 +98,9 @@ pub enum Other {
         /// Deployments of traces without fault that are judged, of each kind.
         #[arg(long, default_value_t = 100)]
         without_fault: u64,
+        /// A file for what the first analysis got wrong.
+        #[arg(long, value_name = "FILE")]
+        misses: Option<PathBuf>,
         /// Where what came of it is written down.
         #[command(flatten)]
         reports: Reports,
@@ -148,18 +156,22 @@ pub fn run(options: &Options) -> anyhow::Result<()> {
         None => {
             let cases = options.cases()?;
             let contenders = evaluate::chosen(&options.against)?;
-            let tallies = evaluate::evaluate(&cases, options.seeds, options.purpose(), &contenders)?;
-            let report = report::Report::new(options, cases.len(), tallies);
-            report.write(&options.reports, "rollouts")
+            let found = evaluate::evaluate(&cases, options.seeds, options.purpose(), &contenders)?;
+            let report = report::Report::new(options, cases.len(), found.tallies);
+            report.write(&options.reports, "rollouts")?;
+            tell_misses(options.misses.as_deref(), found.misses)
         }
         Some(Other::Real {
             data,
             against,
             without_fault,
+            misses: wrong,
             reports,
         }) => {
             let contenders = evaluate::chosen(against)?;
-            real::run(data, *without_fault, &contenders)?.write(reports, "rollouts-real")
+            let (report, misses) = real::run(data, *without_fault, &contenders)?;
+            report.write(reports, "rollouts-real")?;
+            tell_misses(wrong.as_deref(), misses)
         }
         Some(Other::Post {
             address,
@@ -173,6 +185,12 @@ pub fn run(options: &Options) -> anyhow::Result<()> {
             Ok(())
         }
     }
+}
+
+fn tell_misses(file: Option<&Path>, misses: Vec<misses::Miss>) -> anyhow::Result<()> {
+    let Some(file) = file else { return Ok(()) };
+    std::fs::write(file, misses::markdown(misses))
+        .with_context(|| format!("{} cannot be written", file.display()))
 }
 
 #[cfg(test)]

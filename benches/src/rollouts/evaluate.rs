@@ -8,7 +8,8 @@ use anyhow::Context;
 
 use super::baseline::{Kayenta, Sentry, ServiceLevel, VersionAndRest};
 use super::catalogue::Case;
-use super::judge::Analysis;
+use super::judge::{Analysis, Judgement};
+use super::misses::{Miss, misses};
 use super::ours::Tracehound;
 use super::scenario::{Purpose, Scenario, Seed};
 use super::score::Tally;
@@ -56,6 +57,12 @@ pub(super) fn chosen(names: &[String]) -> anyhow::Result<Vec<Contender>> {
 /// What is known of an analysis.
 pub(super) type Named = (&'static str, Tally);
 
+/// What is known of all analyses, and what the first of them got wrong.
+pub(super) struct Evaluated {
+    pub(super) tallies: Vec<Named>,
+    pub(super) misses: Vec<Miss>,
+}
+
 /// Scenarios of a case that has very many spans.
 const LONG_SEEDS_MAX: u64 = 8;
 
@@ -68,7 +75,7 @@ pub(super) fn evaluate(
     seeds: u64,
     purpose: Purpose,
     contenders: &[Contender],
-) -> anyhow::Result<Vec<Named>> {
+) -> anyhow::Result<Evaluated> {
     let work: Vec<(&Case, Seed)> = cases
         .iter()
         .flat_map(|case| {
@@ -85,7 +92,7 @@ pub(super) fn evaluate(
         let scenario = case
             .scenario(seed)
             .with_context(|| format!("{} #{}", case.name, seed.number))?;
-        judges.judge(&scenario, case);
+        judges.judge_case(&scenario, case);
         Ok(())
     })
 }
@@ -93,40 +100,33 @@ pub(super) fn evaluate(
 /// Contenders of one thread, with what they have come to.
 pub(super) struct Judges {
     analyses: Vec<(Box<dyn Analysis>, Tally)>,
+    misses: Vec<Miss>,
 }
 
 impl Judges {
-    fn judge(&mut self, scenario: &Scenario, case: &Case) {
-        let prompt = case.is_long().then(|| scenario.asked_promptly());
-        for (analysis, tally) in &mut self.analyses {
-            match &prompt {
-                Some(prompt) => {
-                    let begin = Instant::now();
-                    let judgement = analysis.judge(prompt);
-                    tally.spend(begin, prompt);
-                    tally.add_prompt(prompt, &judgement);
-                }
-                None => {
-                    let begin = Instant::now();
-                    let judgement = analysis.judge(scenario);
-                    tally.spend(begin, scenario);
-                    tally.add(scenario, case.power(), &judgement);
-                }
-            }
+    fn judge_case(&mut self, scenario: &Scenario, case: &Case) {
+        if case.is_long() {
+            let prompt = scenario.asked_promptly();
+            self.judge(&prompt, |tally, judgement| tally.add_prompt(&prompt, judgement));
+        } else {
+            self.judge(scenario, |tally, judgement| {
+                tally.add(scenario, case.power(), judgement)
+            });
         }
     }
 
-    /// Judges a scenario that is of no case.
-    pub(super) fn judge_real(
-        &mut self,
-        scenario: &Scenario,
-        mut add: impl FnMut(&mut Tally, &super::judge::Judgement),
-    ) {
-        for (analysis, tally) in &mut self.analyses {
+    /// Lets all judge a scenario, and adds what they say to what they have come to.
+    pub(super) fn judge(&mut self, scenario: &Scenario, mut add: impl FnMut(&mut Tally, &Judgement)) {
+        for (number, (analysis, tally)) in self.analyses.iter_mut().enumerate() {
             let begin = Instant::now();
             let judgement = analysis.judge(scenario);
             tally.spend(begin, scenario);
+            let before = tally.measures.clone();
             add(tally, &judgement);
+            if number == 0 {
+                let missed = misses(&before, &tally.measures, scenario, &judgement);
+                self.misses.extend(missed);
+            }
         }
     }
 }
@@ -147,7 +147,7 @@ pub(super) fn judge_all(
     pieces: usize,
     contenders: &[Contender],
     work: impl Fn(usize, &mut Judges) -> anyhow::Result<()> + Sync,
-) -> anyhow::Result<Vec<Named>> {
+) -> anyhow::Result<Evaluated> {
     let next = AtomicUsize::new(0);
     let failed: Mutex<Option<(usize, anyhow::Error)>> = Mutex::new(None);
     let threads = std::thread::available_parallelism().map_or(1, usize::from);
@@ -157,6 +157,7 @@ pub(super) fn judge_all(
             .map(|contender| ((contender.make)(), Tally::default()));
         let mut judges = Judges {
             analyses: analyses.collect(),
+            misses: Vec::new(),
         };
         loop {
             let number = next.fetch_add(1, Ordering::Relaxed);
@@ -184,14 +185,18 @@ pub(super) fn judge_all(
     if let Some((_, error)) = failed.into_inner().expect("nobody panics with the error") {
         return Err(error);
     }
-    let mut tallies: Vec<Named> = Vec::new();
+    let mut all = Evaluated {
+        tallies: Vec::new(),
+        misses: Vec::new(),
+    };
     for judges in counted {
+        all.misses.extend(judges.misses);
         for (number, (analysis, tally)) in judges.analyses.into_iter().enumerate() {
-            match tallies.get_mut(number) {
+            match all.tallies.get_mut(number) {
                 Some((_, own)) => own.join(tally),
-                None => tallies.push((analysis.name(), tally)),
+                None => all.tallies.push((analysis.name(), tally)),
             }
         }
     }
-    Ok(tallies)
+    Ok(all)
 }

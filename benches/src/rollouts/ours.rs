@@ -35,7 +35,8 @@ impl Default for Tracehound {
     fn default() -> Self {
         let runtime = tokio::runtime::Builder::new_current_thread().build();
         Self {
-            runtime: runtime.expect("a runtime without timers and sockets needs nothing that could be missing"),
+            runtime: runtime
+                .expect("a runtime without timers and sockets needs nothing that could be missing"),
         }
     }
 }
@@ -60,7 +61,9 @@ impl Analysis for Tracehound {
 }
 
 /// The report of every deployment that is known when the question is asked, declared or inferred.
-pub(super) async fn reports(scenario: &Scenario) -> storage::Result<Vec<(Arc<model::Deployment>, report::Report)>> {
+pub(super) async fn reports(
+    scenario: &Scenario,
+) -> storage::Result<Vec<(Arc<model::Deployment>, report::Report)>> {
     let config = MemoryConfig {
         spans_max: usize::MAX,
         ..MemoryConfig::default()
@@ -90,14 +93,22 @@ pub(super) async fn reports(scenario: &Scenario) -> storage::Result<Vec<(Arc<mod
 /// Everything that had arrived when the question is asked, and what is declared by then.
 async fn fill(store: &MemoryStore, scenario: &Scenario) -> storage::Result<()> {
     let mut spans: Vec<&Span> = scenario.traces.iter().flatten().collect();
-    spans.sort_by_key(|span| span.timestamp.unwrap_or(0).saturating_add(span.duration.unwrap_or(0)));
+    spans.sort_by_key(|span| {
+        span.timestamp
+            .unwrap_or(0)
+            .saturating_add(span.duration.unwrap_or(0))
+    });
     let mut batch = SpanBatch::new();
     for spans in spans.chunks(BATCH_SPANS) {
         batch.clear();
         spans.iter().for_each(|span| batch.push_span(span));
         store.accept(&batch).await?;
     }
-    for deployment in scenario.deployments.iter().filter(|deployment| deployment.is_declared) {
+    for deployment in scenario
+        .deployments
+        .iter()
+        .filter(|deployment| deployment.is_declared)
+    {
         store.put_deployment(declared(deployment)).await?;
     }
     Ok(())
@@ -137,8 +148,7 @@ fn judgement(scenario: &Scenario, reports: &[(Arc<model::Deployment>, report::Re
             continue;
         };
         let judged = judged(report);
-        if scenario.deployments[number].version == deployment.version
-            || judged.decision == Decision::Rollback
+        if scenario.deployments[number].version == deployment.version || judged.decision == Decision::Rollback
         {
             judgement.deployments[number] = judged;
         }

@@ -53,11 +53,18 @@ fn power(judging: &Judging) -> Panel {
     }
 }
 
+/// Of an analysis, short enough to stand beside its line.
+fn short_name(judging: &Judging) -> String {
+    let name = judging.name;
+    let inner = name.split_once('(').and_then(|(_, rest)| rest.strip_suffix(')'));
+    inner.unwrap_or(name).to_owned()
+}
+
 /// The share of guilty deployments among those with a score of a band: it should fall from 1 to 0.
 fn score(judging: &Judging) -> Line {
     let points = judging.tally.scores.iter();
     let points = points.filter_map(|(band, count)| Some((*band as f64 + 5.0, count.rate()?)));
-    (judging.name.to_owned(), points.collect())
+    (short_name(judging), points.collect())
 }
 
 /// Ratios beyond this are drawn there.
@@ -74,7 +81,7 @@ fn contribution(judging: &Judging) -> Line {
     ratios.sort_unstable_by(f64::total_cmp);
     let share = |(number, ratio): (usize, &f64)| (*ratio, (number + 1) as f64 / ratios.len() as f64);
     (
-        judging.name.to_owned(),
+        short_name(judging),
         ratios.iter().enumerate().map(share).collect(),
     )
 }

@@ -13,7 +13,8 @@ use serde::Deserialize;
 
 use crate::workload::{Random, mix};
 
-use super::evaluate::{Contender, judge_all};
+use super::evaluate::{Contender, Evaluated, judge_all};
+use super::misses::Miss;
 use super::report::Report;
 use super::scenario::{Deployment, Knowledge, Labels, Scenario};
 use super::score::Measure;
@@ -78,13 +79,17 @@ enum Question {
 ///
 /// # Errors
 /// Where the data cannot be read, naming the file and line.
-pub(super) fn run(data: &Path, without_fault: u64, contenders: &[Contender]) -> anyhow::Result<Report> {
+pub(super) fn run(
+    data: &Path,
+    without_fault: u64,
+    contenders: &[Contender],
+) -> anyhow::Result<(Report, Vec<Miss>)> {
     let data = Data::read(data)?;
     let questions = data.questions(without_fault);
-    let tallies = judge_all(questions.len(), contenders, |number, judges| {
+    let Evaluated { tallies, misses } = judge_all(questions.len(), contenders, |number, judges| {
         let question = &questions[number];
         let scenario = data.scenario(question)?;
-        judges.judge_real(&scenario, |tally, judgement| {
+        judges.judge(&scenario, |tally, judgement| {
             let mut count = |measure, hit| tally.measures.entry(measure).or_default().add(hit);
             match question {
                 Question::Fault(_) => {
@@ -115,11 +120,8 @@ pub(super) fn run(data: &Path, without_fault: u64, contenders: &[Contender]) -> 
         Ok(())
     })?;
     let material = format!("{} deployments made of real traces", questions.len());
-    Ok(Report::of(
-        "Which deployment made it slow: real traces",
-        material,
-        tallies,
-    ))
+    let report = Report::of("Which deployment made it slow: real traces", material, tallies);
+    Ok((report, misses))
 }
 
 impl Data {

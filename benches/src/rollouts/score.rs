@@ -252,7 +252,8 @@ impl Tally {
         for number in 0..scenario.deployments.len() {
             let is_guilty = scenario.truth.is_guilty(number);
             if let Some(score) = judgement.deployments[number].score {
-                let band = (score / SCORE_BAND).floor() * SCORE_BAND;
+                // A perfect score is of the highest band.
+                let band = (score / SCORE_BAND).floor().min(100.0 / SCORE_BAND - 1.0) * SCORE_BAND;
                 self.scores.entry(band as u64).or_default().add(is_guilty);
             }
             if scenario.truth.verdict(number) == Verdict::Improved {

@@ -126,7 +126,14 @@ mod tests {
             assert!(!own.profiles.is_empty(), "{query:?}");
             assert_eq!(own.matched, stored.matched, "{query:?}");
             assert_eq!(own.profiles, stored.profiles, "{query:?}");
-            assert_eq!(own.table, stored.table, "{query:?}");
+            let tables = [own.table, stored.table].map(|table| {
+                (
+                    table.names().to_vec(),
+                    table.operations().to_vec(),
+                    table.instances().to_vec(),
+                )
+            });
+            assert_eq!(tables[0], tables[1], "{query:?}");
         }
         let whole = LatencyQuery {
             first_minute: 0,

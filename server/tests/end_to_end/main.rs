@@ -21,5 +21,6 @@ mod operating;
 mod otlp;
 mod overload;
 mod restarting;
+mod rollouts;
 mod self_tracing;
 mod tls;

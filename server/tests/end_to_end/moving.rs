@@ -156,7 +156,8 @@ fn import_in_parts(directory: &Path, all: &[Vec<Value>]) -> Server {
     server
 }
 
-fn seal(store: &Path) {
+/// Writes what is in the head of a store that nobody serves into a segment.
+pub(crate) fn seal(store: &Path) {
     let store = SegmentStore::open(SegmentConfig {
         directory: store.to_owned(),
         options: StoreOptions::default(),

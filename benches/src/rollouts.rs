@@ -8,6 +8,7 @@
 //! Seeds to tune on and seeds to report on are never the same; `--report` is not for looking at scenarios.
 
 mod baseline;
+mod bounds;
 mod catalogue;
 mod changes;
 mod environment;
@@ -75,6 +76,9 @@ pub struct Options {
     /// A file for what the first analysis got wrong, scenario by scenario.
     #[arg(long, value_name = "FILE")]
     pub misses: Option<PathBuf>,
+    /// Fails where the first analysis is out of the bounds that a few scenarios can hold.
+    #[arg(long)]
+    pub hold: bool,
     /// Where what came of it is written down.
     #[command(flatten)]
     #[serde(flatten)]
@@ -159,7 +163,11 @@ pub fn run(options: &Options) -> anyhow::Result<()> {
             let found = evaluate::evaluate(&cases, options.seeds, options.purpose(), &contenders)?;
             let report = report::Report::new(options, cases.len(), found.tallies);
             report.write(&options.reports, "rollouts")?;
-            tell_misses(options.misses.as_deref(), found.misses)
+            tell_misses(options.misses.as_deref(), found.misses)?;
+            match report.analyses.first() {
+                Some(first) if options.hold => bounds::hold(&first.tally),
+                _ => Ok(()),
+            }
         }
         Some(Other::Real {
             data,

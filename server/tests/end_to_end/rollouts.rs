@@ -10,7 +10,7 @@ use crate::moving::seal;
 use crate::process::Server;
 
 /// Enough for what is large, and few enough for a server that is not optimised.
-const TRACES_MAX: u64 = 600;
+const TRACES_MAX: u64 = 1_000;
 /// Spans of a request.
 const BATCH_SPANS: usize = 500;
 

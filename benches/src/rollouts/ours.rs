@@ -1,7 +1,7 @@
 //! Our analysis, asked as it is asked over HTTP: the report of every deployment at the moment of the question, and the
 //! findings of all of them merged, worst first. It is judged by the report's own words and by nothing else.
 
-mod counted;
+mod profiled;
 
 use std::cmp::Ordering;
 use std::fmt;
@@ -14,7 +14,7 @@ use storage::{DeploymentQuery, DeploymentStore, SpanSink};
 use storage_memory::{MemoryConfig, MemoryStore};
 use tokio::runtime::Runtime;
 
-use counted::Counted;
+use profiled::Profiled;
 
 use super::judge::{Analysis, Finding, Judged, Judgement};
 use super::scenario::{Deployment, Scenario};
@@ -74,7 +74,11 @@ pub(super) async fn reports(
     let now = scenario.asked / 1_000;
     let sources = Sources {
         deployments: Arc::clone(&store) as Arc<dyn DeploymentStore>,
-        latency: Arc::new(Counted::new(&scenario.traces, &version_tags)),
+        latency: Arc::new(Profiled::new(
+            &scenario.traces,
+            &version_tags,
+            Arc::clone(&store) as _,
+        )),
         spans: store,
         now: Arc::new(move || now),
     };

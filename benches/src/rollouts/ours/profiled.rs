@@ -1,29 +1,23 @@
-//! Latencies and profiles of traces, counted once and then answered from: reports of five deployments ask many
-//! questions about the same traces, and a store of spans would take each trace apart for every one of them.
+//! Profiles of traces, made once and then answered from: the reports of five deployments ask many times about the same
+//! traces, and a store in memory would take each of them apart every time.
 
-use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use model::Span;
 use storage::{
-    BoxFuture, Completeness, Latencies, LatencyQuery, LatencySource, OperationLatency, ProfileCollector,
-    ProfileQuery, Profiles, Result, add_latencies,
+    BoxFuture, Completeness, Latencies, LatencyQuery, LatencySource, ProfileCollector, ProfileQuery,
+    Profiles, Result,
 };
 
-/// Everything that the traces of a scenario can be asked for.
-#[derive(Debug)]
-pub(super) struct Counted {
-    operations: Vec<OperationLatency>,
+/// Answers about profiles by itself, and about everything else as the store does.
+pub(super) struct Profiled {
     profiles: Profiles,
+    store: Arc<dyn LatencySource>,
 }
 
-impl Counted {
-    /// Counts all spans of each trace.
-    pub(super) fn new(traces: &[Vec<Span>], version_tags: &[String]) -> Self {
-        let every_minute = LatencyQuery {
-            first_minute: 0,
-            last_minute: u64::MAX,
-            service_name: None,
-        };
+impl Profiled {
+    /// Of traces that the store has, each with all its spans.
+    pub(super) fn new(traces: &[Vec<Span>], version_tags: &[String], store: Arc<dyn LatencySource>) -> Self {
         let every_trace = ProfileQuery {
             window: (0, u64::MAX),
             service_name: None,
@@ -31,29 +25,20 @@ impl Counted {
             limit: usize::MAX,
             seed: 0,
         };
-        let mut counted = BTreeMap::new();
         let mut collector = ProfileCollector::new(&every_trace);
         for spans in traces {
-            add_latencies(&mut counted, spans, version_tags, &every_minute);
             collector.add_spans(spans, version_tags);
         }
         Self {
-            operations: counted.into_values().collect(),
             profiles: collector.finish(Completeness::Complete),
+            store,
         }
     }
 }
 
-impl LatencySource for Counted {
+impl LatencySource for Profiled {
     fn latencies<'a>(&'a self, query: &'a LatencyQuery) -> BoxFuture<'a, Result<Latencies>> {
-        let is_asked_for = |latency: &&OperationLatency| {
-            query.contains(latency.minute) && query.is_about(&latency.operation.service_name)
-        };
-        let latencies = Latencies {
-            operations: self.operations.iter().filter(is_asked_for).cloned().collect(),
-            completeness: Completeness::Complete,
-        };
-        Box::pin(std::future::ready(Ok(latencies)))
+        self.store.latencies(query)
     }
 
     fn profiles<'a>(&'a self, query: &'a ProfileQuery) -> BoxFuture<'a, Result<Profiles>> {
@@ -62,9 +47,8 @@ impl LatencySource for Counted {
         for profile in &self.profiles.profiles {
             collector.add(&source, profile);
         }
-        Box::pin(std::future::ready(Ok(
-            collector.finish(self.profiles.completeness.clone())
-        )))
+        let found = collector.finish(self.profiles.completeness.clone());
+        Box::pin(std::future::ready(Ok(found)))
     }
 }
 
@@ -86,7 +70,7 @@ mod tests {
             number: 1,
         };
         let scenario = case.scenario_of(seed, 200).unwrap();
-        let store = MemoryStore::new(MemoryConfig::default());
+        let store = Arc::new(MemoryStore::new(MemoryConfig::default()));
         let mut batch = SpanBatch::new();
         scenario
             .traces
@@ -94,7 +78,12 @@ mod tests {
             .flatten()
             .for_each(|span| batch.push_span(span));
         store.accept(&batch).await.unwrap();
-        let counted = Counted::new(&scenario.traces, &StoreOptions::default().version_tags);
+        let version_tags = StoreOptions::default().version_tags;
+        let profiled = Profiled::new(
+            &scenario.traces,
+            &version_tags,
+            Arc::clone(&store) as Arc<dyn LatencySource>,
+        );
 
         let deployment = &scenario.deployments[0];
         let root = scenario.traces[0].iter().find(|span| span.parent_id.is_none());
@@ -121,7 +110,7 @@ mod tests {
             ProfileQuery { limit: 50, ..all },
         ];
         for query in &queries {
-            let (own, stored) = (counted.profiles(query).await, store.profiles(query).await);
+            let (own, stored) = (profiled.profiles(query).await, store.profiles(query).await);
             let (own, stored) = (own.unwrap(), stored.unwrap());
             assert!(!own.profiles.is_empty(), "{query:?}");
             assert_eq!(own.matched, stored.matched, "{query:?}");
@@ -134,25 +123,6 @@ mod tests {
                 )
             });
             assert!(tables[0] == tables[1], "{query:?}");
-        }
-        let whole = LatencyQuery {
-            first_minute: 0,
-            last_minute: u64::MAX / 60_000_000 - 1,
-            service_name: None,
-        };
-        let start = deployment.start / 60_000_000;
-        let queries = [
-            whole.clone(),
-            LatencyQuery {
-                first_minute: start,
-                last_minute: start + 3,
-                service_name: Some(deployment.service_name.clone()),
-            },
-        ];
-        for query in &queries {
-            let own = counted.latencies(query).await.unwrap();
-            assert!(!own.operations.is_empty(), "{query:?}");
-            assert!(own == store.latencies(query).await.unwrap(), "{query:?}");
         }
     }
 }

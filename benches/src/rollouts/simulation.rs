@@ -54,6 +54,8 @@ pub(super) struct Visit {
     pub(super) local: Option<(f64, f64)>,
     pub(super) own: f64,
     pub(super) is_error: bool,
+    /// The caller did not take the answer, which only the caller knows.
+    pub(super) is_given_up: bool,
 }
 
 /// A request on its way.
@@ -185,7 +187,7 @@ impl<'a> Simulation<'a> {
             version,
             ..Visit::new(&made, reported, start, start)
         });
-        let mut is_error = made.must_fail || luck.error < handler.error_rate || faulty.fails;
+        let mut is_error = luck.error < handler.error_rate || faulty.fails;
         let end = if faulty.is_fast {
             own *= FAST_FAILURE;
             start + own
@@ -204,6 +206,7 @@ impl<'a> Simulation<'a> {
         visit.end = end;
         visit.client_end = client_end;
         visit.is_error = is_error;
+        visit.is_given_up = made.must_fail;
         visit.local = (local > 0.0 && !faulty.is_fast).then_some((end - local, end));
         Served {
             end: client_end,
@@ -337,6 +340,7 @@ impl Visit {
             local: None,
             own: 0.0,
             is_error: false,
+            is_given_up: false,
         }
     }
 }

@@ -111,7 +111,7 @@ impl<'a> Reporter<'a> {
                 number,
                 caller.version,
                 tags,
-                visit.is_error && visit.reported != Reported::Message,
+                (visit.is_error || visit.is_given_up) && visit.reported != Reported::Message,
             ),
             ..self.timed(
                 trace_id,

@@ -319,7 +319,7 @@ impl Recipe {
         self.decoys = 0;
         self.sigma = Some(POWER_SIGMA);
         self.faults.push((Kind::SelfTimeProportional, size));
-        // Half of the time after the start, half of the requests; most of them reach the service.
+        // Half of the time after the start, half of the requests.
         self.shape = Shape::Chain;
         let after = (self.minutes - self.lead_minutes) as f64 / self.minutes as f64;
         self.traces = (requests as f64 / (0.5 * after)) as u64;

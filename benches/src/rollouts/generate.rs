@@ -37,6 +37,10 @@ impl Case {
         let mut recipe = self.recipe(seed, random);
         recipe.traces = recipe.traces.min(traces_max);
         let setting = Setting::new(&recipe, random)?;
+        if self.power().is_some() {
+            // So many requests of the operation that has the fault; not all reach it.
+            recipe.traces = ((recipe.traces as f64 / setting.visits) as u64).min(traces_max);
+        }
         let randomness = random.next();
         let simulation = Simulation::new(
             &setting.topology,

@@ -22,6 +22,8 @@ pub(super) struct Setting {
     pub(super) fleet: Fleet,
     pub(super) environment: Environment,
     pub(super) faults: Vec<Fault>,
+    /// How often a request visits the operation that has the first fault.
+    pub(super) visits: f64,
 }
 
 /// Systems that are drawn until one can have the faults.
@@ -87,6 +89,7 @@ impl Setting {
             fleet,
             environment,
             faults,
+            visits: targets.first().map_or(1.0, |&(handler, _, _)| means.visits[handler]),
         })
     }
 }

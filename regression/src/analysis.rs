@@ -36,6 +36,7 @@ mod population;
 mod power;
 mod rollout;
 mod score;
+mod separation;
 mod side;
 mod study;
 mod summary;

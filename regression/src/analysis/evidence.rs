@@ -86,6 +86,8 @@ pub(super) struct Observed<'a> {
 /// A trace of an observation.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Seen {
+    /// Its number.
+    pub(super) trace: u32,
     pub(super) side: Side,
     /// Microseconds.
     pub(super) timestamp: u64,
@@ -107,6 +109,7 @@ impl<'a> Observed<'a> {
     pub(super) fn seen(&self, observation: &Observation) -> Seen {
         let compared = &self.compared[observation.position as usize];
         Seen {
+            trace: compared.trace,
             side: compared.side,
             timestamp: self.traces.all()[compared.trace as usize].profile.timestamp,
             block: compared.block,

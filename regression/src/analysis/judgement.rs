@@ -6,6 +6,7 @@ use super::cause::{Sizes, Suspect};
 use super::evidence::{Evidence, MeanChange, Observed, Seen};
 use super::family::What;
 use super::load::Load;
+use super::separation::Other;
 use super::side::Side;
 use super::study::Study;
 
@@ -14,8 +15,10 @@ use super::study::Study;
 pub(super) struct Case<'a> {
     pub(super) study: &'a Study<'a>,
     pub(super) load: &'a Load,
-    /// Services that others deployed at the same time, with their deployments.
-    pub(super) others: &'a [(model::NameNumber, String)],
+    /// What others deployed at the same time.
+    pub(super) others: &'a [Other],
+    /// Requests of the rollout too, where others deployed something: among them are such that differ in one version.
+    pub(super) around: Option<&'a Study<'a>>,
     /// The other design, where both can be made: what it says may clear a suspect.
     pub(super) second: Option<&'a Study<'a>>,
 }
@@ -71,6 +74,13 @@ impl Case<'_> {
         if is_transient(&observed, evidence) {
             return Judged::by(Explanation::Transient);
         }
+        if let Some(other) = self.other(suspect, evidence) {
+            return Judged {
+                explanation: Some(Explanation::OtherDeployment),
+                deployment_id: Some(other.id.clone()),
+                instance: None,
+            };
+        }
         if self.study.comparison.design == Design::BeforeAfter
             && let Some(explanation) = self.before_after(suspect, &observed, evidence, sizes)
         {
@@ -87,15 +97,22 @@ impl Case<'_> {
         let callee = suspect
             .callee
             .map(|callee| self.study.traces.operation(callee).service);
-        let other = self.others.iter().find(|(service, _)| Some(*service) == callee);
+        let other = self.others.iter().find(|other| Some(other.service) == callee);
         match other {
-            Some((_, id)) if explanation == Explanation::CalleeDegraded => Judged {
+            Some(Other { id, .. }) if explanation == Explanation::CalleeDegraded => Judged {
                 explanation: Some(Explanation::OtherDeployment),
                 deployment_id: Some(id.clone()),
                 instance: None,
             },
             _ => Judged::by(explanation),
         }
+    }
+
+    /// The other deployment without which nothing is left.
+    fn other(&self, suspect: &Suspect, evidence: &Evidence) -> Option<&Other> {
+        let around = self.around?;
+        let mut others = self.others.iter();
+        others.find(|other| other.explains(around, suspect.member, evidence))
     }
 
     /// The instance without which nothing is left, where others have enough to say so.

@@ -1,5 +1,7 @@
 //! The report of a deployment from what was gathered; and of two populations without one.
 
+use std::sync::Arc;
+
 use model::{Deployment, NameNumber, OperationNumber, ServingVersions};
 use storage::{Completeness, Profiles};
 
@@ -16,6 +18,7 @@ use super::population::{
     Chosen, Facts, Served, Versions, choose_before_after, choose_concurrent, count_left_out, find_facts,
     find_switch, is_answered, mark_cold,
 };
+use super::separation::{Other, choose_all};
 use super::side::Side;
 use super::study::Study;
 use super::traces::Traces;
@@ -84,16 +87,19 @@ fn judge(traces: &Traces<'_>, gathered: &Gathered, deployment: &Deployment, opti
     let others = others(traces, gathered);
     let is_innocent = |traces: &Traces<'_>, operation: OperationNumber| {
         let of = traces.operation(operation).service;
-        of != service && !others.iter().any(|(other, _)| *other == of)
+        of != service && !others.iter().any(|other| other.service == of)
     };
     let study = Study::of(traces, &facts, &first, Some(service), is_innocent);
     let second = second.map(|second| Study::of(traces, &facts, &second, Some(service), is_innocent));
+    let all = (!others.is_empty()).then(|| choose_all(traces, &facts, &first));
+    let around = all.map(|all| Study::of(traces, &facts, &all, Some(service), |_, _| false));
     let weights = [&gathered.before, &gathered.since].map(weight);
     let load = Load::of(traces, &first, &weights);
     let case = Case {
         study: &study,
         load: &load,
         others: &others,
+        around: around.as_ref(),
         second: second.as_ref(),
     };
     let cold = cold_findings(traces, &facts, &first, service, options);
@@ -272,12 +278,24 @@ fn number_of(traces: &Traces<'_>, service: &str) -> NameNumber {
         .map_or(NameNumber::MAX, |number| number as NameNumber)
 }
 
-/// Services that others deployed, with the identifiers of their deployments.
-fn others(traces: &Traces<'_>, gathered: &Gathered) -> Vec<(NameNumber, String)> {
-    let others = gathered.others.iter();
-    others
-        .map(|other| (number_of(traces, &other.service_name), other.id.clone()))
-        .collect()
+/// What others deployed, and who served each trace by it.
+fn others(traces: &Traces<'_>, gathered: &Gathered) -> Vec<Other> {
+    let other = |deployment: &Arc<Deployment>| {
+        let service = number_of(traces, &deployment.service_name);
+        let previous = previous_version(traces, service, deployment);
+        let versions = Versions {
+            baseline: &previous,
+            candidate: &deployment.version,
+        };
+        let serving = ServingVersions::of([&**deployment]);
+        let facts = find_facts(traces, service, &serving, versions);
+        Other {
+            service,
+            id: deployment.id.clone(),
+            served: facts.iter().map(|facts| facts.served).collect(),
+        }
+    };
+    gathered.others.iter().map(other).collect()
 }
 
 /// How many traces one of the sample stands for.

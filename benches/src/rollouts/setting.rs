@@ -89,7 +89,9 @@ impl Setting {
             fleet,
             environment,
             faults,
-            visits: targets.first().map_or(1.0, |&(handler, _, _)| means.visits[handler]),
+            visits: targets
+                .first()
+                .map_or(1.0, |&(handler, _, _)| means.visits[handler]),
         })
     }
 }

@@ -66,7 +66,11 @@ impl Sizes<'_> {
         let Some(evidence) = &self.study.evidence[member] else {
             return false;
         };
-        self.p_value(member) <= self.options.false_discovery_rate
+        let change = evidence.change;
+        // A tail alone may be told by its own test, and then moves no mean for sure: nobody is blamed for that.
+        let is_sure = change.low > 0.0 || change.high < 0.0;
+        is_sure
+            && self.p_value(member) <= self.options.false_discovery_rate
             && self.is_large(self.study.members[member].what, evidence)
     }
 

@@ -96,17 +96,22 @@ impl GateAnswer {
     }
 }
 
-/// Finds the deployment and asks for its report.
+/// Finds the deployment and asks for its report, which there is if there is a deployment.
 ///
 /// # Errors
 /// Where a source cannot answer, or not in time.
-pub(crate) async fn ask(reports: &Reports, subject: &Subject, policy: Policy) -> storage::Result<GateAnswer> {
+pub(crate) async fn ask(
+    reports: &Reports,
+    subject: &Subject,
+    policy: Policy,
+) -> storage::Result<(GateAnswer, Option<Arc<Report>>)> {
     match find(reports, subject).await? {
-        None => Ok(GateAnswer::unknown(subject)),
+        None => Ok((GateAnswer::unknown(subject), None)),
         Some(deployment) => {
             let report = reports.report(&deployment, None).await?.read()?;
             let min_score = reports.settings().options.min_score;
-            Ok(GateAnswer::of(&deployment, &report, policy, min_score))
+            let answer = GateAnswer::of(&deployment, &report, policy, min_score);
+            Ok((answer, Some(report)))
         }
     }
 }
@@ -180,4 +185,167 @@ fn worst_caused(report: &Report) -> Option<&Finding> {
         .iter()
         .filter(|finding| finding.caused_by_deployment);
     caused.find(is_worse)
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::{Value, json};
+
+    use super::*;
+    use crate::asking::{Api, NOW};
+    use crate::reports::tests::{finding, report};
+
+    const STRICT: Policy = Policy {
+        min_score: Some(95.0),
+        budget: Budget::Ignored,
+    };
+    const TOLERANT: Policy = Policy {
+        min_score: Some(50.0),
+        budget: Budget::Ignored,
+    };
+
+    fn judged(verdict: Verdict, decision: Decision, score: Option<f64>, is_caused: bool) -> Report {
+        Report {
+            decision,
+            score,
+            findings: vec![finding("faster", -9, true), finding("slower", 5_000, is_caused)],
+            ..report(verdict)
+        }
+    }
+
+    #[test]
+    fn the_report_decides_unless_another_score_is_asked_for() {
+        use Decision::{Continue, Rollback, Wait};
+        use Verdict::{InsufficientData, Regressed, Unchanged};
+        for (report, policy, expected) in [
+            (
+                judged(Regressed, Rollback, Some(62.5), true),
+                Policy::default(),
+                Rollback,
+            ),
+            (judged(Regressed, Rollback, Some(62.5), true), TOLERANT, Continue),
+            (judged(Regressed, Rollback, Some(40.0), true), TOLERANT, Rollback),
+            (judged(Regressed, Wait, Some(80.0), true), Policy::default(), Wait),
+            (judged(Regressed, Wait, Some(80.0), true), TOLERANT, Continue),
+            (
+                judged(Unchanged, Continue, Some(93.0), true),
+                Policy::default(),
+                Continue,
+            ),
+            (judged(Unchanged, Continue, Some(93.0), true), STRICT, Rollback),
+            (judged(Unchanged, Continue, Some(93.0), false), STRICT, Continue),
+            (
+                judged(InsufficientData, Continue, None, false),
+                Policy::default(),
+                Wait,
+            ),
+            (judged(InsufficientData, Wait, None, false), TOLERANT, Wait),
+        ] {
+            assert_eq!(decide(&report, policy, 90.0).0, expected, "{policy:?} {report:?}");
+        }
+        let report = judged(Regressed, Rollback, Some(40.0), true);
+        assert_eq!(decide(&report, Policy::default(), 90.0).1, "slower");
+    }
+
+    #[test]
+    fn a_spent_budget_counts_as_its_owners_chose() {
+        let with = |budget| Policy {
+            budget,
+            ..Policy::default()
+        };
+        let mut report = judged(Verdict::Unchanged, Decision::Continue, Some(100.0), false);
+        report.slo.push(SloState {
+            name: "cart-latency".to_owned(),
+            objective: 0.99,
+            budget_remaining: Some(0.1),
+            burn_rate: None,
+            fast_burn: false,
+            spent_by_deployment: None,
+        });
+        assert_eq!(
+            decide(&report, with(Budget::Rollback), 90.0).0,
+            Decision::Continue
+        );
+        report.slo[0].budget_remaining = Some(-0.2);
+        let reason = "the error budget of cart-latency is spent".to_owned();
+        assert_eq!(
+            decide(&report, with(Budget::Rollback), 90.0),
+            (Decision::Rollback, reason.clone())
+        );
+        assert_eq!(
+            decide(&report, with(Budget::Hold), 90.0),
+            (Decision::Wait, reason)
+        );
+        assert_eq!(decide(&report, with(Budget::Ignored), 90.0).0, Decision::Continue);
+    }
+
+    fn declaration(version: &str, hours_ago: u64) -> Value {
+        let start = NOW - hours_ago * 3_600_000;
+        json!({"serviceName": "cart", "version": version, "startTs": start, "endTs": start + 1_000, "environment": "prod"})
+    }
+
+    #[tokio::test]
+    async fn the_gate_answers_of_any_deployment_and_of_none() {
+        let api = Api::new();
+        let bad = judged(Verdict::Regressed, Decision::Rollback, Some(62.5), true);
+        let (id, _) = api.keep(&declaration("2.0", 10), bad).await;
+        let ask = async |query: &str| api.get(&format!("/api/v2/gate?{query}")).await;
+        let found = ask("serviceName=Cart&version=2.0&environment=prod").await;
+        let expected = json!({
+            "decision": "rollback", "score": 62.5, "verdict": "regressed", "deploymentId": id, "serviceName": "cart",
+            "version": "2.0", "reason": "slower",
+        });
+        assert_eq!((found.status, found.json()), (200, expected));
+        let tolerated = ask("serviceName=cart&version=2.0&minScore=60").await.json();
+        assert_eq!(tolerated["decision"], "continue");
+        for nobody in [
+            "serviceName=cart&version=3.0",
+            "serviceName=cart&version=2.0&environment=staging",
+        ] {
+            let answer = ask(nobody).await;
+            let told = answer.json();
+            assert_eq!(
+                (answer.status, &told["decision"]),
+                (200, &json!("wait")),
+                "{nobody}"
+            );
+            assert_eq!(told["deploymentId"], Value::Null);
+        }
+    }
+
+    #[tokio::test]
+    async fn the_status_alone_tells_flagger_what_to_do() {
+        let api = Api::new();
+        let bad = judged(Verdict::Regressed, Decision::Rollback, Some(62.5), true);
+        api.keep(&declaration("2.0", 10), bad).await;
+        let good = judged(Verdict::Unchanged, Decision::Continue, Some(100.0), false);
+        let flagger = |metadata: Value| json!({"name": "cart", "namespace": "shop", "phase": "Progressing", "metadata": metadata});
+        let ask = async |query: &str, body: Value| {
+            api.ask("POST", &format!("/api/v2/gate/webhook{query}"), &body)
+                .await
+                .status
+        };
+        assert_eq!(ask("", flagger(json!({}))).await, 409);
+        assert_eq!(ask("?for=rollback", flagger(json!({}))).await, 200);
+        assert_eq!(ask("?version=3.0", flagger(json!({}))).await, 425);
+        assert_eq!(
+            ask("?for=rollback", flagger(json!({"version": "3.0"}))).await,
+            409
+        );
+        assert_eq!(ask("", flagger(json!({"minScore": "60"}))).await, 200);
+        api.keep(&declaration("2.1", 9), good).await;
+        assert_eq!(ask("", flagger(json!({}))).await, 200, "the newest");
+        assert_eq!(ask("?for=rollback", flagger(json!({}))).await, 409);
+        assert_eq!(ask("?serviceName=cart", Value::Null).await, 200);
+        let wrong = api
+            .ask(
+                "POST",
+                "/api/v2/gate/webhook",
+                &flagger(json!({"minScore": "many"})),
+            )
+            .await;
+        let told = "metadata.minScore: has to be a number from 0 to 100, and is \"many\"";
+        assert_eq!((wrong.status, wrong.json()), (400, json!({"error": told})));
+        assert_eq!(ask("", json!({})).await, 400);
+    }
 }

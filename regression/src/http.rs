@@ -25,7 +25,7 @@ use crate::openapi::{self, Base, Endpoint, Verb};
 use crate::parameters::{Parameter, Parameters};
 use crate::reports::Reports;
 use crate::sources::Sources;
-use crate::{charts, deployments, gate, reports, slo_budget, slos, trace_diff};
+use crate::{charts, deployments, gate, kayenta, reports, slo_budget, slos, trace_diff};
 
 /// As the query API has them.
 const PREFIXES: [&str; 2] = ["/api/v2", "/zipkin/api/v2"];
@@ -38,7 +38,7 @@ const BODY_TIMEOUT: Duration = Duration::from_secs(30);
 /// When a client should come back that met a store that cannot write, in seconds.
 const RETRY_AFTER_S: HeaderValue = HeaderValue::from_static("1");
 
-/// The rollout API, at `/api/v2/*` and `/zipkin/api/v2/*`.
+/// The rollout API, at `/api/v2/*` and `/zipkin/api/v2/*`, and Kayenta's routes at the root.
 pub fn router(reports: Arc<Reports>) -> Router {
     let Routes { router, endpoints } = routes();
     let document = Arc::new(openapi::document(&endpoints));
@@ -53,6 +53,7 @@ fn routes() -> Routes {
     let routes = slo_budget::http::add(routes);
     let routes = reports::http::add(routes);
     let routes = gate::http::add(routes);
+    let routes = kayenta::http::add(routes);
     let routes = charts::http::add(routes);
     trace_diff::http::add(routes)
 }

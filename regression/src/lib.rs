@@ -14,6 +14,7 @@ mod deployments;
 mod fields;
 mod gate;
 pub mod http;
+mod kayenta;
 mod openapi;
 mod parameters;
 pub mod report;

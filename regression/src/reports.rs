@@ -10,7 +10,7 @@ pub(crate) mod http;
 mod populations;
 mod regressions;
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;
 
 pub(crate) use finished::Outcome;
 use finished::describe;
@@ -130,6 +130,18 @@ impl Reports {
 
     pub(crate) fn settings(&self) -> &Settings {
         &self.settings
+    }
+
+    /// Does other work that is as heavy as an analysis, in turn with those.
+    ///
+    /// # Errors
+    /// What the work fails with, [`StorageError::Overloaded`] and [`StorageError::Timeout`].
+    pub(crate) async fn run<T, F>(&self, work: impl FnOnce() -> F + Send + 'static) -> storage::Result<T>
+    where
+        F: Future<Output = storage::Result<T>>,
+        T: Send + 'static,
+    {
+        self.analyses.run(work).await
     }
 
     /// The report of a deployment by what was stored until a moment, or until now: then the kept one, if there is one

@@ -127,7 +127,7 @@ async fn gate(State(reports): State<Arc<Reports>>, query: RawQuery) -> Result<Re
         version: parameters.owned("version"),
         environment: parameters.owned("environment"),
     };
-    let answer = ask(&reports, &subject, policy(&parameters)).await?;
+    let (answer, _) = ask(&reports, &subject, policy(&parameters)).await?;
     Ok(json(StatusCode::OK, &answer))
 }
 
@@ -149,7 +149,7 @@ async fn webhook(
         version: parameters.owned("version"),
         environment: parameters.owned("environment"),
     };
-    let answer = ask(&reports, &subject, policy(&parameters)).await?;
+    let (answer, _) = ask(&reports, &subject, policy(&parameters)).await?;
     let status = match (parameters.text("for"), answer.decision) {
         (Some("rollback"), Decision::Rollback) => StatusCode::OK,
         (Some("rollback"), _) | (_, Decision::Rollback) => StatusCode::CONFLICT,

@@ -5,7 +5,12 @@ use serde_json::{Value, json};
 use crate::asking::{Api, NOW};
 
 /// Paths of the document stand for these.
-fn example_of(path: &str, deployment: &str) -> String {
+fn example_of(method: &str, path: &str, deployment: &str, execution: &str) -> String {
+    match (method, path) {
+        ("post", "/canary/{id}") => return "/canary/tracehound?application=cart".to_owned(),
+        ("get", "/canary/{id}") => return format!("/canary/{execution}"),
+        _ => {}
+    }
     let path = path.replace("{id}", deployment).replace("{name}", "cart-latency");
     match path.as_str() {
         "/api/v2/regressions" | "/api/v2/deployments" => path + "?lookback=86400000&environment=prod",
@@ -28,6 +33,10 @@ fn body_of(method: &str, path: &str) -> Value {
         ("patch", _) => json!({"endTs": NOW - 1_000, "metadata": {"commit": "9f31c2e"}}),
         ("put", _) => {
             json!({"serviceName": "cart", "indicator": "latency", "thresholdMs": 250, "objective": 0.99, "windowDays": 28})
+        }
+        ("post", "/canary/{id}") => json!({"scopes": {"default": {"experimentScope": {"scope": "2.0"}}}}),
+        ("post", "/judge") => {
+            json!({"metricSetPairList": [{"name": "p95", "values": {"control": [1], "experiment": [2]}}]})
         }
         ("post", "/api/v2/gate/webhook") => {
             json!({"name": "cart", "namespace": "shop", "phase": "Progressing"})
@@ -90,9 +99,14 @@ async fn every_operation_of_the_document_answers_as_it_says() {
     api.keep_trace(1).await;
     api.keep_trace(2).await;
     let document = api.get("/api/v2/openapi.json").await.json();
+    let begun = api
+        .ask("POST", "/canary/tracehound?application=cart", &json!({}))
+        .await
+        .json();
+    let execution = begun["canaryExecutionId"].as_str().unwrap();
     let operations = operations(&document);
     for (path, method, operation) in &operations {
-        let (example, body) = (example_of(path, &id), body_of(method, path));
+        let (example, body) = (example_of(method, path, &id, execution), body_of(method, path));
         let asked = format!("{method} {example}");
         if let Some(described) = operation.get("requestBody") {
             assert_valid(
@@ -105,7 +119,7 @@ async fn every_operation_of_the_document_answers_as_it_says() {
         let answer = api.ask(&method.to_uppercase(), &example, &body).await;
         assert_described(&document, operation, answer.status, &answer.json(), &asked);
     }
-    assert!(operations.len() >= 18, "{} operations", operations.len());
+    assert!(operations.len() >= 22, "{} operations", operations.len());
 }
 
 #[tokio::test]
@@ -122,15 +136,10 @@ async fn what_the_document_requires_is_required_and_what_it_bounds_is_bounded() 
                 schema if schema["enum"].is_array() => "nothing-of-it".to_owned(),
                 schema => "a".repeat(schema["maxLength"].as_u64().unwrap() as usize + 1),
             };
-            let example = example_of(&path, "nobody");
+            let example = example_of(&method, &path, "nobody", "none");
             let example = example.split('?').next().unwrap();
-            let answer = api
-                .ask(
-                    &method.to_uppercase(),
-                    &format!("{example}?{name}={wrong}"),
-                    &Value::Null,
-                )
-                .await;
+            let (verb, body) = (method.to_uppercase(), body_of(&method, &path));
+            let answer = api.ask(&verb, &format!("{example}?{name}={wrong}"), &body).await;
             assert_eq!(answer.status, 400, "{method} {path} with {name}");
             let error = answer.json()["error"].as_str().unwrap().to_owned();
             assert!(
@@ -138,7 +147,7 @@ async fn what_the_document_requires_is_required_and_what_it_bounds_is_bounded() 
                 "{method} {path}: {error}"
             );
             if parameter["required"] == true {
-                let error = api.get(example).await.json()["error"]
+                let error = api.ask(&verb, example, &body).await.json()["error"]
                     .as_str()
                     .unwrap()
                     .to_owned();

@@ -152,6 +152,6 @@ async fn compare_searches(State(reports): State<Arc<Reports>>, query: RawQuery) 
         let (baseline, candidate) = (gather(baseline).await?, gather(candidate).await?);
         Ok(compare(&baseline, &candidate, &settings.options))
     };
-    let report = reports.analyses.run(work).await?;
+    let report = reports.run(work).await?;
     Ok(json(StatusCode::OK, &report))
 }

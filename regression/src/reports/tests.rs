@@ -66,7 +66,7 @@ pub(crate) fn finding(summary: &str, contribution: i64, caused_by_deployment: bo
 
 impl Api {
     /// Keeps a report of a deployment that is declared with it.
-    async fn keep(&self, declaration: &Value, mut report: Report) -> (String, Vec<u8>) {
+    pub(crate) async fn keep(&self, declaration: &Value, mut report: Report) -> (String, Vec<u8>) {
         let id = self.declare(declaration).await;
         let deployment = self.store.deployment(&id).await.unwrap().unwrap();
         report.deployment = Some(super::describe(&deployment));

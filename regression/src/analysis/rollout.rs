@@ -23,8 +23,10 @@ use super::side::Side;
 use super::study::Study;
 use super::traces::Traces;
 
-/// Common minutes decide if they have so many traces a side, or half as many as before and after.
-const CONCURRENT_TRACES: usize = 300;
+/// Common minutes decide if they have so many traces a side, or this share of those before and after: a few are the
+/// stronger design and still see less.
+const CONCURRENT_TRACES: usize = 1_000;
+const CONCURRENT_SHARE: usize = 4;
 
 pub(super) fn report(gathered: &Gathered, deployment: &Deployment, options: &Options) -> Report {
     let traces = Traces::of(&[&gathered.before, &gathered.since]);
@@ -111,7 +113,8 @@ fn prefer(concurrent: Option<Chosen>, before_after: Option<Chosen>) -> Option<(C
     let smaller = |chosen: &Chosen| chosen.count(Side::Baseline).min(chosen.count(Side::Candidate));
     match (concurrent, before_after) {
         (Some(concurrent), Some(before_after)) => {
-            let is_enough = smaller(&concurrent) >= CONCURRENT_TRACES.min(smaller(&before_after) / 2);
+            let is_enough =
+                smaller(&concurrent) >= CONCURRENT_TRACES.min(smaller(&before_after) / CONCURRENT_SHARE);
             Some(if is_enough {
                 (concurrent, Some(before_after))
             } else {

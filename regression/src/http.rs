@@ -1,7 +1,7 @@
 //! How the rollout API is asked and how it answers: what routes are, bodies, parts of paths, and failures.
 //!
 //! The routes themselves are in the `http.rs` of the folder of what they are about, the only files that know axum.
-//! Each is described as it is added ([`Routes::add`]), so that the API's document has them all.
+//! Each is described as it is added (`Routes::add`), so that the API's document has them all.
 
 use std::sync::Arc;
 use std::time::Duration;

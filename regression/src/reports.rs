@@ -159,11 +159,11 @@ impl Reports {
             return self.analyse(deployment, end_ts).await.map(Found::Made);
         }
         let kept = self.sources.deployments.report(&deployment.id).await?;
-        if let Some(kept) = kept {
-            if let Some(outcome) = finished::outcome_of(&kept, deployment) {
-                self.remember(deployment, KEPT, Some(outcome));
-                return Ok(Found::Kept(kept));
-            }
+        if let Some(kept) = kept
+            && let Some(outcome) = finished::outcome_of(&kept, deployment)
+        {
+            self.remember(deployment, KEPT, Some(outcome));
+            return Ok(Found::Kept(kept));
         }
         let report = self.analyse(deployment, None).await?;
         self.keep_if_finished(deployment, &report).await?;

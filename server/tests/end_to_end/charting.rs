@@ -20,12 +20,12 @@ fn hour() -> u64 {
 fn spans(end: u64) -> Vec<Value> {
     let start = end - 20 * MINUTE;
     let requests = (0..1_200).flat_map(|number: u64| {
-        let is_new = number >= 600 && number % 2 == 0;
+        let is_new = number >= 600 && number.is_multiple_of(2);
         let at = (start + number * 1_000) * 1_000;
         let trace_id = format!("{:016x}", number + 1);
         let calls = if is_new { 2 } else { 1 };
         let mut tags = json!({"version": if is_new { "2" } else { "1" }});
-        if is_new && number % 5 == 0 {
+        if is_new && number.is_multiple_of(5) {
             tags["error"] = json!("503");
             tags["http.status_code"] = json!("503");
         }

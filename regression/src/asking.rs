@@ -3,7 +3,6 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use axum::Router;
 use http_body_util::BodyExt;
 use model::{EndpointDraft, Kind, SpanBatch, SpanDraft, SpanId, TraceId};
 use serde_json::Value;
@@ -18,7 +17,6 @@ pub(crate) const NOW: u64 = 1_732_200_000_000;
 
 /// An API of its own.
 pub(crate) struct Api {
-    router: Router,
     pub(crate) reports: Arc<Reports>,
     pub(crate) store: Arc<MemoryStore>,
     pub(crate) now: Arc<AtomicU64>,
@@ -50,12 +48,7 @@ impl Api {
             now: Arc::new(move || clock.load(Ordering::Relaxed)),
         };
         let reports = Arc::new(Reports::new(sources, Settings::default()));
-        Self {
-            router: crate::http::router(Arc::clone(&reports)),
-            reports,
-            store,
-            now,
-        }
+        Self { reports, store, now }
     }
 
     pub(crate) async fn ask(&self, method: &str, path: &str, body: &Value) -> Answer {
@@ -65,12 +58,8 @@ impl Api {
             body.to_string()
         };
         let request = http::Request::builder().method(method).uri(path);
-        let answered = self
-            .router
-            .clone()
-            .oneshot(request.body(body).unwrap())
-            .await
-            .unwrap();
+        let router = crate::http::router(Arc::clone(&self.reports));
+        let answered = router.oneshot(request.body(body).unwrap()).await.unwrap();
         let (head, body) = answered.into_parts();
         let completeness = head.headers.get("tracehound-completeness");
         Answer {

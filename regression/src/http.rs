@@ -25,7 +25,8 @@ use crate::openapi::{self, Base, Endpoint, Verb};
 use crate::parameters::{Parameter, Parameters};
 use crate::reports::Reports;
 use crate::sources::Sources;
-use crate::{charts, deployments, gate, kayenta, reports, slo_budget, slos, trace_diff};
+use crate::watch::Events;
+use crate::{charts, deployments, gate, kayenta, reports, slo_budget, slos, trace_diff, watch};
 
 /// As the query API has them.
 const PREFIXES: [&str; 2] = ["/api/v2", "/zipkin/api/v2"];
@@ -39,10 +40,10 @@ const BODY_TIMEOUT: Duration = Duration::from_secs(30);
 const RETRY_AFTER_S: HeaderValue = HeaderValue::from_static("1");
 
 /// The rollout API, at `/api/v2/*` and `/zipkin/api/v2/*`, and Kayenta's routes at the root.
-pub fn router(reports: Arc<Reports>) -> Router {
+pub fn router(reports: Arc<Reports>, events: Events) -> Router {
     let Routes { router, endpoints } = routes();
     let document = Arc::new(openapi::document(&endpoints));
-    router.with_state(Api { reports, document })
+    router.with_state(Api { reports, document, events })
 }
 
 /// All of them: a line a group.
@@ -55,6 +56,7 @@ fn routes() -> Routes {
     let routes = gate::http::add(routes);
     let routes = kayenta::http::add(routes);
     let routes = charts::http::add(routes);
+    let routes = watch::http::add(routes);
     trace_diff::http::add(routes)
 }
 
@@ -67,6 +69,13 @@ async fn document(State(api): State<Api>) -> Response {
 pub(crate) struct Api {
     reports: Arc<Reports>,
     document: Arc<Value>,
+    events: Events,
+}
+
+impl FromRef<Api> for Events {
+    fn from_ref(api: &Api) -> Self {
+        api.events.clone()
+    }
 }
 
 impl FromRef<Api> for Sources {

@@ -24,6 +24,7 @@ mod slos;
 mod sources;
 pub mod statistics;
 mod trace_diff;
+pub mod watch;
 
 pub use reports::{Reports, Settings};
 pub use slo_budget::slo_states;

@@ -1,0 +1,161 @@
+//! How often a rollout is looked at: often while it is young, seldom later, and never for more than a share of the time.
+
+use std::time::Duration;
+
+use model::Deployment;
+
+/// How rollouts are watched.
+#[derive(Clone, Debug, PartialEq)]
+pub struct WatchOptions {
+    /// Watched at one time, the newest; each has five metrics.
+    pub deployments_max: usize,
+    /// The share of the time of one processor that reports may take, above 0, at most 1.
+    pub share_max: f64,
+    /// How often it is looked for deployments that are new or changed.
+    pub scan_interval: Duration,
+    /// Between two looks at a rollout that just began, changed, or ended.
+    pub interval_min: Duration,
+    /// Between two looks at an old one.
+    pub interval_max: Duration,
+    /// A report that takes longer is given up.
+    pub report_timeout: Duration,
+    /// How long after its end a rollout is watched, milliseconds.
+    pub after_end_ms: u64,
+    /// How long one is watched that never ends, milliseconds.
+    pub endless_ms: u64,
+    /// How long spans may be on their way that were served before a rollout was taken back or superseded, milliseconds.
+    pub late_ms: u64,
+}
+
+impl Default for WatchOptions {
+    fn default() -> Self {
+        const MINUTE_MS: u64 = 60_000;
+        Self {
+            deployments_max: 32,
+            share_max: 0.05,
+            scan_interval: Duration::from_secs(2),
+            interval_min: Duration::from_secs(5),
+            interval_max: Duration::from_secs(300),
+            report_timeout: Duration::from_secs(60),
+            after_end_ms: 60 * MINUTE_MS,
+            endless_ms: 24 * 60 * MINUTE_MS,
+            late_ms: MINUTE_MS,
+        }
+    }
+}
+
+/// A rollout of this age is looked at once in a hundred and twentieth of it: every 5 s until it is ten minutes old, every
+/// 30 s when it is an hour.
+const LOOKS_AN_AGE: u32 = 120;
+
+impl WatchOptions {
+    /// How long after a look the next one is due, `age_ms` after something last happened to the rollout.
+    pub(super) fn interval(&self, age_ms: u64) -> Duration {
+        let interval = Duration::from_millis(age_ms) / LOOKS_AN_AGE;
+        interval.max(self.interval_min).min(self.interval_max)
+    }
+
+    /// How long nothing is looked at after a report that took so long.
+    pub(super) fn rest_after(&self, took: Duration) -> Duration {
+        let share = self.share_max.clamp(0.001, 1.0);
+        took.mul_f64((1.0 - share) / share)
+    }
+
+    /// Until when a rollout is watched, epoch milliseconds. `superseded_ts` is when the next one of its service began.
+    pub(super) fn watched_until(&self, deployment: &Deployment, superseded_ts: Option<u64>) -> u64 {
+        let after = |ts: Option<u64>, ms: u64| ts.map(|ts| ts.saturating_add(ms));
+        let ends = [
+            after(deployment.rolled_back_ts, self.late_ms),
+            after(superseded_ts, self.late_ms),
+            after(deployment.end_ts, self.after_end_ms),
+        ];
+        let endless = deployment.start_ts.saturating_add(self.endless_ms);
+        ends.into_iter().flatten().min().unwrap_or(endless)
+    }
+}
+
+/// When something last happened to a rollout that is not in the future, epoch milliseconds.
+pub(super) fn last_step(deployment: &Deployment, now: u64) -> u64 {
+    let switches = deployment.instances.iter().map(|instance| instance.switch_ts);
+    let steps = switches.chain(deployment.end_ts).chain(deployment.rolled_back_ts);
+    let past = steps.filter(|step| *step <= now);
+    past.max().unwrap_or(0).max(deployment.start_ts)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::net::IpAddr;
+
+    use model::SwitchedInstance;
+
+    use super::*;
+
+    #[test]
+    fn intervals_grow_with_age_within_bounds() {
+        let options = WatchOptions::default();
+        let seconds = |age_ms| options.interval(age_ms).as_secs_f64();
+        assert_eq!((seconds(0), seconds(600_000)), (5.0, 5.0));
+        assert_eq!((seconds(3_600_000), seconds(u64::MAX)), (30.0, 300.0));
+    }
+
+    #[test]
+    fn reports_take_their_share_of_the_time_and_no_more() {
+        let share = |share_max| WatchOptions {
+            share_max,
+            ..WatchOptions::default()
+        };
+        let took = Duration::from_millis(100);
+        let rest = share(0.05).rest_after(took);
+        assert!((rest.as_secs_f64() - 1.9).abs() < 1e-6, "{rest:?}");
+        assert_eq!(share(1.0).rest_after(took), Duration::ZERO);
+        assert!(share(0.0).rest_after(took) < Duration::from_secs(101));
+    }
+
+    #[test]
+    fn a_rollout_is_watched_until_what_comes_first() {
+        let options = WatchOptions::default();
+        let mut rollout = Deployment {
+            start_ts: 1_000,
+            ..Deployment::default()
+        };
+        let until = |rollout: &Deployment, superseded| options.watched_until(rollout, superseded);
+        assert_eq!(until(&rollout, None), 1_000 + 86_400_000);
+        rollout.end_ts = Some(2_000);
+        assert_eq!(until(&rollout, None), 2_000 + 3_600_000);
+        assert_eq!(until(&rollout, Some(5_000)), 65_000);
+        rollout.rolled_back_ts = Some(4_000);
+        assert_eq!(until(&rollout, Some(5_000)), 64_000);
+        rollout.end_ts = Some(u64::MAX);
+        assert_eq!(until(&rollout, None), 64_000);
+    }
+
+    #[test]
+    fn a_rollout_of_days_is_watched_after_its_end() {
+        let day = 86_400_000;
+        let rollout = Deployment {
+            start_ts: 1_000,
+            end_ts: Some(3 * day),
+            ..Deployment::default()
+        };
+        let until = WatchOptions::default().watched_until(&rollout, None);
+        assert_eq!(until, 3 * day + 3_600_000);
+    }
+
+    #[test]
+    fn the_last_step_is_the_newest_that_was_taken() {
+        let switch = |switch_ts| SwitchedInstance {
+            switch_ts,
+            ip: IpAddr::from([10, 0, 0, 1]),
+            port: None,
+        };
+        let mut rollout = Deployment {
+            start_ts: 100,
+            ..Deployment::default()
+        };
+        assert_eq!(last_step(&rollout, 1_000), 100);
+        rollout.instances = vec![switch(200), switch(5_000)];
+        assert_eq!(last_step(&rollout, 1_000), 200);
+        rollout.end_ts = Some(900);
+        assert_eq!(last_step(&rollout, 1_000), 900);
+    }
+}

@@ -12,8 +12,7 @@ mod regressions;
 #[cfg(test)]
 pub(crate) mod tests;
 
-pub(crate) use finished::Outcome;
-use finished::describe;
+pub(crate) use finished::{Outcome, finished_ts};
 
 use std::fmt;
 use std::sync::Arc;

@@ -21,14 +21,14 @@ const DECISIVE: [&str; 7] = [
     "instances",
 ];
 
-/// Whether everything has arrived that belongs to a deployment: it was observed for `monitor_ms` after its last
-/// instance had switched, or until it was taken back or the next one, `successor`, began.
-pub(super) fn is_finished(
+/// From when on everything has arrived that belongs to a deployment, epoch milliseconds: it was observed for `monitor_ms`
+/// after its last instance had switched, or until it was taken back or the next one began. `None` where none of that is
+/// known yet.
+pub(crate) fn finished_ts(
     deployment: &Deployment,
-    successor: Option<&Deployment>,
+    successor_ts: Option<u64>,
     monitor_ms: u64,
-    now: u64,
-) -> bool {
+) -> Option<u64> {
     // Nobody tells the end of an inferred one: it has ended when no further instance switches.
     let last_switch = deployment
         .instances
@@ -42,10 +42,21 @@ pub(super) fn is_finished(
     let observed = [
         end.map(|end| end.saturating_add(monitor_ms)),
         deployment.rolled_back_ts,
-        successor.map(|successor| successor.start_ts),
+        successor_ts,
     ];
     let observed = observed.into_iter().flatten().min();
-    observed.is_some_and(|until| until.saturating_add(LATE_MS) <= now)
+    observed.map(|until| until.saturating_add(LATE_MS))
+}
+
+/// Whether a deployment is finished, see [`finished_ts`].
+pub(super) fn is_finished(
+    deployment: &Deployment,
+    successor: Option<&Deployment>,
+    monitor_ms: u64,
+    now: u64,
+) -> bool {
+    let successor_ts = successor.map(|successor| successor.start_ts);
+    finished_ts(deployment, successor_ts, monitor_ms).is_some_and(|finished_ts| finished_ts <= now)
 }
 
 /// What a list shows of a report.

@@ -4,6 +4,9 @@ use std::time::Duration;
 
 use model::Deployment;
 
+use crate::analysis::Options;
+use crate::reports::finished_ts;
+
 /// How rollouts are watched.
 #[derive(Clone, Debug, PartialEq)]
 pub struct WatchOptions {
@@ -19,17 +22,14 @@ pub struct WatchOptions {
     pub interval_max: Duration,
     /// A report that takes longer is given up.
     pub report_timeout: Duration,
-    /// How long after its end a rollout is watched, milliseconds.
-    pub after_end_ms: u64,
+    /// How long after its end a rollout is observed, milliseconds: as the analysis has it.
+    pub monitor_ms: u64,
     /// How long one is watched that never ends, milliseconds.
     pub endless_ms: u64,
-    /// How long spans may be on their way that were served before a rollout was taken back or superseded, milliseconds.
-    pub late_ms: u64,
 }
 
 impl Default for WatchOptions {
     fn default() -> Self {
-        const MINUTE_MS: u64 = 60_000;
         Self {
             deployments_max: 32,
             share_max: 0.05,
@@ -37,9 +37,8 @@ impl Default for WatchOptions {
             interval_min: Duration::from_secs(5),
             interval_max: Duration::from_secs(300),
             report_timeout: Duration::from_secs(60),
-            after_end_ms: 60 * MINUTE_MS,
-            endless_ms: 24 * 60 * MINUTE_MS,
-            late_ms: MINUTE_MS,
+            monitor_ms: Options::default().monitor_ms,
+            endless_ms: 24 * 60 * 60_000,
         }
     }
 }
@@ -61,16 +60,11 @@ impl WatchOptions {
         took.mul_f64((1.0 - share) / share)
     }
 
-    /// Until when a rollout is watched, epoch milliseconds. `superseded_ts` is when the next one of its service began.
+    /// Until when a rollout is watched, epoch milliseconds: until its report is the last one, but not for ever.
+    /// `superseded_ts` is when the next one of its service began.
     pub(super) fn watched_until(&self, deployment: &Deployment, superseded_ts: Option<u64>) -> u64 {
-        let after = |ts: Option<u64>, ms: u64| ts.map(|ts| ts.saturating_add(ms));
-        let ends = [
-            after(deployment.rolled_back_ts, self.late_ms),
-            after(superseded_ts, self.late_ms),
-            after(deployment.end_ts, self.after_end_ms),
-        ];
         let endless = deployment.start_ts.saturating_add(self.endless_ms);
-        ends.into_iter().flatten().min().unwrap_or(endless)
+        finished_ts(deployment, superseded_ts, self.monitor_ms).unwrap_or(endless)
     }
 }
 
@@ -112,33 +106,21 @@ mod tests {
     }
 
     #[test]
-    fn a_rollout_is_watched_until_what_comes_first() {
+    fn a_rollout_is_watched_until_it_is_finished_or_nobody_tells_that_it_is() {
         let options = WatchOptions::default();
+        let (hour, late) = (3_600_000, 600_000);
         let mut rollout = Deployment {
             start_ts: 1_000,
             ..Deployment::default()
         };
         let until = |rollout: &Deployment, superseded| options.watched_until(rollout, superseded);
-        assert_eq!(until(&rollout, None), 1_000 + 86_400_000);
-        rollout.end_ts = Some(2_000);
-        assert_eq!(until(&rollout, None), 2_000 + 3_600_000);
-        assert_eq!(until(&rollout, Some(5_000)), 65_000);
+        assert_eq!(until(&rollout, None), 1_000 + 24 * hour);
+        // However long it takes.
+        rollout.end_ts = Some(72 * hour);
+        assert_eq!(until(&rollout, None), 73 * hour + late);
+        assert_eq!(until(&rollout, Some(5_000)), 5_000 + late);
         rollout.rolled_back_ts = Some(4_000);
-        assert_eq!(until(&rollout, Some(5_000)), 64_000);
-        rollout.end_ts = Some(u64::MAX);
-        assert_eq!(until(&rollout, None), 64_000);
-    }
-
-    #[test]
-    fn a_rollout_of_days_is_watched_after_its_end() {
-        let day = 86_400_000;
-        let rollout = Deployment {
-            start_ts: 1_000,
-            end_ts: Some(3 * day),
-            ..Deployment::default()
-        };
-        let until = WatchOptions::default().watched_until(&rollout, None);
-        assert_eq!(until, 3 * day + 3_600_000);
+        assert_eq!(until(&rollout, Some(5_000)), 4_000 + late);
     }
 
     #[test]

@@ -13,32 +13,16 @@ use tokio::time::{Instant, sleep};
 
 use super::events::{Cursor, Told};
 use super::*;
-use crate::report::{
-    Cause, Decision, Exemplars, Finding, FindingKind, LeftOut, Operation, Population, Report, Verdict,
-};
+use crate::report::{Cause, Decision, Exemplars, Finding, FindingKind, Operation, Report, Verdict};
+use crate::reports;
 use crate::sources::Clock;
 
-/// A report of which only the verdict matters.
+/// A report of which only this matters.
 pub(super) fn report(verdict: Verdict, decision: Decision, score: Option<f64>) -> Report {
     Report {
-        deployment: None,
-        verdict,
         decision,
         score,
-        kayenta_score: None,
-        confidence: None,
-        design: None,
-        missing: None,
-        baseline: Population::default(),
-        candidate: Population::default(),
-        findings: Vec::new(),
-        change: Vec::new(),
-        power: None,
-        checks: Vec::new(),
-        operations: Vec::new(),
-        slo: Vec::new(),
-        left_out: LeftOut::default(),
-        completeness: "complete".to_owned(),
+        ..reports::tests::report(verdict)
     }
 }
 
@@ -353,7 +337,7 @@ async fn the_last_look_is_after_the_end_and_is_tried_until_it_succeeds() {
     sleep(30 * MINUTE).await;
     let broken = storage::StorageError::Unavailable("no disk".to_owned());
     bench.answer(Err(broken), Duration::from_millis(1));
-    bench.pass(60 * MINUTE).await;
+    bench.pass(70 * MINUTE).await;
     let failures = bench.watch.monitor().stats().failures;
     assert!(failures > 3, "{failures}");
     assert_eq!(bench.watch.monitor().stats().watched, 1, "its last look failed");
@@ -361,7 +345,7 @@ async fn the_last_look_is_after_the_end_and_is_tried_until_it_succeeds() {
     bench.pass(10 * MINUTE).await;
     assert_eq!(bench.watch.monitor().stats().watched, 0);
     let last = *bench.looks_at("a").last().unwrap() + START;
-    assert!(last > end_ts + WatchOptions::default().after_end_ms, "{last}");
+    assert!(last > end_ts + WatchOptions::default().monitor_ms, "{last}");
 }
 
 #[tokio::test(start_paused = true)]

@@ -17,6 +17,7 @@ use super::pace::WatchOptions;
 use super::rollout::Rollout;
 use super::standing::{Effect, Shown, Standing};
 use crate::report::Report;
+use crate::reports::Reports;
 use crate::sources::Clock;
 
 /// Deployments that are looked through, the newest.
@@ -36,6 +37,23 @@ pub struct WatchSources {
     pub spans_taken: Arc<dyn Fn() -> u64 + Send + Sync>,
     /// Epoch milliseconds.
     pub now: Clock,
+}
+
+impl WatchSources {
+    /// Those that the API answers by.
+    pub fn new(reports: &Arc<Reports>, spans_taken: Arc<dyn Fn() -> u64 + Send + Sync>) -> Self {
+        let sources = reports.sources();
+        let asked = Arc::clone(reports);
+        Self {
+            deployments: Arc::clone(&sources.deployments),
+            report: Arc::new(move |deployment| {
+                let reports = Arc::clone(&asked);
+                Box::pin(async move { reports.report(&deployment, None).await?.read() })
+            }),
+            spans_taken,
+            now: Arc::clone(&sources.now),
+        }
+    }
 }
 
 impl fmt::Debug for WatchSources {

@@ -18,6 +18,7 @@ mod settings;
 mod tls;
 mod unsupported;
 mod values;
+mod watching;
 
 use std::ffi::OsString;
 use std::net::IpAddr;
@@ -40,6 +41,7 @@ pub(crate) use scribe::ScribeConfig;
 pub(crate) use self_tracing::{SelfSampling, SelfTracingConfig};
 pub(crate) use tls::TlsConfig;
 use values::{Reader, Values};
+pub(crate) use watching::{WatchConfig, WebhookAddress};
 
 /// Everything the server is told, valid and typed.
 #[derive(Debug)]
@@ -65,6 +67,8 @@ pub(crate) struct Config {
     pub(crate) rabbitmq: Option<collector::rabbitmq::RabbitMqConfig>,
     /// `None` where the server does not trace its own requests.
     pub(crate) self_tracing: Option<SelfTracingConfig>,
+    /// `None` where rollouts are not watched.
+    pub(crate) watch: Option<WatchConfig>,
     /// Recognised variables that have no effect here, for one line of warning.
     pub(crate) ignored: Vec<String>,
 }
@@ -251,6 +255,7 @@ fn read(reader: &mut Reader<'_>) -> Config {
         #[cfg(feature = "rabbitmq")]
         rabbitmq: rabbitmq::read(reader),
         self_tracing: self_tracing::read(reader),
+        watch: watching::read(reader),
         ignored: Vec::new(),
     }
 }

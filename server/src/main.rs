@@ -21,6 +21,8 @@ mod self_tracing;
 mod shutdown;
 mod store;
 mod telemetry;
+mod watching;
+mod webhook;
 mod wiring;
 
 use std::process::ExitCode;

@@ -17,6 +17,7 @@ use crate::http::{self, Metrics, Operations, Port, ServeLimits};
 use crate::intake::Intakes;
 use crate::self_tracing::{Reporter, RequestTracer};
 use crate::store::{self, Store};
+use crate::watching::Watching;
 use crate::{jaeger, otlp, shutdown};
 
 /// How often deployments are looked through for finished ones whose report is not kept.
@@ -38,7 +39,9 @@ pub(crate) async fn run(config: Config) -> anyhow::Result<()> {
     let grpc = grpc(&config, &store, &collector).await?;
     let intakes = Intakes::start(&config, &collector)?;
     let (tracer, reporter) = self_tracing(&config, &collector).unzip();
-    let ports = ports(&config, &store, &collector, &intakes, &grpc, tracer)?;
+    let reports = config.query.enabled.then(|| reports(&config, &store));
+    let watching = Watching::start(config.watch.as_ref(), reports, &collector)?;
+    let ports = ports(&config, &store, &collector, &intakes, &grpc, &watching, tracer)?;
     let limits = ServeLimits {
         connections_max: config.server.connections_max,
         head_timeout: config.server.head_timeout,
@@ -47,11 +50,13 @@ pub(crate) async fn run(config: Config) -> anyhow::Result<()> {
     };
     let stop = async {
         stop.await;
+        watching.close();
         grpc.stop().await;
     };
     if !http::serve(ports, limits, stop).await {
         tracing::warn!("some requests were not finished in time and are given up");
     }
+    watching.stop(config.server.drain_timeout).await;
     intakes.stop(config.server.drain_timeout).await;
     if let Some(reporter) = reporter {
         reporter.stop().await;
@@ -91,6 +96,7 @@ fn ports(
     collector: &Arc<Collector>,
     intakes: &Intakes,
     grpc: &GrpcServer,
+    watching: &Watching,
     tracer: Option<Arc<RequestTracer>>,
 ) -> anyhow::Result<Vec<Port>> {
     let listener = http::listen(config.server.listen, config.server.port)?;
@@ -98,7 +104,7 @@ fn ports(
         .local_addr()
         .context("cannot tell the address listened on")?;
     let tls = config.server.tls.as_ref().map(http::tls).transpose()?;
-    let application = application(config, store, collector, intakes, grpc);
+    let application = application(config, store, collector, intakes, grpc, watching);
     let application = match tracer {
         Some(tracer) => tracer.trace(application),
         None => application,
@@ -135,9 +141,14 @@ fn application(
     collector: &Arc<Collector>,
     intakes: &Intakes,
     grpc: &GrpcServer,
+    watching: &Watching,
 ) -> Router {
-    let figures = std::iter::once(Arc::clone(&store.figures)).chain(intakes.figures());
-    let metrics = Metrics::new(Arc::clone(collector), figures.collect()).timed(store.timings.clone());
+    let figures = std::iter::once(Arc::clone(&store.figures))
+        .chain(intakes.figures())
+        .chain(watching.figures());
+    let metrics = Metrics::new(Arc::clone(collector), figures.collect());
+    let timings = store.timings.iter().cloned().chain(watching.timing());
+    let metrics = metrics.timed(timings.collect());
     let metrics = Arc::new(metrics);
     let operations = Operations {
         components: std::iter::once(store.component())
@@ -154,10 +165,7 @@ fn application(
             .query
             .enabled
             .then(|| query(&config.query, &config.storage.options, store)),
-        config
-            .query
-            .enabled
-            .then(|| regression::http::router(reports(config, store))),
+        watching.router(),
         config.ui.clone().map(ui::http::router),
     ];
     let origins = config.server.allowed_origins.clone();

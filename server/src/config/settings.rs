@@ -95,6 +95,13 @@ pub(super) const SETTINGS: &[Setting] = &[
     setting("AUTOCOMPLETE_KEYS", &["ZIPKIN_STORAGE_AUTOCOMPLETE_KEYS"], "", "Tag keys whose values are suggested, a comma list"),
     setting("VERSION_TAGS", &[], "service.version,version,app.version", "Tag keys that name the version of a service, the first a span bears counts"),
     setting("ENVIRONMENT_TAGS", &[], "deployment.environment.name,deployment.environment,environment", "Tag keys that name the environment of a service, the first a span bears counts"),
+    // Rollouts.
+    setting("WATCH_ENABLED", &[], "true", "Keep the verdict of rollouts up to date while they go on, and tell who listens what changes; needs QUERY_ENABLED"),
+    setting("WATCH_DEPLOYMENTS_MAX", &[], "32", "Rollouts watched at one time, the newest"),
+    setting("WATCH_CPU_SHARE", &[], "0.05", "Share of the time of one processor that watching may take, 0.001 to 1"),
+    setting("EVENT_LISTENERS_MAX", &[], "100", "Listeners to events of deployments at one time; more are told to come back"),
+    setting("WEBHOOK_URLS", &[], "", "Where events of deployments are posted, a comma list of at most 8 addresses with http or https"),
+    setting("WEBHOOK_SECRET_FILE", &[], "", "File with the secret that these posts are signed with; without it they are not signed"),
     // Keeping spans.
     setting("STORAGE_TYPE", &["ZIPKIN_STORAGE_TYPE"], "segment", "segment (on disk) or mem (gone when the server stops)"),
     setting("STORAGE_PATH", &[], "tracehound-data", "Directory of the segment store"),

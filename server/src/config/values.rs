@@ -143,7 +143,6 @@ impl<'a> Reader<'a> {
     }
 
     /// A setting without a default that may hold a password: a mistake does not repeat it.
-    #[cfg(feature = "rabbitmq")]
     pub(super) fn secret<T>(&mut self, name: &str, parse: impl Fn(&str) -> Result<T, String>) -> Option<T> {
         let found = self.values.find(row(name))?;
         match parse(found.text) {

@@ -1,0 +1,172 @@
+//! Whether rollouts are watched, and who is told what happens to them.
+
+use std::fmt;
+use std::path::PathBuf;
+
+use http::Uri;
+
+use super::parse;
+use super::values::Reader;
+
+/// Addresses of webhooks: each has six metrics.
+const WEBHOOKS_MAX: usize = 8;
+
+/// How rollouts are watched.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) struct WatchConfig {
+    /// Watched at one time.
+    pub(crate) deployments_max: usize,
+    /// Of the time of one processor.
+    pub(crate) share_max: f64,
+    /// Listeners to events at one time.
+    pub(crate) listeners_max: usize,
+    /// Who is told.
+    pub(crate) webhooks: Vec<WebhookAddress>,
+    /// What signatures are made with.
+    pub(crate) webhook_secret_file: Option<PathBuf>,
+}
+
+/// Where a webhook is. Only its authority may be shown: paths have tokens.
+#[derive(Clone, PartialEq, Eq)]
+pub(crate) struct WebhookAddress {
+    pub(crate) is_tls: bool,
+    /// As the `host` header has it.
+    pub(crate) authority: String,
+    pub(crate) host: String,
+    pub(crate) port: u16,
+    pub(crate) path_and_query: String,
+}
+
+impl fmt::Debug for WebhookAddress {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("WebhookAddress")
+            .field("authority", &self.authority)
+            .finish_non_exhaustive()
+    }
+}
+
+impl WebhookAddress {
+    fn parse(text: &str) -> Result<Self, String> {
+        let uri: Uri = text.parse().map_err(|error| format!("{error}"))?;
+        let is_tls = match uri.scheme_str() {
+            Some("http") => false,
+            Some("https") => true,
+            _ => return Err("must begin with http:// or https://".to_owned()),
+        };
+        let authority = uri.authority().ok_or("has no host")?;
+        if authority.as_str().contains('@') {
+            return Err("must not have a user or a password".to_owned());
+        }
+        let default_port = if is_tls { 443 } else { 80 };
+        Ok(Self {
+            is_tls,
+            authority: authority.as_str().to_owned(),
+            host: authority.host().trim_matches(['[', ']']).to_owned(),
+            port: authority.port_u16().unwrap_or(default_port),
+            path_and_query: uri
+                .path_and_query()
+                .map_or("/", |path_and_query| path_and_query.as_str())
+                .to_owned(),
+        })
+    }
+}
+
+/// `None` where nobody watches; mistakes are found either way.
+pub(super) fn read(reader: &mut Reader<'_>) -> Option<WatchConfig> {
+    let enabled = reader.read("WATCH_ENABLED", parse::boolean);
+    let config = WatchConfig {
+        deployments_max: reader.read("WATCH_DEPLOYMENTS_MAX", parse::count),
+        share_max: reader.read("WATCH_CPU_SHARE", share),
+        listeners_max: reader.read("EVENT_LISTENERS_MAX", parse::count),
+        webhooks: reader.secret("WEBHOOK_URLS", webhooks).unwrap_or_default(),
+        webhook_secret_file: reader.optional("WEBHOOK_SECRET_FILE", parse::path),
+    };
+    enabled.then_some(config)
+}
+
+/// More than nothing: at 0 nothing would ever be watched, which `WATCH_ENABLED` says.
+fn share(value: &str) -> Result<f64, String> {
+    match parse::number::<f64>(value)? {
+        share if (0.001..=1.0).contains(&share) => Ok(share),
+        _ => Err("must be from 0.001 to 1".to_owned()),
+    }
+}
+
+fn webhooks(value: &str) -> Result<Vec<WebhookAddress>, String> {
+    let addresses = parse::list(value)?;
+    if addresses.len() > WEBHOOKS_MAX {
+        let count = addresses.len();
+        return Err(format!("has {count} addresses, more than {WEBHOOKS_MAX}"));
+    }
+    let numbered = addresses.iter().zip(1..);
+    numbered
+        .map(|(address, number)| {
+            WebhookAddress::parse(address).map_err(|what| format!("address {number}: {what}"))
+        })
+        .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::values::read_from;
+    use super::*;
+
+    #[test]
+    fn rollouts_are_watched_unless_told_otherwise() {
+        let (config, mistakes) = read_from(&[], read);
+        let config = config.unwrap();
+        assert_eq!((config.deployments_max, config.share_max), (32, 0.05));
+        assert_eq!((config.listeners_max, config.webhooks.len()), (100, 0));
+        assert_eq!(mistakes, [""; 0]);
+        let (config, _) = read_from(&[("WATCH_ENABLED", "false")], read);
+        assert_eq!(config, None);
+    }
+
+    #[test]
+    fn addresses_are_taken_apart_and_shown_without_their_paths() {
+        let urls = "https://hooks.example/T0/secret?x=1, http://[::1]:8080";
+        let (config, mistakes) = read_from(&[("WEBHOOK_URLS", urls)], read);
+        assert_eq!(mistakes, [""; 0]);
+        let webhooks = config.unwrap().webhooks;
+        let [tls, plain] = &webhooks[..] else {
+            panic!("not two: {webhooks:?}");
+        };
+        assert_eq!(
+            (tls.is_tls, tls.host.as_str(), tls.port),
+            (true, "hooks.example", 443)
+        );
+        assert_eq!(tls.path_and_query, "/T0/secret?x=1");
+        assert_eq!(
+            (plain.is_tls, plain.host.as_str(), plain.port),
+            (false, "::1", 8080)
+        );
+        assert_eq!(
+            (plain.path_and_query.as_str(), plain.authority.as_str()),
+            ("/", "[::1]:8080")
+        );
+        assert!(!format!("{webhooks:?}").contains("secret"));
+    }
+
+    #[test]
+    fn mistakes_do_not_repeat_what_may_be_secret() {
+        let many = vec!["http://a.example"; 9].join(",");
+        for (urls, told) in [
+            (
+                "http://a.example,ftp://b/secret",
+                "WEBHOOK_URLS: address 2: must begin with http:// or https://",
+            ),
+            (
+                "http://me:secret@a.example",
+                "WEBHOOK_URLS: address 1: must not have a user or a password",
+            ),
+            (many.as_str(), "WEBHOOK_URLS: has 9 addresses, more than 8"),
+        ] {
+            let (_, mistakes) = read_from(&[("WEBHOOK_URLS", urls)], read);
+            assert_eq!(mistakes, [told]);
+        }
+        for share in ["0", "1.5", "NaN", "x"] {
+            let (_, mistakes) = read_from(&[("WATCH_CPU_SHARE", share)], read);
+            assert_eq!(mistakes.len(), 1, "{share}");
+        }
+    }
+}

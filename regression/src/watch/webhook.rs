@@ -332,3 +332,216 @@ fn signature(secret: &[u8], seconds: u64, body: &str) -> String {
     }
     text
 }
+
+#[cfg(test)]
+mod tests {
+    use model::Deployment;
+    use parking_lot::Mutex;
+    use tokio::time::timeout;
+
+    use super::super::event::{Change, EventKind};
+    use super::super::events::EventLimits;
+    use super::super::standing::Standing;
+    use super::*;
+
+    /// A target that answers what tests say, and what it was sent when.
+    struct Receiver {
+        events: Events,
+        answers: Arc<Mutex<Vec<Result<u16, String>>>>,
+        received: Arc<Mutex<Vec<(Instant, Delivery)>>>,
+    }
+
+    /// Answers these in their order, then 200.
+    fn receiver(answers: &[Result<u16, &str>]) -> (Receiver, Target) {
+        let limits = EventLimits {
+            events_max: 3,
+            ..EventLimits::default()
+        };
+        let mut answers: Vec<_> = answers
+            .iter()
+            .cloned()
+            .map(|answer| answer.map_err(str::to_owned))
+            .collect();
+        answers.reverse();
+        let receiver = Receiver {
+            events: Events::new(1, limits),
+            answers: Arc::new(Mutex::new(answers)),
+            received: Arc::default(),
+        };
+        let (answers, received) = (Arc::clone(&receiver.answers), Arc::clone(&receiver.received));
+        let post: Post = Arc::new(move |delivery| {
+            received.lock().push((Instant::now(), delivery));
+            let answer = answers.lock().pop().unwrap_or(Ok(200));
+            Box::pin(async move { answer })
+        });
+        let name = "receiver".to_owned();
+        (receiver, Target { name, post })
+    }
+
+    impl Receiver {
+        fn start(&self, target: Target, options: WebhookOptions) -> Webhooks {
+            Webhooks::start(
+                vec![target],
+                options,
+                &self.events,
+                Arc::new(|| 1_732_100_000_999),
+            )
+        }
+
+        fn publish(&self, times: usize) {
+            for _ in 0..times {
+                let change = Change::Rollout(EventKind::DeploymentEnded);
+                self.events
+                    .publish(5, &Deployment::default(), Standing::UNKNOWN, &change);
+            }
+        }
+
+        fn ids(&self) -> Vec<String> {
+            let received = self.received.lock();
+            let ids = received
+                .iter()
+                .map(|(_, delivery)| header(delivery, "tracehound-event-id"));
+            ids.map(Option::unwrap).collect()
+        }
+    }
+
+    fn header(delivery: &Delivery, name: &str) -> Option<String> {
+        let named = delivery.headers.iter().find(|(known, _)| *known == name);
+        named.map(|(_, value)| value.clone())
+    }
+
+    const LONG: Duration = Duration::from_secs(3_600);
+
+    #[test]
+    fn signatures_are_those_that_others_compute() {
+        // python3: hmac.new(b'whsec', b'1732100000.{"a":1}', hashlib.sha256).hexdigest()
+        let expected = "t=1732100000,v1=5e7e4369d9a2b9a1a2211ae9c69da3a95ff9a37124ce7de911b81c459938b8cc";
+        assert_eq!(signature(b"whsec", 1_732_100_000, r#"{"a":1}"#), expected);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn an_event_is_posted_once_with_what_tells_what_it_is() {
+        let (receiver, target) = receiver(&[]);
+        let options = WebhookOptions {
+            secret: Some(b"whsec".to_vec()),
+            ..WebhookOptions::default()
+        };
+        let webhooks = receiver.start(target, options);
+        receiver.publish(2);
+        sleep(LONG).await;
+        assert_eq!(receiver.ids(), ["1-0", "1-1"]);
+        let (_, delivery) = receiver.received.lock()[0].clone();
+        assert_eq!(
+            header(&delivery, "tracehound-event").as_deref(),
+            Some("deployment_ended")
+        );
+        let signed = signature(b"whsec", 1_732_100_000, &delivery.body);
+        assert_eq!(header(&delivery, "tracehound-signature"), Some(signed));
+        let stats = webhooks.monitor().stats();
+        assert_eq!((stats[0].delivered, stats[0].pending), (2, 0));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn what_fails_is_tried_again_after_pauses_that_grow_and_then_given_up() {
+        let failing = [Err("nobody there"), Ok(500), Ok(429), Err("nobody there")];
+        let (receiver, target) = receiver(&failing);
+        let options = WebhookOptions {
+            attempts_max: 4,
+            pause_max: Duration::from_secs(3),
+            ..WebhookOptions::default()
+        };
+        let webhooks = receiver.start(target, options);
+        receiver.publish(2);
+        sleep(LONG).await;
+        assert_eq!(
+            receiver.ids(),
+            ["1-0", "1-0", "1-0", "1-0", "1-1"],
+            "the next one is delivered"
+        );
+        let at: Vec<Instant> = receiver.received.lock().iter().map(|(at, _)| *at).collect();
+        for (attempt, longest) in [(1, 1.0), (2, 2.0), (3, 3.0)] {
+            let pause = (at[attempt] - at[attempt - 1]).as_secs_f64();
+            assert!(
+                (longest / 2.0 - 0.01..=longest + 0.01).contains(&pause),
+                "{attempt}: {pause}"
+            );
+        }
+        let stats = webhooks.monitor().stats().remove(0);
+        assert_eq!((stats.delivered, stats.retried, stats.given_up), (1, 3, 1));
+        assert_eq!(
+            receiver.received.lock()[0].1.headers.len(),
+            3,
+            "nothing is signed without a secret"
+        );
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn what_is_refused_for_good_and_redirects_are_not_tried_again() {
+        let (receiver, target) = receiver(&[Ok(410), Ok(302)]);
+        let webhooks = receiver.start(target, WebhookOptions::default());
+        receiver.publish(3);
+        sleep(LONG).await;
+        assert_eq!(receiver.ids(), ["1-0", "1-1", "1-2"]);
+        let stats = webhooks.monitor().stats().remove(0);
+        assert_eq!((stats.refused, stats.retried, stats.delivered), (2, 0, 1));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_target_that_is_away_misses_what_is_beyond_the_bound() {
+        let away = vec![Err("nobody there"); 8];
+        let (receiver, target) = receiver(&away);
+        let webhooks = receiver.start(target, WebhookOptions::default());
+        receiver.publish(1);
+        sleep(Duration::from_secs(1)).await;
+        receiver.publish(10);
+        assert_eq!(webhooks.monitor().stats()[0].pending, 11);
+        sleep(LONG).await;
+        let stats = webhooks.monitor().stats().remove(0);
+        assert_eq!((stats.given_up, stats.missed, stats.delivered), (1, 7, 3));
+        assert_eq!(stats.pending, 0);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_stop_tries_once_more_and_does_not_wait_for_who_never_answers() {
+        let (receiver, target) = receiver(&[Err("nobody there"), Err("nobody there")]);
+        let webhooks = receiver.start(target, WebhookOptions::default());
+        receiver.publish(3);
+        // The first attempt failed, and a pause has begun.
+        while receiver.ids().is_empty() {
+            tokio::task::yield_now().await;
+        }
+        receiver.events.close();
+        let began = Instant::now();
+        webhooks.stop(Duration::from_secs(10)).await;
+        assert!(began.elapsed() < Duration::from_secs(1));
+        assert_eq!(receiver.ids(), ["1-0", "1-0", "1-1", "1-2"]);
+
+        let post: Post = Arc::new(|_| Box::pin(std::future::pending()));
+        let name = "silent".to_owned();
+        let events = Events::new(1, EventLimits::default());
+        let webhooks = Webhooks::start(
+            vec![Target { name, post }],
+            WebhookOptions::default(),
+            &events,
+            Arc::new(|| 0),
+        );
+        let change = Change::Rollout(EventKind::DeploymentEnded);
+        events.publish(5, &Deployment::default(), Standing::UNKNOWN, &change);
+        events.close();
+        let stopped = timeout(Duration::from_secs(11), webhooks.stop(Duration::from_secs(10)));
+        assert!(stopped.await.is_ok());
+    }
+
+    #[test]
+    fn options_are_shown_without_the_secret() {
+        let options = WebhookOptions {
+            secret: Some(b"whsec".to_vec()),
+            ..WebhookOptions::default()
+        };
+        let shown = format!("{options:?}");
+        assert!(
+            shown.contains("has_secret: true") && !shown.contains("119"),
+            "{shown}"
+        );
+    }
+}

@@ -10,6 +10,7 @@ use storage::SpanSink;
 use storage_memory::{MemoryConfig, MemoryStore};
 use tower::ServiceExt;
 
+use crate::watch::{EventLimits, Events};
 use crate::{Reports, Settings, Sources};
 
 /// What tests take for now unless they say otherwise, epoch milliseconds.
@@ -20,6 +21,7 @@ pub(crate) struct Api {
     pub(crate) reports: Arc<Reports>,
     pub(crate) store: Arc<MemoryStore>,
     pub(crate) now: Arc<AtomicU64>,
+    pub(crate) events: Events,
 }
 
 /// What was answered.
@@ -48,7 +50,13 @@ impl Api {
             now: Arc::new(move || clock.load(Ordering::Relaxed)),
         };
         let reports = Arc::new(Reports::new(sources, Settings::default()));
-        Self { reports, store, now }
+        let events = Events::new(NOW, EventLimits::default());
+        Self {
+            reports,
+            store,
+            now,
+            events,
+        }
     }
 
     pub(crate) async fn ask(&self, method: &str, path: &str, body: &Value) -> Answer {
@@ -58,7 +66,7 @@ impl Api {
             body.to_string()
         };
         let request = http::Request::builder().method(method).uri(path);
-        let router = crate::http::router(Arc::clone(&self.reports));
+        let router = crate::http::router(Arc::clone(&self.reports), self.events.clone());
         let answered = router.oneshot(request.body(body).unwrap()).await.unwrap();
         let (head, body) = answered.into_parts();
         let completeness = head.headers.get("tracehound-completeness");

@@ -43,7 +43,11 @@ const RETRY_AFTER_S: HeaderValue = HeaderValue::from_static("1");
 pub fn router(reports: Arc<Reports>, events: Events) -> Router {
     let Routes { router, endpoints } = routes();
     let document = Arc::new(openapi::document(&endpoints));
-    router.with_state(Api { reports, document, events })
+    router.with_state(Api {
+        reports,
+        document,
+        events,
+    })
 }
 
 /// All of them: a line a group.

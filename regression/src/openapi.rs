@@ -4,7 +4,7 @@
 //! can say something else than the code does.
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;
 
 use schemars::generate::SchemaSettings;
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
@@ -72,7 +72,12 @@ pub(crate) struct Answer {
     pub(crate) meaning: &'static str,
     /// `None` where it has no body.
     pub(crate) schema: Option<SchemaOf>,
+    /// Of the body.
+    pub(crate) media_type: &'static str,
 }
+
+/// What answers are unless they say otherwise.
+const JSON: &str = "application/json";
 
 impl Answer {
     pub(crate) const fn of(status: u16, meaning: &'static str, schema: SchemaOf) -> Self {
@@ -80,6 +85,15 @@ impl Answer {
             status,
             meaning,
             schema: Some(schema),
+            media_type: JSON,
+        }
+    }
+
+    /// Server-sent events; the schema is that of the data of each.
+    pub(crate) const fn events(meaning: &'static str, schema: SchemaOf) -> Self {
+        Self {
+            media_type: "text/event-stream",
+            ..Self::of(200, meaning, schema)
         }
     }
 
@@ -88,6 +102,7 @@ impl Answer {
             status,
             meaning,
             schema: None,
+            media_type: JSON,
         }
     }
 }
@@ -167,7 +182,7 @@ fn operation(endpoint: &Endpoint, generator: &mut SchemaGenerator) -> Value {
     for answer in endpoint.answers {
         let mut response = json!({"description": answer.meaning});
         if let Some(schema) = answer.schema {
-            response["content"] = content(schema, generator);
+            response["content"] = content(answer.media_type, schema, generator);
         }
         responses.insert(answer.status.to_string(), response);
     }
@@ -184,13 +199,13 @@ fn operation(endpoint: &Endpoint, generator: &mut SchemaGenerator) -> Value {
         "responses": responses,
     });
     if let Some(schema) = endpoint.body {
-        operation["requestBody"] = json!({"required": true, "content": content(schema, generator)});
+        operation["requestBody"] = json!({"required": true, "content": content(JSON, schema, generator)});
     }
     operation
 }
 
-fn content(schema: SchemaOf, generator: &mut SchemaGenerator) -> Value {
-    json!({"application/json": {"schema": schema(generator)}})
+fn content(media_type: &str, schema: SchemaOf, generator: &mut SchemaGenerator) -> Value {
+    json!({media_type: {"schema": schema(generator)}})
 }
 
 /// What varies in a path.

@@ -12,6 +12,7 @@ mod regressions;
 #[cfg(test)]
 pub(crate) mod tests;
 
+use finished::describe;
 pub(crate) use finished::{Outcome, finished_ts};
 
 use std::fmt;

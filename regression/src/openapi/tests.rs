@@ -78,7 +78,7 @@ fn assert_described(document: &Value, operation: &Value, status: u16, body: &Val
 }
 
 #[track_caller]
-fn assert_valid(document: &Value, schema: &Value, value: &Value, asked: &str) {
+pub(crate) fn assert_valid(document: &Value, schema: &Value, value: &Value, asked: &str) {
     let mut whole = schema.clone();
     whole["components"] = document["components"].clone();
     whole["$schema"] = json!("https://json-schema.org/draft/2020-12/schema");
@@ -106,6 +106,10 @@ async fn every_operation_of_the_document_answers_as_it_says() {
     let execution = begun["canaryExecutionId"].as_str().unwrap();
     let operations = operations(&document);
     for (path, method, operation) in &operations {
+        // An answer that does not end is held to the document where it is read.
+        if operation["responses"]["200"]["content"]["text/event-stream"].is_object() {
+            continue;
+        }
         let (example, body) = (example_of(method, path, &id, execution), body_of(method, path));
         let asked = format!("{method} {example}");
         if let Some(described) = operation.get("requestBody") {

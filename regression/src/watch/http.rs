@@ -8,6 +8,8 @@ use axum::http::{HeaderMap, StatusCode};
 use axum::response::sse::{Event as Message, KeepAlive, Sse};
 use axum::response::{IntoResponse, Response};
 use futures_util::stream::unfold;
+use schemars::JsonSchema;
+use serde::Serialize;
 
 use super::event::EventJson;
 use super::events::{Events, Listener, Refusal, Told};
@@ -37,16 +39,34 @@ const LISTEN: Endpoint = Endpoint {
         Verb::Get,
         "/deployments/events",
         "Server-sent events (text/event-stream): what happens to deployments, as it happens",
-        &[Answer::of(
-            200,
-            "The data of each event",
-            schema_of::<EventJson<'static>>,
+        &[Answer::events(
+            "Events, and how many were missed",
+            schema_of::<Data>,
         )],
     )
 };
 
 pub(crate) fn add(routes: Routes) -> Routes {
     routes.add(LISTEN, listen)
+}
+
+/// What the data of an event can be.
+#[derive(JsonSchema)]
+#[serde(untagged)]
+#[expect(dead_code, reason = "its schema is all that is used of it")]
+enum Data {
+    /// Of the events of deployments.
+    Event(EventJson<'static>),
+    /// Of the event `missed`.
+    Missed(Missed),
+}
+
+/// Events are gone that the listener should have been told.
+#[derive(Debug, Serialize, JsonSchema)]
+struct Missed {
+    /// At most so many of those it asked for; absent where nobody knows.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    missed: Option<u64>,
 }
 
 /// What a listener asked for.
@@ -89,9 +109,9 @@ impl Stream {
                     return Some(message.data(&event.body));
                 }
                 Told::Event(_) => {}
-                Told::Missed(count) => {
-                    let count = count.map_or_else(String::new, |count| format!("\"missed\":{count}"));
-                    return Some(Message::default().event(MISSED).data(format!("{{{count}}}")));
+                Told::Missed(missed) => {
+                    let data = serde_json::to_string(&Missed { missed }).unwrap_or_default();
+                    return Some(Message::default().event(MISSED).data(data));
                 }
             }
         }
@@ -105,5 +125,103 @@ impl From<Refusal> for Failure {
             Refusal::Closed => "nothing is watched: WATCH_ENABLED is false, or the server stops".to_owned(),
         };
         Self::new(StatusCode::SERVICE_UNAVAILABLE, error)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use model::Deployment;
+    use serde_json::Value;
+
+    use super::super::event::{Change, EventKind};
+    use super::super::standing::Standing;
+    use crate::asking::Api;
+    use crate::openapi::tests::assert_valid;
+
+    fn publish(api: &Api, service_name: &str, environment: &str) {
+        let deployment = Deployment {
+            id: "d".to_owned(),
+            service_name: service_name.to_owned(),
+            version: "2".to_owned(),
+            environment: Some(environment.to_owned()),
+            ..Deployment::default()
+        };
+        let change = Change::Standing {
+            kind: EventKind::VerdictChanged,
+            previous: Standing::UNKNOWN,
+        };
+        api.events.publish(5, &deployment, Standing::UNKNOWN, &change);
+    }
+
+    /// Everything that a listener is told of events of these, until there are no more: name and data of each.
+    async fn listen(path: &str, of: &[(&str, &str)]) -> Vec<(String, Value)> {
+        let api = Api::new();
+        let events = async {
+            while api.events.stats().listeners == 0 {
+                tokio::task::yield_now().await;
+            }
+            for (service_name, environment) in of {
+                publish(&api, service_name, environment);
+            }
+            api.events.close();
+        };
+        let (answer, ()) = tokio::join!(api.get(path), events);
+        assert_eq!(answer.status, 200);
+        assert_eq!(api.events.stats().listeners, 0, "who was told everything is gone");
+        let text = String::from_utf8(answer.body).unwrap();
+        let document = api.get("/api/v2/openapi.json").await.json();
+        let told = &document["paths"]["/api/v2/deployments/events"]["get"]["responses"]["200"];
+        let message = |message: &str| {
+            let field = |name: &str| message.lines().find_map(|line| line.strip_prefix(name)).unwrap();
+            let data = serde_json::from_str(field("data: ")).unwrap();
+            assert_valid(
+                &document,
+                &told["content"]["text/event-stream"]["schema"],
+                &data,
+                path,
+            );
+            (field("event: ").to_owned(), data)
+        };
+        text.split_terminator("\n\n").map(message).collect()
+    }
+
+    const ALL: [(&str, &str); 3] = [("cart", "prod"), ("cart", "staging"), ("web", "prod")];
+
+    #[tokio::test]
+    async fn a_listener_is_told_what_it_asked_for() {
+        for (query, expected) in [
+            ("", &[0, 1, 2][..]),
+            ("?serviceName=CART", &[0, 1]),
+            ("?environment=prod", &[0, 2]),
+            ("?serviceName=cart&environment=prod", &[0]),
+            ("?serviceName=nobody", &[]),
+        ] {
+            let told = listen(&format!("/api/v2/deployments/events{query}"), &ALL).await;
+            let expected: Vec<(&str, &str)> = expected.iter().map(|index| ALL[*index]).collect();
+            let services = told.iter().map(|(name, data)| {
+                assert_eq!(name, "verdict_changed");
+                let text = |field: &str| data[field].as_str().unwrap();
+                (text("serviceName"), text("environment"))
+            });
+            assert_eq!(services.collect::<Vec<_>>(), expected, "{query}");
+        }
+    }
+
+    #[tokio::test]
+    async fn a_listener_that_falls_behind_is_told_so() {
+        let many = vec![("cart", "prod"); 1_100];
+        let told = listen("/zipkin/api/v2/deployments/events", &many).await;
+        assert_eq!(told.len(), 1_001);
+        assert_eq!(told[0].0, "missed");
+        assert_eq!(told[0].1["missed"], 100);
+    }
+
+    #[tokio::test]
+    async fn nobody_listens_where_nothing_is_watched() {
+        let api = Api::new();
+        api.events.close();
+        let answer = api.get("/api/v2/deployments/events").await;
+        assert_eq!(answer.status, 503);
+        assert!(answer.json()["error"].as_str().unwrap().contains("WATCH_ENABLED"));
     }
 }

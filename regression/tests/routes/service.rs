@@ -7,6 +7,7 @@ use axum::body::Body;
 use axum::http::{Request, StatusCode};
 use http_body_util::BodyExt;
 use model::{EndpointDraft, Kind, SpanBatch, SpanDraft, SpanId, TraceId};
+use regression::watch::Events;
 use regression::{Reports, Settings, Sources};
 use serde_json::Value;
 use storage::SpanSink;
@@ -88,7 +89,7 @@ impl Service {
             now: Arc::new(|| NOW),
         };
         let reports = Arc::new(Reports::new(sources.clone(), Settings::default()));
-        let router = regression::http::router(reports);
+        let router = regression::http::router(reports, Events::none());
         Self {
             store,
             sources,

@@ -146,3 +146,75 @@ async fn send(
     };
     Ok(answer?.status().as_u16())
 }
+
+#[cfg(test)]
+mod tests {
+    use rcgen::CertifiedKey;
+    use tokio::io::{AsyncReadExt, AsyncWriteExt};
+    use tokio::net::TcpListener;
+    use tokio_rustls::TlsAcceptor;
+    use tokio_rustls::rustls::ServerConfig;
+    use tokio_rustls::rustls::pki_types::PrivateKeyDer;
+
+    use super::*;
+
+    /// Takes a connection by TLS with a certificate of its own and answers 202; its port and that certificate.
+    async fn receiver() -> (u16, RootCertStore) {
+        let CertifiedKey { cert, signing_key } =
+            rcgen::generate_simple_self_signed(["localhost".to_owned()]).unwrap();
+        let key = PrivateKeyDer::try_from(signing_key.serialize_der()).unwrap();
+        let config = ServerConfig::builder_with_provider(Arc::new(ring::default_provider()))
+            .with_safe_default_protocol_versions()
+            .unwrap()
+            .with_no_client_auth()
+            .with_single_cert(vec![cert.der().clone()], key)
+            .unwrap();
+        let acceptor = TlsAcceptor::from(Arc::new(config));
+        let listener = TcpListener::bind(("127.0.0.1", 0)).await.unwrap();
+        let port = listener.local_addr().unwrap().port();
+        tokio::spawn(async move {
+            let (stream, _) = listener.accept().await.unwrap();
+            let Ok(mut stream) = acceptor.accept(stream).await else {
+                return;
+            };
+            let mut received = Vec::new();
+            while !received.ends_with(b"{}") {
+                stream.read_buf(&mut received).await.unwrap();
+            }
+            stream
+                .write_all(b"HTTP/1.1 202 Accepted\r\ncontent-length: 0\r\n\r\n")
+                .await
+                .unwrap();
+            stream.shutdown().await.unwrap();
+        });
+        let mut roots = RootCertStore::empty();
+        roots.add(cert.der().clone()).unwrap();
+        (port, roots)
+    }
+
+    async fn deliver(port: u16, roots: RootCertStore) -> Result<u16, String> {
+        let address = WebhookAddress {
+            is_tls: true,
+            authority: format!("localhost:{port}"),
+            host: "localhost".to_owned(),
+            port,
+            path_and_query: "/".to_owned(),
+        };
+        let target = target(&address, 1, Some(connector(roots).unwrap()));
+        let delivery = Delivery {
+            headers: vec![("content-type", "application/json".to_owned())],
+            body: "{}".to_owned(),
+        };
+        (target.post)(delivery).await
+    }
+
+    #[tokio::test]
+    async fn events_go_over_tls_to_who_can_prove_to_be_who_is_meant() {
+        let (port, roots) = receiver().await;
+        assert_eq!(deliver(port, roots).await, Ok(202));
+        let (port, _) = receiver().await;
+        let (_, strangers) = receiver().await;
+        let error = deliver(port, strangers).await.unwrap_err();
+        assert!(error.contains("certificate"), "{error}");
+    }
+}

@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use futures_util::FutureExt;
-use model::{Deployment, Endpoint, Span, SpanBatch, SpanId, SwitchedInstance, TraceId};
+use model::{Deployment, Endpoint, IpAddresses, Kind, Span, SpanBatch, SpanId, SwitchedInstance, TraceId};
 use parking_lot::Mutex;
 use storage::{DeploymentPatch, DeploymentStore, Patched, SpanSink};
 use storage_memory::{MemoryConfig, MemoryStore};
@@ -16,6 +16,8 @@ use super::*;
 use crate::report::{Cause, Decision, Exemplars, Finding, FindingKind, Operation, Report, Verdict};
 use crate::reports;
 use crate::sources::Clock;
+use crate::statistics::Random;
+use crate::{Reports, Settings, Sources};
 
 /// A report of which only this matters.
 pub(super) fn report(verdict: Verdict, decision: Decision, score: Option<f64>) -> Report {
@@ -451,4 +453,77 @@ async fn a_report_that_never_comes_is_given_up_and_a_stop_does_not_wait_for_it()
     let before = Instant::now();
     bench.watch.stop().await;
     assert!(before.elapsed() < Duration::from_secs(1));
+}
+
+/// One request of a version, on one of three instances of it, as long as chance has it.
+fn request(batch: &mut SpanBatch, id: u64, at_ms: u64, version: &str, random: &mut Random) {
+    // The sum of twelve numbers from 0 to 1 is nearly normal; durations are log-normal, as those of services are.
+    let normal: f64 = (0..12).map(|_| random.below(1_000_000) as f64 / 1e6).sum::<f64>() - 6.0;
+    batch.push_span(&Span {
+        kind: Some(Kind::Server),
+        name: Some("get /cart".to_owned()),
+        timestamp: Some(at_ms * 1_000),
+        duration: Some((30_000.0 * (0.5 * normal).exp()) as u64),
+        local_endpoint: Some(Endpoint {
+            service_name: Some("cart".to_owned()),
+            ip: IpAddresses {
+                v4: Some([10, 0, version.len() as u8, random.below(3) as u8].into()),
+                v6: None,
+            },
+            ..Endpoint::default()
+        }),
+        ..span_of_cart(version, id)
+    });
+}
+
+/// Both versions do the same, and 200 looks at them find nothing else: not one of them may want them taken back.
+#[tokio::test]
+async fn looking_again_and_again_takes_nothing_back() {
+    const LOOK_MS: u64 = 5_000;
+    for seed in 0..3 {
+        let store = Arc::new(MemoryStore::new(MemoryConfig::default()));
+        let clock = Arc::new(AtomicU64::new(START));
+        let told = Arc::clone(&clock);
+        let sources = Sources {
+            deployments: Arc::clone(&store) as _,
+            latency: Arc::clone(&store) as _,
+            spans: Arc::clone(&store) as _,
+            now: Arc::new(move || told.load(Ordering::Relaxed)),
+        };
+        let asked = Arc::new(Reports::new(sources, Settings::default()));
+        let ask = WatchSources::new(&asked, Arc::new(|| 0)).report;
+        let deployment = Deployment {
+            id: "a".to_owned(),
+            service_name: "cart".to_owned(),
+            version: "22".to_owned(),
+            previous_version: Some("1".to_owned()),
+            start_ts: START,
+            ..Deployment::default()
+        };
+        store.put_deployment(deployment.clone()).await.unwrap();
+        let deployment = Arc::new(deployment);
+        let (mut random, mut id, mut judged) = (Random::new(seed), 0, 0);
+        for look in 0..200 {
+            let mut batch = SpanBatch::new();
+            for number in 0..8 {
+                id += 1;
+                let at_ms = START + look * LOOK_MS + number * 600;
+                let version = if number % 2 == 0 { "1" } else { "22" };
+                request(&mut batch, id, at_ms, version, &mut random);
+            }
+            store.accept(&batch).await.unwrap();
+            clock.store(START + (look + 1) * LOOK_MS, Ordering::Relaxed);
+            let report = ask(Arc::clone(&deployment)).await.unwrap();
+            assert_ne!(
+                report.decision,
+                Decision::Rollback,
+                "seed {seed}, look {look}: {report:#?}"
+            );
+            judged += u64::from(report.candidate.traces > 100);
+        }
+        assert!(
+            judged > 50,
+            "seed {seed}: {judged} looks had enough to be wrong about"
+        );
+    }
 }

@@ -25,3 +25,4 @@ mod restarting;
 mod rollouts;
 mod self_tracing;
 mod tls;
+mod watching;

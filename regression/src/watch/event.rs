@@ -61,7 +61,7 @@ pub(super) enum Change {
     /// To what is thought of it.
     Standing { kind: EventKind, previous: Standing },
     /// To what is known of it.
-    Finding(FindingJson),
+    Finding(Box<FindingJson>),
 }
 
 impl Change {
@@ -110,7 +110,7 @@ impl<'a> EventJson<'a> {
         let (previous, finding) = match change {
             Change::Rollout(_) => (None, None),
             Change::Standing { previous, .. } => (Some(*previous), None),
-            Change::Finding(finding) => (None, Some(finding)),
+            Change::Finding(finding) => (None, Some(&**finding)),
         };
         Self {
             id,

@@ -111,7 +111,7 @@ impl Told {
                 break;
             }
             if self.findings.insert(FindingKey::of(finding)) {
-                changes.push(Change::Finding(FindingJson::from(finding)));
+                changes.push(Change::Finding(Box::new(FindingJson::from(finding))));
             }
         }
         changes

@@ -198,10 +198,10 @@ impl Watcher {
             }
         }
         let now = Instant::now();
-        if self.rest_until <= now {
-            if let Some(id) = self.most_due(now) {
-                self.look(&id).await;
-            }
+        if self.rest_until <= now
+            && let Some(id) = self.most_due(now)
+        {
+            self.look(&id).await;
         }
         self.show();
         let dues = self.rollouts.values().filter_map(Rollout::due);

@@ -149,7 +149,7 @@ mod tests {
 
     #[test]
     fn mistakes_do_not_repeat_what_may_be_secret() {
-        let many = vec!["http://a.example"; 9].join(",");
+        let many = ["http://a.example"; 9].join(",");
         for (urls, told) in [
             (
                 "http://a.example,ftp://b/secret",

@@ -93,7 +93,8 @@ fn literal(source: &str) -> Option<&str> {
         let end = rest.find(['[', ']', '{', '}', '?', '*', '+', '.', '^', '$']);
         let mut plain = &rest[..end.unwrap_or(rest.len())];
         let after = end.map(|end| &rest[end..]).unwrap_or_default();
-        if after.starts_with(['?', '*', '{']) {
+        // What comes often enough may be there never as a whole: `a+*`.
+        if after.trim_start_matches('+').starts_with(['?', '*', '{']) {
             // Which is about the character before.
             let last = plain.char_indices().next_back().map_or(0, |(at, _)| at);
             plain = &plain[..last];
@@ -156,6 +157,14 @@ mod tests {
         assert_eq!(has(3, "abc"), Some(false));
         assert_eq!((has(4, "a"), has(5, "1")), (None, None));
         assert!(Needle::of(Wanted::Value("a=b")).unwrap().is_in(b"xa=by"));
+    }
+
+    #[test]
+    fn what_comes_once_or_more_may_come_never_as_a_whole() {
+        for query in ["/aa+*/", "/aa+?/", "/aa+{0}/", "/aa++*/"] {
+            check(query, "a");
+            check(query, "aa");
+        }
     }
 
     proptest! {

@@ -19,7 +19,8 @@ const DEPLOYMENTS_MAX: usize = 1_000;
 #[derive(Clone, Debug)]
 pub(crate) struct Subject {
     pub(crate) service_name: String,
-    /// The newest of the service without it.
+    /// Without it, the newest rollout of the service that is not finished: an earlier one says nothing of the version
+    /// that goes live now and was not seen yet.
     pub(crate) version: Option<String>,
     pub(crate) environment: Option<String>,
 }
@@ -67,9 +68,11 @@ impl GateAnswer {
     /// What is answered of a deployment that is not there yet.
     fn unknown(subject: &Subject) -> Self {
         let Subject { service_name, .. } = subject;
-        let of = match &subject.version {
-            Some(version) => format!("{version} of {service_name}"),
-            None => service_name.clone(),
+        let reason = match &subject.version {
+            Some(version) => format!(
+                "no deployment of {version} of {service_name} was declared, and no span of it was seen"
+            ),
+            None => format!("no rollout of {service_name} goes on that was declared or seen"),
         };
         Self {
             decision: Decision::Wait,
@@ -78,7 +81,7 @@ impl GateAnswer {
             deployment_id: None,
             service_name: service_name.clone(),
             version: subject.version.clone(),
-            reason: format!("no deployment of {of} was declared, and no span of it was seen"),
+            reason,
         }
     }
 
@@ -108,7 +111,7 @@ pub(crate) async fn ask(
     match find(reports, subject).await? {
         None => Ok((GateAnswer::unknown(subject), None)),
         Some(deployment) => {
-            let report = reports.report(&deployment, None).await?.read()?;
+            let report = reports.read(&deployment).await?;
             let min_score = reports.settings().options.min_score;
             let answer = GateAnswer::of(&deployment, &report, policy, min_score);
             Ok((answer, Some(report)))
@@ -124,11 +127,16 @@ async fn find(reports: &Reports, subject: &Subject) -> storage::Result<Option<Ar
         ..DeploymentQuery::default()
     };
     let newest_first = reports.sources().deployments.deployments(&query).await?;
-    let is_wanted = |deployment: &Arc<Deployment>| {
-        let wanted = subject.version.as_ref();
-        wanted.is_none_or(|version| *version == deployment.version)
+    if let Some(version) = &subject.version {
+        return Ok(newest_first
+            .into_iter()
+            .find(|deployment| deployment.version == *version));
+    }
+    let Some(newest) = newest_first.into_iter().next() else {
+        return Ok(None);
     };
-    Ok(newest_first.into_iter().find(is_wanted))
+    let is_over = reports.finished_at(&newest).await?.is_some();
+    Ok((!is_over).then_some(newest))
 }
 
 /// A spent budget counts first, as its owners chose. Else the report decides, unless another score is asked for than it
@@ -317,7 +325,7 @@ mod tests {
     async fn the_status_alone_tells_flagger_what_to_do() {
         let api = Api::new();
         let bad = judged(Verdict::Regressed, Decision::Rollback, Some(62.5), true);
-        api.keep(&declaration("2.0", 10), bad).await;
+        api.keep(&declaration("2.0", 10), bad.clone()).await;
         let good = judged(Verdict::Unchanged, Decision::Continue, Some(100.0), false);
         let flagger = |metadata: Value| json!({"name": "cart", "namespace": "shop", "phase": "Progressing", "metadata": metadata});
         let ask = async |query: &str, body: Value| {
@@ -325,6 +333,14 @@ mod tests {
                 .await
                 .status
         };
+        // What was found of a rollout that is over is not about the one that begins, be it good or bad.
+        assert_eq!(ask("", flagger(json!({}))).await, 425);
+        assert_eq!(ask("?for=rollback", flagger(json!({}))).await, 409);
+        assert_eq!(ask("?version=2.0", flagger(json!({}))).await, 409);
+        api.keep(&declaration("2.1", 9), good.clone()).await;
+        assert_eq!(ask("", flagger(json!({}))).await, 425);
+        assert_eq!(ask("?version=2.1", flagger(json!({}))).await, 200);
+        api.keep(&declaration("2.2", 0), bad).await;
         assert_eq!(ask("", flagger(json!({}))).await, 409);
         assert_eq!(ask("?for=rollback", flagger(json!({}))).await, 200);
         assert_eq!(ask("?version=3.0", flagger(json!({}))).await, 425);
@@ -333,7 +349,8 @@ mod tests {
             409
         );
         assert_eq!(ask("", flagger(json!({"minScore": "60"}))).await, 200);
-        api.keep(&declaration("2.1", 9), good).await;
+        let begun = json!({"serviceName": "cart", "version": "2.3", "startTs": NOW, "environment": "prod"});
+        api.keep(&begun, good).await;
         assert_eq!(ask("", flagger(json!({}))).await, 200, "the newest");
         assert_eq!(ask("?for=rollback", flagger(json!({}))).await, 409);
         assert_eq!(ask("?serviceName=cart", Value::Null).await, 200);

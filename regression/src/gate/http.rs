@@ -68,7 +68,7 @@ const WEBHOOK_PARAMETERS: &[Parameter] = &[
     Parameter::optional(
         "version",
         Kind::NAME,
-        "The version; the newest deployment of the service without it",
+        "The version; without it the newest rollout of the service, if it is not finished",
     ),
     ENVIRONMENT,
     MIN_SCORE,

@@ -212,7 +212,8 @@ fn judge_result(question: &Question, gate: &GateAnswer, report: &Report) -> Opti
     let score = match gate.decision {
         Decision::Wait => return None,
         Decision::Continue => gate.score?.max(pass),
-        Decision::Rollback => gate.score?.min(marginal - 1.0).max(0.0),
+        // Also without a score: what is to be taken back fails.
+        Decision::Rollback => gate.score.unwrap_or(0.0).min(marginal - 1.0).max(0.0),
     };
     Some(JudgeResult {
         judge_name: CONFIG,
@@ -272,6 +273,25 @@ mod tests {
             version: Some("2.0".to_owned()),
             reason: "slow".to_owned(),
         }
+    }
+
+    #[test]
+    fn a_rollback_without_a_score_fails() {
+        let result = judge_result(
+            &question(),
+            &gate(Decision::Rollback, None),
+            &report(Verdict::Regressed),
+        )
+        .unwrap();
+        assert_eq!(serde_json::to_value(&result).unwrap()["score"]["score"], 0.0);
+        assert!(
+            judge_result(
+                &question(),
+                &gate(Decision::Continue, None),
+                &report(Verdict::Unchanged)
+            )
+            .is_none()
+        );
     }
 
     #[test]

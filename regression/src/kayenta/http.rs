@@ -166,15 +166,16 @@ async fn begin(
 async fn get(State(reports): State<Arc<Reports>>, PathName(id): PathName) -> Result<Response, Failure> {
     let absent = || Failure::not_found("there is no such execution");
     let question = Question::of_id(&id).ok_or_else(absent)?;
-    let (mut answer, mut report) = (None, None);
-    for environment in [question.location.as_ref(), None] {
-        let asked = ask(&reports, &question.subject(environment), question.policy()).await?;
-        (answer, report) = (Some(asked.0), asked.1);
-        if report.is_some() {
-            break;
-        }
-    }
-    let answer = answer.ok_or_else(absent)?;
+    // A location that is no environment of the service, such as a namespace, tells nothing.
+    let history = reports
+        .sources()
+        .deployments
+        .history(&question.service_name)
+        .await?;
+    let environments = history.iter().map(|deployment| deployment.environment.as_ref());
+    let location = question.location.as_ref();
+    let environment = location.filter(|location| environments.flatten().any(|known| known == *location));
+    let (answer, report) = ask(&reports, &question.subject(environment), question.policy()).await?;
     let (now, patience_ms) = ((reports.sources().now)(), reports.settings().options.monitor_ms);
     let execution = execution(&question, answer, report.as_deref(), now, patience_ms);
     Ok(json(StatusCode::OK, &execution))

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use model::Deployment;
+use model::{Deployment, environments_agree};
 use storage::{DeploymentQuery, History, ProfileQuery, Profiles};
 
 use crate::Sources;
@@ -81,11 +81,12 @@ pub(super) async fn gather(
     })
 }
 
-/// Until when the deployment was the newest, and not longer than is looked at.
+/// Until when the deployment was the newest in its environment, and not longer than is looked at.
 fn last_moment(deployment: &Deployment, history: &History, now: u64, options: &Options) -> u64 {
     let next = history
         .iter()
         .filter(|other| other.id != deployment.id && other.start_ts > deployment.start_ts)
+        .filter(|other| environments_agree(other.environment.as_deref(), deployment.environment.as_deref()))
         .map(|other| other.start_ts)
         .min();
     let longest = deployment
@@ -97,4 +98,26 @@ fn last_moment(deployment: &Deployment, history: &History, now: u64, options: &O
         .min()
         .unwrap_or(now)
         .max(deployment.start_ts)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_deployment_is_the_newest_until_the_next_one_of_its_environment() {
+        let to = |environment: Option<&str>, start_ts: u64| Deployment {
+            id: start_ts.to_string(),
+            environment: environment.map(str::to_owned),
+            start_ts,
+            ..Deployment::default()
+        };
+        let last = |next: Deployment| {
+            let history: History = [to(Some("prod"), 1_000), next].map(Arc::new).into();
+            last_moment(&history[0], &history, 9_000, &Options::default())
+        };
+        assert_eq!(last(to(Some("prod"), 2_000)), 2_000);
+        assert_eq!(last(to(None, 2_000)), 2_000);
+        assert_eq!(last(to(Some("staging"), 2_000)), 9_000);
+    }
 }

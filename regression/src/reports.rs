@@ -21,7 +21,7 @@ use std::time::Duration;
 
 use model::Deployment;
 use quick_cache::sync::Cache;
-use storage::{DeploymentQuery, StorageError};
+use storage::{Completeness, DeploymentQuery, StorageError};
 
 use crate::analysis::{self, Options};
 use crate::report::{Report, Verdict};
@@ -158,16 +158,56 @@ impl Reports {
         if end_ts.is_some() {
             return self.analyse(deployment, end_ts).await.map(Found::Made);
         }
-        let kept = self.sources.deployments.report(&deployment.id).await?;
-        if let Some(kept) = kept
+        if let Some(kept) = self.kept(deployment).await?
             && let Some(outcome) = finished::outcome_of(&kept, deployment)
         {
             self.remember(deployment, KEPT, Some(outcome));
             return Ok(Found::Kept(kept));
         }
-        let report = self.analyse(deployment, None).await?;
-        self.keep_if_finished(deployment, &report).await?;
-        Ok(Found::Made(report))
+        self.make(deployment).await.map(Found::Made)
+    }
+
+    /// The same, read. A kept one that cannot be read is made again.
+    ///
+    /// # Errors
+    /// Those of [`Self::report`].
+    pub(crate) async fn read(&self, deployment: &Arc<Deployment>) -> storage::Result<Arc<Report>> {
+        match self.report(deployment, None).await?.read() {
+            Err(error @ StorageError::Corrupt(_)) => {
+                tracing::warn!(deployment = deployment.id, %error, "made again");
+                self.make(deployment).await
+            }
+            read => read,
+        }
+    }
+
+    /// What is kept of a deployment. What is damaged is as if it were not there: it must not keep a list from being
+    /// answered.
+    async fn kept(&self, deployment: &Deployment) -> storage::Result<Option<Vec<u8>>> {
+        match self.sources.deployments.report(&deployment.id).await {
+            Err(error @ StorageError::Corrupt(_)) => {
+                tracing::warn!(deployment = deployment.id, %error, "a kept report is left out");
+                Ok(None)
+            }
+            kept => kept,
+        }
+    }
+
+    /// The current report, kept if the deployment is finished. It is of the moment at which that was so, whenever it is
+    /// asked for: budgets and what goes on would be others later.
+    async fn make(&self, deployment: &Arc<Deployment>) -> storage::Result<Arc<Report>> {
+        let finished_at = self.finished_at(deployment).await?;
+        let report = self.analyse(deployment, finished_at).await?;
+        let outcome = Outcome {
+            verdict: report.verdict,
+            decision: report.decision,
+            score: report.score,
+        };
+        self.remember(deployment, (self.sources.now)(), Some(outcome));
+        if finished_at.is_some() {
+            self.keep(deployment, &report).await?;
+        }
+        Ok(report)
     }
 
     async fn analyse(
@@ -178,23 +218,15 @@ impl Reports {
         let (sources, options) = (self.sources.clone(), self.settings.options.clone());
         let judged = Arc::clone(deployment);
         let work = move || async move { analysis::analyse(&sources, &judged, end_ts, &options).await };
-        let report = self.analyses.analyse(deployment, end_ts, work).await?;
-        let outcome = Outcome {
-            verdict: report.verdict,
-            decision: report.decision,
-            score: report.score,
-        };
-        let until = end_ts.unwrap_or_else(|| (self.sources.now)());
-        self.remember(deployment, until, Some(outcome));
-        Ok(report)
+        self.analyses.analyse(deployment, end_ts, work).await
     }
 
     /// Keeps what was found of a finished deployment. One without enough data is asked again: its spans may still be
-    /// imported, and what was kept before they were dropped says more.
-    async fn keep_if_finished(&self, deployment: &Deployment, report: &Report) -> storage::Result<()> {
-        if report.verdict == Verdict::InsufficientData
-            || !self.is_finished(deployment, (self.sources.now)()).await?
-        {
+    /// imported, and what was kept before they were dropped says more. So is one that is of a part of the spans only,
+    /// which may be mended.
+    async fn keep(&self, deployment: &Deployment, report: &Report) -> storage::Result<()> {
+        let is_whole = report.completeness == Completeness::Complete.header_value();
+        if report.verdict == Verdict::InsufficientData || !is_whole {
             return Ok(());
         }
         let bytes = serde_json::to_vec(report);
@@ -209,22 +241,18 @@ impl Reports {
         Ok(())
     }
 
-    /// As of a moment.
-    async fn is_finished(&self, deployment: &Deployment, now: u64) -> storage::Result<bool> {
+    /// Since when a deployment is finished, epoch milliseconds; `None` if it is not yet.
+    pub(crate) async fn finished_at(&self, deployment: &Deployment) -> storage::Result<Option<u64>> {
         let successor = match &deployment.superseded_by {
             Some(id) => self.sources.deployments.deployment(id).await?,
             None => None,
         };
-        let monitor_ms = self.settings.options.monitor_ms;
-        Ok(finished::is_finished(
-            deployment,
-            successor.as_deref(),
-            monitor_ms,
-            now,
-        ))
+        let successor_ts = successor.map(|successor| successor.start_ts);
+        let finished_ts = finished_ts(deployment, successor_ts, self.settings.options.monitor_ms);
+        Ok(finished_ts.filter(|finished_ts| *finished_ts <= (self.sources.now)()))
     }
 
-    /// Who asks what was known earlier does not change what is known now.
+    /// Only answers to questions without a moment of their own: what was known earlier is not what is known now.
     fn remember(&self, deployment: &Arc<Deployment>, until: u64, outcome: Option<Outcome>) {
         if self.known(deployment).is_none_or(|known| known.until <= until) {
             let known = Known {
@@ -250,7 +278,7 @@ impl Reports {
         if let Some(known) = self.known(deployment) {
             return Ok(known.outcome);
         }
-        let kept = self.sources.deployments.report(&deployment.id).await?;
+        let kept = self.kept(deployment).await?;
         let outcome = kept.and_then(|kept| finished::outcome_of(&kept, deployment));
         let until = if outcome.is_some() { KEPT } else { 0 };
         self.remember(deployment, until, outcome);
@@ -274,9 +302,8 @@ impl Reports {
         for deployment in self.sources.deployments.deployments(&query).await? {
             // Analysed since it was finished, without enough data, it is not analysed again and again.
             let known_until = self.known(&deployment).map_or(0, |known| known.until);
-            if self.is_finished(&deployment, now).await?
-                && !self.is_finished(&deployment, known_until).await?
-            {
+            let finished_at = self.finished_at(&deployment).await?;
+            if finished_at.is_some_and(|finished_at| known_until < finished_at) {
                 outcome = self.report(&deployment, None).await.map(drop).and(outcome);
             }
         }

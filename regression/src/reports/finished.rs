@@ -48,17 +48,6 @@ pub(crate) fn finished_ts(
     observed.map(|until| until.saturating_add(LATE_MS))
 }
 
-/// Whether a deployment is finished, see [`finished_ts`].
-pub(super) fn is_finished(
-    deployment: &Deployment,
-    successor: Option<&Deployment>,
-    monitor_ms: u64,
-    now: u64,
-) -> bool {
-    let successor_ts = successor.map(|successor| successor.start_ts);
-    finished_ts(deployment, successor_ts, monitor_ms).is_some_and(|finished_ts| finished_ts <= now)
-}
-
 /// What a list shows of a report.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(crate) struct Outcome {
@@ -119,11 +108,8 @@ mod tests {
     /// From when on a deployment is finished.
     #[track_caller]
     fn assert_finished_from(deployment: &Deployment, successor: Option<&Deployment>, from: Option<u64>) {
-        let is_finished = |now| is_finished(deployment, successor, HOUR, now);
-        match from {
-            None => assert!(!is_finished(u64::MAX)),
-            Some(from) => assert_eq!((is_finished(from - 1), is_finished(from)), (false, true)),
-        }
+        let successor_ts = successor.map(|successor| successor.start_ts);
+        assert_eq!(finished_ts(deployment, successor_ts, HOUR), from);
     }
 
     #[test]

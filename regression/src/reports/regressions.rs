@@ -56,8 +56,8 @@ impl Reports {
         deployments.truncate(DEPLOYMENTS_MAX);
         let (mut found, mut passed_over) = (Vec::new(), 0);
         for deployment in &deployments {
-            match tokio::time::timeout_at(deadline, self.report(deployment, None)).await {
-                Ok(Ok(report)) => found.extend(findings_of(deployment, &*report.read()?)),
+            match tokio::time::timeout_at(deadline, self.read(deployment)).await {
+                Ok(Ok(report)) => found.extend(findings_of(deployment, &report)),
                 Ok(Err(StorageError::Overloaded(_) | StorageError::Timeout(_))) | Err(_) => passed_over += 1,
                 Ok(Err(error)) => return Err(error),
             }

@@ -202,3 +202,51 @@ async fn reports_are_kept_when_deployments_are_finished_even_if_nobody_asks() {
     let listed = api.get("/api/v2/deployments").await.json();
     assert_eq!(listed[0]["verdict"], "unchanged");
 }
+
+#[tokio::test]
+async fn who_asks_about_another_moment_does_not_change_what_lists_show() {
+    let api = Api::new();
+    let id = api.declare(&declaration("2.0")).await;
+    let path = format!("/api/v2/deployments/{id}");
+    for end_ts in [NOW - 8 * HOUR, NOW + 1_000 * HOUR] {
+        let answer = api.get(&format!("{path}/report?endTs={end_ts}")).await;
+        assert_eq!(answer.status, 200);
+        assert_eq!(api.get(&path).await.json()["verdict"], Value::Null, "{end_ts}");
+    }
+}
+
+#[tokio::test]
+async fn a_kept_report_that_cannot_be_read_fails_nobody() {
+    let api = Api::new();
+    let id = api.declare(&declaration("2.0")).await;
+    let deployment = api.store.deployment(&id).await.unwrap().unwrap();
+    // As another release may have kept it.
+    let lacking =
+        json!({"deployment": super::describe(&deployment), "verdict": "regressed", "decision": "rollback"});
+    let lacking = serde_json::to_vec(&lacking).unwrap();
+    assert!(api.store.put_report(&id, lacking.clone()).await.unwrap());
+    assert_eq!(
+        api.get(&format!("/api/v2/deployments/{id}/report")).await.body,
+        lacking
+    );
+    let regressions = api.get("/api/v2/regressions").await;
+    assert_eq!((regressions.status, regressions.json()), (200, json!([])));
+    let gate = api.get("/api/v2/gate?serviceName=cart&version=2.0").await;
+    assert_eq!((gate.status, &gate.json()["decision"]), (200, &json!("wait")));
+}
+
+#[tokio::test]
+async fn what_is_of_a_part_of_the_spans_is_not_kept() {
+    let api = Api::new();
+    let id = api.declare(&declaration("2.0")).await;
+    let deployment = api.store.deployment(&id).await.unwrap().unwrap();
+    let mut partial = report(Verdict::Regressed);
+    partial.completeness = "partial; reason=\"a segment is set aside\"".to_owned();
+    api.reports.keep(&deployment, &partial).await.unwrap();
+    assert_eq!(api.store.report(&id).await.unwrap(), None);
+    api.reports
+        .keep(&deployment, &report(Verdict::Regressed))
+        .await
+        .unwrap();
+    assert!(api.store.report(&id).await.unwrap().is_some());
+}

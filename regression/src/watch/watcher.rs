@@ -48,7 +48,7 @@ impl WatchSources {
             deployments: Arc::clone(&sources.deployments),
             report: Arc::new(move |deployment| {
                 let reports = Arc::clone(&asked);
-                Box::pin(async move { reports.report(&deployment, None).await?.read() })
+                Box::pin(async move { reports.read(&deployment).await })
             }),
             spans_taken,
             now: Arc::clone(&sources.now),

@@ -414,8 +414,9 @@ pub struct SloState {
     /// Share of the budget that this deployment spent: bad requests above the baseline's rate.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub spent_by_deployment: Option<f64>,
-    /// Whether the budget is spent so fast that the first alert fires: burn rates of 14.4 and more over the last hour and
-    /// the last five minutes.
+    /// Whether this deployment spends the budget fast: of its requests while it was live, the burn rates of the last hour
+    /// and of the last five minutes are 14.4 and more, at least five are bad, and it surely fails more often than what
+    /// served before it and beside it.
     #[serde(default)]
     pub fast_burn: bool,
 }

@@ -17,7 +17,7 @@ use serde::Serialize;
 use storage::Completeness;
 
 use crate::charts::{CallSide, Minutes};
-use crate::report::{Check, Report, SloState, Verdict};
+use crate::report::{Check, Decision, Report, SloState, Verdict};
 use crate::sources::Sources;
 
 use burn::{Alert, BurnRate, alerts, burn_rate, burn_rates};
@@ -129,12 +129,10 @@ pub async fn slo_states(
 }
 
 /// Puts the objectives of its service into the report of a deployment. Where it regressed and spends a budget so fast
-/// that the first alert fires, that is critical: the score is 0.
+/// that the first alert would fire, that is critical: the score is 0, and it is to be taken back.
 pub(crate) fn add_objectives(report: &mut Report, states: Vec<SloState>) {
-    let is_spent_fast =
-        |state: &&SloState| state.fast_burn && state.spent_by_deployment.is_some_and(|share| share > 0.0);
     if report.verdict == Verdict::Regressed {
-        for state in states.iter().filter(is_spent_fast) {
+        for state in states.iter().filter(|state| state.fast_burn) {
             report.checks.push(Check {
                 group: "entries".to_owned(),
                 name: format!("objective {}", state.name),
@@ -144,6 +142,7 @@ pub(crate) fn add_objectives(report: &mut Report, states: Vec<SloState>) {
                 reason: Some("its error budget is being spent 14.4 times too fast or more".to_owned()),
             });
             report.score = report.score.map(|_| 0.0);
+            report.decision = Decision::Rollback;
         }
     }
     report.slo = states;
@@ -171,9 +170,7 @@ async fn slo_state(
         budget_remaining: remaining(budget_requests, whole),
         burn_rate: burn_rate(hour, slo.objective),
         spent_by_deployment: life.spent(&counts, budget_requests),
-        fast_burn: alerts(&counts, slo.objective, end_ts)
-            .first()
-            .is_some_and(Alert::is_firing),
+        fast_burn: life.spends_fast(&counts, slo.objective),
     })
 }
 

@@ -26,8 +26,12 @@ const WINDOWS: [u64; 7] = [
 ];
 
 /// Burn rate from which on to alert, and in which windows, minutes.
-const RULES: [(f64, u64, u64); 4] = [
-    (14.4, HOUR_MINUTES, 5),
+type Rule = (f64, u64, u64);
+
+/// What spends the budget of a month in two days.
+const FAST: Rule = (14.4, HOUR_MINUTES, 5);
+const RULES: [Rule; 4] = [
+    FAST,
     (6.0, 6 * HOUR_MINUTES, 30),
     (3.0, DAY_MINUTES, 2 * HOUR_MINUTES),
     (1.0, 3 * DAY_MINUTES, 6 * HOUR_MINUTES),
@@ -58,13 +62,7 @@ pub(super) struct Alert {
     long_window: u64,
     /// Milliseconds.
     short_window: u64,
-    firing: bool,
-}
-
-impl Alert {
-    pub(super) fn is_firing(&self) -> bool {
-        self.firing
-    }
+    pub(super) firing: bool,
 }
 
 /// The share of bad requests in that of the budget; `None` without requests.
@@ -88,17 +86,22 @@ pub(super) fn burn_rates(counts: &MinuteCounts, objective: f64, end_ts: u64) -> 
 
 /// Every rule, the fastest first.
 pub(super) fn alerts(counts: &MinuteCounts, objective: f64, end_ts: u64) -> Vec<Alert> {
-    let alert = |(threshold, long, short)| {
-        let reaches = |minutes| {
-            let counts = counts.sum(Minutes::until(end_ts, minutes)).all;
-            burn_rate(counts, objective).is_some_and(|rate| rate >= threshold)
-        };
-        Alert {
-            threshold,
-            long_window: long * MINUTE_MS,
-            short_window: short * MINUTE_MS,
-            firing: reaches(long) && reaches(short),
-        }
+    let in_last = |minutes| counts.sum(Minutes::until(end_ts, minutes)).all;
+    let alert = |rule: Rule| Alert {
+        threshold: rule.0,
+        long_window: rule.1 * MINUTE_MS,
+        short_window: rule.2 * MINUTE_MS,
+        firing: holds(rule, objective, in_last),
     };
     RULES.map(alert).to_vec()
+}
+
+/// Whether the fastest rule holds, of the requests that `in_last` counts in so many last minutes.
+pub(super) fn is_fast(objective: f64, in_last: impl Fn(u64) -> RequestCounts) -> bool {
+    holds(FAST, objective, in_last)
+}
+
+fn holds((threshold, long, short): Rule, objective: f64, in_last: impl Fn(u64) -> RequestCounts) -> bool {
+    let reaches = |minutes| burn_rate(in_last(minutes), objective).is_some_and(|rate| rate >= threshold);
+    reaches(long) && reaches(short)
 }

@@ -2,13 +2,19 @@
 
 use model::Deployment;
 
-use super::minutes::MinuteCounts;
+use super::burn::is_fast;
+use super::minutes::{MinuteCounts, RequestCounts};
 use crate::charts::{MINUTE_MS, Minutes};
 use crate::sources::Sources;
+use crate::statistics::{Arms, DesignEffect, Proportion, proportion_difference};
 
 /// What was usual is told by as much time as the deployment was live, but at least an hour and at most a day.
 const BEFORE_MINUTES_MIN: u64 = 60;
 const BEFORE_MINUTES_MAX: u64 = 24 * 60;
+/// Fewer bad requests in an hour say nothing of a version, however fast they spend a small budget.
+const BAD_MIN: u64 = 5;
+/// Of the interval in which a version has to fail more often than usual: a rollout is asked about again and again.
+const LEVEL: f64 = 0.998;
 
 /// When a deployment was live, and the time before that it is compared with.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -47,17 +53,66 @@ impl Life {
         Self { before, live }
     }
 
-    /// The share of a budget that was spent, 0 where it was no worse than before. While it was live, the requests count
-    /// that bear its version; where none does, all. `None` where there is nothing to compare, or no budget.
+    /// The share of a budget that was spent, 0 where it was no worse than before. `None` where there is nothing to
+    /// compare, or no budget.
     pub(super) fn spent(self, counts: &MinuteCounts, budget_requests: f64) -> Option<f64> {
-        let (before, live) = (counts.sum(self.before), counts.sum(self.live));
-        let usual = before.all.without(before.of_version).bad_share()?;
-        let own = if live.of_version.valid > 0 {
-            live.of_version
-        } else {
-            live.all
-        };
+        let usual = self.usual(counts).bad_share()?;
+        let own = self.own(counts, self.live);
         let beyond = own.bad - usual * own.valid as f64;
         (own.valid > 0 && budget_requests > 0.0).then(|| beyond.max(0.0) / budget_requests)
     }
+
+    /// Whether it spends the budget so fast that the first alert would fire for its requests alone, at the end of its
+    /// life, and surely fails more often than what served before it and beside it.
+    pub(super) fn spends_fast(self, counts: &MinuteCounts, objective: f64) -> bool {
+        let in_last = |minutes: u64| {
+            let first = (self.live.last + 1).saturating_sub(minutes);
+            let part = Minutes {
+                first: first.max(self.live.first),
+                last: self.live.last,
+            };
+            self.own(counts, part)
+        };
+        let own = self.own(counts, self.live);
+        in_last(super::burn::HOUR_MINUTES).bad_requests() >= BAD_MIN
+            && is_fast(objective, in_last)
+            && is_surely_worse(own, self.usual(counts))
+            && self
+                .beside(counts, own)
+                .is_none_or(|beside| is_surely_worse(own, beside))
+    }
+
+    /// Of a part of the time that it was live, the requests that bear its version; where none ever does, all.
+    fn own(self, counts: &MinuteCounts, part: Minutes) -> RequestCounts {
+        let part = counts.sum(part);
+        if counts.sum(self.live).of_version.valid > 0 {
+            part.of_version
+        } else {
+            part.all
+        }
+    }
+
+    /// What served before it.
+    fn usual(self, counts: &MinuteCounts) -> RequestCounts {
+        let before = counts.sum(self.before);
+        before.all.without(before.of_version)
+    }
+
+    /// What served while it was live and was not its own, if that is enough to tell: failing as its own did, it would
+    /// have failed as often as has to be seen.
+    fn beside(self, counts: &MinuteCounts, own: RequestCounts) -> Option<RequestCounts> {
+        let others = counts.sum(self.live).all.without(own);
+        let expected = own.bad_share()? * others.valid as f64;
+        (expected >= BAD_MIN as f64).then_some(others)
+    }
+}
+
+fn is_surely_worse(own: RequestCounts, usual: RequestCounts) -> bool {
+    let share = |counts: RequestCounts| Proportion::new(counts.bad_requests(), counts.valid);
+    let arms = Arms {
+        baseline: share(usual),
+        candidate: share(own),
+    };
+    let difference = proportion_difference(&[arms], LEVEL, DesignEffect::NONE);
+    difference.is_some_and(|difference| difference.low > 0.0)
 }

@@ -41,7 +41,7 @@ fn now() -> u64 {
 
 fn firing(counts: &MinuteCounts, objective: f64) -> Vec<bool> {
     let alerts = alerts(counts, objective, now());
-    alerts.iter().map(Alert::is_firing).collect()
+    alerts.iter().map(|alert| alert.firing).collect()
 }
 
 #[test]
@@ -97,6 +97,47 @@ fn a_deployment_spent_what_is_beyond_the_rate_before_it() {
 }
 
 #[test]
+fn only_what_a_version_surely_fails_more_often_than_others_is_burnt_fast_by_it() {
+    let live = |minutes: u64| Life::between((END - minutes) * 60_000, now());
+    // Of the hundred requests of a minute, ten are of the version; so many of both fail, in each of the newest minutes.
+    let failing = |all: u64, of_version: u64, failing_minutes: usize| {
+        counts((0..300).map(move |age| match age {
+            _ if age < failing_minutes => ((100, all), (10, of_version)),
+            0..60 => ((100, 0), (10, 0)),
+            _ => ((100, 0), (0, 0)),
+        }))
+    };
+    assert!(live(60).spends_fast(&failing(1, 1, 60), 0.999));
+    assert!(
+        !live(60).spends_fast(&failing(1, 1, 1), 0.9995),
+        "one bad request, at a burn rate of 40 and more in five minutes"
+    );
+    assert!(
+        !live(60).spends_fast(&failing(1, 0, 60), 0.999),
+        "the others fail"
+    );
+    assert!(
+        !live(60).spends_fast(&failing(10, 1, 60), 0.999),
+        "the others fail just as often"
+    );
+    assert!(!live(60).spends_fast(&failing(1, 1, 60), 0.99), "slowly");
+    // An hour after it was taken back, what fails now is not its fault.
+    let taken_back = Life::between((END - 200) * 60_000, (END - 70) * 60_000);
+    assert!(!taken_back.spends_fast(&failing(1, 1, 60), 0.999));
+    // Without versions, all requests are its own; and they failed before as well.
+    let always = counts((0..300).map(|_| ((100, 2), (0, 0))));
+    assert!(!live(60).spends_fast(&always, 0.999));
+    let after = |age: usize| {
+        if age < 60 {
+            ((100, 2), (0, 0))
+        } else {
+            ((100, 0), (0, 0))
+        }
+    };
+    assert!(live(60).spends_fast(&counts((0..300).map(after)), 0.999));
+}
+
+#[test]
 fn what_came_before_is_as_long_but_between_an_hour_and_a_day() {
     let before = |minutes: u64| {
         let life = Life::between((END - minutes) * 60_000, now());
@@ -120,12 +161,12 @@ fn a_search_that_meets_no_failure_though_there_are_some_judges_nothing() {
 
 #[test]
 fn a_budget_that_a_regression_spends_fast_is_critical_and_nothing_else_is() {
-    let state = |fast_burn, spent_by_deployment| SloState {
+    let state = |fast_burn| SloState {
         name: "cart".to_owned(),
         objective: 0.999,
         budget_remaining: Some(0.2),
         burn_rate: Some(20.0),
-        spent_by_deployment,
+        spent_by_deployment: Some(0.1),
         fast_burn,
     };
     let report = |verdict: &str| -> Report {
@@ -140,16 +181,18 @@ fn a_budget_that_a_regression_spends_fast_is_critical_and_nothing_else_is() {
         });
         serde_json::from_value(report).unwrap()
     };
-    for (verdict, state, score) in [
-        ("regressed", state(true, Some(0.1)), 0.0),
-        ("regressed", state(false, Some(0.1)), 81.0),
-        ("regressed", state(true, Some(0.0)), 81.0),
-        ("regressed", state(true, None), 81.0),
-        ("unchanged", state(true, Some(0.1)), 81.0),
+    for (verdict, state, decision, score) in [
+        ("regressed", state(true), Decision::Rollback, 0.0),
+        ("regressed", state(false), Decision::Wait, 81.0),
+        ("unchanged", state(true), Decision::Wait, 81.0),
     ] {
         let mut report = report(verdict);
         add_objectives(&mut report, vec![state.clone()]);
-        assert_eq!(report.score, Some(score), "{verdict} {state:?}");
+        assert_eq!(
+            (report.decision, report.score),
+            (decision, Some(score)),
+            "{verdict} {state:?}"
+        );
         assert_eq!(report.checks.len(), usize::from(score == 0.0));
         assert_eq!(report.slo, [state]);
     }

@@ -82,8 +82,12 @@ impl Api {
     }
 
     /// Keeps a trace of one span of the service `cart`.
-    pub(crate) async fn keep_trace(&self, id: u64) {
+    pub(crate) async fn keep_trace(&self, id: u64, is_failed: bool) {
         let mut batch = SpanBatch::new();
+        if is_failed {
+            let (key, value) = (batch.add_text("error"), batch.add_text("true"));
+            batch.push_tag(key, value);
+        }
         let draft = SpanDraft {
             trace_id: TraceId::new(0, id),
             id: Some(SpanId::new(id)),

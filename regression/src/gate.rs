@@ -9,8 +9,9 @@ use schemars::JsonSchema;
 use serde::Serialize;
 use storage::DeploymentQuery;
 
-use crate::report::{Decision, Finding, Report, SloState, Verdict};
+use crate::report::{Decision, Finding, Report, Verdict};
 use crate::reports::Reports;
+use crate::slo_budget::first_spent;
 
 /// Deployments of a service that are looked through for a version, newest first.
 const DEPLOYMENTS_MAX: usize = 1_000;
@@ -85,8 +86,7 @@ impl GateAnswer {
         }
     }
 
-    fn of(deployment: &Deployment, report: &Report, policy: Policy, default_min_score: f64) -> Self {
-        let (decision, reason) = decide(report, policy, default_min_score);
+    fn of(deployment: &Deployment, report: &Report, (decision, reason): (Decision, String)) -> Self {
         Self {
             decision,
             score: report.score,
@@ -113,7 +113,11 @@ pub(crate) async fn ask(
         Some(deployment) => {
             let report = reports.read(&deployment).await?;
             let min_score = reports.settings().options.min_score;
-            let answer = GateAnswer::of(&deployment, &report, policy, min_score);
+            let decided = match spent(reports, &deployment.service_name, policy.budget).await? {
+                Some(decided) => decided,
+                None => decide(&report, policy.min_score, min_score),
+            };
+            let answer = GateAnswer::of(&deployment, &report, decided);
             Ok((answer, Some(report)))
         }
     }
@@ -139,14 +143,11 @@ async fn find(reports: &Reports, subject: &Subject) -> storage::Result<Option<Ar
     Ok((!is_over).then_some(newest))
 }
 
-/// A spent budget counts first, as its owners chose. Else the report decides, unless another score is asked for than it
-/// went by: who asks for less tolerates what it would take back, who asks for more does not let pass what the deployment
-/// made worse. Nobody is taken back without a finding that the deployment caused.
-fn decide(report: &Report, policy: Policy, default_min_score: f64) -> (Decision, String) {
-    if let Some(decided) = decide_by_budget(report, policy.budget) {
-        return decided;
-    }
-    let min_score = policy.min_score.unwrap_or(default_min_score);
+/// The report decides, unless another score is asked for than it went by: who asks for less tolerates what it would take
+/// back, who asks for more does not let pass what the deployment made worse. Nobody is taken back without a finding that
+/// the deployment caused.
+fn decide(report: &Report, min_score: Option<f64>, default_min_score: f64) -> (Decision, String) {
+    let min_score = min_score.unwrap_or(default_min_score);
     let caused = worst_caused(report);
     let decision = match (report.decision, report.score) {
         _ if report.verdict == Verdict::InsufficientData => Decision::Wait,
@@ -172,15 +173,21 @@ fn decide(report: &Report, policy: Policy, default_min_score: f64) -> (Decision,
     (decision, reason)
 }
 
-fn decide_by_budget(report: &Report, budget: Budget) -> Option<(Decision, String)> {
+/// What a budget that is spent now decides. A report does not tell: its budgets are of the time that it was made.
+async fn spent(
+    reports: &Reports,
+    service_name: &str,
+    budget: Budget,
+) -> storage::Result<Option<(Decision, String)>> {
     let decision = match budget {
-        Budget::Ignored => return None,
+        Budget::Ignored => return Ok(None),
         Budget::Hold => Decision::Wait,
         Budget::Rollback => Decision::Rollback,
     };
-    let is_spent = |slo: &&SloState| slo.budget_remaining.is_some_and(|remaining| remaining <= 0.0);
-    let spent = report.slo.iter().find(is_spent)?;
-    Some((decision, format!("the error budget of {} is spent", spent.name)))
+    let (sources, service_name) = (reports.sources().clone(), service_name.to_owned());
+    let work = move || async move { first_spent(&sources, &service_name, (sources.now)()).await };
+    let spent = reports.run(work).await?;
+    Ok(spent.map(|name| (decision, format!("the error budget of {name} is spent"))))
 }
 
 /// The first, and so the worst, of what the deployment made worse.
@@ -201,16 +208,11 @@ mod tests {
 
     use super::*;
     use crate::asking::{Api, NOW};
+    use crate::report::SloState;
     use crate::reports::tests::{finding, report};
 
-    const STRICT: Policy = Policy {
-        min_score: Some(95.0),
-        budget: Budget::Ignored,
-    };
-    const TOLERANT: Policy = Policy {
-        min_score: Some(50.0),
-        budget: Budget::Ignored,
-    };
+    const STRICT: Option<f64> = Some(95.0);
+    const TOLERANT: Option<f64> = Some(50.0);
 
     fn judged(verdict: Verdict, decision: Decision, score: Option<f64>, is_caused: bool) -> Report {
         Report {
@@ -225,66 +227,63 @@ mod tests {
     fn the_report_decides_unless_another_score_is_asked_for() {
         use Decision::{Continue, Rollback, Wait};
         use Verdict::{InsufficientData, Regressed, Unchanged};
-        for (report, policy, expected) in [
-            (
-                judged(Regressed, Rollback, Some(62.5), true),
-                Policy::default(),
-                Rollback,
-            ),
+        for (report, min_score, expected) in [
+            (judged(Regressed, Rollback, Some(62.5), true), None, Rollback),
             (judged(Regressed, Rollback, Some(62.5), true), TOLERANT, Continue),
             (judged(Regressed, Rollback, Some(40.0), true), TOLERANT, Rollback),
-            (judged(Regressed, Wait, Some(80.0), true), Policy::default(), Wait),
+            (judged(Regressed, Wait, Some(80.0), true), None, Wait),
             (judged(Regressed, Wait, Some(80.0), true), TOLERANT, Continue),
-            (
-                judged(Unchanged, Continue, Some(93.0), true),
-                Policy::default(),
-                Continue,
-            ),
+            (judged(Unchanged, Continue, Some(93.0), true), None, Continue),
             (judged(Unchanged, Continue, Some(93.0), true), STRICT, Rollback),
             (judged(Unchanged, Continue, Some(93.0), false), STRICT, Continue),
-            (
-                judged(InsufficientData, Continue, None, false),
-                Policy::default(),
-                Wait,
-            ),
+            (judged(InsufficientData, Continue, None, false), None, Wait),
             (judged(InsufficientData, Wait, None, false), TOLERANT, Wait),
         ] {
-            assert_eq!(decide(&report, policy, 90.0).0, expected, "{policy:?} {report:?}");
+            assert_eq!(
+                decide(&report, min_score, 90.0).0,
+                expected,
+                "{min_score:?} {report:?}"
+            );
         }
         let report = judged(Regressed, Rollback, Some(40.0), true);
-        assert_eq!(decide(&report, Policy::default(), 90.0).1, "slower");
+        assert_eq!(decide(&report, None, 90.0).1, "slower");
     }
 
-    #[test]
-    fn a_spent_budget_counts_as_its_owners_chose() {
-        let with = |budget| Policy {
-            budget,
-            ..Policy::default()
-        };
+    #[tokio::test]
+    async fn a_budget_that_is_spent_now_counts_as_its_owners_chose() {
+        let api = Api::new();
+        // As it was when the report was kept.
         let mut report = judged(Verdict::Unchanged, Decision::Continue, Some(100.0), false);
         report.slo.push(SloState {
-            name: "cart-latency".to_owned(),
+            name: "cart-errors".to_owned(),
             objective: 0.99,
-            budget_remaining: Some(0.1),
+            budget_remaining: Some(-0.2),
             burn_rate: None,
             fast_burn: false,
             spent_by_deployment: None,
         });
+        api.keep(&declaration("2.0", 10), report).await;
+        let objective =
+            json!({"serviceName": "cart", "indicator": "availability", "objective": 0.99, "windowDays": 1});
+        api.ask("PUT", "/api/v2/slos/cart-errors", &objective).await;
+        let decision = async |policy: &str| {
+            let answer = api
+                .get(&format!("/api/v2/gate?serviceName=cart&version=2.0{policy}"))
+                .await
+                .json();
+            answer["decision"].as_str().unwrap().to_owned()
+        };
+        api.keep_trace(1, false).await;
+        assert_eq!(decision("&requireBudget=true").await, "continue");
+        api.keep_trace(2, true).await;
+        assert_eq!(decision("&requireBudget=true").await, "rollback");
+        assert_eq!(decision("&requireBudget=hold").await, "wait");
+        assert_eq!(decision("").await, "continue");
+        let reason = api.get("/api/v2/gate?serviceName=cart&version=2.0&requireBudget=hold");
         assert_eq!(
-            decide(&report, with(Budget::Rollback), 90.0).0,
-            Decision::Continue
+            reason.await.json()["reason"],
+            "the error budget of cart-errors is spent"
         );
-        report.slo[0].budget_remaining = Some(-0.2);
-        let reason = "the error budget of cart-latency is spent".to_owned();
-        assert_eq!(
-            decide(&report, with(Budget::Rollback), 90.0),
-            (Decision::Rollback, reason.clone())
-        );
-        assert_eq!(
-            decide(&report, with(Budget::Hold), 90.0),
-            (Decision::Wait, reason)
-        );
-        assert_eq!(decide(&report, with(Budget::Ignored), 90.0).0, Decision::Continue);
     }
 
     fn declaration(version: &str, hours_ago: u64) -> Value {

@@ -108,6 +108,25 @@ pub(crate) async fn budget(
     Ok((budget, counts.completeness))
 }
 
+/// The first objective of a service, by name, whose budget is spent at a moment, epoch milliseconds.
+///
+/// # Errors
+/// Where the store cannot answer.
+pub(crate) async fn first_spent(
+    sources: &Sources,
+    service_name: &str,
+    end_ts: u64,
+) -> storage::Result<Option<String>> {
+    let slos = sources.deployments.slos().await?;
+    for slo in slos.iter().filter(|slo| slo.service_name == service_name) {
+        let (budget, _) = budget(sources, slo, end_ts).await?;
+        if budget.budget_remaining.is_some_and(|remaining| remaining <= 0.0) {
+            return Ok(Some(budget.name));
+        }
+    }
+    Ok(None)
+}
+
 /// The objectives of the deployed service at a moment, epoch milliseconds, by name, with what the deployment spent of
 /// each while it was live.
 ///
@@ -156,11 +175,23 @@ async fn slo_state(
     end_ts: u64,
 ) -> storage::Result<SloState> {
     let window = window_of(slo, end_ts);
+    let life = life.within(window);
     let asked = Minutes {
-        first: window.first.min(life.before.first),
+        first: window.first,
         last: window.last.max(life.live.last),
     };
-    let counts = count_requests(sources, slo, asked, Some(version)).await?;
+    let mut counts = count_requests(sources, slo, asked, Some(version)).await?;
+    if life.before.first < asked.first {
+        // Of one that has been live for long, what lies between is not asked.
+        let before = Minutes {
+            last: life.before.last.min(asked.first - 1),
+            ..life.before
+        };
+        let before = count_requests(sources, slo, before, Some(version)).await?;
+        if before.side == counts.side {
+            counts.minutes.extend(before.minutes);
+        }
+    }
     let whole = counts.sum(window).all;
     let budget_requests = budget_requests(slo, whole);
     let hour = counts.sum(Minutes::until(end_ts, burn::HOUR_MINUTES)).all;

@@ -96,8 +96,8 @@ async fn every_operation_of_the_document_answers_as_it_says() {
     let declared =
         json!({"serviceName": "cart", "version": "2.0", "environment": "prod", "startTs": NOW - 600_000});
     let id = api.declare(&declared).await;
-    api.keep_trace(1).await;
-    api.keep_trace(2).await;
+    api.keep_trace(1, false).await;
+    api.keep_trace(2, false).await;
     let document = api.get("/api/v2/openapi.json").await.json();
     let begun = api
         .ask("POST", "/canary/tracehound?application=cart", &json!({}))

@@ -62,8 +62,12 @@ pub(super) struct MinuteCounts {
 }
 
 impl MinuteCounts {
+    /// Nothing of a window that ends before it begins.
     pub(super) fn sum(&self, window: Minutes) -> VersionedCounts {
         let mut sum = VersionedCounts::default();
+        if window.first > window.last {
+            return sum;
+        }
         for counts in self
             .minutes
             .range(window.first..=window.last)

@@ -53,6 +53,15 @@ impl Life {
         Self { before, live }
     }
 
+    /// What of its life is in the window of a budget: what it spent earlier is forgiven. What came before it stays.
+    pub(super) fn within(self, window: Minutes) -> Self {
+        let live = Minutes {
+            first: self.live.first.max(window.first),
+            last: self.live.last,
+        };
+        Self { live, ..self }
+    }
+
     /// The share of a budget that was spent, 0 where it was no worse than before. `None` where there is nothing to
     /// compare, or no budget.
     pub(super) fn spent(self, counts: &MinuteCounts, budget_requests: f64) -> Option<f64> {

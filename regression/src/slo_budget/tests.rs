@@ -97,6 +97,20 @@ fn a_deployment_spent_what_is_beyond_the_rate_before_it() {
 }
 
 #[test]
+fn what_was_spent_before_the_window_is_forgiven() {
+    let life = Life::between((END - 100) * 60_000, now());
+    let window = |minutes| Minutes::until(now(), minutes);
+    // Ten of a hundred fail since it is live; none did before.
+    let counts = counts((0..300).map(|age| ((100, if age < 100 { 10 } else { 0 }), (0, 0))));
+    assert_eq!(life.within(window(200)), life);
+    assert_eq!(life.spent(&counts, 1_000.0), Some(1.0));
+    assert_eq!(life.within(window(40)).spent(&counts, 1_000.0), Some(0.4));
+    let over = Life::between((END - 100) * 60_000, (END - 90) * 60_000).within(window(40));
+    assert_eq!(over.spent(&counts, 1_000.0), None);
+    assert!(!over.spends_fast(&counts, 0.999));
+}
+
+#[test]
 fn only_what_a_version_surely_fails_more_often_than_others_is_burnt_fast_by_it() {
     let live = |minutes: u64| Life::between((END - minutes) * 60_000, now());
     // Of the hundred requests of a minute, ten are of the version; so many of both fail, in each of the newest minutes.

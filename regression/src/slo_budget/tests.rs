@@ -123,8 +123,8 @@ fn only_what_a_version_surely_fails_more_often_than_others_is_burnt_fast_by_it()
     };
     assert!(live(60).spends_fast(&failing(1, 1, 60), 0.999));
     assert!(
-        !live(60).spends_fast(&failing(1, 1, 1), 0.9995),
-        "one bad request, at a burn rate of 40 and more in five minutes"
+        !live(60).spends_fast(&failing(1, 1, 1), 0.9999),
+        "one bad request, at a burn rate of 16 in the hour"
     );
     assert!(
         !live(60).spends_fast(&failing(1, 0, 60), 0.999),

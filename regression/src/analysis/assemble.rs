@@ -71,7 +71,7 @@ pub(super) fn assemble(
         .iter()
         .map(|case| finding(study, case, &changes, &subject, options));
     let mut findings: Vec<Finding> = all.collect();
-    let change = entry_changes(study, &changes, &findings);
+    let change = entry_changes(study, &changes, &cases);
     let confidence = confidence(verdict, &guilty, &cases, options);
     let missing = missing(verdict, study, power.as_ref());
     let population = |side| population(study, &subject, side);
@@ -126,14 +126,17 @@ fn judge_all(study: &Study<'_>, case: Option<&Case<'_>>, sizes: &Sizes<'_>) -> V
     cases
 }
 
-/// What findings explain is theirs whose entry operation it is.
-fn entry_changes(study: &Study<'_>, changes: &[Shifted], findings: &[Finding]) -> Vec<EntryChange> {
-    let reported = changes.iter().map(|shifted| {
-        let entry = operation_json(study.traces, shifted.entry);
-        let own = findings.iter().filter(|finding| finding.entry == entry);
-        shifted.report(study, own.map(|finding| finding.contribution).sum())
-    });
-    reported.collect()
+/// What findings did to every entry operation: a finding names the one that it did the most to, and has its part in
+/// the others too.
+fn entry_changes(study: &Study<'_>, changes: &[Shifted], cases: &[JudgedSuspect]) -> Vec<EntryChange> {
+    let mut explained = vec![0i64; study.comparison.entries.len()];
+    let contributions = cases.iter().flat_map(|case| &case.suspect.contributions);
+    for contribution in contributions {
+        let sum = &mut explained[contribution.entry as usize];
+        *sum = sum.saturating_add(contribution.micros.round() as i64);
+    }
+    let of_entry = |shifted: &Shifted| shifted.report(study, explained[shifted.entry as usize]);
+    changes.iter().map(of_entry).collect()
 }
 
 fn population(study: &Study<'_>, subject: &Subject<'_>, side: Side) -> Population {

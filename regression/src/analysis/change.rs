@@ -20,10 +20,11 @@ pub(super) struct Shifted {
 impl Shifted {
     /// By other requests: the rest, so that both add up.
     pub(super) fn mix_shift(&self) -> i64 {
-        self.total - self.within
+        self.total.saturating_sub(self.within)
     }
 
-    /// As it is reported; `explained` is the sum of the findings of this entry operation.
+    /// As it is reported; `explained` is the sum of what findings did to this entry operation, whichever
+    /// they did the most to.
     pub(super) fn report(&self, study: &Study<'_>, explained: i64) -> EntryChange {
         EntryChange {
             entry: operation_json(study.traces, self.entry),
@@ -35,7 +36,7 @@ impl Shifted {
             within: self.within,
             mix_shift: self.mix_shift(),
             explained,
-            remainder: self.within - explained,
+            remainder: self.within.saturating_sub(explained),
         }
     }
 }
@@ -68,7 +69,7 @@ fn within(study: &Study<'_>, entry: OperationNumber) -> f64 {
     let mut lost = 0.0;
     for (stratum, sums) in study.comparison.strata.iter().zip(&study.sums) {
         if stratum.entry == entry {
-            let mean = |sum: u64, count: u64| sum as f64 / count as f64;
+            let mean = |sum: u128, count: u64| sum as f64 / count as f64;
             let change = mean(sums.durations.candidate, sums.traces.candidate)
                 - mean(sums.durations.baseline, sums.traces.baseline);
             lost += change * stratum.traces.candidate as f64;

@@ -273,17 +273,24 @@ fn below(traces: &Traces<'_>, service: Option<NameNumber>) -> Vec<bool> {
         return below;
     };
     let is_own = |operation: OperationNumber| traces.operation(operation).service == service;
-    let mut grew = true;
-    while grew {
-        grew = false;
-        for call in traces.calls() {
-            let Some(caller) = call.caller else { continue };
-            let is_caused = below[caller as usize] || is_own(caller);
-            if is_caused && !is_own(call.operation) && !below[call.operation as usize] {
-                below[call.operation as usize] = true;
-                grew = true;
-            }
+    let mut calls: Vec<(OperationNumber, OperationNumber)> = traces
+        .calls()
+        .iter()
+        .filter_map(|call| Some((call.caller?, call.operation)))
+        .filter(|&(_, operation)| !is_own(operation))
+        .collect();
+    calls.sort_unstable();
+    let own_calls = calls.iter().filter(|&&(caller, _)| is_own(caller));
+    let mut open: Vec<OperationNumber> = own_calls.map(|&(_, operation)| operation).collect();
+    while let Some(operation) = open.pop() {
+        if std::mem::replace(&mut below[operation as usize], true) {
+            continue;
         }
+        let from = calls.partition_point(|&(caller, _)| caller < operation);
+        let made = calls[from..]
+            .iter()
+            .take_while(|&&(caller, _)| caller == operation);
+        open.extend(made.map(|&(_, callee)| callee));
     }
     below
 }

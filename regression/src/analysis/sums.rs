@@ -22,8 +22,8 @@ pub(super) struct Sums {
 #[derive(Clone, Debug, Default, PartialEq)]
 pub(super) struct StratumSums {
     pub(super) traces: Arms<u64>,
-    /// Of entry spans, microseconds.
-    pub(super) durations: Arms<u64>,
+    /// Of entry spans, microseconds. A few of what spans may say they took are more than 64 bits hold.
+    pub(super) durations: Arms<u128>,
     /// Ascending, those that occur.
     pub(super) nodes: Vec<(NodeNumber, Arms<Sums>)>,
 }
@@ -42,7 +42,8 @@ pub(super) fn sum(traces: &Traces<'_>, comparison: &Comparison) -> Vec<StratumSu
         for compared in of_stratum {
             let trace = &traces.all()[compared.trace as usize];
             *compared.side.of_mut(&mut stratum.traces) += 1;
-            *compared.side.of_mut(&mut stratum.durations) += trace.profile.entry.duration.unwrap_or(0);
+            *compared.side.of_mut(&mut stratum.durations) +=
+                u128::from(trace.profile.entry.duration.unwrap_or(0));
             for (node, sums) in traces.calls_of(trace) {
                 if !is_met[node as usize] {
                     is_met[node as usize] = true;

@@ -1,6 +1,7 @@
 //! Small populations made by hand, one rule a test.
 
 mod attribution;
+mod contributions;
 mod judging;
 mod population;
 mod shop;

@@ -43,7 +43,7 @@ proptest! {
             let count = if *is_new { &mut sums.traces.candidate } else { &mut sums.traces.baseline };
             *count += 1;
             let duration = if *is_new { &mut sums.durations.candidate } else { &mut sums.durations.baseline };
-            *duration += trace.profile.entry.duration.unwrap();
+            *duration += u128::from(trace.profile.entry.duration.unwrap());
             for (node, call) in traces.calls_of(trace) {
                 let arms = &mut dense[node as usize];
                 let side = if *is_new { &mut arms.candidate } else { &mut arms.baseline };
@@ -55,7 +55,7 @@ proptest! {
         sums.nodes = dense.into_iter().enumerate().map(|(node, arms)| (node as u32, arms)).collect();
         let parts = attribute(&traces, &sums);
         let attributed: f64 = parts.iter().map(|part: &Parts| part.time + part.calls).sum();
-        let mean = |sum: u64, count: u64| sum as f64 / count as f64;
+        let mean = |sum: u128, count: u64| sum as f64 / count as f64;
         let change = mean(sums.durations.candidate, sums.traces.candidate)
             - mean(sums.durations.baseline, sums.traces.baseline);
         prop_assert!((attributed - change).abs() < 1e-6 * (1.0 + change.abs()), "{attributed} {change}");

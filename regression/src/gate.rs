@@ -186,7 +186,7 @@ async fn spent(
     };
     let (sources, service_name) = (reports.sources().clone(), service_name.to_owned());
     let work = move || async move { first_spent(&sources, &service_name, (sources.now)()).await };
-    let spent = reports.run(work).await?;
+    let spent = reports.look(work).await?;
     Ok(spent.map(|name| (decision, format!("the error budget of {name} is spent"))))
 }
 

@@ -1,7 +1,7 @@
 //! Reports of deployments: where a question for one is answered from.
 //!
 //! The report of a finished deployment is kept in the store, so that it outlives the spans, and is answered byte for byte;
-//! any other is made when it is asked for (`analyses.rs`). `finished.rs` says when that is, `regressions.rs` gathers the
+//! any other is made when it is asked for (`analyses.rs`), when it is its turn (`turns.rs`). `finished.rs` says when that is, `regressions.rs` gathers the
 //! findings of many, `populations.rs` finds traces that are compared without a deployment.
 
 mod analyses;
@@ -11,6 +11,7 @@ mod populations;
 mod regressions;
 #[cfg(test)]
 pub(crate) mod tests;
+mod turns;
 
 use finished::describe;
 pub(crate) use finished::{Outcome, finished_ts};
@@ -27,7 +28,11 @@ use crate::analysis::{self, Options};
 use crate::report::{Report, Verdict};
 use crate::sources::Sources;
 use analyses::Analyses;
+use turns::Turns;
 
+/// Charts, lists, budgets and traces side by side that are made at one time: each holds sums of a long window, or two
+/// large traces. They do not wait for analyses, which take longer.
+const LOOKS_MAX: usize = 4;
 /// Deployments whose outcome is remembered; some hundred bytes each.
 const OUTCOMES_MAX: usize = 10_000;
 /// Deployments that are looked through for finished ones at one time.
@@ -69,6 +74,7 @@ pub struct Reports {
     sources: Sources,
     settings: Settings,
     analyses: Arc<Analyses>,
+    looks: Turns,
     outcomes: Cache<String, Known>,
 }
 
@@ -118,6 +124,7 @@ impl Reports {
     pub fn new(sources: Sources, settings: Settings) -> Self {
         Self {
             analyses: Arc::new(Analyses::new(settings.timeout)),
+            looks: Turns::new(LOOKS_MAX, settings.timeout),
             outcomes: Cache::new(OUTCOMES_MAX),
             sources,
             settings,
@@ -141,7 +148,19 @@ impl Reports {
         F: Future<Output = storage::Result<T>>,
         T: Send + 'static,
     {
-        self.analyses.run(work).await
+        self.analyses.turns().run(work).await
+    }
+
+    /// Does work that is lighter than an analysis and yet too heavy for a thread that takes spans: a few at a time.
+    ///
+    /// # Errors
+    /// Those of [`Self::run`].
+    pub(crate) async fn look<T, F>(&self, work: impl FnOnce() -> F + Send + 'static) -> storage::Result<T>
+    where
+        F: Future<Output = storage::Result<T>>,
+        T: Send + 'static,
+    {
+        self.looks.run(work).await
     }
 
     /// The report of a deployment by what was stored until a moment, or until now: then the kept one, if there is one

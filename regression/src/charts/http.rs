@@ -1,5 +1,7 @@
 //! Routes of charts and lists.
 
+use std::sync::Arc;
+
 use axum::extract::{RawQuery, State};
 use axum::http::StatusCode;
 use axum::response::Response;
@@ -11,7 +13,7 @@ use super::{MINUTE_MS, Minutes};
 use crate::http::{Failure, Routes, json_with_completeness, parameters};
 use crate::openapi::{Answer, Endpoint, Verb, schema_of};
 use crate::parameters::{Kind, Parameter, Parameters};
-use crate::sources::Sources;
+use crate::reports::Reports;
 
 /// An hour.
 const LOOKBACK_DEFAULT_MS: u64 = 3_600_000;
@@ -93,21 +95,29 @@ pub(crate) fn add(routes: Routes) -> Routes {
     routes.add(LATENCY, chart).add(OPERATIONS, list)
 }
 
-async fn chart(State(sources): State<Sources>, query: RawQuery) -> Result<Response, Failure> {
+async fn chart(State(reports): State<Arc<Reports>>, query: RawQuery) -> Result<Response, Failure> {
     let parameters = parameters(&query, LATENCY_PARAMETERS)?;
+    let sources = reports.sources().clone();
     let question = question(&parameters, (sources.now)()).map_err(Failure::invalid)?;
-    let (chart, completeness) = latency::chart(&sources, &question).await?;
-    Ok(json_with_completeness(StatusCode::OK, &chart, &completeness))
+    let look = move || async move {
+        let (chart, completeness) = latency::chart(&sources, &question).await?;
+        Ok(json_with_completeness(StatusCode::OK, &chart, &completeness))
+    };
+    Ok(reports.look(look).await?)
 }
 
-async fn list(State(sources): State<Sources>, query: RawQuery) -> Result<Response, Failure> {
+async fn list(State(reports): State<Arc<Reports>>, query: RawQuery) -> Result<Response, Failure> {
     let parameters = parameters(&query, OPERATIONS_PARAMETERS)?;
+    let sources = reports.sources().clone();
     let service_name = parameters.lower_case("serviceName");
-    let limit = parameters.whole("limit").unwrap_or(OPERATIONS_DEFAULT);
+    let limit = parameters.whole("limit").unwrap_or(OPERATIONS_DEFAULT) as usize;
     let minutes = window(&parameters, (sources.now)());
-    let (list, completeness) =
-        operations::list(&sources, service_name.as_deref(), minutes, limit as usize).await?;
-    Ok(json_with_completeness(StatusCode::OK, &list, &completeness))
+    let look = move || async move {
+        let list = operations::list(&sources, service_name.as_deref(), minutes, limit);
+        let (list, completeness) = list.await?;
+        Ok(json_with_completeness(StatusCode::OK, &list, &completeness))
+    };
+    Ok(reports.look(look).await?)
 }
 
 fn window(parameters: &Parameters, now: u64) -> Minutes {

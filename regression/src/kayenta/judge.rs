@@ -12,6 +12,10 @@ use crate::statistics::{Arms, DesignEffect, Histogram, Interval, benjamini_hochb
 
 /// Metrics of a request.
 const METRICS_MAX: usize = 1_000;
+/// Values of a side: Kayenta has one a minute, so these are a week.
+const VALUES_MAX: usize = 10_000;
+/// Greater values have squares whose sum no number holds.
+const VALUE_MAX: f64 = 1e150;
 /// Fewer values of a side say nothing.
 const VALUES_MIN: u64 = 8;
 
@@ -87,11 +91,6 @@ impl Metric {
         let groups: Vec<String> = groups
             .filter_map(|group| group.as_str().map(str::to_owned))
             .collect();
-        let values = |side: &str| {
-            let values = pair["values"][side].as_array().into_iter().flatten();
-            // Kayenta writes what was not measured as "NaN" or null.
-            values.filter_map(Value::as_f64).collect::<Vec<_>>()
-        };
         Ok(Self {
             name: name.to_owned(),
             id: pair["id"].as_str().unwrap_or(name).to_owned(),
@@ -108,10 +107,26 @@ impl Metric {
             },
             is_critical: canary["critical"] == true,
             values: Arms {
-                baseline: values("control"),
-                candidate: values("experiment"),
+                baseline: read_values(pair, "control")?,
+                candidate: read_values(pair, "experiment")?,
             },
         })
+    }
+}
+
+fn read_values(pair: &Value, side: &str) -> Result<Vec<f64>, Wrong> {
+    let values = pair["values"][side].as_array().map_or(&[][..], Vec::as_slice);
+    if values.len() > VALUES_MAX {
+        let count = values.len();
+        return Err(format!(
+            "values.{side}: has {count} elements, more than {VALUES_MAX}"
+        ));
+    }
+    // Kayenta writes what was not measured as "NaN" or null.
+    let values: Vec<f64> = values.iter().filter_map(Value::as_f64).collect();
+    match values.iter().find(|value| value.abs() > VALUE_MAX) {
+        Some(value) => Err(format!("values.{side}: {value:e} is beyond {VALUE_MAX:e}")),
+        None => Ok(values),
     }
 }
 
@@ -388,6 +403,25 @@ mod tests {
     }
 
     #[test]
+    fn the_greatest_values_give_finite_results() {
+        let metrics = json!([metric("p95", "latency", json!({}))]);
+        let greatest = |sign: f64| vec![sign * VALUE_MAX; VALUES_MAX];
+        for (control, experiment) in [
+            (greatest(1.0), greatest(-1.0)),
+            (
+                [greatest(1.0), greatest(-1.0)].concat()[5_000..15_000].to_vec(),
+                greatest(1.0),
+            ),
+            (vec![0.0; 60], greatest(1.0)),
+            (vec![5e-324; 60], greatest(1.0)),
+        ] {
+            let result = judged(metrics.clone(), json!([pair("p95", control, experiment)]));
+            let text = serde_json::to_string(&result).unwrap();
+            assert!(!text.contains("null"), "{text}");
+        }
+    }
+
+    #[test]
     fn what_is_malformed_is_told_with_its_place() {
         let options = Options::default();
         let read = |body: Value| Request::read(&body, &options).map(|_| ()).unwrap_err();
@@ -397,6 +431,11 @@ mod tests {
         );
         let told = "metricSetPairList[0].name: is required, and has to be a string";
         assert_eq!(read(json!({"metricSetPairList": [7]})), told);
+        let of = |values: Vec<f64>| json!({"metricSetPairList": [pair("p95", series(1.0, 60), values)]});
+        let told = "metricSetPairList[0].values.experiment: has 10001 elements, more than 10000";
+        assert_eq!(read(of(vec![1.0; VALUES_MAX + 1])), told);
+        let told = "metricSetPairList[0].values.experiment: -1e151 is beyond 1e150";
+        assert_eq!(read(of(vec![-1e151])), told);
         let many = vec![json!({"name": "a"}); METRICS_MAX + 1];
         assert_eq!(
             read(json!({"metricSetPairList": many})),

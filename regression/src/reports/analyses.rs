@@ -7,10 +7,9 @@ use std::time::Duration;
 
 use model::Deployment;
 use parking_lot::Mutex;
-use storage::StorageError;
-use tokio::runtime::Handle;
-use tokio::sync::{Semaphore, watch};
+use tokio::sync::watch;
 
+use super::turns::{Turns, overloaded, stopped};
 use crate::report::Report;
 
 /// Analyses that run at one time: spans still have to come in meanwhile.
@@ -33,8 +32,7 @@ struct Waiting {
 /// See the head of this file.
 #[derive(Debug)]
 pub(crate) struct Analyses {
-    timeout: Duration,
-    turns: Arc<Semaphore>,
+    turns: Turns,
     /// Questions whose analysis has not begun. One that has begun may have missed what was stored since, so it is
     /// nobody's answer who asks later.
     waiting: Mutex<HashMap<Question, Waiting>>,
@@ -43,10 +41,14 @@ pub(crate) struct Analyses {
 impl Analyses {
     pub(crate) fn new(timeout: Duration) -> Self {
         Self {
-            timeout,
-            turns: Arc::new(Semaphore::new(RUNNING_MAX)),
+            turns: Turns::new(RUNNING_MAX, timeout),
             waiting: Mutex::default(),
         }
+    }
+
+    /// For other work of the same weight.
+    pub(crate) fn turns(&self) -> &Turns {
+        &self.turns
     }
 
     /// Has a deployment analysed, or joins who waits for the same.
@@ -64,10 +66,10 @@ impl Analyses {
     {
         let mut outcome = self.join_or_begin(deployment, end_ts, work)?;
         let outcome = outcome.wait_for(Option::is_some);
-        match tokio::time::timeout(self.timeout, outcome).await {
+        match tokio::time::timeout(self.turns.timeout(), outcome).await {
             Ok(Ok(outcome)) => outcome.clone().unwrap_or_else(|| Err(stopped())),
             Ok(Err(_)) => Err(stopped()),
-            Err(_) => Err(self.too_long()),
+            Err(_) => Err(self.turns.too_long()),
         }
     }
 
@@ -101,7 +103,7 @@ impl Analyses {
         let analyses = Arc::clone(self);
         tokio::spawn(async move {
             let begin = || analyses.begin(&question, &sender);
-            let outcome = analyses.in_turn(begin, work).await;
+            let outcome = analyses.turns.in_turn(begin, work).await;
             sender.send_replace(Some(outcome.map(Arc::new)));
         });
         Ok(outcome)
@@ -116,68 +118,13 @@ impl Analyses {
             waiting.remove(question);
         }
     }
-
-    /// Does other work of the same weight.
-    ///
-    /// # Errors
-    /// What the work failed with, and as [`Analyses::analyse`].
-    pub(crate) async fn run<T, F>(&self, work: impl FnOnce() -> F + Send + 'static) -> storage::Result<T>
-    where
-        F: Future<Output = storage::Result<T>>,
-        T: Send + 'static,
-    {
-        let in_turn = self.in_turn(|| {}, work);
-        tokio::time::timeout(self.timeout, in_turn)
-            .await
-            .unwrap_or_else(|_| Err(self.too_long()))
-    }
-
-    /// Waits for a turn, tells that it begins, and works on a thread that serves nobody else.
-    async fn in_turn<T, F>(
-        &self,
-        begin: impl FnOnce(),
-        work: impl FnOnce() -> F + Send + 'static,
-    ) -> storage::Result<T>
-    where
-        F: Future<Output = storage::Result<T>>,
-        T: Send + 'static,
-    {
-        let turn = Arc::clone(&self.turns).acquire_owned();
-        let turn = tokio::time::timeout(self.timeout, turn).await;
-        begin();
-        let Ok(Ok(turn)) = turn else {
-            return Err(overloaded());
-        };
-        let (runtime, timeout) = (Handle::current(), self.timeout);
-        let worked = tokio::task::spawn_blocking(move || {
-            let outcome = runtime.block_on(async { tokio::time::timeout(timeout, work()).await });
-            drop(turn);
-            outcome
-        });
-        match worked.await {
-            Ok(Ok(outcome)) => outcome,
-            Ok(Err(_)) => Err(self.too_long()),
-            Err(_) => Err(stopped()),
-        }
-    }
-
-    fn too_long(&self) -> StorageError {
-        let limit = self.timeout.as_millis();
-        StorageError::Timeout(format!("the analysis took longer than {limit} ms"))
-    }
-}
-
-fn overloaded() -> StorageError {
-    StorageError::Overloaded("too many analyses at one time".to_owned())
-}
-
-fn stopped() -> StorageError {
-    StorageError::Unavailable("the analysis stopped; the server's log says why".to_owned())
 }
 
 #[cfg(test)]
 mod tests {
     use std::sync::atomic::{AtomicUsize, Ordering};
+
+    use storage::StorageError;
 
     use super::*;
     use crate::report::Verdict;
@@ -188,12 +135,6 @@ mod tests {
             id: id.to_owned(),
             ..Deployment::default()
         })
-    }
-
-    /// Takes all turns until it is dropped.
-    async fn all_turns(analyses: &Analyses) -> tokio::sync::OwnedSemaphorePermit {
-        let turns = Arc::clone(&analyses.turns);
-        turns.acquire_many_owned(RUNNING_MAX as u32).await.unwrap()
     }
 
     #[tokio::test]
@@ -211,7 +152,7 @@ mod tests {
                 analyses.analyse(&deployment, end_ts, work).await
             }
         };
-        let busy = all_turns(&analyses).await;
+        let busy = analyses.turns.take_all().await;
         let release = async {
             while analyses.waiting.lock().len() < 3 {
                 tokio::task::yield_now().await;
@@ -240,35 +181,18 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn too_many_and_too_long_are_refused() {
         let analyses = Arc::new(Analyses::new(Duration::from_secs(1)));
-        let busy = all_turns(&analyses).await;
+        let busy = analyses.turns.take_all().await;
         let begin = |id: usize| {
             let work = || async { Ok(report(Verdict::Unchanged)) };
             analyses.join_or_begin(&deployment(&id.to_string()), None, work)
         };
         let waiting: Vec<_> = (0..WAITING_MAX).map(|id| begin(id).unwrap()).collect();
         assert!(matches!(begin(WAITING_MAX), Err(StorageError::Overloaded(_))));
-        let late = analyses.run(|| async { Ok(()) }).await;
-        assert!(matches!(
-            late,
-            Err(StorageError::Timeout(_) | StorageError::Overloaded(_))
-        ));
         for mut outcome in waiting {
             let outcome = outcome.wait_for(Option::is_some).await.unwrap().clone();
             assert!(matches!(outcome, Some(Err(StorageError::Overloaded(_)))));
         }
         drop(busy);
         assert!(begin(0).is_ok());
-    }
-
-    #[tokio::test]
-    async fn what_never_ends_is_given_up_and_what_panics_is_told() {
-        let analyses = Arc::new(Analyses::new(Duration::from_millis(50)));
-        let endless = analyses.run(std::future::pending::<storage::Result<()>>).await;
-        assert!(matches!(endless, Err(StorageError::Timeout(_))), "{endless:?}");
-        let analyses = Arc::new(Analyses::new(Duration::from_secs(60)));
-        let broken = analyses.run(|| async { panic!("on purpose") });
-        let broken: storage::Result<()> = broken.await;
-        assert!(matches!(broken, Err(StorageError::Unavailable(_))), "{broken:?}");
-        assert_eq!(analyses.run(|| async { Ok(7) }).await, Ok(7));
     }
 }

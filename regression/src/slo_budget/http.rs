@@ -1,5 +1,7 @@
 //! The route of an objective's budget.
 
+use std::sync::Arc;
+
 use axum::extract::{RawQuery, State};
 use axum::http::StatusCode;
 use axum::response::Response;
@@ -8,8 +10,8 @@ use super::{Budget, budget};
 use crate::http::{Failure, PathName, Routes, json_with_completeness, parameters};
 use crate::openapi::{Answer, Endpoint, Verb, schema_of};
 use crate::parameters::{Kind, Parameter};
+use crate::reports::Reports;
 use crate::slos;
-use crate::sources::Sources;
 
 const PARAMETERS: &[Parameter] = &[Parameter::optional(
     "endTs",
@@ -32,15 +34,19 @@ pub(crate) fn add(routes: Routes) -> Routes {
 }
 
 async fn get(
-    State(sources): State<Sources>,
+    State(reports): State<Arc<Reports>>,
     PathName(name): PathName,
     query: RawQuery,
 ) -> Result<Response, Failure> {
     let parameters = parameters(&query, PARAMETERS)?;
+    let sources = reports.sources().clone();
     let end_ts = parameters.whole("endTs").unwrap_or_else(|| (sources.now)());
     let Some(slo) = sources.deployments.slo(&name).await? else {
         return Err(slos::http::absent(&name));
     };
-    let (budget, completeness) = budget(&sources, &slo, end_ts).await?;
-    Ok(json_with_completeness(StatusCode::OK, &budget, &completeness))
+    let look = move || async move {
+        let (budget, completeness) = budget(&sources, &slo, end_ts).await?;
+        Ok(json_with_completeness(StatusCode::OK, &budget, &completeness))
+    };
+    Ok(reports.look(look).await?)
 }

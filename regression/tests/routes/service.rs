@@ -88,7 +88,12 @@ impl Service {
             spans: Arc::clone(&store) as _,
             now: Arc::new(|| NOW),
         };
-        let reports = Arc::new(Reports::new(sources.clone(), Settings::default()));
+        Self::over(store, sources, Settings::default())
+    }
+
+    /// One that asks other sources than the store.
+    pub(crate) fn over(store: Arc<MemoryStore>, sources: Sources, settings: Settings) -> Self {
+        let reports = Arc::new(Reports::new(sources.clone(), settings));
         let router = regression::http::router(reports, Events::none());
         Self {
             store,

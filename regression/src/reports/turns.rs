@@ -1,0 +1,126 @@
+//! Lets heavy work wait for its turn: a few at a time, each in bounded time, on threads that serve nobody else.
+
+use std::future::Future;
+use std::sync::Arc;
+use std::time::Duration;
+
+use storage::StorageError;
+use tokio::runtime::Handle;
+use tokio::sync::Semaphore;
+
+/// See the head of this file.
+#[derive(Debug)]
+pub(crate) struct Turns {
+    timeout: Duration,
+    permits: Arc<Semaphore>,
+}
+
+impl Turns {
+    /// So much work runs at one time; `timeout` is how long it may wait, and how long it may take.
+    pub(crate) fn new(running_max: usize, timeout: Duration) -> Self {
+        Self {
+            timeout,
+            permits: Arc::new(Semaphore::new(running_max)),
+        }
+    }
+
+    pub(super) fn timeout(&self) -> Duration {
+        self.timeout
+    }
+
+    /// Does it for somebody who waits at most `timeout` for all of it.
+    ///
+    /// # Errors
+    /// What the work failed with; [`StorageError::Overloaded`] without a turn, and [`StorageError::Timeout`].
+    pub(crate) async fn run<T, F>(&self, work: impl FnOnce() -> F + Send + 'static) -> storage::Result<T>
+    where
+        F: Future<Output = storage::Result<T>>,
+        T: Send + 'static,
+    {
+        let in_turn = self.in_turn(|| {}, work);
+        tokio::time::timeout(self.timeout, in_turn)
+            .await
+            .unwrap_or_else(|_| Err(self.too_long()))
+    }
+
+    /// Waits for a turn, tells that it begins, and works.
+    ///
+    /// # Errors
+    /// Those of [`Self::run`].
+    pub(super) async fn in_turn<T, F>(
+        &self,
+        begin: impl FnOnce(),
+        work: impl FnOnce() -> F + Send + 'static,
+    ) -> storage::Result<T>
+    where
+        F: Future<Output = storage::Result<T>>,
+        T: Send + 'static,
+    {
+        let turn = Arc::clone(&self.permits).acquire_owned();
+        let turn = tokio::time::timeout(self.timeout, turn).await;
+        begin();
+        let Ok(Ok(turn)) = turn else {
+            return Err(overloaded());
+        };
+        let (runtime, timeout) = (Handle::current(), self.timeout);
+        let worked = tokio::task::spawn_blocking(move || {
+            let outcome = runtime.block_on(async { tokio::time::timeout(timeout, work()).await });
+            drop(turn);
+            outcome
+        });
+        match worked.await {
+            Ok(Ok(outcome)) => outcome,
+            Ok(Err(_)) => Err(self.too_long()),
+            Err(_) => Err(stopped()),
+        }
+    }
+
+    pub(super) fn too_long(&self) -> StorageError {
+        let limit = self.timeout.as_millis();
+        StorageError::Timeout(format!("the answer took longer than {limit} ms"))
+    }
+
+    /// Takes all turns until it is dropped.
+    #[cfg(test)]
+    pub(super) async fn take_all(&self) -> tokio::sync::OwnedSemaphorePermit {
+        let all = self.permits.available_permits() as u32;
+        Arc::clone(&self.permits).acquire_many_owned(all).await.unwrap()
+    }
+}
+
+pub(super) fn overloaded() -> StorageError {
+    StorageError::Overloaded("too much is asked at one time".to_owned())
+}
+
+pub(super) fn stopped() -> StorageError {
+    StorageError::Unavailable("the work stopped; the server's log says why".to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn what_never_ends_is_given_up_and_what_panics_is_told() {
+        let turns = Turns::new(1, Duration::from_millis(50));
+        let endless = turns.run(std::future::pending::<storage::Result<()>>).await;
+        assert!(matches!(endless, Err(StorageError::Timeout(_))), "{endless:?}");
+        let turns = Turns::new(1, Duration::from_secs(60));
+        let broken = turns.run(|| async { panic!("on purpose") });
+        let broken: storage::Result<()> = broken.await;
+        assert!(matches!(broken, Err(StorageError::Unavailable(_))), "{broken:?}");
+        assert_eq!(turns.run(|| async { Ok(7) }).await, Ok(7));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn without_a_turn_it_is_refused() {
+        let turns = Turns::new(3, Duration::from_secs(1));
+        let busy = turns.take_all().await;
+        let late = turns.run(|| async { Ok(()) }).await;
+        assert!(matches!(
+            late,
+            Err(StorageError::Timeout(_) | StorageError::Overloaded(_))
+        ));
+        drop(busy);
+    }
+}

@@ -1,6 +1,6 @@
 //! What changed enough to be spoken of, and why it changed, by what changed beside it.
 
-use model::OperationNumber;
+use model::{NameNumber, OperationNumber};
 
 use crate::report::{Cause, Design, Explanation};
 
@@ -27,6 +27,8 @@ pub(super) struct Suspect {
     pub(super) is_regression: bool,
     /// What explains it, where that shows already.
     pub(super) explanation: Option<Explanation>,
+    /// The other service that it seems to be of, where that shows: it is that service's if it was deployed as well.
+    pub(super) whose: Option<NameNumber>,
 }
 
 /// Everything in the family that changed significantly and by enough, each change once.
@@ -139,6 +141,7 @@ fn suspect(study: &Study<'_>, member: usize) -> Option<Suspect> {
         p_value: study.raw_p_values[member],
         is_regression,
         explanation: None,
+        whose: None,
     })
 }
 

@@ -1,7 +1,7 @@
 //! Whose gap is it? What a call takes beyond the answer may be the caller's (its pool, its event loop) or the
 //! callee's (it accepts late): told by who else sees it.
 
-use model::{Callee, OperationNumber};
+use model::{Call, Callee, Kind, NameNumber, OperationNumber};
 
 use crate::report::{Cause, Design, Explanation};
 use crate::statistics::Arms;
@@ -10,22 +10,57 @@ use super::cause::{Sizes, Suspect};
 use super::family::{CallSite, What};
 use super::study::Study;
 
-/// A call between two operations, and how much longer it waits than before.
+/// How much longer calls between two operations take than before.
 struct EdgeChange {
     caller: OperationNumber,
     callee: OperationNumber,
     is_instrumented: bool,
-    /// Microseconds a call.
-    change: f64,
+    /// Of the side that has fewer.
+    calls: f64,
+    /// What a call waits beyond the answer.
+    gap: Difference,
+    /// What the callee takes to answer.
+    answer: Difference,
+}
+
+/// Microseconds a call.
+#[derive(Clone, Copy, Default)]
+struct Difference {
+    estimate: f64,
+    standard_error: f64,
+}
+
+impl Difference {
+    /// Surely in the same direction, and by a good part as much.
+    fn is_like(self, change: f64) -> bool {
+        let same = self.estimate * change.signum();
+        same >= LIKEWISE * change.abs() && same > SURE * self.standard_error
+    }
+
+    /// Surely not by as much as would be alike.
+    fn is_unlike(self, change: f64) -> bool {
+        let same = self.estimate * change.signum();
+        same + SURE * self.standard_error < UNLIKE * change.abs()
+    }
 }
 
 /// Calls a side from which on an edge is a witness.
 const CALLS_MIN: f64 = 10.0;
-/// An edge grew if it did by this share of what the suspected one did.
-const LIKEWISE: f64 = 0.4;
+/// Calls from which on one witness is as good as another.
+const CALLS_HEARD_MAX: f64 = 200.0;
+/// An edge grew if it did by this share of what the suspected one did: a pool that is waited for is not waited for as
+/// long by every operation.
+const LIKEWISE: f64 = 0.2;
+/// An edge did not if it surely stayed below this share.
+const UNLIKE: f64 = 0.4;
+/// Standard errors at which a difference is held to be one.
+const SURE: f64 = 2.0;
 
 /// Gives gaps and slow callees to whom they belong, and makes one of what is one.
 pub(super) fn settle(study: &Study<'_>, sizes: &Sizes<'_>, suspects: &mut Vec<Suspect>) {
+    if suspects.is_empty() {
+        return;
+    }
     let edges = edges(study);
     join_waiting(study, &edges, suspects);
     for suspect in suspects.iter_mut() {
@@ -33,83 +68,165 @@ pub(super) fn settle(study: &Study<'_>, sizes: &Sizes<'_>, suspects: &mut Vec<Su
             (What::IncomingGap { operation }, Cause::Queueing) => incoming(study, &edges, operation, suspect),
             (What::OutgoingGap(site), Cause::Queueing) => outgoing(study, &edges, site, suspect),
             (What::CalleeTime(site), Cause::SlowerCallee) => callee(study, site, suspect),
+            (What::OwnTime { operation }, _) => asked_for_more(study, &edges, operation, suspect),
             _ => {}
         }
     }
     suspects.retain(|suspect| sizes.moves_an_entry(suspect));
 }
 
-/// A call between two operations while its times are added up.
-#[derive(Clone, Copy)]
-struct EdgeSums {
-    caller: OperationNumber,
-    callee: OperationNumber,
-    is_instrumented: bool,
-    calls: Arms<f64>,
-    /// Microseconds, as if both sides had made as many calls as the candidate.
-    times: Arms<f64>,
+/// Sums over traces of what a call of an edge takes.
+#[derive(Clone, Copy, Default)]
+struct Spread {
+    traces: f64,
+    sum: f64,
+    squares: f64,
 }
 
-impl EdgeSums {
-    fn is_same_call(&self, other: &Self) -> bool {
-        (self.caller, self.callee, self.is_instrumented)
-            == (other.caller, other.callee, other.is_instrumented)
+impl Spread {
+    fn add(&mut self, value: f64) {
+        self.traces += 1.0;
+        self.sum += value;
+        self.squares += value * value;
+    }
+
+    /// Of the mean; infinite below two traces.
+    fn variance(&self) -> f64 {
+        if self.traces < 2.0 {
+            return f64::INFINITY;
+        }
+        let mean = self.sum / self.traces;
+        (self.squares / self.traces - mean * mean).max(0.0) / (self.traces - 1.0)
     }
 }
 
+/// Calls between two operations while their times are added up.
+#[derive(Clone, Copy, Default)]
+struct EdgeSums {
+    calls: Arms<f64>,
+    /// Microseconds, as if both sides had made as many calls as the candidate.
+    gaps: Arms<f64>,
+    answers: Arms<f64>,
+    spread_of_gaps: Arms<Spread>,
+    spread_of_answers: Arms<Spread>,
+}
+
+impl EdgeSums {
+    fn difference(&self, times: &Arms<f64>, spread: &Arms<Spread>) -> Difference {
+        Difference {
+            estimate: (times.candidate - times.baseline) / self.calls.candidate,
+            standard_error: (spread.baseline.variance() + spread.candidate.variance()).sqrt(),
+        }
+    }
+}
+
+/// The caller, the callee, and whether the callee has spans of its own.
+type EdgeKey = (OperationNumber, OperationNumber, bool);
+
 /// Every call of the comparison that is waited for, by caller and callee.
 fn edges(study: &Study<'_>) -> Vec<EdgeChange> {
-    let mut sums: Vec<EdgeSums> = Vec::new();
-    for (node, arms) in study.sums.iter().flat_map(|stratum| &stratum.nodes) {
-        let call = study.traces.calls()[*node as usize];
+    let key_of = |call: &Call| -> Option<EdgeKey> {
         let (callee, is_instrumented) = match call.callee {
-            Callee::None => continue,
+            Callee::None => return None,
             Callee::Instrumented(callee) => (callee, true),
             Callee::Uninstrumented(callee) => (callee, false),
+        };
+        let is_message = study.traces.operation(call.operation).kind == Some(Kind::Producer);
+        (!is_message).then_some((call.caller.unwrap_or(call.operation), callee, is_instrumented))
+    };
+    let mut keys: Vec<EdgeKey> = study.traces.calls().iter().filter_map(key_of).collect();
+    keys.sort_unstable();
+    keys.dedup();
+    let number = |call: &Call| key_of(call).and_then(|key| keys.binary_search(&key).ok());
+    let of_node: Vec<Option<usize>> = study.traces.calls().iter().map(number).collect();
+    let mut sums = vec![EdgeSums::default(); keys.len()];
+    for (node, arms) in study.sums.iter().flat_map(|stratum| &stratum.nodes) {
+        let Some(edge) = of_node[*node as usize] else {
+            continue;
         };
         if arms.baseline.calls == 0.0 || arms.candidate.calls == 0.0 {
             continue;
         }
-        sums.push(EdgeSums {
-            caller: call.caller.unwrap_or(call.operation),
+        let sums = &mut sums[edge];
+        let traffic = arms.candidate.calls / arms.baseline.calls;
+        sums.calls.baseline += arms.baseline.calls;
+        sums.calls.candidate += arms.candidate.calls;
+        sums.gaps.baseline += arms.baseline.own * traffic;
+        sums.gaps.candidate += arms.candidate.own;
+        sums.answers.baseline += arms.baseline.answer * traffic;
+        sums.answers.candidate += arms.candidate.answer;
+    }
+    for compared in &study.comparison.compared {
+        for (node, call) in study
+            .traces
+            .calls_of(&study.traces.all()[compared.trace as usize])
+        {
+            let Some(edge) = of_node[node as usize] else {
+                continue;
+            };
+            let a_call = |micros: u64| micros as f64 / f64::from(call.calls.max(1));
+            let answer = call.duration_micros.saturating_sub(call.self_micros);
+            let (side, sums) = (compared.side, &mut sums[edge]);
+            side.of_mut(&mut sums.spread_of_gaps)
+                .add(a_call(call.self_micros));
+            side.of_mut(&mut sums.spread_of_answers).add(a_call(answer));
+        }
+    }
+    let all = keys.iter().zip(&sums);
+    all.filter(|(_, sums)| sums.calls.baseline.min(sums.calls.candidate) >= CALLS_MIN)
+        .map(|(&(caller, callee, is_instrumented), sums)| EdgeChange {
+            caller,
             callee,
             is_instrumented,
-            calls: arms.map(|sums| sums.calls),
-            times: Arms {
-                baseline: arms.baseline.own / arms.baseline.calls * arms.candidate.calls,
-                candidate: arms.candidate.own,
-            },
-        });
-    }
-    sums.sort_by_key(|sums| (sums.caller, sums.callee, sums.is_instrumented));
-    let edges = sums.chunk_by(EdgeSums::is_same_call).filter_map(|same| {
-        let add = |of: fn(&EdgeSums) -> f64| same.iter().map(of).sum::<f64>();
-        let candidate_calls = add(|sums| sums.calls.candidate);
-        let enough = add(|sums| sums.calls.baseline).min(candidate_calls) >= CALLS_MIN;
-        let longer = add(|sums| sums.times.candidate - sums.times.baseline);
-        enough.then(|| EdgeChange {
-            caller: same[0].caller,
-            callee: same[0].callee,
-            is_instrumented: same[0].is_instrumented,
-            change: longer / candidate_calls,
+            calls: sums.calls.baseline.min(sums.calls.candidate),
+            gap: sums.difference(&sums.gaps, &sums.spread_of_gaps),
+            answer: sums.difference(&sums.answers, &sums.spread_of_answers),
         })
-    });
-    edges.collect()
+        .collect()
 }
 
-/// The share of edges that changed as one did.
-fn likewise<'e>(edges: impl Iterator<Item = &'e EdgeChange>, change: f64) -> (usize, usize) {
-    let (mut same, mut all) = (0, 0);
+/// The share of edges that wait longer as one does, by how much is known of them; `None` where there are none.
+fn share_waiting<'e>(edges: impl Iterator<Item = &'e EdgeChange>, change: f64) -> Option<f64> {
+    let (mut same, mut all) = (0.0, 0.0);
     for edge in edges {
-        all += 1;
-        let is_same = edge.change * change.signum() >= LIKEWISE * change.abs();
-        same += usize::from(is_same);
+        let weight = edge.calls.min(CALLS_HEARD_MAX);
+        all += weight;
+        if edge.gap.is_like(change) {
+            same += weight;
+        }
     }
-    (same, all)
+    (all > 0.0).then(|| same / all)
 }
 
-fn share((same, all): (usize, usize)) -> f64 {
-    if all == 0 { 0.0 } else { same as f64 / all as f64 }
+/// Which end of calls waits.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum End {
+    Caller,
+    Callee,
+    /// Nobody else calls, or is called, who would tell; or all tell the same.
+    Either,
+}
+
+/// Calls from one service to another wait: for the callee, if everybody who calls it does, and for the caller, if it
+/// waits wherever it calls.
+fn waiting_end(
+    service: impl Fn(OperationNumber) -> NameNumber,
+    edges: &[EdgeChange],
+    (caller, callee): (NameNumber, NameNumber),
+    change: f64,
+) -> End {
+    let into_callee = |edge: &&EdgeChange| {
+        edge.is_instrumented && service(edge.callee) == callee && service(edge.caller) != caller
+    };
+    let out_of_caller = |edge: &&EdgeChange| service(edge.caller) == caller && service(edge.callee) != callee;
+    let others_wait = share_waiting(edges.iter().filter(into_callee), change).map(|share| share >= 0.5);
+    let waits_for_others =
+        share_waiting(edges.iter().filter(out_of_caller), change).map(|share| share >= 0.5);
+    match (others_wait, waits_for_others) {
+        (Some(true) | None, Some(false)) | (Some(true), None) => End::Callee,
+        (Some(false) | None, Some(true)) | (Some(false), None) => End::Caller,
+        (Some(true), Some(true)) | (Some(false), Some(false)) | (None, None) => End::Either,
+    }
 }
 
 fn change_of(study: &Study<'_>, member: usize) -> f64 {
@@ -145,17 +262,24 @@ fn join_waiting(study: &Study<'_>, edges: &[EdgeChange], suspects: &mut Vec<Susp
             });
         let service = study.traces.operation(caller).service;
         let of_service = |edge: &&EdgeChange| study.traces.operation(edge.caller).service == service;
-        let from_here = likewise(edges.iter().filter(|edge| edge.caller == caller), change);
-        let from_service = likewise(edges.iter().filter(of_service), change);
-        // Everything that it calls, and more than one thing.
-        let all_wait = from_here.0 == from_here.1 && from_service.1 >= 2 && share(from_service) >= 0.75;
+        let from_here = share_waiting(edges.iter().filter(|edge| edge.caller == caller), change);
+        let from_service = share_waiting(edges.iter().filter(of_service), change);
+        let mut called: Vec<NameNumber> = edges
+            .iter()
+            .filter(of_service)
+            .map(|edge| study.traces.operation(edge.callee).service)
+            .collect();
+        called.sort_unstable();
+        called.dedup();
+        // Everything that it calls, and more than one service.
+        let all_wait =
+            from_here == Some(1.0) && called.len() >= 2 && from_service.is_some_and(|share| share >= 0.75);
         let is_seen_elsewhere = mine.iter().all(|&number| {
             let Some(site) = is_waiting(&suspects[number]) else {
                 return false;
             };
             let others = |edge: &&EdgeChange| edge.callee == site.callee && !of_service(edge);
-            let seen = likewise(edges.iter().filter(others), change);
-            seen.1 > 0 && share(seen) > 0.5
+            share_waiting(edges.iter().filter(others), change).is_some_and(|share| share > 0.5)
         });
         if !all_wait || is_seen_elsewhere {
             continue;
@@ -201,50 +325,54 @@ fn join(suspect: &mut Suspect, other: &Suspect) {
     suspect.p_value = suspect.p_value.min(other.p_value);
 }
 
-/// Calls to the deployed service wait: its own, unless one of several callers sees it alone, or that caller sees it
-/// wherever it calls.
+/// Calls to the deployed service wait: its own, unless the caller that loses most waits wherever it calls.
 fn incoming(study: &Study<'_>, edges: &[EdgeChange], operation: OperationNumber, suspect: &mut Suspect) {
     let change = change_of(study, suspect.member);
-    let service = study.traces.operation(operation).service;
-    let into = |edge: &&EdgeChange| study.traces.operation(edge.callee).service == service;
-    let seen_by = likewise(edges.iter().filter(|edge| edge.callee == operation), change);
-    let of_callee = share(likewise(edges.iter().filter(into), change)).max(share(seen_by));
-    let callers: Vec<OperationNumber> = edges
+    let service = |operation: OperationNumber| study.traces.operation(operation).service;
+    let lost = |edge: &EdgeChange| edge.calls * edge.gap.estimate * change.signum();
+    let worst = edges
         .iter()
-        .filter(|edge| edge.callee == operation)
-        .map(|edge| edge.caller)
-        .collect();
-    let elsewhere = |edge: &&EdgeChange| {
-        let caller = study.traces.operation(edge.caller).service;
-        let is_of_caller = callers
-            .iter()
-            .any(|&caller_of| study.traces.operation(caller_of).service == caller);
-        is_of_caller && study.traces.operation(edge.callee).service != service && edge.is_instrumented
-    };
-    let other = likewise(edges.iter().filter(elsewhere), change);
-    // Whoever waits longer for everybody waits for itself.
-    if other.1 > 0 && share(other) >= 0.75 && share(other) >= of_callee || of_callee < 0.5 {
+        .filter(|edge| edge.callee == operation && edge.is_instrumented)
+        .max_by(|a, b| lost(a).total_cmp(&lost(b)));
+    let Some(worst) = worst else { return };
+    let ends = (service(worst.caller), service(operation));
+    if waiting_end(service, edges, ends, change) == End::Caller {
         suspect.explanation = Some(Explanation::Confounded);
+        suspect.whose = Some(ends.0);
     }
 }
 
 /// Calls of the deployed service wait: the callee's, if everybody who calls it waits, and it alone is waited for.
 fn outgoing(study: &Study<'_>, edges: &[EdgeChange], site: CallSite, suspect: &mut Suspect) {
     let change = change_of(study, suspect.member);
-    let service = study.traces.operation(site.caller).service;
-    let callee = study.traces.operation(site.callee).service;
-    let is_own = |operation: OperationNumber| study.traces.operation(operation).service == service;
-    let from_here = likewise(edges.iter().filter(|edge| is_own(edge.caller)), change);
-    let others = likewise(
-        edges
-            .iter()
-            .filter(|edge| study.traces.operation(edge.callee).service == callee && !is_own(edge.caller)),
-        change,
-    );
-    let is_of_callee = others.1 > 0 && share(others) > share(from_here)
-        || others.1 > 0 && share(others) >= 0.75 && share(from_here) < 1.0;
-    if is_of_callee {
+    let service = |operation: OperationNumber| study.traces.operation(operation).service;
+    let ends = (service(site.caller), service(site.callee));
+    if waiting_end(service, edges, ends, change) == End::Callee {
         suspect.explanation = Some(Explanation::CalleeDegraded);
+        suspect.whose = Some(ends.1);
+    }
+}
+
+/// An operation works longer for what one caller asks, and not for what others do: that caller asks for more.
+fn asked_for_more(
+    study: &Study<'_>,
+    edges: &[EdgeChange],
+    operation: OperationNumber,
+    suspect: &mut Suspect,
+) {
+    let change = change_of(study, suspect.member);
+    let asking: Vec<&EdgeChange> = edges
+        .iter()
+        .filter(|edge| edge.callee == operation && edge.is_instrumented)
+        .collect();
+    let (slower, others): (Vec<&EdgeChange>, Vec<&EdgeChange>) =
+        asking.iter().partition(|edge| edge.answer.is_like(change));
+    let Some(first) = slower.first() else { return };
+    let service = |edge: &EdgeChange| study.traces.operation(edge.caller).service;
+    let is_one = slower.iter().all(|edge| service(edge) == service(first));
+    let is_only_asked = !others.is_empty() && others.iter().all(|edge| edge.answer.is_unlike(change));
+    if is_one && is_only_asked {
+        suspect.whose = Some(service(first));
     }
 }
 
@@ -271,10 +399,11 @@ fn callee(study: &Study<'_>, site: CallSite, suspect: &mut Suspect) {
         .collect();
     let same = witnesses
         .iter()
-        .filter(|&&other| other >= LIKEWISE * relative)
+        .filter(|&&other| other >= UNLIKE * relative)
         .count();
     if witnesses.is_empty() || same * 2 >= witnesses.len() {
         suspect.explanation = Some(Explanation::CalleeDegraded);
+        suspect.whose = Some(study.traces.operation(site.callee).service);
     }
 }
 
@@ -321,4 +450,62 @@ fn others(study: &Study<'_>, site: CallSite) -> Vec<f64> {
     enough
         .map(|(.., times)| times.candidate / times.baseline - 1.0)
         .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn of(estimate: f64) -> Difference {
+        Difference {
+            estimate,
+            standard_error: 100.0,
+        }
+    }
+
+    /// Operations are called by their services here.
+    fn end(edges: &[(OperationNumber, OperationNumber, f64)]) -> End {
+        let edges: Vec<EdgeChange> = edges
+            .iter()
+            .map(|&(caller, callee, gap)| EdgeChange {
+                caller,
+                callee,
+                is_instrumented: true,
+                calls: 100.0,
+                gap: of(gap),
+                answer: of(0.0),
+            })
+            .collect();
+        waiting_end(|operation| operation as NameNumber, &edges, (1, 2), 5_000.0)
+    }
+
+    #[test]
+    fn a_callee_is_waited_for_by_everybody() {
+        assert!(end(&[(1, 2, 5_000.0), (7, 2, 4_000.0), (1, 8, 50.0)]) == End::Callee);
+        assert!(end(&[(1, 2, 5_000.0), (1, 8, 50.0)]) == End::Callee);
+        assert!(end(&[(1, 2, 5_000.0), (7, 2, 4_000.0)]) == End::Callee);
+    }
+
+    #[test]
+    fn a_caller_waits_wherever_it_calls() {
+        assert!(end(&[(1, 2, 5_000.0), (7, 2, -50.0), (1, 8, 1_500.0)]) == End::Caller);
+        assert!(end(&[(1, 2, 5_000.0), (1, 8, 1_500.0)]) == End::Caller);
+        assert!(end(&[(1, 2, 5_000.0), (7, 2, 150.0)]) == End::Caller);
+    }
+
+    #[test]
+    fn without_a_witness_nobody_knows() {
+        assert!(end(&[(1, 2, 5_000.0)]) == End::Either);
+        assert!(end(&[(1, 2, 5_000.0), (7, 2, 5_000.0), (1, 8, 5_000.0)]) == End::Either);
+    }
+
+    #[test]
+    fn what_may_be_chance_is_neither_alike_nor_unlike() {
+        let unsure = |estimate| Difference {
+            estimate,
+            standard_error: 1_500.0,
+        };
+        assert!(!unsure(2_500.0).is_like(5_000.0) && !unsure(500.0).is_unlike(5_000.0));
+        assert!(unsure(-4_000.0).is_like(-5_000.0) && unsure(-4_000.0).is_unlike(5_000.0));
+    }
 }

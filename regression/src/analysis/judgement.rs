@@ -57,8 +57,8 @@ const PART_MIN: u64 = 20;
 
 impl Case<'_> {
     pub(super) fn judge(&self, suspect: &Suspect, sizes: &Sizes<'_>) -> Judged {
-        if let Some(explanation) = suspect.explanation {
-            return self.linked(suspect, explanation);
+        if let Some(judged) = self.linked(suspect) {
+            return judged;
         }
         let observed = self.study.observed(suspect.member);
         let Some(evidence) = &self.study.evidence[suspect.member] else {
@@ -92,19 +92,19 @@ impl Case<'_> {
         Judged::GUILTY
     }
 
-    /// A slow callee that was deployed at the same time is that deployment's.
-    fn linked(&self, suspect: &Suspect, explanation: Explanation) -> Judged {
-        let callee = suspect
-            .callee
-            .map(|callee| self.study.traces.operation(callee).service);
-        let other = self.others.iter().find(|other| Some(other.service) == callee);
+    /// What shows to be of another service is that one's deployment's, if it was deployed at the same time.
+    fn linked(&self, suspect: &Suspect) -> Option<Judged> {
+        let other = self
+            .others
+            .iter()
+            .find(|other| Some(other.service) == suspect.whose);
         match other {
-            Some(Other { id, .. }) if explanation == Explanation::CalleeDegraded => Judged {
+            Some(Other { id, .. }) => Some(Judged {
                 explanation: Some(Explanation::OtherDeployment),
                 deployment_id: Some(id.clone()),
                 instance: None,
-            },
-            _ => Judged::by(explanation),
+            }),
+            None => suspect.explanation.map(Judged::by),
         }
     }
 

@@ -362,3 +362,47 @@ fn the_same_traces_in_another_order_give_the_same_report() {
     let back = told(shop.reversed().report(&deployment(None), UNTIL));
     assert_eq!(forth, back);
 }
+
+/// Cart works longer after the switch for requests of which `is_longer` says so; half of them enter by another
+/// operation of web, which was deployed with it.
+fn of_switch_beside_web(is_longer: impl Fn(&Request) -> bool) -> Report {
+    let shop = switched(|request, number| {
+        let request = Request {
+            is_other_entry: number % 2 == 1,
+            ..request
+        };
+        let more = if request.at >= START && is_longer(&request) {
+            8_000
+        } else {
+            0
+        };
+        Request {
+            cart_own: request.cart_own + more,
+            ..request
+        }
+    });
+    let cart = deployment(Some(START));
+    let web = model::Deployment {
+        id: "d2".to_owned(),
+        service_name: "web".to_owned(),
+        ..cart.clone()
+    };
+    let mut gathered = shop.gathered(&cart, UNTIL);
+    gathered.others.push(std::sync::Arc::new(web));
+    super::super::rollout::report(&gathered, &cart, &super::super::options::Options::default())
+}
+
+#[test]
+fn work_for_one_caller_alone_is_that_callers_deployment() {
+    let report = of_switch_beside_web(|request| !request.is_other_entry);
+    let own = report
+        .findings
+        .iter()
+        .find(|finding| finding.cause == Cause::SelfTime && finding.contribution > 0);
+    let own = own.unwrap_or_else(|| panic!("{report:?}"));
+    assert_eq!(own.explanation, Some(Explanation::OtherDeployment), "{own:?}");
+    assert_eq!(own.deployment_id.as_deref(), Some("d2"));
+    assert_ne!(report.verdict, Verdict::Regressed);
+    // Asked by everybody, it is its own.
+    assert_eq!(blamed(&of_switch_beside_web(|_| true)).cause, Cause::SelfTime);
+}

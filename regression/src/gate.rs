@@ -7,7 +7,7 @@ use std::sync::Arc;
 use model::Deployment;
 use schemars::JsonSchema;
 use serde::Serialize;
-use storage::DeploymentQuery;
+use storage::{Completeness, DeploymentQuery};
 
 use crate::report::{Decision, Finding, Report, Verdict};
 use crate::reports::Reports;
@@ -99,28 +99,37 @@ impl GateAnswer {
     }
 }
 
-/// Finds the deployment and asks for its report, which there is if there is a deployment.
+/// The answer, and what it was found in.
+pub(crate) struct Asked {
+    pub(crate) answer: GateAnswer,
+    /// There is one if there is a deployment.
+    pub(crate) report: Option<Arc<Report>>,
+    pub(crate) completeness: Completeness,
+}
+
+/// Finds the deployment and asks for its report.
 ///
 /// # Errors
 /// Where a source cannot answer, or not in time.
-pub(crate) async fn ask(
-    reports: &Reports,
-    subject: &Subject,
-    policy: Policy,
-) -> storage::Result<(GateAnswer, Option<Arc<Report>>)> {
-    match find(reports, subject).await? {
-        None => Ok((GateAnswer::unknown(subject), None)),
-        Some(deployment) => {
-            let report = reports.read(&deployment).await?;
-            let min_score = reports.settings().options.min_score;
-            let decided = match spent(reports, &deployment.service_name, policy.budget).await? {
-                Some(decided) => decided,
-                None => decide(&report, policy.min_score, min_score),
-            };
-            let answer = GateAnswer::of(&deployment, &report, decided);
-            Ok((answer, Some(report)))
-        }
-    }
+pub(crate) async fn ask(reports: &Reports, subject: &Subject, policy: Policy) -> storage::Result<Asked> {
+    let Some(deployment) = find(reports, subject).await? else {
+        return Ok(Asked {
+            answer: GateAnswer::unknown(subject),
+            report: None,
+            completeness: reports.sources().spans.completeness(),
+        });
+    };
+    let report = reports.read(&deployment).await?;
+    let min_score = reports.settings().options.min_score;
+    let decided = match spent(reports, &deployment.service_name, policy.budget).await? {
+        Some(decided) => decided,
+        None => decide(&report, policy.min_score, min_score),
+    };
+    Ok(Asked {
+        answer: GateAnswer::of(&deployment, &report, decided),
+        completeness: report.completeness(),
+        report: Some(report),
+    })
 }
 
 async fn find(reports: &Reports, subject: &Subject) -> storage::Result<Option<Arc<Deployment>>> {

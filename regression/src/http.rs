@@ -207,7 +207,11 @@ pub(crate) fn json_with_completeness(
     value: &impl Serialize,
     completeness: &Completeness,
 ) -> Response {
-    let mut response = json(status, value);
+    with_completeness(json(status, value), completeness)
+}
+
+/// An answer, and whether all of what is stored was considered for it.
+pub(crate) fn with_completeness(mut response: Response, completeness: &Completeness) -> Response {
     // It is printable ASCII, which every header can have.
     if let Ok(told) = HeaderValue::try_from(completeness.header_value()) {
         response

@@ -5,6 +5,7 @@
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
+use storage::Completeness;
 
 /// The answer about a deployment, or about two populations that were compared without one.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -53,6 +54,16 @@ pub struct Report {
     pub left_out: LeftOut,
     /// `complete`, or why not everything that is stored was considered.
     pub completeness: String,
+}
+
+impl Report {
+    /// Whether everything that is stored was considered.
+    pub fn completeness(&self) -> Completeness {
+        match self.completeness.as_str() {
+            "complete" => Completeness::Complete,
+            reason => Completeness::Partial(reason.to_owned()),
+        }
+    }
 }
 
 /// A deployment as the API answers it.

@@ -244,7 +244,7 @@ impl Reports {
     /// imported, and what was kept before they were dropped says more. So is one that is of a part of the spans only,
     /// which may be mended.
     async fn keep(&self, deployment: &Deployment, report: &Report) -> storage::Result<()> {
-        let is_whole = report.completeness == Completeness::Complete.header_value();
+        let is_whole = report.completeness() == Completeness::Complete;
         if report.verdict == Verdict::InsufficientData || !is_whole {
             return Ok(());
         }

@@ -8,8 +8,8 @@ use axum::response::Response;
 use schemars::{Schema, SchemaGenerator, json_schema};
 use serde_json::{Map, Value};
 
-use super::{Budget, GateAnswer, Policy, Subject, ask};
-use crate::http::{AnyBody, Failure, Routes, json, parameters};
+use super::{Asked, Budget, GateAnswer, Policy, Subject, ask};
+use crate::http::{AnyBody, Failure, Routes, json_with_completeness, parameters};
 use crate::openapi::{Answer, Endpoint, Verb, schema_of};
 use crate::parameters::{Kind, Parameter, Parameters};
 use crate::report::Decision;
@@ -127,8 +127,8 @@ async fn gate(State(reports): State<Arc<Reports>>, query: RawQuery) -> Result<Re
         version: parameters.owned("version"),
         environment: parameters.owned("environment"),
     };
-    let (answer, _) = ask(&reports, &subject, policy(&parameters)).await?;
-    Ok(json(StatusCode::OK, &answer))
+    let asked = ask(&reports, &subject, policy(&parameters)).await?;
+    Ok(told(StatusCode::OK, &asked))
 }
 
 async fn webhook(
@@ -149,14 +149,18 @@ async fn webhook(
         version: parameters.owned("version"),
         environment: parameters.owned("environment"),
     };
-    let (answer, _) = ask(&reports, &subject, policy(&parameters)).await?;
-    let status = match (parameters.text("for"), answer.decision) {
+    let asked = ask(&reports, &subject, policy(&parameters)).await?;
+    let status = match (parameters.text("for"), asked.answer.decision) {
         (Some("rollback"), Decision::Rollback) => StatusCode::OK,
         (Some("rollback"), _) | (_, Decision::Rollback) => StatusCode::CONFLICT,
         (_, Decision::Continue) => StatusCode::OK,
         (_, Decision::Wait) => StatusCode::TOO_EARLY,
     };
-    Ok(json(status, &answer))
+    Ok(told(status, &asked))
+}
+
+fn told(status: StatusCode, asked: &Asked) -> Response {
+    json_with_completeness(status, &asked.answer, &asked.completeness)
 }
 
 /// Parameters, and what the metadata of a body adds to them, read in the same way.

@@ -10,8 +10,8 @@ use serde::Serialize;
 
 use super::judge::{self, judge};
 use super::{CONFIG, Execution, JudgeResult, Question, execution};
-use crate::gate::ask;
-use crate::http::{Failure, JsonBody, PathName, Routes, json, parameters};
+use crate::gate::{Asked, ask};
+use crate::http::{Failure, JsonBody, PathName, Routes, json, json_with_completeness, parameters};
 use crate::openapi::{Answer, Base, Endpoint, Verb, schema_of};
 use crate::parameters::{Kind, Parameter};
 use crate::reports::Reports;
@@ -175,10 +175,14 @@ async fn get(State(reports): State<Arc<Reports>>, PathName(id): PathName) -> Res
     let environments = history.iter().map(|deployment| deployment.environment.as_ref());
     let location = question.location.as_ref();
     let environment = location.filter(|location| environments.flatten().any(|known| known == *location));
-    let (answer, report) = ask(&reports, &question.subject(environment), question.policy()).await?;
+    let Asked {
+        answer,
+        report,
+        completeness,
+    } = ask(&reports, &question.subject(environment), question.policy()).await?;
     let (now, patience_ms) = ((reports.sources().now)(), reports.settings().options.monitor_ms);
     let execution = execution(&question, answer, report.as_deref(), now, patience_ms);
-    Ok(json(StatusCode::OK, &execution))
+    Ok(json_with_completeness(StatusCode::OK, &execution, &completeness))
 }
 
 async fn judge_metrics(

@@ -5,14 +5,16 @@ use std::sync::Arc;
 use axum::extract::{RawQuery, State};
 use axum::http::StatusCode;
 use axum::response::Response;
-use storage::DeploymentQuery;
+use storage::{Completeness, DeploymentQuery};
 
 use super::populations::{gather, read_search};
 use super::regressions::{Regression, Regressions};
 use super::{Found, Reports};
 use crate::analysis::compare;
 use crate::deployments;
-use crate::http::{Failure, PathName, Routes, json, json_bytes, json_with_completeness, parameters};
+use crate::http::{
+    Failure, PathName, Routes, json_bytes, json_with_completeness, parameters, with_completeness,
+};
 use crate::openapi::{Answer, Endpoint, Verb, schema_of};
 use crate::parameters::{Kind, Parameter};
 use crate::report::Report;
@@ -118,8 +120,16 @@ async fn report(
     let deployment = reports.sources().deployments.deployment(&id).await?;
     let deployment = deployment.ok_or_else(|| deployments::http::absent(&id))?;
     match reports.report(&deployment, end_ts).await? {
-        Found::Kept(bytes) => Ok(json_bytes(StatusCode::OK, bytes)),
-        Found::Made(report) => Ok(json(StatusCode::OK, &*report)),
+        // Only what is of all spans is kept.
+        Found::Kept(bytes) => Ok(with_completeness(
+            json_bytes(StatusCode::OK, bytes),
+            &Completeness::Complete,
+        )),
+        Found::Made(report) => Ok(json_with_completeness(
+            StatusCode::OK,
+            &*report,
+            &report.completeness(),
+        )),
     }
 }
 
@@ -153,5 +163,9 @@ async fn compare_searches(State(reports): State<Arc<Reports>>, query: RawQuery) 
         Ok(compare(&baseline, &candidate, &settings.options))
     };
     let report = reports.run(work).await?;
-    Ok(json(StatusCode::OK, &report))
+    Ok(json_with_completeness(
+        StatusCode::OK,
+        &report,
+        &report.completeness(),
+    ))
 }

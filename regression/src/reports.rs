@@ -1,12 +1,13 @@
 //! Reports of deployments: where a question for one is answered from.
 //!
 //! The report of a finished deployment is kept in the store, so that it outlives the spans, and is answered byte for byte;
-//! any other is made when it is asked for (`analyses.rs`), when it is its turn (`turns.rs`). `finished.rs` says when that is, `regressions.rs` gathers the
+//! any other is made when it is asked for (`analyses.rs`), when it is its turn (`turns.rs`). `finished.rs` says when that is, `keeper.rs` sees to it, `regressions.rs` gathers the
 //! findings of many, `populations.rs` finds traces that are compared without a deployment.
 
 mod analyses;
 mod finished;
 pub(crate) mod http;
+mod keeper;
 mod populations;
 mod regressions;
 #[cfg(test)]
@@ -22,12 +23,14 @@ use std::time::Duration;
 
 use model::Deployment;
 use quick_cache::sync::Cache;
-use storage::{Completeness, DeploymentQuery, StorageError};
+use storage::{Completeness, StorageError};
+use tokio::sync::Mutex;
 
 use crate::analysis::{self, Options};
 use crate::report::{Report, Verdict};
 use crate::sources::Sources;
 use analyses::Analyses;
+use keeper::Retry;
 use turns::Turns;
 
 /// Charts, lists, budgets and traces side by side that are made at one time: each holds sums of a long window, or two
@@ -35,10 +38,10 @@ use turns::Turns;
 const LOOKS_MAX: usize = 4;
 /// Deployments whose outcome is remembered; some hundred bytes each.
 const OUTCOMES_MAX: usize = 10_000;
-/// Deployments that are looked through for finished ones at one time.
-const LOOKED_THROUGH_MAX: usize = 1_000;
-/// How far these began back, milliseconds.
-const LOOKED_THROUGH_MS: u64 = 2 * 24 * 60 * 60_000;
+/// Deployments whose report could not be made for nobody, and which wait for the next try.
+const RETRIES_MAX: usize = 1_000;
+/// How long a report may take that nobody waits for.
+const BACKGROUND_TIMEOUT: Duration = Duration::from_secs(60);
 /// What is kept is the last word.
 const KEPT: u64 = u64::MAX;
 
@@ -75,7 +78,10 @@ pub struct Reports {
     settings: Settings,
     analyses: Arc<Analyses>,
     looks: Turns,
+    /// Held by who makes a report that nobody waits for: of two analyses at one time, one at least is for somebody.
+    background: Mutex<()>,
     outcomes: Cache<String, Known>,
+    retries: Cache<String, Retry>,
 }
 
 impl fmt::Debug for Reports {
@@ -125,7 +131,9 @@ impl Reports {
         Self {
             analyses: Arc::new(Analyses::new(settings.timeout)),
             looks: Turns::new(LOOKS_MAX, settings.timeout),
+            background: Mutex::new(()),
             outcomes: Cache::new(OUTCOMES_MAX),
+            retries: Cache::new(RETRIES_MAX),
             sources,
             settings,
         }
@@ -174,8 +182,18 @@ impl Reports {
         deployment: &Arc<Deployment>,
         end_ts: Option<u64>,
     ) -> storage::Result<Found> {
+        self.report_within(deployment, end_ts, self.settings.timeout)
+            .await
+    }
+
+    async fn report_within(
+        &self,
+        deployment: &Arc<Deployment>,
+        end_ts: Option<u64>,
+        limit: Duration,
+    ) -> storage::Result<Found> {
         if end_ts.is_some() {
-            return self.analyse(deployment, end_ts).await.map(Found::Made);
+            return self.analyse(deployment, end_ts, limit).await.map(Found::Made);
         }
         if let Some(kept) = self.kept(deployment).await?
             && let Some(outcome) = finished::outcome_of(&kept, deployment)
@@ -183,7 +201,7 @@ impl Reports {
             self.remember(deployment, KEPT, Some(outcome));
             return Ok(Found::Kept(kept));
         }
-        self.make(deployment).await.map(Found::Made)
+        self.make(deployment, limit).await.map(Found::Made)
     }
 
     /// The same, read. A kept one that cannot be read is made again.
@@ -191,10 +209,31 @@ impl Reports {
     /// # Errors
     /// Those of [`Self::report`].
     pub(crate) async fn read(&self, deployment: &Arc<Deployment>) -> storage::Result<Arc<Report>> {
-        match self.report(deployment, None).await?.read() {
+        self.read_within(deployment, self.settings.timeout).await
+    }
+
+    /// The same for nobody who waits: it may take longer, and one at a time is made.
+    ///
+    /// # Errors
+    /// Those of [`Self::report`].
+    pub(crate) async fn read_in_background(
+        &self,
+        deployment: &Arc<Deployment>,
+    ) -> storage::Result<Arc<Report>> {
+        let _turn = self.background.lock().await;
+        let limit = self.settings.timeout.max(BACKGROUND_TIMEOUT);
+        self.read_within(deployment, limit).await
+    }
+
+    async fn read_within(
+        &self,
+        deployment: &Arc<Deployment>,
+        limit: Duration,
+    ) -> storage::Result<Arc<Report>> {
+        match self.report_within(deployment, None, limit).await?.read() {
             Err(error @ StorageError::Corrupt(_)) => {
                 tracing::warn!(deployment = deployment.id, %error, "made again");
-                self.make(deployment).await
+                self.make(deployment, limit).await
             }
             read => read,
         }
@@ -214,9 +253,9 @@ impl Reports {
 
     /// The current report, kept if the deployment is finished. It is of the moment at which that was so, whenever it is
     /// asked for: budgets and what goes on would be others later.
-    async fn make(&self, deployment: &Arc<Deployment>) -> storage::Result<Arc<Report>> {
+    async fn make(&self, deployment: &Arc<Deployment>, limit: Duration) -> storage::Result<Arc<Report>> {
         let finished_at = self.finished_at(deployment).await?;
-        let report = self.analyse(deployment, finished_at).await?;
+        let report = self.analyse(deployment, finished_at, limit).await?;
         let outcome = Outcome {
             verdict: report.verdict,
             decision: report.decision,
@@ -233,11 +272,12 @@ impl Reports {
         &self,
         deployment: &Arc<Deployment>,
         end_ts: Option<u64>,
+        limit: Duration,
     ) -> storage::Result<Arc<Report>> {
         let (sources, options) = (self.sources.clone(), self.settings.options.clone());
         let judged = Arc::clone(deployment);
         let work = move || async move { analysis::analyse(&sources, &judged, end_ts, &options).await };
-        self.analyses.analyse(deployment, end_ts, work).await
+        self.analyses.analyse(deployment, end_ts, limit, work).await
     }
 
     /// Keeps what was found of a finished deployment. One without enough data is asked again: its spans may still be
@@ -302,30 +342,5 @@ impl Reports {
         let until = if outcome.is_some() { KEPT } else { 0 };
         self.remember(deployment, until, outcome);
         Ok(outcome)
-    }
-
-    /// Makes and keeps the reports of deployments of the last two days that are finished and have none, so that they
-    /// outlive their spans even if nobody asks. To be called now and then.
-    ///
-    /// # Errors
-    /// Where a source cannot answer: the last such error, after all others were looked at.
-    pub async fn keep_finished(&self) -> storage::Result<()> {
-        let now = (self.sources.now)();
-        let query = DeploymentQuery {
-            end_ts: Some(now),
-            lookback: Some(LOOKED_THROUGH_MS),
-            limit: LOOKED_THROUGH_MAX,
-            ..DeploymentQuery::default()
-        };
-        let mut outcome = Ok(());
-        for deployment in self.sources.deployments.deployments(&query).await? {
-            // Analysed since it was finished, without enough data, it is not analysed again and again.
-            let known_until = self.known(&deployment).map_or(0, |known| known.until);
-            let finished_at = self.finished_at(&deployment).await?;
-            if finished_at.is_some_and(|finished_at| known_until < finished_at) {
-                outcome = self.report(&deployment, None).await.map(drop).and(outcome);
-            }
-        }
-        outcome
     }
 }

@@ -9,7 +9,7 @@ use model::Deployment;
 use parking_lot::Mutex;
 use tokio::sync::watch;
 
-use super::turns::{Turns, overloaded, stopped};
+use super::turns::{Turns, overloaded, stopped, too_long};
 use crate::report::Report;
 
 /// Analyses that run at one time: spans still have to come in meanwhile.
@@ -51,7 +51,7 @@ impl Analyses {
         &self.turns
     }
 
-    /// Has a deployment analysed, or joins who waits for the same.
+    /// Has a deployment analysed within a limit, or joins who waits for the same.
     ///
     /// # Errors
     /// What the analysis failed with; [`StorageError::Overloaded`] where too many wait, and [`StorageError::Timeout`].
@@ -59,17 +59,18 @@ impl Analyses {
         self: &Arc<Self>,
         deployment: &Arc<Deployment>,
         end_ts: Option<u64>,
+        limit: Duration,
         work: impl FnOnce() -> F + Send + 'static,
     ) -> Analysed
     where
         F: Future<Output = storage::Result<Report>>,
     {
-        let mut outcome = self.join_or_begin(deployment, end_ts, work)?;
+        let mut outcome = self.join_or_begin(deployment, end_ts, limit, work)?;
         let outcome = outcome.wait_for(Option::is_some);
-        match tokio::time::timeout(self.turns.timeout(), outcome).await {
+        match tokio::time::timeout(limit, outcome).await {
             Ok(Ok(outcome)) => outcome.clone().unwrap_or_else(|| Err(stopped())),
             Ok(Err(_)) => Err(stopped()),
-            Err(_) => Err(self.turns.too_long()),
+            Err(_) => Err(too_long(limit)),
         }
     }
 
@@ -77,6 +78,7 @@ impl Analyses {
         self: &Arc<Self>,
         deployment: &Arc<Deployment>,
         end_ts: Option<u64>,
+        limit: Duration,
         work: impl FnOnce() -> F + Send + 'static,
     ) -> storage::Result<watch::Receiver<Option<Analysed>>>
     where
@@ -103,7 +105,7 @@ impl Analyses {
         let analyses = Arc::clone(self);
         tokio::spawn(async move {
             let begin = || analyses.begin(&question, &sender);
-            let outcome = analyses.turns.in_turn(begin, work).await;
+            let outcome = analyses.turns.in_turn(limit, begin, work).await;
             sender.send_replace(Some(outcome.map(Arc::new)));
         });
         Ok(outcome)
@@ -130,6 +132,8 @@ mod tests {
     use crate::report::Verdict;
     use crate::reports::tests::report;
 
+    const LIMIT: Duration = Duration::from_secs(10);
+
     fn deployment(id: &str) -> Arc<Deployment> {
         Arc::new(Deployment {
             id: id.to_owned(),
@@ -139,7 +143,7 @@ mod tests {
 
     #[tokio::test]
     async fn who_asks_the_same_while_it_waits_shares_one_analysis() {
-        let analyses = Arc::new(Analyses::new(Duration::from_secs(10)));
+        let analyses = Arc::new(Analyses::new(LIMIT));
         let (count, one, other) = (Arc::new(AtomicUsize::new(0)), deployment("a"), deployment("b"));
         let ask = |deployment: &Arc<Deployment>, end_ts| {
             let (count, analyses, deployment) =
@@ -149,7 +153,7 @@ mod tests {
                     count.fetch_add(1, Ordering::Relaxed);
                     Ok(report(Verdict::Unchanged))
                 };
-                analyses.analyse(&deployment, end_ts, work).await
+                analyses.analyse(&deployment, end_ts, LIMIT, work).await
             }
         };
         let busy = analyses.turns.take_all().await;
@@ -184,7 +188,7 @@ mod tests {
         let busy = analyses.turns.take_all().await;
         let begin = |id: usize| {
             let work = || async { Ok(report(Verdict::Unchanged)) };
-            analyses.join_or_begin(&deployment(&id.to_string()), None, work)
+            analyses.join_or_begin(&deployment(&id.to_string()), None, Duration::from_secs(1), work)
         };
         let waiting: Vec<_> = (0..WAITING_MAX).map(|id| begin(id).unwrap()).collect();
         assert!(matches!(begin(WAITING_MAX), Err(StorageError::Overloaded(_))));

@@ -16,16 +16,12 @@ pub(crate) struct Turns {
 }
 
 impl Turns {
-    /// So much work runs at one time; `timeout` is how long it may wait, and how long it may take.
+    /// So much work runs at one time; `timeout` is how long somebody waits who does not say.
     pub(crate) fn new(running_max: usize, timeout: Duration) -> Self {
         Self {
             timeout,
             permits: Arc::new(Semaphore::new(running_max)),
         }
-    }
-
-    pub(super) fn timeout(&self) -> Duration {
-        self.timeout
     }
 
     /// Does it for somebody who waits at most `timeout` for all of it.
@@ -37,18 +33,19 @@ impl Turns {
         F: Future<Output = storage::Result<T>>,
         T: Send + 'static,
     {
-        let in_turn = self.in_turn(|| {}, work);
+        let in_turn = self.in_turn(self.timeout, || {}, work);
         tokio::time::timeout(self.timeout, in_turn)
             .await
-            .unwrap_or_else(|_| Err(self.too_long()))
+            .unwrap_or_else(|_| Err(too_long(self.timeout)))
     }
 
-    /// Waits for a turn, tells that it begins, and works.
+    /// Waits for a turn for as long as the work may take, tells that it begins, and works.
     ///
     /// # Errors
     /// Those of [`Self::run`].
     pub(super) async fn in_turn<T, F>(
         &self,
+        limit: Duration,
         begin: impl FnOnce(),
         work: impl FnOnce() -> F + Send + 'static,
     ) -> storage::Result<T>
@@ -57,27 +54,22 @@ impl Turns {
         T: Send + 'static,
     {
         let turn = Arc::clone(&self.permits).acquire_owned();
-        let turn = tokio::time::timeout(self.timeout, turn).await;
+        let turn = tokio::time::timeout(limit, turn).await;
         begin();
         let Ok(Ok(turn)) = turn else {
             return Err(overloaded());
         };
-        let (runtime, timeout) = (Handle::current(), self.timeout);
+        let runtime = Handle::current();
         let worked = tokio::task::spawn_blocking(move || {
-            let outcome = runtime.block_on(async { tokio::time::timeout(timeout, work()).await });
+            let outcome = runtime.block_on(async { tokio::time::timeout(limit, work()).await });
             drop(turn);
             outcome
         });
         match worked.await {
             Ok(Ok(outcome)) => outcome,
-            Ok(Err(_)) => Err(self.too_long()),
+            Ok(Err(_)) => Err(too_long(limit)),
             Err(_) => Err(stopped()),
         }
-    }
-
-    pub(super) fn too_long(&self) -> StorageError {
-        let limit = self.timeout.as_millis();
-        StorageError::Timeout(format!("the answer took longer than {limit} ms"))
     }
 
     /// Takes all turns until it is dropped.
@@ -86,6 +78,11 @@ impl Turns {
         let all = self.permits.available_permits() as u32;
         Arc::clone(&self.permits).acquire_many_owned(all).await.unwrap()
     }
+}
+
+pub(super) fn too_long(limit: Duration) -> StorageError {
+    let limit = limit.as_millis();
+    StorageError::Timeout(format!("the answer took longer than {limit} ms"))
 }
 
 pub(super) fn overloaded() -> StorageError {

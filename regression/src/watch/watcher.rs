@@ -48,7 +48,7 @@ impl WatchSources {
             deployments: Arc::clone(&sources.deployments),
             report: Arc::new(move |deployment| {
                 let reports = Arc::clone(&asked);
-                Box::pin(async move { reports.read(&deployment).await })
+                Box::pin(async move { reports.read_in_background(&deployment).await })
             }),
             spans_taken,
             now: Arc::clone(&sources.now),

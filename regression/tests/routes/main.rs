@@ -4,6 +4,7 @@
 
 mod bounds;
 mod charts;
+mod keeper;
 mod service;
 mod slo_budget;
 mod trace_diff;

@@ -12,6 +12,7 @@
 //! | whether they changed | `evidence`, `study` |
 //! | why | `cause`, `gaps` |
 //! | whether the deployment did it | `judgement`, `controls`, `load` |
+//! | what else happened | `surroundings` |
 //! | what follows | `score`, `power`, `assemble` |
 //!
 //! All but `gather` is pure: the same traces give the same report, in whatever order they come.
@@ -41,6 +42,7 @@ mod side;
 mod study;
 mod summary;
 mod sums;
+mod surroundings;
 #[cfg(test)]
 mod tests;
 mod traces;

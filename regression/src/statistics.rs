@@ -43,6 +43,7 @@ mod tail;
 
 pub use blocks::{Block, DesignEffect};
 pub use bootstrap::{BOOTSTRAP_ROUNDS_MAX, block_bootstrap};
+pub use distribution::two_sided_p;
 pub use error_process::ErrorProcess;
 pub use exact::{ExactTest, exact_test};
 pub use histogram::{Cell, Histogram};

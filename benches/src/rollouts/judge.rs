@@ -87,6 +87,25 @@ impl Judgement {
             || self.blaming().any(|finding| finding.deployment == deployment)
     }
 
+    /// Whether something that surrounds a deployment is told: neither versions, nor others' deployments, nor a doubt.
+    pub fn invents(&self, deployment: usize) -> bool {
+        let is_told = |finding: &Finding| {
+            finding.deployment == deployment
+                && matches!(
+                    finding.explanation,
+                    Some(
+                        Explanation::Load
+                            | Explanation::MixShift
+                            | Explanation::CalleeDegraded
+                            | Explanation::BadInstance
+                            | Explanation::WarmUp
+                            | Explanation::Transient
+                    )
+                )
+        };
+        self.findings.iter().any(is_told)
+    }
+
     /// Findings that hold a deployment responsible for making something worse, worst first.
     pub fn blaming(&self) -> impl Iterator<Item = &Finding> {
         self.findings.iter().filter(|finding| {

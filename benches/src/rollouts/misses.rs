@@ -34,6 +34,7 @@ pub(super) fn misses(
         match measure.target() {
             Some(Target::AtLeast(_)) => hits < now.trials - was.trials,
             Some(Target::AtMost(_)) => hits > 0,
+            None if **measure == Measure::Invented => hits > 0,
             None => {
                 matches!(measure, Measure::Found | Measure::Explanation | Measure::Improved)
                     && hits < now.trials - was.trials

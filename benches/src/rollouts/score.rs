@@ -94,6 +94,8 @@ pub enum Measure {
     BothCulprits,
     /// What happened in place of a fault is named.
     Explanation,
+    /// Where nothing else happened, with a fault or without, something is named that should explain it.
+    Invented,
     /// Faults that matter, of all sizes and amounts of data, for which the guilty deployment is blamed.
     Found,
     /// An improvement is called one.
@@ -115,7 +117,7 @@ pub enum Measure {
 
 impl Measure {
     /// All of them.
-    pub const ALL: [Self; 19] = [
+    pub const ALL: [Self; 20] = [
         Self::Service,
         Self::Operation,
         Self::Cause,
@@ -127,6 +129,7 @@ impl Measure {
         Self::Decoy,
         Self::BothCulprits,
         Self::Explanation,
+        Self::Invented,
         Self::Found,
         Self::Improved,
         Self::Misled,
@@ -151,6 +154,7 @@ impl Measure {
             Self::Decoy => "innocent deployments blamed beside a guilty one",
             Self::BothCulprits => "both culprits of two in the first two",
             Self::Explanation => "the other explanation named where no deployment is to blame",
+            Self::Invented => "another explanation told of a deployment where nothing else happened",
             Self::Found => "faults of all sizes that matter: found",
             Self::Improved => "improvements called that",
             Self::Misled => "first finding blames another service than a guilty one",
@@ -176,12 +180,25 @@ impl Measure {
             Self::BothCulprits => Some(Target::AtLeast(0.80)),
             Self::Coverage
             | Self::Explanation
+            | Self::Invented
             | Self::Found
             | Self::Improved
             | Self::Misled
             | Self::RealDecoy => None,
         }
     }
+}
+
+/// Whether nothing happens but deployments.
+fn is_quiet(scenario: &Scenario) -> bool {
+    let groups = [
+        "fault/",
+        "power/",
+        "innocent/a_a",
+        "innocent/few_requests",
+        "innocent/decoys",
+    ];
+    groups.iter().any(|group| scenario.name.starts_with(group))
 }
 
 /// Below this on its smaller side a fault counts as seen too seldom for the first measures.
@@ -259,6 +276,11 @@ impl Tally {
             if scenario.truth.verdict(number) == Verdict::Improved {
                 let verdict = judgement.deployments[number].verdict;
                 self.count(Measure::Improved, verdict == Verdict::Improved);
+            }
+        }
+        if is_quiet(scenario) {
+            for number in 0..scenario.deployments.len() {
+                self.count(Measure::Invented, judgement.invents(number));
             }
         }
         if let Some((size, requests)) = power {

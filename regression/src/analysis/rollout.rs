@@ -21,6 +21,7 @@ use super::population::{
 use super::separation::{Other, choose_all};
 use super::side::Side;
 use super::study::Study;
+use super::surroundings::{self, Scene};
 use super::traces::Traces;
 
 /// Common minutes decide if they have so many traces a side, or this share of those before and after: a few are the
@@ -52,16 +53,7 @@ fn judge(traces: &Traces<'_>, gathered: &Gathered, deployment: &Deployment, opti
     let mut facts = find_facts(traces, service, &serving, versions);
     mark_cold(traces, &mut facts, deployment, options.warm_up_ms * 1000);
     let switch = find_switch(traces, &facts, deployment, options);
-    let mut left_out = count_left_out(traces, &facts, start);
-    left_out.not_sampled = [&gathered.before, &gathered.since]
-        .iter()
-        .map(|answer| answer.matched - answer.profiles.len() as u64)
-        .sum();
-    left_out.cut_micros = traces
-        .all()
-        .iter()
-        .map(|trace| trace.profile.cut.cut_micros)
-        .fold(0, u64::saturating_add);
+    let left_out = left_out(traces, gathered, &facts, start);
     let now = gathered.now;
     let watched_until = deployment
         .end_ts
@@ -83,8 +75,17 @@ fn judge(traces: &Traces<'_>, gathered: &Gathered, deployment: &Deployment, opti
         .filter(|chosen| chosen.is_enough(traces, options.min_traces));
     let before_after = choose_before_after(traces, &facts, switch, gathered.until, options)
         .filter(|chosen| chosen.is_enough(traces, options.min_traces));
+    let scene = Scene {
+        traces,
+        facts: &facts,
+        service,
+        start,
+        weights: [&gathered.before, &gathered.since].map(weight),
+    };
     let Some((first, second)) = prefer(concurrent, before_after) else {
-        return without_comparison(subject(None, Vec::new()), too_few(&facts, options));
+        let mut report = without_comparison(subject(None, Vec::new()), too_few(&facts, options));
+        surroundings::add(&mut report.findings, scene.findings());
+        return report;
     };
     let others = others(traces, gathered);
     let is_innocent = |traces: &Traces<'_>, operation: OperationNumber| {
@@ -95,8 +96,7 @@ fn judge(traces: &Traces<'_>, gathered: &Gathered, deployment: &Deployment, opti
     let second = second.map(|second| Study::of(traces, &facts, &second, Some(service), is_innocent));
     let all = (!others.is_empty()).then(|| choose_all(traces, &facts, &first));
     let around = all.map(|all| Study::of(traces, &facts, &all, Some(service), |_, _| false));
-    let weights = [&gathered.before, &gathered.since].map(weight);
-    let load = Load::of(traces, &first, &weights);
+    let load = Load::of(traces, &first, &scene.weights);
     let case = Case {
         study: &study,
         load: &load,
@@ -105,7 +105,24 @@ fn judge(traces: &Traces<'_>, gathered: &Gathered, deployment: &Deployment, opti
         second: second.as_ref(),
     };
     let cold = cold_findings(traces, &facts, &first, service, options);
-    assemble(&study, Some(&case), subject(Some(&first), cold), options)
+    let mut report = assemble(&study, Some(&case), subject(Some(&first), cold), options);
+    surroundings::add(&mut report.findings, scene.findings());
+    report
+}
+
+/// What is in no comparison, and how much of the reported time could not be true.
+fn left_out(traces: &Traces<'_>, gathered: &Gathered, facts: &[Facts], start: u64) -> LeftOut {
+    let mut left_out = count_left_out(traces, facts, start);
+    left_out.not_sampled = [&gathered.before, &gathered.since]
+        .iter()
+        .map(|answer| answer.matched - answer.profiles.len() as u64)
+        .sum();
+    left_out.cut_micros = traces
+        .all()
+        .iter()
+        .map(|trace| trace.profile.cut.cut_micros)
+        .fold(0, u64::saturating_add);
+    left_out
 }
 
 /// What decides, and what is heard as well.

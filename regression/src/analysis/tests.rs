@@ -5,3 +5,4 @@ mod contributions;
 mod judging;
 mod population;
 mod shop;
+mod surroundings;

@@ -13,7 +13,7 @@ const FREEDOM_MAX: f64 = 1e4;
 const BINOMIAL_VARIANCE_MAX: f64 = 1e6;
 
 /// P(|Z| > |z|).
-pub(super) fn two_sided_p(z: f64) -> f64 {
+pub fn two_sided_p(z: f64) -> f64 {
     (z.abs() / std::f64::consts::SQRT_2).compl_error()
 }
 

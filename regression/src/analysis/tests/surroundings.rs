@@ -1,0 +1,175 @@
+//! What happens beside a rollout is told, by its name, and blames nobody.
+
+use crate::report::{Explanation, Finding, Report, Verdict};
+use crate::statistics::Random;
+
+use super::shop::{MINUTE_MS, Request, START, Shop, canary, deployment};
+
+const UNTIL: u64 = START + 20 * MINUTE_MS;
+
+/// The finding of an explanation, which has to blame nobody and cost nothing.
+fn told(report: &Report, explanation: Explanation) -> &Finding {
+    let mut findings = report.findings.iter();
+    let found = findings.find(|found| found.explanation == Some(explanation));
+    let found = found.unwrap_or_else(|| panic!("{:?}", report.findings));
+    assert!(
+        !found.caused_by_deployment && found.contribution == 0,
+        "{found:?}"
+    );
+    assert_ne!(report.verdict, Verdict::Regressed);
+    found
+}
+
+fn is_told(report: &Report, explanation: Explanation) -> bool {
+    let mut findings = report.findings.iter();
+    findings.any(|found| found.explanation == Some(explanation))
+}
+
+/// A canary of a tenth: requests every `pause` milliseconds of a time, ten minutes before the start and after it.
+fn small_canary(pause: impl Fn(u64) -> u64, change: impl Fn(Request, u64) -> Request) -> Report {
+    let mut shop = Shop::new();
+    let random = &mut Random::new(5);
+    let (mut at, mut number) = (START - 10 * MINUTE_MS, 0);
+    while at < START + 10 * MINUTE_MS {
+        let is_new = at >= START && number % 10 == 9;
+        let instance = (number % 3) as u8;
+        let request = if is_new {
+            Request::at(at, "2.0", 10)
+        } else {
+            Request::at(at, "1.0", 1 + instance)
+        };
+        shop.add(change(request, number).vary(random));
+        number += 1;
+        at += pause(at);
+    }
+    shop.report(&deployment(None), UNTIL)
+}
+
+#[test]
+fn more_requests_are_load() {
+    let since_start = |at: u64| if at < START { 600 } else { 400 };
+    let report = small_canary(since_start, |request, _| request);
+    let found = told(&report, Explanation::Load);
+    assert!(
+        found
+            .summary
+            .contains("150.0 requests a minute since the rollout began, before 100.0"),
+        "{}",
+        found.summary
+    );
+    assert_eq!(found.origin.service_name, "cart");
+    let peak = START + MINUTE_MS..START + 5 * MINUTE_MS;
+    let for_minutes = |at: u64| if peak.contains(&at) { 300 } else { 500 };
+    let report = small_canary(for_minutes, |request, _| request);
+    let found = told(&report, Explanation::Load);
+    assert!(
+        found.summary.contains("1.7 times as many requests for 240 s"),
+        "{}",
+        found.summary
+    );
+}
+
+#[test]
+fn load_is_told_where_nothing_can_be_compared() {
+    let since_start = |at: u64| if at < START { 600 } else { 400 };
+    let report = small_canary(since_start, |request, _| Request {
+        version: "1.0",
+        ..request
+    });
+    assert_eq!(report.verdict, Verdict::InsufficientData);
+    told(&report, Explanation::Load);
+}
+
+#[test]
+fn other_entry_operations_are_mix_shift() {
+    let report = small_canary(
+        |_| 500,
+        |request, number| Request {
+            is_other_entry: number % 20 < if request.at < START { 4 } else { 8 },
+            ..request
+        },
+    );
+    let found = told(&report, Explanation::MixShift);
+    assert!(
+        found
+            .summary
+            .contains("get /other is 40 % of the requests since the rollout began, before 20 %"),
+        "{}",
+        found.summary
+    );
+    let report = small_canary(
+        |_| 500,
+        |request, number| Request {
+            is_other_entry: number % 20 < if request.at < START { 4 } else { 5 },
+            ..request
+        },
+    );
+    assert!(!is_told(&report, Explanation::MixShift), "{:?}", report.findings);
+}
+
+#[test]
+fn one_slow_instance_of_the_old_version_is_named() {
+    let report = small_canary(
+        |_| 500,
+        |request, _| Request {
+            cart_own: request.cart_own * if request.instance == 2 { 16 } else { 10 } / 10,
+            ..request
+        },
+    );
+    let found = told(&report, Explanation::BadInstance);
+    assert_eq!(found.instance.as_deref(), Some("10.0.0.2:80"));
+    // A version that is slower on all of its instances has no bad one.
+    let shop = canary(|request, _| Request {
+        cart_own: request.cart_own * 2,
+        ..request
+    });
+    let report = shop.report(&deployment(None), UNTIL);
+    assert!(
+        !is_told(&report, Explanation::BadInstance),
+        "{:?}",
+        report.findings
+    );
+}
+
+/// What is left of a slowdown after so many milliseconds, in percent.
+fn left_of(milliseconds: u64, of: f64) -> u64 {
+    (100.0 * (-(milliseconds as f64) / of).exp()) as u64
+}
+
+#[test]
+fn what_new_instances_show_at_first_is_warm_up() {
+    let shop = canary(|request, _| Request {
+        cart_own: request.cart_own * (100 + 2 * left_of(request.at - START, 15e3)) / 100,
+        ..request
+    });
+    let report = shop.report(&deployment(None), UNTIL);
+    told(&report, Explanation::WarmUp);
+    assert!(!is_told(&report, Explanation::Transient), "{:?}", report.findings);
+}
+
+#[test]
+fn what_all_instances_show_at_first_is_transient() {
+    let report = small_canary(
+        |_| 500,
+        |request, _| {
+            let left = request
+                .at
+                .checked_sub(START)
+                .map_or(0, |since| left_of(since, 120e3));
+            Request {
+                cart_own: request.cart_own * (100 + left) / 100,
+                ..request
+            }
+        },
+    );
+    told(&report, Explanation::Transient);
+    assert!(!is_told(&report, Explanation::WarmUp), "{:?}", report.findings);
+    let report = small_canary(
+        |_| 500,
+        |request, _| Request {
+            cart_own: request.cart_own * if request.at < START { 1 } else { 2 },
+            ..request
+        },
+    );
+    assert!(!is_told(&report, Explanation::Transient), "{:?}", report.findings);
+}

@@ -7,7 +7,7 @@
 //! | all traces in one numbering | `traces` |
 //! | who served them, which are compared | `population` |
 //! | like with like | `comparison` |
-//! | where the change of the mean comes from, exactly | `sums`, `attribution`, `change` |
+//! | where the change of the mean comes from, exactly | `sums`, `attribution`, `change`, `contributions` |
 //! | the quantities that can convict a version | `family` |
 //! | whether they changed | `evidence`, `study` |
 //! | why | `cause`, `gaps` |
@@ -22,6 +22,7 @@ mod attribution;
 mod cause;
 mod change;
 mod comparison;
+mod contributions;
 mod controls;
 mod evidence;
 mod exemplars;

@@ -11,6 +11,7 @@ use crate::statistics::{Arms, NormalMixture};
 
 use super::cause::{Sizes, Suspect, find_suspects};
 use super::change::{Shifted, shifted};
+use super::contributions;
 use super::exemplars::exemplars;
 use super::judgement::{Case, Judged};
 use super::names::{instance_text, operation_json, operation_text, time_text};
@@ -118,11 +119,15 @@ fn judge_all(study: &Study<'_>, case: Option<&Case<'_>>, sizes: &Sizes<'_>) -> V
             JudgedSuspect { suspect, judged }
         })
         .collect();
-    cases.sort_by(|a, b| {
+    let in_order = |a: &JudgedSuspect, b: &JudgedSuspect| {
         let by_rank = rank(study, b).total_cmp(&rank(study, a));
         by_rank.then(a.suspect.member.cmp(&b.suspect.member))
-    });
+    };
+    cases.sort_by(in_order);
     cases.truncate(sizes.options.findings_max);
+    let mut suspects: Vec<&mut Suspect> = cases.iter_mut().map(|case| &mut case.suspect).collect();
+    contributions::settle(study, &mut suspects);
+    cases.sort_by(in_order);
     cases
 }
 
@@ -225,13 +230,7 @@ fn finding(
     let micros = worst.map_or(0.0, |worst| worst.micros);
     let evidence = study.evidence[suspect.member].as_ref();
     let is_error = suspect.cause == Cause::Errors;
-    // The contribution is as certain as the change that it comes from.
-    let bound = |of: fn(&crate::statistics::Interval) -> f64| {
-        let part = evidence.map(|found| of(&found.change) / found.change.estimate);
-        micros * part.filter(|part| part.is_finite()).unwrap_or(1.0)
-    };
-    let bounds = [bound(|change| change.low), bound(|change| change.high)];
-    let (low, high) = (bounds[0].min(bounds[1]), bounds[0].max(bounds[1]));
+    let error = worst.and_then(|worst| worst.error).unwrap_or(micros.abs());
     let contribution = micros.round() as i64;
     let within = changes
         .iter()
@@ -248,8 +247,8 @@ fn finding(
         callee: suspect.callee.map(|callee| operation_json(study.traces, callee)),
         entry: operation_json(study.traces, entry),
         contribution,
-        contribution_low: (low.round() as i64).min(contribution),
-        contribution_high: (high.round() as i64).max(contribution),
+        contribution_low: (micros - error).floor() as i64,
+        contribution_high: (micros + error).ceil() as i64,
         contribution_ratio: within
             .filter(|&within| within != 0 && !is_error)
             .map(|within| micros / within as f64),

@@ -31,6 +31,9 @@ pub(super) struct Parts {
     pub(super) calls: f64,
     /// Each call and what is below it cost more: for calls whose callers do not change.
     pub(super) below: f64,
+    /// As much of it as before is waited for longer, or no longer because something else runs beside it and takes
+    /// longer: a part of `time`.
+    pub(super) share: f64,
 }
 
 /// Rounds in which what calls itself is followed.
@@ -62,6 +65,7 @@ pub(super) fn attribute(traces: &Traces<'_>, sums: &StratumSums) -> Vec<Parts> {
             time: visited * rate * mean.time.difference(),
             calls: visited * more * cost.middle(),
             below: visited * rate * cost.difference(),
+            share: visited * rate * mean.own.middle() * mean.share.difference(),
         });
     }
     parts
@@ -88,6 +92,10 @@ impl Both for Arms<f64> {
 struct Mean {
     rate: Arms<f64>,
     time: Arms<f64>,
+    /// Microseconds by itself, waited for or not.
+    own: Arms<f64>,
+    /// Of `own`, how much is waited for.
+    share: Arms<f64>,
 }
 
 /// From an operation to an operation, by their places in the graph.
@@ -185,7 +193,9 @@ impl Graph {
         let of_side = |callers: f64, sums: &Sums| {
             let rate = (callers > 0.0).then(|| sums.calls / callers);
             let time = (sums.calls > 0.0).then(|| sums.path / sums.calls);
-            (rate, time)
+            let own = (sums.calls > 0.0).then(|| sums.own / sums.calls);
+            let share = (sums.own > 0.0).then(|| sums.path / sums.own);
+            (rate, time, own, share)
         };
         let mean = |(edge, (_, arms)): (&Edge, &(NodeNumber, Arms<Sums>))| {
             let callers = made[edge.caller];
@@ -194,6 +204,8 @@ impl Graph {
             Mean {
                 rate: either(baseline.0, candidate.0),
                 time: either(baseline.1, candidate.1),
+                own: either(baseline.2, candidate.2),
+                share: either(baseline.3, candidate.3),
             }
         };
         self.edges.iter().zip(&sums.nodes).map(mean).collect()
@@ -208,7 +220,7 @@ impl Graph {
                 let mut cost = Arms::<f64>::default();
                 for &edge in self.made_by(place) {
                     let below = costs[self.edges[edge].operation];
-                    let Mean { rate, time } = means[edge];
+                    let Mean { rate, time, .. } = means[edge];
                     cost.baseline += rate.baseline * (time.baseline + below.baseline);
                     cost.candidate += rate.candidate * (time.candidate + below.candidate);
                 }

@@ -22,7 +22,7 @@ pub(super) struct Study<'a> {
     pub(super) comparison: Comparison,
     pub(super) sums: Vec<StratumSums>,
     /// By stratum, in the order of its sums.
-    parts: Vec<Vec<Parts>>,
+    pub(super) parts: Vec<Vec<Parts>>,
     pub(super) members: Vec<Member>,
     observations: Vec<Vec<Observation>>,
     /// As it was.
@@ -43,6 +43,8 @@ pub(super) struct Study<'a> {
 pub(super) struct Contribution {
     pub(super) entry: OperationNumber,
     pub(super) micros: f64,
+    /// How far the 95 % interval of `micros` extends to either side; `None` where that is not known.
+    pub(super) error: Option<f64>,
     /// What all its requests together lost.
     pub(super) total: f64,
 }
@@ -124,24 +126,17 @@ impl<'a> Study<'a> {
         self.traces_of[node as usize]
     }
 
-    /// What a member did to each entry operation, the one that lost most first.
+    /// What a member did to each entry operation, the one that lost most first; with what it hid of others.
     pub(super) fn contributions(&self, member: usize) -> Vec<Contribution> {
         let what = self.members[member].what;
         let nodes = self.members[member].nodes();
         match what {
-            What::OwnTime { .. } | What::OutgoingGap(_) | What::IncomingGap { .. } => {
-                self.contribute(|node, parts| in_nodes(nodes, node).then_some(parts.time))
-            }
-            What::Calls(_) => self.contribute(|node, parts| in_nodes(nodes, node).then_some(parts.calls)),
-            What::CalleeTime(site) if site.is_instrumented => {
-                self.contribute(|node, parts| in_nodes(nodes, node).then_some(parts.below - parts.time))
-            }
-            What::CalleeTime(_) => self.contribute(|node, parts| in_nodes(nodes, node).then_some(parts.time)),
+            What::Errors { .. } => self.failures(),
             What::Overlap { operation } => self.contribute(|node, parts| {
                 let caller = self.traces.calls()[node as usize].caller;
                 (caller == Some(operation)).then_some(parts.below)
             }),
-            What::Errors { .. } => self.failures(),
+            _ => self.contribute(|node, parts| in_nodes(nodes, node).then(|| part_of(what, parts))),
         }
     }
 
@@ -158,6 +153,7 @@ impl<'a> Study<'a> {
                 Contribution {
                     entry: entry as OperationNumber,
                     micros: 0.0,
+                    error: None,
                     total: more * totals.requests.candidate as f64,
                 }
             })
@@ -183,15 +179,11 @@ impl<'a> Study<'a> {
             .map(|(entry, total)| Contribution {
                 entry,
                 micros: total / self.compared_of(entry).max(1) as f64,
+                error: None,
                 total,
             })
             .collect();
-        contributions.sort_by(|a, b| {
-            b.total
-                .abs()
-                .total_cmp(&a.total.abs())
-                .then(a.entry.cmp(&b.entry))
-        });
+        sort(&mut contributions);
         contributions
     }
 
@@ -208,6 +200,24 @@ impl<'a> Study<'a> {
     pub(super) fn entry_mean(&self, entry: OperationNumber) -> f64 {
         let totals = &self.comparison.entries[entry as usize];
         totals.durations.baseline as f64 / totals.answered.baseline.max(1) as f64
+    }
+}
+
+/// The one that lost most first.
+pub(super) fn sort(contributions: &mut [Contribution]) {
+    let total = |contribution: &Contribution| contribution.total.abs();
+    contributions.sort_by(|a, b| total(b).total_cmp(&total(a)).then(a.entry.cmp(&b.entry)));
+}
+
+/// What of a call's parts is the doing of a member whose call it is.
+pub(super) fn part_of(what: What, parts: &Parts) -> f64 {
+    match what {
+        What::OwnTime { .. } | What::OutgoingGap(_) | What::IncomingGap { .. } => parts.time,
+        What::CalleeTime(site) if site.is_instrumented => parts.below - parts.time,
+        What::CalleeTime(_) => parts.time,
+        What::Calls(_) => parts.calls,
+        What::Overlap { .. } => parts.share,
+        What::Errors { .. } => 0.0,
     }
 }
 

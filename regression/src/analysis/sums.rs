@@ -28,8 +28,49 @@ pub(super) struct StratumSums {
     pub(super) nodes: Vec<(NodeNumber, Arms<Sums>)>,
 }
 
+impl Sums {
+    fn less(self, other: Self) -> Self {
+        Self {
+            calls: (self.calls - other.calls).max(0.0),
+            path: (self.path - other.path).max(0.0),
+            own: (self.own - other.own).max(0.0),
+            answer: (self.answer - other.answer).max(0.0),
+            retries: (self.retries - other.retries).max(0.0),
+        }
+    }
+}
+
+impl StratumSums {
+    /// Without some of its traces, whose sums are `other`.
+    pub(super) fn less(&self, other: &Self) -> Self {
+        let mut left = self.clone();
+        left.traces.baseline -= other.traces.baseline;
+        left.traces.candidate -= other.traces.candidate;
+        left.durations.baseline -= other.durations.baseline;
+        left.durations.candidate -= other.durations.candidate;
+        let mut own = left.nodes.iter_mut();
+        for (node, taken) in &other.nodes {
+            if let Some((_, arms)) = own.find(|(own, _)| own == node) {
+                arms.baseline = arms.baseline.less(taken.baseline);
+                arms.candidate = arms.candidate.less(taken.candidate);
+            }
+        }
+        left
+    }
+}
+
 /// The sums of every stratum of a comparison: one pass over its traces.
 pub(super) fn sum(traces: &Traces<'_>, comparison: &Comparison) -> Vec<StratumSums> {
+    sum_of(traces, comparison, |_| true)
+}
+
+/// The same of those whose place among the compared is chosen.
+pub(super) fn sum_of(
+    traces: &Traces<'_>,
+    comparison: &Comparison,
+    is_chosen: impl Fn(usize) -> bool,
+) -> Vec<StratumSums> {
+    let mut place = 0;
     let mut dense: Vec<Arms<Sums>> = vec![Arms::default(); traces.calls().len()];
     let mut is_met = vec![false; dense.len()];
     let mut met: Vec<NodeNumber> = Vec::new();
@@ -40,6 +81,10 @@ pub(super) fn sum(traces: &Traces<'_>, comparison: &Comparison) -> Vec<StratumSu
     {
         let stratum = &mut strata[of_stratum[0].stratum as usize];
         for compared in of_stratum {
+            place += 1;
+            if !is_chosen(place - 1) {
+                continue;
+            }
             let trace = &traces.all()[compared.trace as usize];
             *compared.side.of_mut(&mut stratum.traces) += 1;
             *compared.side.of_mut(&mut stratum.durations) +=

@@ -39,6 +39,8 @@ pub(super) struct Request {
     pub(super) has_failed: bool,
     /// A call to the recommendations, which are otherwise not called.
     pub(super) recommendations: Option<u64>,
+    /// A call to the advertisements, which runs beside that to cart.
+    pub(super) advertisements: Option<u64>,
     /// Another entry operation.
     pub(super) is_other_entry: bool,
 }
@@ -58,6 +60,7 @@ impl Request {
             overlap: 0,
             has_failed: false,
             recommendations: None,
+            advertisements: None,
             is_other_entry: false,
         }
     }
@@ -174,6 +177,12 @@ impl Shop {
             let answer = call(Some(ask), like, Callee::None, (like_at, cart_at));
             calls.extend([timed(site, 0, liked), timed(answer, liked, liked)]);
         }
+        if let Some(shown) = request.advertisements {
+            let show = table.operation("web", "get /ads", Some(Kind::Client));
+            let callee = Callee::Uninstrumented(table.operation("ads", "", None));
+            let site = call(Some(entry), show, callee, (web_at, web_at));
+            put_beside(&mut calls, request.web_own, timed(site, shown, shown));
+        }
         calls.sort_unstable_by_key(|sums| sums.place);
         calls
     }
@@ -212,6 +221,18 @@ impl Shop {
     pub(super) fn report(&self, deployment: &Deployment, until: u64) -> Report {
         rollout::report(&self.gathered(deployment, until), deployment, &Options::default())
     }
+}
+
+/// Adds a call that the entry makes beside all others. Only what takes longer is waited for.
+fn put_beside(calls: &mut Vec<CallSums>, entry_own: u64, mut site: CallSums) {
+    let called = calls[0].duration_micros - entry_own;
+    if site.duration_micros > called {
+        calls[0].duration_micros = entry_own + site.duration_micros;
+        calls[1..].iter_mut().for_each(|sums| sums.path_micros = 0);
+    } else {
+        site.path_micros = 0;
+    }
+    calls.push(site);
 }
 
 fn call(

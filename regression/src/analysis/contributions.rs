@@ -1,0 +1,285 @@
+//! What findings did to the means of entry operations: less what they hid, and how sure that is.
+//!
+//! A call that takes longer beside others takes critical time over from them, and brings what is before and behind it
+//! onto the critical path: what it costs by itself is more than anybody waits longer for. So what everything else is
+//! waited for less or more, although it takes as long as before, is a part of what the finding did.
+//!
+//! The interval is that of the same number, by the jackknife: the whole is computed again without each of some
+//! stretches of time, of either side, so that neither the path of the computation nor what traces of a minute have in
+//! common must be known. J. Shao and D. Tu, "The jackknife and bootstrap", 1995, chapter 2.
+
+use model::OperationNumber;
+
+use crate::report::Cause;
+use crate::statistics::{Arms, DesignEffect, RatioSums, ratio_difference};
+
+use super::attribution::{Parts, attribute};
+use super::cause::Suspect;
+use super::family::What;
+use super::side::Side;
+use super::study::{Contribution, Study, part_of, sort};
+use super::sums::{StratumSums, sum_of};
+use super::traces::NodeNumber;
+
+/// Stretches of time of either side without which everything is computed again.
+const STRETCHES: usize = 12;
+/// What a stretch has at least, traces.
+const STRETCH_MIN: usize = 2;
+
+/// Standard errors that a 95 % interval extends.
+const CRITICAL: f64 = 1.96;
+
+/// Makes contributions of those that cost time what is left of them beside each other, with their errors.
+pub(super) fn settle(study: &Study<'_>, suspects: &mut [&mut Suspect]) {
+    let timed = suspects.iter().enumerate();
+    let timed: Vec<usize> = timed
+        .filter(|(_, suspect)| suspect.cause != Cause::Errors)
+        .map(|(number, _)| number)
+        .collect();
+    if timed.is_empty() {
+        return;
+    }
+    let claims = Claims::of(study, timed.iter().map(|&number| &*suspects[number]));
+    let costs = claims.costs(study, &study.sums, &study.parts);
+    let errors = claims.errors(study, &costs);
+    for (claim, &number) in timed.iter().enumerate() {
+        let entries = claims.entries.iter().zip(&costs[claim]).zip(&errors[claim]);
+        let mut contributions: Vec<Contribution> = entries
+            .map(|((&(entry, traces), cost), errors)| {
+                let micros = cost.net(errors.as_ref());
+                Contribution {
+                    entry,
+                    micros,
+                    error: errors.as_ref().map(|errors| errors.net),
+                    total: micros * traces as f64,
+                }
+            })
+            .collect();
+        sort(&mut contributions);
+        suspects[number].contributions = contributions;
+    }
+}
+
+/// What a finding costs an entry operation, microseconds.
+#[derive(Clone, Copy, Default)]
+struct Cost {
+    own: f64,
+    /// What else is waited for more, or less: negative.
+    hidden: f64,
+}
+
+/// How far 95 % intervals extend.
+struct Errors {
+    hidden: f64,
+    /// Of both together.
+    net: f64,
+}
+
+impl Cost {
+    /// What is hidden counts as far as it is more than its error, and neither makes a cost greater nor a gain of it.
+    fn net(self, errors: Option<&Errors>) -> f64 {
+        let noise = errors.map_or(1.0, |errors| (errors.hidden / CRITICAL / self.hidden).powi(2));
+        let hidden = if noise < 1.0 {
+            self.hidden * (1.0 - noise)
+        } else {
+            0.0
+        };
+        let net = self.own + hidden;
+        if self.own > 0.0 {
+            net.clamp(0.0, self.own)
+        } else {
+            net.clamp(self.own, 0.0)
+        }
+    }
+}
+
+/// Which finding claims what of which call.
+struct Claims {
+    /// By call: the number of a finding, and the member whose cost the call's is.
+    roles: Vec<Vec<(usize, What)>>,
+    count: usize,
+    /// Entry operations that are compared, with the candidate's traces.
+    entries: Vec<(OperationNumber, u64)>,
+    /// By stratum: the place of its entry, and its share of the candidate's traces of it.
+    weights: Vec<(usize, f64)>,
+}
+
+/// By finding and entry.
+type Costs = Vec<Vec<Cost>>;
+
+impl Claims {
+    fn of<'s>(study: &Study<'_>, suspects: impl Iterator<Item = &'s Suspect>) -> Self {
+        let network = Network::of(study);
+        let mut roles: Vec<Vec<(usize, What)>> = vec![Vec::new(); study.traces.calls().len()];
+        let mut count = 0;
+        for suspect in suspects {
+            for &member in &suspect.members {
+                let what = study.members[member].what;
+                let mut claim = |node: NodeNumber| roles[node as usize].push((count, what));
+                match what {
+                    What::Overlap { operation } => network.below(operation).for_each(&mut claim),
+                    _ => study.members[member].nodes().iter().copied().for_each(&mut claim),
+                }
+            }
+            count += 1;
+        }
+        let mut entries: Vec<(OperationNumber, u64)> = Vec::new();
+        let mut places = Vec::new();
+        for stratum in &study.comparison.strata {
+            // Strata are in the order of their entries.
+            match entries.last_mut() {
+                Some((entry, traces)) if *entry == stratum.entry => *traces += stratum.traces.candidate,
+                _ => entries.push((stratum.entry, stratum.traces.candidate)),
+            }
+            places.push(entries.len() - 1);
+        }
+        let strata = places.into_iter().zip(&study.comparison.strata);
+        let weight = |place: usize, traces: u64| (place, traces as f64 / entries[place].1.max(1) as f64);
+        Self {
+            roles,
+            count,
+            weights: strata
+                .map(|(place, stratum)| weight(place, stratum.traces.candidate))
+                .collect(),
+            entries,
+        }
+    }
+
+    /// From the sums of each stratum and their parts. What is hidden in a stratum is divided among findings by what
+    /// they cost there.
+    fn costs(&self, study: &Study<'_>, sums: &[StratumSums], parts: &[Vec<Parts>]) -> Costs {
+        debug_assert_eq!(sums.len(), study.sums.len());
+        let mut costs = vec![vec![Cost::default(); self.entries.len()]; self.count];
+        let mut own = vec![0.0; self.count];
+        for ((sums, parts), &(place, weight)) in sums.iter().zip(parts).zip(&self.weights) {
+            own.fill(0.0);
+            let mut hidden = 0.0;
+            for ((node, _), parts) in sums.nodes.iter().zip(parts) {
+                let roles = &self.roles[*node as usize];
+                for &(claim, what) in roles {
+                    own[claim] += part_of(what, parts);
+                }
+                if roles.is_empty() {
+                    hidden += parts.share;
+                }
+            }
+            let all: f64 = own.iter().map(|own| own.abs()).sum();
+            for (costs, own) in costs.iter_mut().zip(&own).filter(|_| all > 0.0) {
+                costs[place].own += weight * own;
+                costs[place].hidden += weight * hidden * own.abs() / all;
+            }
+        }
+        costs
+    }
+
+    /// How far the 95 % intervals of costs extend; `None` where a side is too small to tell.
+    fn errors(&self, study: &Study<'_>, whole: &Costs) -> Vec<Vec<Option<Errors>>> {
+        let stretches = stretches(study);
+        let mut deviations = vec![vec![[Arms::<RatioSums>::default(); 2]; self.entries.len()]; self.count];
+        for side in [Side::Baseline, Side::Candidate] {
+            let count = *side.of(&stretches.counts);
+            for stretch in 0..count {
+                let costs = self.costs_without(study, &stretches, side, stretch);
+                let found = deviations.iter_mut().flatten().zip(costs.iter().flatten());
+                for (([hidden, net], cost), whole) in found.zip(whole.iter().flatten()) {
+                    let deviation = |whole: f64, cost: f64| (count as f64 - 1.0) * (whole - cost);
+                    let of_hidden = deviation(whole.hidden, cost.hidden);
+                    side.of_mut(hidden).add(of_hidden, 1.0);
+                    side.of_mut(net)
+                        .add(of_hidden + deviation(whole.own, cost.own), 1.0);
+                }
+            }
+        }
+        let extent = |sums: &Arms<RatioSums>| {
+            let interval = ratio_difference(&[*sums], 0.95, DesignEffect::NONE)?;
+            Some((interval.high - interval.low) / 2.0)
+        };
+        let errors = |[hidden, net]: &[Arms<RatioSums>; 2]| {
+            Some(Errors {
+                hidden: extent(hidden)?,
+                net: extent(net)?,
+            })
+        };
+        deviations
+            .iter()
+            .map(|of_claim| of_claim.iter().map(errors).collect())
+            .collect()
+    }
+
+    fn costs_without(&self, study: &Study<'_>, stretches: &Stretches, side: Side, stretch: usize) -> Costs {
+        let compared = &study.comparison.compared;
+        let taken = sum_of(study.traces, &study.comparison, |place| {
+            compared[place].side == side && stretches.of[place] == stretch
+        });
+        let left = study.sums.iter().zip(&taken).map(|(all, taken)| all.less(taken));
+        let left: Vec<StratumSums> = left.collect();
+        let parts: Vec<Vec<Parts>> = left.iter().map(|sums| attribute(study.traces, sums)).collect();
+        self.costs(study, &left, &parts)
+    }
+}
+
+/// Which stretch of its side's time a compared trace is of.
+struct Stretches {
+    /// By place among the compared.
+    of: Vec<usize>,
+    counts: Arms<usize>,
+}
+
+/// Stretches of as many traces each.
+fn stretches(study: &Study<'_>) -> Stretches {
+    let compared = &study.comparison.compared;
+    let mut of = vec![0; compared.len()];
+    let mut counts = Arms::default();
+    for side in [Side::Baseline, Side::Candidate] {
+        let mut places: Vec<usize> = (0..compared.len())
+            .filter(|&place| compared[place].side == side)
+            .collect();
+        // Traces are numbered by time.
+        places.sort_unstable_by_key(|&place| compared[place].trace);
+        let count = (places.len() / STRETCH_MIN).min(STRETCHES);
+        *side.of_mut(&mut counts) = count;
+        for (rank, &place) in places.iter().enumerate() {
+            of[place] = rank * count / places.len();
+        }
+    }
+    Stretches { of, counts }
+}
+
+/// Who calls whom, in any trace.
+struct Network {
+    /// Caller, called and call; ascending.
+    made: Vec<(OperationNumber, OperationNumber, NodeNumber)>,
+    operations: usize,
+}
+
+impl Network {
+    fn of(study: &Study<'_>) -> Self {
+        let calls = study.traces.calls().iter().enumerate();
+        let mut made: Vec<_> = calls
+            .filter_map(|(node, call)| Some((call.caller?, call.operation, node as NodeNumber)))
+            .collect();
+        made.sort_unstable();
+        Self {
+            made,
+            operations: study.traces.table.operations().len(),
+        }
+    }
+
+    /// All calls that are made because an operation is.
+    fn below(&self, operation: OperationNumber) -> impl Iterator<Item = NodeNumber> {
+        let mut is_met = vec![false; self.operations];
+        let mut open = vec![operation];
+        while let Some(caller) = open.pop() {
+            if !std::mem::replace(&mut is_met[caller as usize], true) {
+                let from = self.made.partition_point(|(other, ..)| *other < caller);
+                let made = self.made[from..]
+                    .iter()
+                    .take_while(|(other, ..)| *other == caller);
+                open.extend(made.map(|&(_, called, _)| called));
+            }
+        }
+        let made = self.made.iter();
+        made.filter(move |(caller, ..)| is_met[*caller as usize])
+            .map(|&(.., node)| node)
+    }
+}

@@ -9,9 +9,11 @@
 
 mod codec;
 mod sorted;
+mod sum;
 
 pub use codec::SketchError;
 pub use sorted::{BUCKET_BITS, SketchTotals, bucket_number};
+pub use sum::SketchSum;
 
 /// Counts of values from 0 to `u64::MAX`, meant as microseconds.
 ///

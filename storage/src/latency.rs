@@ -10,8 +10,12 @@ use model::{Kind, Sketch, Span, SpanTree, Timeline, merge};
 use crate::{BoxFuture, Completeness, Result};
 
 mod profiles;
+mod windows;
 
 pub use profiles::{ProfileCollector, ProfileQuery, ProfileSource, Profiles};
+pub use windows::{
+    MinuteTotals, OperationWindows, UnitSums, WindowCollector, WindowLatencies, WindowQuery, WindowSums,
+};
 
 /// Microseconds of a minute.
 const MINUTE: u64 = 60_000_000;
@@ -28,6 +32,10 @@ pub trait LatencySource: Send + Sync {
     /// greatest value of a sketch MAY be off by a bucket, and the self times of traces whose clocks differ are those
     /// that were reported.
     fn latencies<'a>(&'a self, query: &'a LatencyQuery) -> BoxFuture<'a, Result<Latencies>>;
+
+    /// What [`WindowCollector::add`] makes of the answer to [`LatencySource::latencies`], without that answer: a store
+    /// that keeps sums SHOULD hold no row for every minute of long windows.
+    fn windows<'a>(&'a self, query: &'a WindowQuery) -> BoxFuture<'a, Result<WindowLatencies>>;
 
     /// Profiles of the traces of a population, as [`ProfileCollector::add_spans`] defines them.
     fn profiles<'a>(&'a self, query: &'a ProfileQuery) -> BoxFuture<'a, Result<Profiles>>;

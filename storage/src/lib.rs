@@ -30,8 +30,9 @@ pub use deployments::{
 pub use duration_histogram::{DurationHistogram, DurationSnapshot};
 pub use error::StorageError;
 pub use latency::{
-    Latencies, LatencyQuery, LatencySource, OperationLatency, OperationName, ProfileCollector, ProfileQuery,
-    ProfileSource, Profiles, add_latencies,
+    Latencies, LatencyQuery, LatencySource, MinuteTotals, OperationLatency, OperationName, OperationWindows,
+    ProfileCollector, ProfileQuery, ProfileSource, Profiles, UnitSums, WindowCollector, WindowLatencies,
+    WindowQuery, WindowSums, add_latencies,
 };
 pub use options::StoreOptions;
 pub use query::{AnnotationQuery, DependencyQuery, Order, QueryError, TraceQuery, TraceQueryBuilder};

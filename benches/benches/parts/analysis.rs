@@ -6,7 +6,7 @@ use std::hint::black_box;
 use benches::workload::EPOCH_US;
 use criterion::{Criterion, SamplingMode, Throughput};
 use model::Span;
-use storage::{LatencyQuery, LatencySource, ProfileQuery};
+use storage::{LatencyQuery, LatencySource, ProfileQuery, WindowQuery};
 
 use super::segment::Fixture;
 use super::{BATCH_SPANS, batches, size, span_batch};
@@ -32,6 +32,19 @@ fn day() -> LatencyQuery {
         first_minute: EPOCH_US / MINUTE_US,
         last_minute: EPOCH_US / MINUTE_US + DAY_MINUTES - 1,
         service_name: None,
+    }
+}
+
+/// What a list of operations asks: the whole day, and the day before to tell what changed.
+fn overview() -> WindowQuery {
+    let day = day();
+    WindowQuery {
+        windows: vec![
+            day.first_minute..=day.last_minute,
+            day.first_minute - DAY_MINUTES..=day.first_minute - 1,
+        ],
+        service_name: None,
+        operations_max: 20_000,
     }
 }
 
@@ -66,6 +79,9 @@ pub(crate) fn questions(criterion: &mut Criterion) {
         }
         group.bench_function(format!("latencies, {place}"), |bencher| {
             bencher.iter(|| black_box(fixture.wait(fixture.store.latencies(&day())).operations.len()));
+        });
+        group.bench_function(format!("overview of operations, {place}"), |bencher| {
+            bencher.iter(|| black_box(fixture.wait(fixture.store.windows(&overview())).operations.len()));
         });
     }
     group.finish();

@@ -47,10 +47,6 @@ impl Minutes {
         }
     }
 
-    pub(crate) fn contains(self, minute: u64) -> bool {
-        (self.first..=self.last).contains(&minute)
-    }
-
     /// When they begin, epoch milliseconds.
     pub(crate) fn start_ts(self) -> u64 {
         self.first.saturating_mul(MINUTE_MS)

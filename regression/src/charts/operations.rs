@@ -1,13 +1,12 @@
 //! Operations beside what they were in the window before: `GET /operations`.
 
-use std::collections::BTreeMap;
-
-use model::Sketch;
 use schemars::JsonSchema;
 use serde::Serialize;
-use storage::{Completeness, OperationLatency, OperationName};
+use storage::{
+    Completeness, OperationName, OperationWindows, UnitSums, WindowLatencies, WindowQuery, WindowSums,
+};
 
-use super::{Minutes, for_each_latency};
+use super::Minutes;
 use crate::report::Operation;
 use crate::sources::Sources;
 use crate::statistics::{
@@ -132,66 +131,42 @@ pub(super) async fn list(
     minutes: Minutes,
     limit: usize,
 ) -> storage::Result<(OperationList, Completeness)> {
-    let mut sums = Sums::default();
-    let both = Minutes {
-        first: minutes.before().first,
-        ..minutes
+    let query = WindowQuery {
+        windows: [minutes, minutes.before()]
+            .map(|window| window.first..=window.last)
+            .to_vec(),
+        service_name: service_name.map(str::to_owned),
+        operations_max: OPERATIONS_MAX,
     };
-    let add = |row: OperationLatency| sums.add(minutes, row);
-    let completeness = for_each_latency(sources.latency.as_ref(), both, service_name, add).await?;
-    let list = sums.finish(minutes, limit, (sources.now)());
-    Ok((list, completeness))
+    let latencies = sources.latency.windows(&query).await?;
+    let completeness = latencies.completeness.clone();
+    Ok((
+        OperationList::new(latencies, minutes, limit, (sources.now)()),
+        completeness,
+    ))
 }
 
-/// All operations of both windows.
-#[derive(Debug, Default)]
-struct Sums {
-    operations: BTreeMap<OperationName, Arms<WindowSums>>,
-    beyond: u64,
-}
-
-/// An operation in a window.
-#[derive(Clone, Debug, Default)]
-struct WindowSums {
-    count: u64,
-    errors: u64,
-    traces: u64,
-    durations: Sketch,
-    self_times: Sketch,
-    /// Durations and how many there are, by minutes of a version: values of the same minute resemble each other.
-    means: RatioSums,
-    /// Failures and spans, by the same.
-    failures: RatioSums,
-}
-
-impl Sums {
-    fn add(&mut self, minutes: Minutes, row: OperationLatency) {
-        let is_now = minutes.contains(row.minute);
-        if self.operations.len() >= OPERATIONS_MAX && !self.operations.contains_key(&row.operation) {
-            self.beyond += if is_now { row.calls } else { 0 };
-            return;
-        }
-        let arms = self.operations.entry(row.operation.clone()).or_default();
-        let sums = if is_now {
-            &mut arms.candidate
-        } else {
-            &mut arms.baseline
+impl OperationList {
+    /// Of the window and the one before.
+    fn new(latencies: WindowLatencies, minutes: Minutes, limit: usize, now: u64) -> Self {
+        let beyond = latencies.calls_beyond.first().copied().unwrap_or(0);
+        let arms_of = |OperationWindows { operation, windows }| {
+            let mut windows = windows.into_iter();
+            let candidate = windows.next().unwrap_or_default();
+            let baseline = windows.next().unwrap_or_default();
+            (operation, Arms { baseline, candidate })
         };
-        sums.add(&row);
-    }
-
-    fn finish(self, minutes: Minutes, limit: usize, now: u64) -> OperationList {
-        let mut operations: Vec<_> = self.operations.into_iter().collect();
+        let mut operations: Vec<_> = latencies.operations.into_iter().map(arms_of).collect();
         // Those that are gone are listed, too: last. Equal ones stay in the order of their names.
-        operations.sort_by_key(|(_, arms)| std::cmp::Reverse((arms.candidate.count, arms.baseline.count)));
+        operations.sort_by_key(|(_, arms)| std::cmp::Reverse((arms.candidate.calls, arms.baseline.calls)));
         let rest = operations.split_off(limit.min(operations.len()));
         let left_out = LeftOutOperations {
-            operations: rest.len() as u64 + u64::from(self.beyond > 0),
-            count: rest.iter().map(|(_, arms)| arms.candidate.count).sum::<u64>() + self.beyond,
+            operations: rest.len() as u64 + u64::from(beyond > 0),
+            count: rest.iter().map(|(_, arms)| arms.candidate.calls).sum::<u64>() + beyond,
         };
         let end_ts = minutes.end_ts().min(now.max(minutes.start_ts() + 1_000));
         let seconds = (end_ts - minutes.start_ts()) as f64 / 1_000.0;
-        OperationList {
+        Self {
             start_ts: minutes.start_ts(),
             end_ts: minutes.end_ts(),
             before_start_ts: minutes.before().start_ts(),
@@ -204,42 +179,47 @@ impl Sums {
     }
 }
 
-impl WindowSums {
-    fn add(&mut self, row: &OperationLatency) {
-        self.count += row.calls;
-        self.errors += row.errors;
-        self.traces += row.traces;
-        self.means
-            .add(row.durations.sum() as f64, row.durations.count() as f64);
-        self.failures.add(row.errors as f64, row.calls as f64);
-        self.durations.merge(&row.durations);
-        self.self_times.merge(&row.self_times);
-    }
+fn error_rate(sums: &WindowSums) -> Option<f64> {
+    (sums.calls > 0).then(|| sums.errors as f64 / sums.calls as f64)
+}
 
-    fn error_rate(&self) -> Option<f64> {
-        (self.count > 0).then(|| self.errors as f64 / self.count as f64)
-    }
+/// By how much the mean of minutes varies more than it would if values were independent.
+fn design_effect_of_means(sums: &WindowSums) -> Option<DesignEffect> {
+    let (mean, count) = (sums.durations.mean()?, sums.durations.count() as f64);
+    let squares: f64 = sums
+        .durations
+        .buckets()
+        .map(|bucket| {
+            let middle = f64::midpoint(bucket.lower as f64, bucket.upper as f64);
+            bucket.count as f64 * (middle - mean).powi(2)
+        })
+        .sum();
+    let independent = squares / count / count;
+    Some(design_effect(
+        ratio_sums(&sums.duration_units).variance()?,
+        independent,
+    ))
+}
 
-    /// By how much the mean of minutes varies more than it would if values were independent.
-    fn design_effect_of_means(&self) -> Option<DesignEffect> {
-        let (mean, count) = (self.durations.mean()?, self.durations.count() as f64);
-        let squares: f64 = self
-            .durations
-            .buckets()
-            .map(|bucket| {
-                let middle = f64::midpoint(bucket.lower as f64, bucket.upper as f64);
-                bucket.count as f64 * (middle - mean).powi(2)
-            })
-            .sum();
-        let independent = squares / count / count;
-        Some(design_effect(self.means.variance()?, independent))
-    }
+/// The same of failures.
+fn design_effect_of_failures(sums: &WindowSums) -> Option<DesignEffect> {
+    let share = error_rate(sums)?;
+    let independent = share * (1.0 - share) / sums.calls as f64;
+    Some(design_effect(
+        ratio_sums(&sums.error_units).variance()?,
+        independent,
+    ))
+}
 
-    /// The same of failures.
-    fn design_effect_of_failures(&self) -> Option<DesignEffect> {
-        let share = self.error_rate()?;
-        let independent = share * (1.0 - share) / self.count as f64;
-        Some(design_effect(self.failures.variance()?, independent))
+/// Values of the same minute and version resemble each other, so these are the units of a ratio.
+fn ratio_sums(sums: &UnitSums) -> RatioSums {
+    RatioSums {
+        units: sums.units as f64,
+        numerator: sums.numerator as f64,
+        numerator_squares: sums.numerator_squares as f64,
+        denominator: sums.denominator as f64,
+        denominator_squares: sums.denominator_squares as f64,
+        products: sums.products as f64,
     }
 }
 
@@ -260,18 +240,19 @@ fn row(name: &OperationName, arms: &Arms<WindowSums>, seconds: f64) -> Operation
             span_name: name.span_name.clone(),
             span_kind: name.kind.map(|kind| kind.as_str().to_owned()),
         },
-        count: now.count,
+        count: now.calls,
         errors: now.errors,
-        rate: now.count as f64 / seconds,
-        error_rate: now.error_rate(),
+        rate: now.calls as f64 / seconds,
+        error_rate: error_rate(now),
         mean: now.durations.mean(),
         p50: quantile(0.5),
         p90: quantile(0.9),
         p95: quantile(0.95),
         p99: quantile(0.99),
-        self_time_mean: now.self_times.mean(),
-        calls_per_trace: (now.traces > 0).then(|| now.count as f64 / now.traces as f64),
-        before_count: arms.baseline.count,
+        self_time_mean: (now.self_time_count > 0)
+            .then(|| now.self_time_sum as f64 / now.self_time_count as f64),
+        calls_per_trace: (now.traces > 0).then(|| now.calls as f64 / now.traces as f64),
+        before_count: arms.baseline.calls,
         change: change(arms),
     }
 }
@@ -280,11 +261,11 @@ fn change(arms: &Arms<WindowSums>) -> RowChange {
     let (before, now) = (&arms.baseline, &arms.candidate);
     let means = before.durations.mean().zip(now.durations.mean());
     let p95s = before.durations.quantile(0.95).zip(now.durations.quantile(0.95));
-    let rates = before.error_rate().zip(now.error_rate());
+    let rates = error_rate(before).zip(error_rate(now));
     RowChange {
         p95: p95s.map(|(before, now)| Change::of(before as f64, now as f64, p95_interval(arms))),
         mean: means.map(|(before, now)| {
-            let both = arms.as_ref().map(|sums| sums.means);
+            let both = arms.as_ref().map(|sums| ratio_sums(&sums.duration_units));
             Change::of(before, now, ratio_difference(&[both], LEVEL, DesignEffect::NONE))
         }),
         error_rate: rates.map(|(before, now)| Change::of(before, now, error_interval(arms))),
@@ -292,7 +273,7 @@ fn change(arms: &Arms<WindowSums>) -> RowChange {
 }
 
 fn p95_interval(arms: &Arms<WindowSums>) -> Option<Interval> {
-    let effects = arms.as_ref().map(WindowSums::design_effect_of_means);
+    let effects = arms.as_ref().map(design_effect_of_means);
     let (Some(before), Some(now)) = (effects.baseline, effects.candidate) else {
         return None;
     };
@@ -302,11 +283,11 @@ fn p95_interval(arms: &Arms<WindowSums>) -> Option<Interval> {
 }
 
 fn error_interval(arms: &Arms<WindowSums>) -> Option<Interval> {
-    let effects = arms.as_ref().map(WindowSums::design_effect_of_failures);
+    let effects = arms.as_ref().map(design_effect_of_failures);
     let (Some(before), Some(now)) = (effects.baseline, effects.candidate) else {
         return None;
     };
     let effect = if before > now { before } else { now };
-    let shares = arms.as_ref().map(|sums| Proportion::new(sums.errors, sums.count));
+    let shares = arms.as_ref().map(|sums| Proportion::new(sums.errors, sums.calls));
     compare_proportions(&[shares], LEVEL, effect).map(|test| test.difference)
 }

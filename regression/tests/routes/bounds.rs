@@ -6,7 +6,10 @@ use std::time::Duration;
 
 use regression::{Settings, Sources};
 use serde_json::json;
-use storage::{BoxFuture, Latencies, LatencyQuery, LatencySource, ProfileQuery, Profiles, Result};
+use storage::{
+    BoxFuture, Latencies, LatencyQuery, LatencySource, ProfileQuery, Profiles, Result, WindowLatencies,
+    WindowQuery,
+};
 use storage_memory::{MemoryConfig, MemoryStore};
 
 use crate::service::{NOW, Service};
@@ -16,6 +19,10 @@ struct Stuck;
 
 impl LatencySource for Stuck {
     fn latencies<'a>(&'a self, _: &'a LatencyQuery) -> BoxFuture<'a, Result<Latencies>> {
+        Box::pin(pending())
+    }
+
+    fn windows<'a>(&'a self, _: &'a WindowQuery) -> BoxFuture<'a, Result<WindowLatencies>> {
         Box::pin(pending())
     }
 

@@ -7,7 +7,7 @@ use model::Deployment;
 use regression::{Reports, Settings, Sources};
 use storage::{
     BoxFuture, DeploymentStore, Latencies, LatencyQuery, LatencySource, ProfileQuery, Profiles, Result,
-    StorageError,
+    StorageError, WindowLatencies, WindowQuery,
 };
 use storage_memory::{MemoryConfig, MemoryStore};
 
@@ -23,6 +23,10 @@ struct Broken {
 
 impl LatencySource for Broken {
     fn latencies<'a>(&'a self, _: &'a LatencyQuery) -> BoxFuture<'a, Result<Latencies>> {
+        Box::pin(async { Err(StorageError::Unavailable("broken".to_owned())) })
+    }
+
+    fn windows<'a>(&'a self, _: &'a WindowQuery) -> BoxFuture<'a, Result<WindowLatencies>> {
         Box::pin(async { Err(StorageError::Unavailable("broken".to_owned())) })
     }
 

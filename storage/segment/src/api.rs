@@ -12,7 +12,7 @@ use model::{Span, SpanBatch, TraceId};
 use storage::{
     BoxFuture, Capabilities, Completeness, Dependencies, DependencyQuery, DurationHistogram, Found,
     Latencies, LatencyQuery, LatencySource, ProfileQuery, Profiles, Result, SpanSink, SpanSource,
-    StorageError, TraceQuery,
+    StorageError, TraceQuery, WindowLatencies, WindowQuery,
 };
 use storage_journal::{Disk, JournalStats, RealDisk};
 
@@ -356,6 +356,11 @@ impl LatencySource for SegmentStore {
     fn latencies<'a>(&'a self, query: &'a LatencyQuery) -> BoxFuture<'a, Result<Latencies>> {
         let query = query.clone();
         self.read(move |store, reading, cancelled| latency::latencies(store, reading, &query, cancelled))
+    }
+
+    fn windows<'a>(&'a self, query: &'a WindowQuery) -> BoxFuture<'a, Result<WindowLatencies>> {
+        let query = query.clone();
+        self.read(move |store, reading, cancelled| latency::windows(store, reading, &query, cancelled))
     }
 
     fn profiles<'a>(&'a self, query: &'a ProfileQuery) -> BoxFuture<'a, Result<Profiles>> {

@@ -21,8 +21,10 @@ use crate::store::Store;
 use crate::view::Reading;
 
 mod profiles;
+mod windows;
 
 pub(crate) use profiles::profiles;
+pub(crate) use windows::windows;
 
 type Counted = BTreeMap<(OperationName, String, u64), OperationLatency>;
 
@@ -33,10 +35,7 @@ pub(crate) fn latencies(
     query: &LatencyQuery,
     cancelled: &AtomicBool,
 ) -> Result<Latencies, StorageError> {
-    let first = query.first_minute.saturating_mul(MINUTE);
-    let end = query.last_minute.saturating_add(1).saturating_mul(MINUTE);
-    let window = (first, end.saturating_sub(1));
-    let version_tags = &store.config.options.version_tags;
+    let window = micros_of(query);
     let view = reading.view;
     let head = store.counted_head(view, window, cancelled)?;
     let scattered = Scattered::find(reading, &head, window, cancelled)?;
@@ -50,7 +49,33 @@ pub(crate) fn latencies(
     for entry in of_head.chain(of_segments.iter().flat_map(|entries| entries.iter())) {
         sums.add(entry, query);
     }
-    let (mut counted, mut taken) = (sums.into_counted(), Counted::new());
+    let mut counted = sums.into_counted();
+    let taken = add_whole(store, reading, &head, &scattered, query, cancelled, &mut counted)?;
+    for (key, taken) in taken {
+        if let Some(latency) = counted.get_mut(&key) {
+            subtract(latency, &taken);
+        }
+    }
+    counted.retain(|_, latency| latency.calls > 0);
+    Ok(Latencies {
+        operations: counted.into_values().collect(),
+        completeness: reading.completeness(),
+    })
+}
+
+/// Counts the scattered traces, each with all its spans; what their parts counted in their places is the answer.
+fn add_whole(
+    store: &Store,
+    reading: &mut Reading<'_>,
+    head: &CountedHead,
+    scattered: &Scattered,
+    query: &LatencyQuery,
+    cancelled: &AtomicBool,
+    counted: &mut Counted,
+) -> Result<Counted, StorageError> {
+    let version_tags = &store.config.options.version_tags;
+    let (view, window) = (reading.view, micros_of(query));
+    let mut taken = Counted::new();
     for &low in &scattered.traces {
         check(cancelled)?;
         for (generation, section) in &head.sections {
@@ -64,18 +89,15 @@ pub(crate) fn latencies(
             add_latencies(&mut taken, &part, version_tags, query);
         }
         let whole = reading.spans_unless_too_many(low)?;
-        add_latencies(&mut counted, &whole, version_tags, query);
+        add_latencies(counted, &whole, version_tags, query);
     }
-    for (key, taken) in taken {
-        if let Some(latency) = counted.get_mut(&key) {
-            subtract(latency, &taken);
-        }
-    }
-    counted.retain(|_, latency| latency.calls > 0);
-    Ok(Latencies {
-        operations: counted.into_values().collect(),
-        completeness: reading.completeness(),
-    })
+    Ok(taken)
+}
+
+/// The first and the last microsecond.
+fn micros_of(query: &LatencyQuery) -> (u64, u64) {
+    let end = query.last_minute.saturating_add(1).saturating_mul(MINUTE);
+    (query.first_minute.saturating_mul(MINUTE), end.saturating_sub(1))
 }
 
 fn touches(segment: &SegmentReader, window: (u64, u64)) -> bool {
@@ -96,10 +118,10 @@ type EntryKey<'e> = (&'e str, &'e str, Option<Kind>, &'e str, u64);
 impl<'e> Sums<'e> {
     fn add(&mut self, entry: &'e SketchEntry, query: &LatencyQuery) {
         let operation = &entry.operation;
-        if !query.contains(entry.minute) || !query.is_about(&operation.service) {
+        if !query.contains(entry.minute) || !query.is_about(&operation.service_name) {
             return;
         }
-        let (service, span_name) = (operation.service.as_str(), operation.span_name.as_str());
+        let (service, span_name) = (operation.service_name.as_str(), operation.span_name.as_str());
         let key = (
             service,
             span_name,

@@ -144,7 +144,7 @@ pub(crate) fn keyed(entries: Vec<SketchEntry>) -> Sketches {
     for entry in entries {
         let operation = entry.operation;
         let key = (
-            operation.service,
+            operation.service_name,
             operation.span_name,
             operation.kind,
             entry.version,
@@ -208,7 +208,7 @@ fn hostile_names_share_an_entry() {
         assert_eq!(entries.len(), ENTRIES_MAX + 1);
         let rest = &entries[ENTRIES_MAX];
         assert_eq!((rest.spans, rest.operation.span_name.as_str()), (100, ""));
-        assert_eq!(rest.operation.service, "web");
+        assert_eq!(rest.operation.service_name, "web");
     }
 }
 
@@ -228,7 +228,7 @@ fn spans_of_hostile_services_are_counted_all_the_same() {
         spans.len() as u64
     );
     assert_eq!(
-        entries.last().map(|entry| entry.operation.service.as_str()),
+        entries.last().map(|entry| entry.operation.service_name.as_str()),
         Some("")
     );
 }

@@ -23,7 +23,7 @@ pub(crate) const ENTRIES_MAX: usize = 50_000;
 /// What is known of the spans of one operation, version and minute.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct SketchEntry {
-    pub(crate) operation: Operation,
+    pub(crate) operation: OperationName,
     /// Empty where no tag tells it.
     pub(crate) version: String,
     /// Minutes since the epoch.
@@ -61,11 +61,7 @@ impl SketchEntry {
     /// As it is answered.
     pub(crate) fn to_latency(&self) -> OperationLatency {
         OperationLatency {
-            operation: OperationName {
-                service_name: self.operation.service.clone(),
-                span_name: self.operation.span_name.clone(),
-                kind: self.operation.kind,
-            },
+            operation: self.operation.clone(),
             version: self.version.clone(),
             minute: self.minute,
             calls: self.spans,
@@ -78,18 +74,10 @@ impl SketchEntry {
 
     /// Memory it takes, roughly.
     pub(crate) fn bytes(&self) -> usize {
-        let names = self.operation.service.len() + self.operation.span_name.len() + self.version.len();
+        let names = self.operation.service_name.len() + self.operation.span_name.len() + self.version.len();
         let buckets = self.durations.buckets().len() + self.self_times.buckets().len();
         size_of::<Self>() + names + buckets * (size_of::<u16>() + size_of::<u64>())
     }
-}
-
-/// What spans of one kind do at one service. Names are empty where spans have none.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub(crate) struct Operation {
-    pub(crate) service: String,
-    pub(crate) span_name: String,
-    pub(crate) kind: Option<Kind>,
 }
 
 /// The number of an operation and version among those of a [`SketchesBuilder`].
@@ -298,14 +286,14 @@ pub(crate) fn read_sketches(bytes: &[u8]) -> Result<Vec<SketchEntry>, Malformed>
     let count = cursor.count(ENTRY_BYTES_MIN)?;
     let mut entries = Vec::with_capacity(count);
     for _ in 0..count {
-        let service = cursor.text()?.to_owned();
+        let service_name = cursor.text()?.to_owned();
         let span_name = cursor.text()?.to_owned();
         let kind = Kind::from_number(u64::from(cursor.u8()?));
         let version = cursor.text()?.to_owned();
         let mut number = || cursor.varint();
         let (minute, spans, errors, traces) = (number()?, number()?, number()?, number()?);
-        let operation = Operation {
-            service,
+        let operation = OperationName {
+            service_name,
             span_name,
             kind,
         };

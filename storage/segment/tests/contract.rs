@@ -7,6 +7,7 @@ use storage::contract::{self, Store, Stores};
 use storage::{
     BoxFuture, Capabilities, Completeness, Dependencies, DependencyQuery, Found, Latencies, LatencyQuery,
     LatencySource, ProfileQuery, Profiles, Result, SpanSink, SpanSource, StoreOptions, TraceQuery,
+    WindowLatencies, WindowQuery,
 };
 use storage_segment::SegmentStore;
 
@@ -102,6 +103,10 @@ impl SpanSource for Sealed {
 impl LatencySource for Sealed {
     fn latencies<'a>(&'a self, query: &'a LatencyQuery) -> BoxFuture<'a, Result<Latencies>> {
         self.store.latencies(query)
+    }
+
+    fn windows<'a>(&'a self, query: &'a WindowQuery) -> BoxFuture<'a, Result<WindowLatencies>> {
+        self.store.windows(query)
     }
 
     fn profiles<'a>(&'a self, query: &'a ProfileQuery) -> BoxFuture<'a, Result<Profiles>> {

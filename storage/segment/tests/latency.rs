@@ -5,10 +5,10 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use model::{Endpoint, Kind, Span, SpanBatch, SpanId, TraceId};
+use model::{Endpoint, Kind, Sketch, Span, SpanBatch, SpanId, TraceId};
 use storage::{
-    Completeness, LatencyQuery, LatencySource, ProfileCollector, ProfileQuery, SpanSink, StoreOptions,
-    add_latencies,
+    Completeness, LatencyQuery, LatencySource, OperationLatency, ProfileCollector, ProfileQuery, SpanSink,
+    StoreOptions, WindowCollector, WindowQuery, WindowSums, add_latencies,
 };
 use storage_segment::{SegmentConfig, SegmentStore};
 use tokio::runtime::Runtime;
@@ -139,6 +139,43 @@ impl Asked {
                 found.self_times.buckets().eq(expected.self_times.buckets()),
                 "{when}"
             );
+        }
+        self.check_windows(when, counted.values(), &query);
+    }
+
+    /// Windows of these minutes are what their rows add up to, to the last unit.
+    fn check_windows<'r>(
+        &self,
+        when: &str,
+        rows: impl Iterator<Item = &'r OperationLatency>,
+        minutes: &LatencyQuery,
+    ) {
+        let middle = u64::midpoint(minutes.first_minute, minutes.last_minute);
+        let query = WindowQuery {
+            windows: vec![middle..=minutes.last_minute, minutes.first_minute..=middle - 1],
+            service_name: minutes.service_name.clone(),
+            operations_max: 1000,
+        };
+        let mut collector = WindowCollector::new(&query);
+        rows.for_each(|row| collector.add(row));
+        let expected = collector.finish(Completeness::Complete);
+        let found = self
+            .runtime
+            .block_on(self.store.windows(&query))
+            .expect("an answer");
+        assert_eq!(found.operations.len(), expected.operations.len(), "{when}");
+        for (found, expected) in found.operations.iter().zip(&expected.operations) {
+            assert_eq!(found.operation, expected.operation, "{when}");
+            for (found, expected) in found.windows.iter().zip(&expected.windows) {
+                let buckets = |sums: &WindowSums| sums.durations.buckets().collect::<Vec<_>>();
+                assert_eq!(buckets(found), buckets(expected), "{when}");
+                // The ends of a sketch may be off by a bucket.
+                let rest = |sums: &WindowSums| WindowSums {
+                    durations: Sketch::new(),
+                    ..sums.clone()
+                };
+                assert_eq!(rest(found), rest(expected), "{when}");
+            }
         }
     }
 }

@@ -8,8 +8,9 @@ use model::{Key, Kind, ProfileTable, Sketch, Span, SpanBatch, TraceProfile, buck
 
 use super::fixtures::{Build, at, bare_span, long_trace_id, today, trace_id};
 use crate::{
-    BoxFuture, Completeness, Latencies, LatencyQuery, LatencySource, OperationName, ProfileCollector,
-    ProfileQuery, Profiles, SpanSink, StoreOptions, add_latencies,
+    BoxFuture, Completeness, Latencies, LatencyQuery, LatencySource, OperationLatency, OperationName,
+    ProfileCollector, ProfileQuery, Profiles, SpanSink, StoreOptions, WindowCollector, WindowLatencies,
+    WindowQuery, add_latencies,
 };
 
 /// A store that takes spans and tells of their latency.
@@ -77,7 +78,7 @@ impl Subject {
         latencies
     }
 
-    /// Asks both questions, and holds the answers against the definitions.
+    /// Asks all questions, and holds the answers against the definitions.
     async fn check(&self, spans: &[Span], profiles: &ProfileQuery, latencies: &LatencyQuery) {
         let mut traces: BTreeMap<u64, BTreeSet<Span>> = BTreeMap::new();
         for span in spans {
@@ -98,10 +99,11 @@ impl Subject {
         assert_eq!(found.matched, expected.matched, "{profiles:?}");
         assert_eq!(found.profiles, expected.profiles, "{profiles:?}");
         assert_eq!(entries(&found.table), entries(&expected.table), "{profiles:?}");
+        self.check_windows(counted.values(), latencies).await;
         let found = self.latencies(latencies).await.operations;
         assert_eq!(found.len(), counted.len(), "{latencies:?}");
         for (found, expected) in found.iter().zip(counted.values()) {
-            let numbers = |latency: &crate::OperationLatency| (latency.calls, latency.errors, latency.traces);
+            let numbers = |latency: &OperationLatency| (latency.calls, latency.errors, latency.traces);
             assert_eq!(
                 (&found.operation, &found.version, found.minute, numbers(found)),
                 (
@@ -113,6 +115,61 @@ impl Subject {
             );
             assert_same(&found.durations, &expected.durations);
             assert_same(&found.self_times, &expected.self_times);
+        }
+    }
+
+    /// Asks for windows that share these minutes, and holds the sums against those of the rows.
+    async fn check_windows<'r>(
+        &self,
+        rows: impl Iterator<Item = &'r OperationLatency> + Clone,
+        minutes: &LatencyQuery,
+    ) {
+        let (first, last) = (minutes.first_minute, minutes.last_minute);
+        for middle in [first, first.saturating_add(2), u64::midpoint(first, last)] {
+            let query = WindowQuery {
+                windows: vec![middle..=last, first..=middle.saturating_sub(1).min(last)],
+                service_name: minutes.service_name.clone(),
+                operations_max: 1000,
+            };
+            let mut collector = WindowCollector::new(&query);
+            rows.clone().for_each(|row| collector.add(row));
+            let expected = collector.finish(Completeness::Complete);
+            let found = self.store.windows(&query).await;
+            let found = found.unwrap_or_else(|error| panic!("windows: {error}"));
+            assert_same_windows(&found, &expected);
+            let none = WindowQuery {
+                operations_max: 0,
+                ..query
+            };
+            let found = self.store.windows(&none).await;
+            let found = found.unwrap_or_else(|error| panic!("windows: {error}"));
+            let calls = |window: usize| -> u64 {
+                let operations = expected.operations.iter();
+                operations.map(|operation| operation.windows[window].calls).sum()
+            };
+            assert_eq!(
+                (found.operations.len(), found.calls_beyond),
+                (0, vec![calls(0), calls(1)])
+            );
+        }
+    }
+}
+
+/// Equal but for the ends of sketches, which may be off by a bucket.
+fn assert_same_windows(found: &WindowLatencies, expected: &WindowLatencies) {
+    let without_durations = |latencies: &WindowLatencies| {
+        let mut latencies = latencies.clone();
+        for operation in &mut latencies.operations {
+            for sums in &mut operation.windows {
+                sums.durations = Sketch::new();
+            }
+        }
+        latencies
+    };
+    assert_eq!(without_durations(found), without_durations(expected));
+    for (found, expected) in found.operations.iter().zip(&expected.operations) {
+        for (found, expected) in found.windows.iter().zip(&expected.windows) {
+            assert_same(&found.durations, &expected.durations);
         }
     }
 }

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use model::Span;
 use storage::{
     BoxFuture, Completeness, Latencies, LatencyQuery, LatencySource, ProfileCollector, ProfileQuery,
-    Profiles, Result,
+    Profiles, Result, WindowLatencies, WindowQuery,
 };
 
 /// Answers about profiles by itself, and about everything else as the store does.
@@ -39,6 +39,10 @@ impl Profiled {
 impl LatencySource for Profiled {
     fn latencies<'a>(&'a self, query: &'a LatencyQuery) -> BoxFuture<'a, Result<Latencies>> {
         self.store.latencies(query)
+    }
+
+    fn windows<'a>(&'a self, query: &'a WindowQuery) -> BoxFuture<'a, Result<WindowLatencies>> {
+        self.store.windows(query)
     }
 
     fn profiles<'a>(&'a self, query: &'a ProfileQuery) -> BoxFuture<'a, Result<Profiles>> {

@@ -1,7 +1,7 @@
 //! What can convict a deployment: a small family of quantities that are its service's own, so that nobody looks at
 //! everything and then asks who is guilty.
 
-use model::{CallSums, Callee, Kind, NameNumber, OperationNumber};
+use model::{Call, CallSums, Callee, Kind, NameNumber, OperationNumber};
 
 use super::comparison::Compared;
 use super::traces::{NodeNumber, Traces};
@@ -9,7 +9,7 @@ use super::traces::{NodeNumber, Traces};
 /// A quantity that a version decides.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum What {
-    /// What one call of an operation takes by itself.
+    /// What one call of an operation takes by itself, its local spans included.
     OwnTime { operation: OperationNumber },
     /// What a call from an operation takes beyond the answer.
     OutgoingGap(CallSite),
@@ -65,8 +65,18 @@ pub(super) enum Field {
 pub(super) struct Member {
     pub(super) what: What,
     field: Field,
+    /// Ascending.
     numerator: Vec<NodeNumber>,
-    denominator: Vec<NodeNumber>,
+    per: Per,
+}
+
+/// Of which calls there must be one for a trace to tell the quantity.
+#[derive(Clone, Debug)]
+enum Per {
+    /// These.
+    Nodes(Vec<NodeNumber>),
+    /// All of an operation, whatever else is asked per call of it.
+    Operation(OperationNumber),
 }
 
 /// A quantity in one trace.
@@ -116,12 +126,14 @@ pub(super) fn family(traces: &Traces<'_>, service: Option<NameNumber>) -> Vec<Me
     let is_own = |operation: OperationNumber| {
         service.is_none_or(|service| traces.operation(operation).service == service)
     };
+    let owners = Owners::of(traces);
     let mut found: Vec<(What, Field, NodeNumber)> = Vec::new();
     for (number, call) in traces.calls().iter().enumerate() {
         let node = number as NodeNumber;
         let operation = call.operation;
         if call.callee == Callee::None && is_own(operation) && !is_call(traces, operation) {
-            found.push((What::OwnTime { operation }, Field::OwnTime, node));
+            let of = owners.of_call(traces, call);
+            found.push((What::OwnTime { operation: of }, Field::OwnTime, node));
             found.push((What::Overlap { operation }, Field::Overlap, node));
             found.push((What::Errors { operation }, Field::FailedFirst, node));
         }
@@ -164,62 +176,162 @@ pub(super) fn is_call(traces: &Traces<'_>, operation: OperationNumber) -> bool {
 fn member(traces: &Traces<'_>, same: &[(What, Field, NodeNumber)]) -> Member {
     let (what, field, _) = same[0];
     let numerator: Vec<NodeNumber> = same.iter().map(|(.., node)| *node).collect();
-    let denominator = match what {
-        What::Calls(site) => {
-            let nodes = traces.calls().iter().enumerate();
-            let of_caller = nodes.filter(|(_, call)| call.operation == site.caller);
-            of_caller.map(|(node, _)| node as NodeNumber).collect()
+    let per = match what {
+        What::Calls(site) => Per::Operation(site.caller),
+        What::OwnTime { operation } => {
+            let is_its_call = |&node: &NodeNumber| traces.calls()[node as usize].operation == operation;
+            Per::Nodes(numerator.iter().copied().filter(is_its_call).collect())
         }
-        _ => numerator.clone(),
+        _ => Per::Nodes(numerator.clone()),
     };
     Member {
         what,
         field,
         numerator,
-        denominator,
+        per,
+    }
+}
+
+/// Whose work local spans are: that of the operation that a service was asked for, if there is only one. Spans only
+/// divide it, and what a version changes may be spread over them.
+struct Owners {
+    /// By operation.
+    owners: Vec<Owner>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Owner {
+    Unknown,
+    One(OperationNumber),
+    /// Or none that answers calls.
+    Several,
+}
+
+impl Owners {
+    /// Hands owners down from callers to what they call. An operation changes twice at most, so this is linear.
+    fn of(traces: &Traces<'_>) -> Self {
+        let mut owners = vec![Owner::Unknown; traces.table.operations().len()];
+        let mut parts: Vec<(OperationNumber, OperationNumber)> = Vec::new();
+        let mut changed: Vec<OperationNumber> = Vec::new();
+        for call in traces.calls() {
+            let operation = call.operation;
+            match part_of(traces, call) {
+                Some(caller) => parts.push((caller, operation)),
+                None => {
+                    let owner = &mut owners[operation as usize];
+                    if call.callee == Callee::None && !is_call(traces, operation) {
+                        *owner = Owner::One(operation);
+                    } else if *owner == Owner::Unknown {
+                        *owner = Owner::Several;
+                    }
+                    changed.push(operation);
+                }
+            }
+        }
+        parts.sort_unstable();
+        parts.dedup();
+        while let Some(caller) = changed.pop() {
+            let from = parts.partition_point(|(of, _)| *of < caller);
+            let of_caller = parts[from..].iter().take_while(|(of, _)| *of == caller);
+            for &(_, part) in of_caller {
+                let joined = match (owners[part as usize], owners[caller as usize]) {
+                    (Owner::Unknown, other) => other,
+                    (known, other) if known == other => known,
+                    _ => Owner::Several,
+                };
+                if joined != owners[part as usize] {
+                    owners[part as usize] = joined;
+                    changed.push(part);
+                }
+            }
+        }
+        Self { owners }
+    }
+
+    /// The operation that what a call takes by itself is counted for.
+    fn of_call(&self, traces: &Traces<'_>, call: &Call) -> OperationNumber {
+        let owner = part_of(traces, call).map(|caller| self.owners[caller as usize]);
+        match owner {
+            Some(Owner::One(owner)) => owner,
+            _ => call.operation,
+        }
+    }
+}
+
+/// Who called, where that is within the service and for nobody else: by a local span, or by a call from under one.
+fn part_of(traces: &Traces<'_>, call: &Call) -> Option<OperationNumber> {
+    let is_asked_for = matches!(
+        traces.operation(call.operation).kind,
+        Some(Kind::Server | Kind::Consumer)
+    );
+    let service = traces.operation(call.operation).service;
+    let is_within = |caller: &OperationNumber| traces.operation(*caller).service == service;
+    call.caller.filter(is_within).filter(|_| !is_asked_for)
+}
+
+/// Things of nodes, those of each together.
+struct ByNode<T> {
+    starts: Vec<usize>,
+    things: Vec<(NodeNumber, T)>,
+}
+
+impl<T> ByNode<T> {
+    fn of(mut things: Vec<(NodeNumber, T)>, nodes: usize) -> Self {
+        things.sort_by_key(|(node, _)| *node);
+        let starts = (0..=nodes).map(|node| things.partition_point(|(of, _)| (*of as usize) < node));
+        Self {
+            starts: starts.collect(),
+            things,
+        }
+    }
+
+    fn of_node(&self, node: NodeNumber) -> &[(NodeNumber, T)] {
+        let node = node as usize;
+        &self.things[self.starts[node]..self.starts[node + 1]]
     }
 }
 
 /// Which members a call counts for.
 struct Roles {
-    starts: Vec<u32>,
-    roles: Vec<Role>,
-}
-
-#[derive(Clone, Copy)]
-struct Role {
-    member: u32,
-    /// In the numerator; `None` for the denominator.
-    field: Option<Field>,
+    numerators: ByNode<(u32, Field)>,
+    /// Divisors by number: those of all members that are per call of the same calls are one.
+    denominators: ByNode<u32>,
+    /// By divisor.
+    members: Vec<Vec<u32>>,
 }
 
 impl Roles {
-    fn of(members: &[&Member], nodes: usize) -> Self {
-        let mut roles: Vec<(NodeNumber, Role)> = Vec::new();
-        for (number, member) in members.iter().enumerate() {
-            let role = |field| Role {
-                member: number as u32,
-                field,
+    fn of(traces: &Traces<'_>, family: &[&Member]) -> Self {
+        let mut numerators = Vec::new();
+        let mut denominators: Vec<(NodeNumber, u32)> = Vec::new();
+        let mut members: Vec<Vec<u32>> = Vec::new();
+        let mut of_operation: Vec<Option<u32>> = vec![None; traces.table.operations().len()];
+        for (number, member) in family.iter().enumerate() {
+            let number = number as u32;
+            let of_numerator = member.numerator.iter();
+            numerators.extend(of_numerator.map(|&node| (node, (number, member.field))));
+            let new = members.len() as u32;
+            let divisor = match &member.per {
+                Per::Nodes(nodes) => {
+                    denominators.extend(nodes.iter().map(|&node| (node, new)));
+                    new
+                }
+                Per::Operation(operation) => *of_operation[*operation as usize].get_or_insert(new),
             };
-            roles.extend(
-                member
-                    .numerator
-                    .iter()
-                    .map(|&node| (node, role(Some(member.field)))),
-            );
-            roles.extend(member.denominator.iter().map(|&node| (node, role(None))));
+            if divisor == new {
+                members.push(Vec::new());
+            }
+            members[divisor as usize].push(number);
         }
-        roles.sort_by_key(|(node, _)| *node);
-        let starts = (0..=nodes).map(|node| roles.partition_point(|(of, _)| (*of as usize) < node) as u32);
+        for (node, call) in traces.calls().iter().enumerate() {
+            let divisor = of_operation[call.operation as usize];
+            denominators.extend(divisor.map(|divisor| (node as NodeNumber, divisor)));
+        }
         Self {
-            starts: starts.collect(),
-            roles: roles.into_iter().map(|(_, role)| role).collect(),
+            numerators: ByNode::of(numerators, traces.calls().len()),
+            denominators: ByNode::of(denominators, traces.calls().len()),
+            members,
         }
-    }
-
-    fn of_node(&self, node: NodeNumber) -> &[Role] {
-        let node = node as usize;
-        &self.roles[self.starts[node] as usize..self.starts[node + 1] as usize]
     }
 }
 
@@ -227,34 +339,40 @@ impl Roles {
 pub(super) fn observe(
     traces: &Traces<'_>,
     compared: &[Compared],
-    members: &[&Member],
+    family: &[&Member],
 ) -> Vec<Vec<Observation>> {
-    let roles = Roles::of(members, traces.calls().len());
-    let mut sums = vec![(0.0f64, 0.0f64); members.len()];
-    let mut met: Vec<u32> = Vec::new();
-    let mut observed = vec![Vec::new(); members.len()];
+    let roles = Roles::of(traces, family);
+    let mut numerators = vec![0.0f64; family.len()];
+    let mut denominators = vec![0.0f64; roles.members.len()];
+    let (mut met, mut touched): (Vec<u32>, Vec<u32>) = (Vec::new(), Vec::new());
+    let mut observed = vec![Vec::new(); family.len()];
     for (position, one) in compared.iter().enumerate() {
         for (node, call) in traces.calls_of(&traces.all()[one.trace as usize]) {
-            for role in roles.of_node(node) {
-                let sum = &mut sums[role.member as usize];
-                match role.field {
-                    Some(field) => sum.0 += amount(call, field),
-                    None => {
-                        if sum.1 == 0.0 {
-                            met.push(role.member);
-                        }
-                        sum.1 += f64::from(call.calls);
-                    }
+            for &(_, (member, field)) in roles.numerators.of_node(node) {
+                numerators[member as usize] += amount(call, field);
+                touched.push(member);
+            }
+            for &(_, divisor) in roles.denominators.of_node(node) {
+                let calls = &mut denominators[divisor as usize];
+                if *calls == 0.0 {
+                    met.push(divisor);
                 }
+                *calls += f64::from(call.calls);
             }
         }
-        for member in met.drain(..) {
-            let (numerator, denominator) = std::mem::take(&mut sums[member as usize]);
-            observed[member as usize].push(Observation {
-                position: position as u32,
-                numerator,
-                denominator,
-            });
+        for divisor in met.drain(..) {
+            let denominator = std::mem::take(&mut denominators[divisor as usize]);
+            for &member in &roles.members[divisor as usize] {
+                observed[member as usize].push(Observation {
+                    position: position as u32,
+                    numerator: numerators[member as usize],
+                    denominator,
+                });
+            }
+        }
+        // Also what a trace has without what it is divided by.
+        for member in touched.drain(..) {
+            numerators[member as usize] = 0.0;
         }
     }
     observed

@@ -1,5 +1,8 @@
 //! All traces that an analysis looks at, with one numbering of what was called, whatever they came from.
 
+use std::collections::HashMap;
+
+use foldhash::fast::RandomState;
 use model::{
     Call, Instance, InstanceNumber, Operation, OperationNumber, ProfileTable, Renumbering, TraceProfile,
 };
@@ -60,25 +63,18 @@ impl<'a> Traces<'a> {
         all
     }
 
-    /// Numbers calls in the order in which they are met. Those of one operation are few: they are looked through.
+    /// Numbers calls in the order in which they are met.
     fn number_calls(&mut self) {
-        let mut known: Vec<Vec<(Call, NodeNumber)>> = vec![Vec::new(); self.table.operations().len()];
+        let mut known: HashMap<Call, NodeNumber, RandomState> = HashMap::default();
         for trace in &mut self.traces {
             trace.first_node = self.nodes.len();
             let part = &self.parts[trace.part];
             for sums in &trace.profile.calls {
                 let call = renumbered(sums.place.call, part);
-                let of_operation = &mut known[call.operation as usize];
-                let found = of_operation.iter().find(|(other, _)| *other == call);
-                let number = match found {
-                    Some(&(_, number)) => number,
-                    None => {
-                        let number = self.calls.len() as NodeNumber;
-                        of_operation.push((call, number));
-                        self.calls.push(call);
-                        number
-                    }
-                };
+                let number = *known.entry(call).or_insert_with(|| {
+                    self.calls.push(call);
+                    (self.calls.len() - 1) as NodeNumber
+                });
                 self.nodes.push(number);
             }
         }

@@ -2,7 +2,7 @@
 
 use crate::report::{Cause, Decision, Design, Explanation, Finding, Report, Verdict};
 
-use super::shop::{MINUTE_MS, Request, START, canary, deployment, switched};
+use super::shop::{MINUTE_MS, Request, START, canary, canary_of, deployment, switched};
 
 const UNTIL: u64 = START + 20 * MINUTE_MS;
 
@@ -38,6 +38,29 @@ fn nothing_that_changed_blames_nobody() {
     assert_eq!(report.decision, Decision::Continue);
     assert_eq!(report.score, Some(100.0));
     assert!(report.findings.is_empty());
+}
+
+#[test]
+fn local_spans_do_not_divide_what_an_operation_does_itself() {
+    let divided = |request| Request {
+        cart_own: 8_000,
+        prepare: 6_000,
+        ..request
+    };
+    // Either part by less than is spoken of.
+    let slower = |request: Request, _| Request {
+        cart_own: request.cart_own + 800,
+        prepare: request.prepare + 800,
+        ..request
+    };
+    let report = canary_of(divided, slower).report(&deployment(None), UNTIL);
+    let first = blamed(&report);
+    assert_eq!(
+        (first.cause, first.origin.span_name.as_str()),
+        (Cause::SelfTime, "get /cart")
+    );
+    assert!((1_200..2_000).contains(&first.contribution), "{first:?}");
+    assert_eq!(report.findings.len(), 1, "{:?}", report.findings);
 }
 
 #[test]

@@ -30,6 +30,8 @@ pub(super) struct Request {
     pub(super) web_own: u64,
     pub(super) gap: u64,
     pub(super) cart_own: u64,
+    /// What cart does in a span of its own; none for 0.
+    pub(super) prepare: u64,
     pub(super) queries: u32,
     /// Queries that follow a failed one.
     pub(super) retries: u32,
@@ -54,6 +56,7 @@ impl Request {
             web_own: 5_000,
             gap: 1_500,
             cart_own: 20_000,
+            prepare: 0,
             queries: 2,
             retries: 0,
             query: 4_000,
@@ -74,6 +77,9 @@ impl Request {
         self.web_own = about(self.web_own);
         self.gap = about(self.gap);
         self.cart_own = about(self.cart_own);
+        if self.prepare > 0 {
+            self.prepare = about(self.prepare);
+        }
         self.query = about(self.query);
         self
     }
@@ -133,7 +139,7 @@ impl Shop {
         let cart_at = table.instance("cart", request.version, address(request.instance), 80);
         let like_at = table.instance("recommendations", "", address(200), 80);
         let queries = u64::from(request.queries) * request.query - request.overlap;
-        let answered = request.cart_own + queries + request.recommendations.unwrap_or(0);
+        let answered = request.cart_own + request.prepare + queries + request.recommendations.unwrap_or(0);
         let called = request.gap + answered;
         let (client_callee, failed) = (Callee::Instrumented(cart), u32::from(request.has_failed));
         let mut calls = vec![
@@ -172,6 +178,11 @@ impl Shop {
                 (cart_at, cart_at),
             )
         });
+        if request.prepare > 0 {
+            let prepare = table.operation("cart", "prepare", None);
+            let site = call(Some(cart), prepare, Callee::None, (cart_at, cart_at));
+            calls.push(timed(site, request.prepare, request.prepare));
+        }
         if let Some(liked) = request.recommendations {
             let site = call(Some(cart), ask, Callee::Instrumented(like), (cart_at, cart_at));
             let answer = call(Some(ask), like, Callee::None, (like_at, cart_at));
@@ -288,6 +299,14 @@ pub(super) fn deployment(end_ts: Option<u64>) -> Deployment {
 /// A canary: from the start on, every second request is served by 2.0, as `candidate` makes it. Twenty minutes, two
 /// requests a second, three instances of either version.
 pub(super) fn canary(candidate: impl Fn(Request, u64) -> Request) -> Shop {
+    canary_of(|request| request, candidate)
+}
+
+/// The same where every request is as `common` makes it, before its times are drawn.
+pub(super) fn canary_of(
+    common: impl Fn(Request) -> Request,
+    candidate: impl Fn(Request, u64) -> Request,
+) -> Shop {
     let mut shop = Shop::new();
     let random = &mut Random::new(7);
     for number in 0..2_400u64 {
@@ -295,9 +314,9 @@ pub(super) fn canary(candidate: impl Fn(Request, u64) -> Request) -> Shop {
         let is_new = at >= START && number % 2 == 1;
         let instance = (number / 2 % 3) as u8;
         let request = if is_new {
-            candidate(Request::at(at, "2.0", 10 + instance).vary(random), number)
+            candidate(common(Request::at(at, "2.0", 10 + instance)).vary(random), number)
         } else {
-            Request::at(at, "1.0", 1 + instance).vary(random)
+            common(Request::at(at, "1.0", 1 + instance)).vary(random)
         };
         shop.add(request);
     }

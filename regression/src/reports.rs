@@ -143,7 +143,8 @@ impl Reports {
         &self.sources
     }
 
-    pub(crate) fn settings(&self) -> &Settings {
+    /// What it was told.
+    pub fn settings(&self) -> &Settings {
         &self.settings
     }
 

@@ -4,6 +4,7 @@
 //! (`zipkin.md` 3); every row is a variable and a flag. [`values`] finds what each row is set to and where;
 //! [`Config`] is the typed result. Every mistake is found before any is reported.
 
+mod analysis;
 mod commands;
 mod jaeger;
 #[cfg(feature = "kafka")]
@@ -116,6 +117,8 @@ pub(crate) struct QueryConfig {
     pub(crate) timeout: Duration,
     pub(crate) lookback_ms: u64,
     pub(crate) names_max_age_s: u64,
+    /// How deployments are judged.
+    pub(crate) analysis: regression::analysis::Options,
 }
 
 /// Where spans are kept.
@@ -240,6 +243,7 @@ fn read(reader: &mut Reader<'_>) -> Config {
             timeout: reader.read("QUERY_TIMEOUT", parse::duration),
             lookback_ms: reader.read("QUERY_LOOKBACK", parse::positive),
             names_max_age_s: reader.read("ZIPKIN_QUERY_NAMES_MAX_AGE", parse::number),
+            analysis: analysis::read(reader),
         },
         ui: read_ui(reader, query_enabled, storage.options.search_enabled),
         storage,

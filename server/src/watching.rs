@@ -62,6 +62,7 @@ impl Watching {
         let options = WatchOptions {
             deployments_max: config.deployments_max,
             share_max: config.share_max,
+            monitor_ms: asked.settings().options.monitor_ms,
             ..WatchOptions::default()
         };
         let watch = Watch::start(WatchSources::new(asked, spans_taken), options, events.clone());

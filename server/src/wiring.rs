@@ -191,7 +191,7 @@ fn reports(config: &Config, store: &Store) -> Arc<Reports> {
         timeout: config.query.timeout,
         lookback_ms: config.query.lookback_ms,
         version_tags: config.storage.options.version_tags.clone(),
-        options: regression::analysis::Options::default(),
+        options: config.query.analysis.clone(),
     };
     let reports = Arc::new(Reports::new(sources(store), settings));
     let keeper = Arc::downgrade(&reports);

@@ -108,11 +108,38 @@ impl Case<'_> {
         }
     }
 
-    /// The other deployment without which nothing is left.
+    /// The other deployment without which nothing is left. What no requests tell of a wait between two services, they
+    /// may tell of other calls between them.
     fn other(&self, suspect: &Suspect, evidence: &Evidence) -> Option<&Other> {
         let around = self.around?;
-        let mut others = self.others.iter();
-        others.find(|other| other.explains(around, suspect.member, evidence))
+        self.others.iter().find(|other| {
+            let explained = other.explains(around, suspect.member, evidence);
+            explained.unwrap_or_else(|| {
+                let alike = self.waits_alike(suspect.member, other);
+                let found = alike.filter_map(|(member, evidence)| other.explains(around, member, evidence));
+                let (explained, all) = found.fold((0, 0), |(explained, all), is_explained| {
+                    (explained + usize::from(is_explained), all + 1)
+                });
+                explained * 2 > all
+            })
+        })
+    }
+
+    /// Other members that wait longer between the same services, if the other end was deployed as well.
+    fn waits_alike(&self, member: usize, other: &Other) -> impl Iterator<Item = (usize, &Evidence)> {
+        let service = other.service;
+        let is_wait_for = move |what: What| match what {
+            What::OutgoingGap(site) => self.study.traces.operation(site.callee).service == service,
+            _ => false,
+        };
+        let is_asked = is_wait_for(self.study.members[member].what);
+        let all = self.study.members.iter().zip(&self.study.evidence).enumerate();
+        all.filter_map(move |(number, (alike, evidence))| {
+            let evidence = evidence.as_ref()?;
+            let is_longer = evidence.change.low > 0.0;
+            (is_asked && number != member && is_longer && is_wait_for(alike.what))
+                .then_some((number, evidence))
+        })
     }
 
     /// The instance without which nothing is left, where others have enough to say so.

@@ -68,6 +68,14 @@ impl Request {
         }
     }
 
+    fn entry(&self) -> &'static str {
+        if self.is_other_entry {
+            "get /other"
+        } else {
+            "get /"
+        }
+    }
+
     /// The same with every time drawn about what it is.
     pub(super) fn vary(mut self, random: &mut Random) -> Self {
         let mut about = |time: u64| {
@@ -123,21 +131,13 @@ impl Shop {
 
     fn calls(&mut self, request: &Request) -> Vec<CallSums> {
         let table = &mut self.table;
-        let name = if request.is_other_entry {
-            "get /other"
-        } else {
-            "get /"
-        };
-        let entry = table.operation("web", name, Some(Kind::Server));
+        let entry = table.operation("web", request.entry(), Some(Kind::Server));
         let client = table.operation("web", "get /cart", Some(Kind::Client));
         let cart = table.operation("cart", "get /cart", Some(Kind::Server));
         let select = table.operation("cart", "select", Some(Kind::Client));
         let database = table.operation("postgres", "select", Some(Kind::Server));
-        let ask = table.operation("cart", "get /like", Some(Kind::Client));
-        let like = table.operation("recommendations", "get /like", Some(Kind::Server));
         let web_at = table.instance("web", "", address(9), 80);
         let cart_at = table.instance("cart", request.version, address(request.instance), 80);
-        let like_at = table.instance("recommendations", "", address(200), 80);
         let queries = u64::from(request.queries) * request.query - request.overlap;
         let answered = request.cart_own + request.prepare + queries + request.recommendations.unwrap_or(0);
         let called = request.gap + answered;
@@ -178,24 +178,37 @@ impl Shop {
                 (cart_at, cart_at),
             )
         });
+        self.add_optional_calls(request, &mut calls);
+        calls.sort_unstable_by_key(|sums| sums.place);
+        calls
+    }
+
+    /// Calls that only some requests make: a local span, a call to a service that answers, and one beside its caller.
+    fn add_optional_calls(&mut self, request: &Request, calls: &mut Vec<CallSums>) {
+        let table = &mut self.table;
+        let web_at = table.instance("web", "", address(9), 80);
+        let cart_at = table.instance("cart", request.version, address(request.instance), 80);
+        let cart = table.operation("cart", "get /cart", Some(Kind::Server));
         if request.prepare > 0 {
             let prepare = table.operation("cart", "prepare", None);
             let site = call(Some(cart), prepare, Callee::None, (cart_at, cart_at));
             calls.push(timed(site, request.prepare, request.prepare));
         }
         if let Some(liked) = request.recommendations {
+            let ask = table.operation("cart", "get /like", Some(Kind::Client));
+            let like = table.operation("recommendations", "get /like", Some(Kind::Server));
+            let like_at = table.instance("recommendations", "", address(200), 80);
             let site = call(Some(cart), ask, Callee::Instrumented(like), (cart_at, cart_at));
             let answer = call(Some(ask), like, Callee::None, (like_at, cart_at));
             calls.extend([timed(site, 0, liked), timed(answer, liked, liked)]);
         }
         if let Some(shown) = request.advertisements {
+            let entry = table.operation("web", request.entry(), Some(Kind::Server));
             let show = table.operation("web", "get /ads", Some(Kind::Client));
             let callee = Callee::Uninstrumented(table.operation("ads", "", None));
             let site = call(Some(entry), show, callee, (web_at, web_at));
-            put_beside(&mut calls, request.web_own, timed(site, shown, shown));
+            put_beside(calls, request.web_own, timed(site, shown, shown));
         }
-        calls.sort_unstable_by_key(|sums| sums.place);
-        calls
     }
 
     /// The traces of a time, as a source answers them.

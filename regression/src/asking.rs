@@ -43,12 +43,7 @@ impl Api {
         let store = Arc::new(MemoryStore::new(MemoryConfig::default()));
         let now = Arc::new(AtomicU64::new(NOW));
         let clock = Arc::clone(&now);
-        let sources = Sources {
-            deployments: Arc::clone(&store) as _,
-            latency: Arc::clone(&store) as _,
-            spans: Arc::clone(&store) as _,
-            now: Arc::new(move || clock.load(Ordering::Relaxed)),
-        };
+        let sources = Sources::of(&store, Arc::new(move || clock.load(Ordering::Relaxed)));
         let reports = Arc::new(Reports::new(sources, Settings::default()));
         let events = Events::new(NOW, EventLimits::default());
         Self {

@@ -121,13 +121,11 @@ pub(crate) async fn ask(reports: &Reports, subject: &Subject, policy: Policy) ->
     };
     let report = reports.read(&deployment).await?;
     let min_score = reports.settings().options.min_score;
-    let decided = match spent(reports, &deployment.service_name, policy.budget).await? {
-        Some(decided) => decided,
-        None => decide(&report, policy.min_score, min_score),
-    };
+    let (spent, told) = spent(reports, &deployment.service_name, policy.budget).await?;
+    let decided = spent.unwrap_or_else(|| decide(&report, policy.min_score, min_score));
     Ok(Asked {
         answer: GateAnswer::of(&deployment, &report, decided),
-        completeness: report.completeness(),
+        completeness: report.completeness().and(told),
         report: Some(report),
     })
 }
@@ -187,16 +185,17 @@ async fn spent(
     reports: &Reports,
     service_name: &str,
     budget: Budget,
-) -> storage::Result<Option<(Decision, String)>> {
+) -> storage::Result<(Option<(Decision, String)>, Completeness)> {
     let decision = match budget {
-        Budget::Ignored => return Ok(None),
+        Budget::Ignored => return Ok((None, Completeness::Complete)),
         Budget::Hold => Decision::Wait,
         Budget::Rollback => Decision::Rollback,
     };
     let (sources, service_name) = (reports.sources().clone(), service_name.to_owned());
     let work = move || async move { first_spent(&sources, &service_name, (sources.now)()).await };
-    let spent = reports.look(work).await?;
-    Ok(spent.map(|name| (decision, format!("the error budget of {name} is spent"))))
+    let (spent, completeness) = reports.look(work).await?;
+    let decided = spent.map(|name| (decision, format!("the error budget of {name} is spent")));
+    Ok((decided, completeness))
 }
 
 /// The first, and so the worst, of what the deployment made worse.

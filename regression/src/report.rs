@@ -64,6 +64,13 @@ impl Report {
             reason => Completeness::Partial(reason.to_owned()),
         }
     }
+
+    /// Whether everything was considered that something is made of which is added to it.
+    pub(crate) fn add_completeness(&mut self, added: Completeness) {
+        if let Completeness::Partial(reasons) = self.completeness().and(added) {
+            self.completeness = reasons;
+        }
+    }
 }
 
 /// A deployment as the API answers it.

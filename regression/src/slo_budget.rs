@@ -108,7 +108,8 @@ pub(crate) async fn budget(
     Ok((budget, counts.completeness))
 }
 
-/// The first objective of a service, by name, whose budget is spent at a moment, epoch milliseconds.
+/// The first objective of a service, by name, whose budget is spent at a moment, epoch milliseconds, and whether all
+/// requests were considered of those that were looked at.
 ///
 /// # Errors
 /// Where the store cannot answer.
@@ -116,15 +117,17 @@ pub(crate) async fn first_spent(
     sources: &Sources,
     service_name: &str,
     end_ts: u64,
-) -> storage::Result<Option<String>> {
+) -> storage::Result<(Option<String>, Completeness)> {
     let slos = sources.deployments.slos().await?;
+    let mut completeness = Completeness::Complete;
     for slo in slos.iter().filter(|slo| slo.service_name == service_name) {
-        let (budget, _) = budget(sources, slo, end_ts).await?;
+        let (budget, told) = budget(sources, slo, end_ts).await?;
+        completeness = completeness.and(told);
         if budget.budget_remaining.is_some_and(|remaining| remaining <= 0.0) {
-            return Ok(Some(budget.name));
+            return Ok((Some(budget.name), completeness));
         }
     }
-    Ok(None)
+    Ok((None, completeness))
 }
 
 /// The objectives of the deployed service at a moment, epoch milliseconds, by name, with what the deployment spent of
@@ -136,20 +139,24 @@ pub async fn slo_states(
     sources: &Sources,
     deployment: &Deployment,
     end_ts: u64,
-) -> storage::Result<Vec<SloState>> {
+) -> storage::Result<(Vec<SloState>, Completeness)> {
     let slos = sources.deployments.slos().await?;
     let of_service = |slo: &Slo| slo.service_name == deployment.service_name;
-    let mut states = Vec::new();
+    let (mut states, mut completeness) = (Vec::new(), Completeness::Complete);
     let life = Life::of(sources, deployment, end_ts).await?;
     for slo in slos.iter().filter(|slo| of_service(slo)) {
-        states.push(slo_state(sources, slo, &deployment.version, life, end_ts).await?);
+        let (state, told) = slo_state(sources, slo, &deployment.version, life, end_ts).await?;
+        states.push(state);
+        completeness = completeness.and(told);
     }
-    Ok(states)
+    Ok((states, completeness))
 }
 
 /// Puts the objectives of its service into the report of a deployment. Where it regressed and spends a budget so fast
-/// that the first alert would fire, that is critical: the score is 0, and it is to be taken back.
-pub(crate) fn add_objectives(report: &mut Report, states: Vec<SloState>) {
+/// that the first alert would fire, that is critical: the score is 0, and it is to be taken back. Where they are of a part
+/// of the requests only, so is the report.
+pub(crate) fn add_objectives(report: &mut Report, (states, completeness): (Vec<SloState>, Completeness)) {
+    report.add_completeness(completeness);
     if report.verdict == Verdict::Regressed {
         for state in states.iter().filter(|state| state.fast_burn) {
             report.checks.push(Check {
@@ -173,7 +180,7 @@ async fn slo_state(
     version: &str,
     life: Life,
     end_ts: u64,
-) -> storage::Result<SloState> {
+) -> storage::Result<(SloState, Completeness)> {
     let window = window_of(slo, end_ts);
     let life = life.within(window);
     let asked = Minutes {
@@ -188,6 +195,7 @@ async fn slo_state(
             ..life.before
         };
         let before = count_requests(sources, slo, before, Some(version)).await?;
+        counts.completeness = counts.completeness.and(before.completeness);
         if before.side == counts.side {
             counts.minutes.extend(before.minutes);
         }
@@ -195,14 +203,15 @@ async fn slo_state(
     let whole = counts.sum(window).all;
     let budget_requests = budget_requests(slo, whole);
     let hour = counts.sum(Minutes::until(end_ts, burn::HOUR_MINUTES)).all;
-    Ok(SloState {
+    let state = SloState {
         name: slo.name.clone(),
         objective: slo.objective,
         budget_remaining: remaining(budget_requests, whole),
         burn_rate: burn_rate(hour, slo.objective),
         spent_by_deployment: life.spent(&counts, budget_requests),
         fast_burn: life.spends_fast(&counts, slo.objective),
-    })
+    };
+    Ok((state, counts.completeness))
 }
 
 fn window_of(slo: &Slo, end_ts: u64) -> Minutes {

@@ -21,6 +21,21 @@ pub struct Sources {
     pub now: Clock,
 }
 
+impl Sources {
+    /// All of them from one store.
+    pub fn of<S>(store: &Arc<S>, now: Clock) -> Self
+    where
+        S: DeploymentStore + LatencySource + SpanSource + 'static,
+    {
+        Self {
+            deployments: Arc::clone(store) as _,
+            latency: Arc::clone(store) as _,
+            spans: Arc::clone(store) as _,
+            now,
+        }
+    }
+}
+
 impl fmt::Debug for Sources {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Sources").finish_non_exhaustive()

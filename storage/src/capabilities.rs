@@ -22,12 +22,32 @@ pub enum Completeness {
     Partial(String),
 }
 
+/// What stands between reasons where there are several.
+const SEPARATOR: &str = "; ";
+
 /// A reason is cut to this many characters in a header: headers are short.
 const REASON_CHARS_MAX: usize = 256;
 
 impl Completeness {
     /// The header that every answer of the API tells it by.
     pub const HEADER: &str = "tracehound-completeness";
+
+    /// Of an answer that is made of two: each reason once.
+    #[must_use]
+    pub fn and(self, other: Self) -> Self {
+        match (self, other) {
+            (Self::Complete, either) | (either, Self::Complete) => either,
+            (Self::Partial(mut reasons), Self::Partial(others)) => {
+                for reason in others.split(SEPARATOR) {
+                    if reasons.split(SEPARATOR).all(|known| known != reason) {
+                        reasons.push_str(SEPARATOR);
+                        reasons.push_str(reason);
+                    }
+                }
+                Self::Partial(reasons)
+            }
+        }
+    }
 
     /// What the header says: `complete`, or `partial; reason="…"`. Printable ASCII.
     pub fn header_value(&self) -> String {
@@ -52,6 +72,19 @@ fn quotable(reason: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn an_answer_that_is_made_of_two_tells_each_reason_once() {
+        let partial = |reason: &str| Completeness::Partial(reason.to_owned());
+        let both = partial("lost").and(Completeness::Complete);
+        assert_eq!(both, partial("lost"));
+        assert_eq!(Completeness::Complete.and(partial("late")), partial("late"));
+        assert_eq!(both.and(partial("late; lost")), partial("lost; late"));
+        assert_eq!(
+            Completeness::Complete.and(Completeness::Complete),
+            Completeness::Complete
+        );
+    }
 
     #[test]
     fn a_reason_is_cut_to_what_a_header_can_say() {

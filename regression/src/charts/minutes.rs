@@ -79,9 +79,7 @@ pub(crate) async fn for_each_latency(
         };
         let latencies = source.latencies(&query).await?;
         latencies.operations.into_iter().for_each(&mut visit);
-        if let Completeness::Partial(reason) = latencies.completeness {
-            completeness = Completeness::Partial(reason);
-        }
+        completeness = completeness.and(latencies.completeness);
         first = query.last_minute.saturating_add(1);
     }
     Ok(completeness)

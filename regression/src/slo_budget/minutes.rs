@@ -103,13 +103,16 @@ pub(super) async fn count_requests(
             }
         }
     };
-    let completeness =
+    let mut completeness =
         for_each_latency(sources.latency.as_ref(), window, Some(&slo.service_name), add).await?;
     let (side, mut minutes) = sides.requests(BTreeMap::is_empty);
     let counted_by = match slo.indicator {
         Indicator::Latency { .. } => CountedBy::Duration,
         Indicator::Availability => match read_statuses(sources, slo, window, side).await? {
-            Some(statuses) => judge_by_status(&mut minutes, &statuses),
+            Some((statuses, searched)) => {
+                completeness = completeness.and(searched);
+                judge_by_status(&mut minutes, &statuses)
+            }
             None => CountedBy::ErrorTag,
         },
     };

@@ -6,7 +6,7 @@
 use std::collections::{BTreeMap, HashSet};
 
 use model::{Slo, Span, merge};
-use storage::{StorageError, TraceQuery, TraceQueryBuilder};
+use storage::{Completeness, StorageError, TraceQuery, TraceQueryBuilder};
 
 use super::minutes::RequestCounts;
 use crate::charts::{CallSide, Minutes};
@@ -79,7 +79,8 @@ fn status(span: &Span) -> Option<u16> {
     tagged.trim().parse().ok()
 }
 
-/// Reads what status judges otherwise; `None` where the store cannot search.
+/// Reads what status judges otherwise, and tells whether all that is stored was searched; `None` where the store cannot
+/// search.
 ///
 /// # Errors
 /// Where it fails.
@@ -88,7 +89,7 @@ pub(super) async fn read_statuses(
     slo: &Slo,
     window: Minutes,
     side: CallSide,
-) -> storage::Result<Option<Statuses>> {
+) -> storage::Result<Option<(Statuses, Completeness)>> {
     let untagged = STATUS_TAGS
         .iter()
         .flat_map(|key| FAILED_STATUSES.map(|status| format!("{key}={status}")));
@@ -96,13 +97,14 @@ pub(super) async fn read_statuses(
         read_from: window.first,
         ..Statuses::default()
     };
-    let mut read = HashSet::new();
+    let (mut read, mut completeness) = (HashSet::new(), Completeness::Complete);
     for condition in std::iter::once("error".to_owned()).chain(untagged) {
         let found = match sources.spans.search(&search(slo, window, condition)?).await {
             Ok(found) => found,
             Err(StorageError::Unsupported(_)) => return Ok(None),
             Err(error) => return Err(error),
         };
+        completeness = completeness.and(found.completeness);
         let newest = |spans: &Vec<Span>| spans.iter().filter_map(|span| span.timestamp).max();
         if found.traces.len() as i64 >= TRACES_MAX {
             // Those that were not read are no newer than the oldest of these.
@@ -116,7 +118,7 @@ pub(super) async fn read_statuses(
             }
         }
     }
-    Ok(Some(statuses))
+    Ok(Some((statuses, completeness)))
 }
 
 fn search(slo: &Slo, window: Minutes, condition: String) -> storage::Result<TraceQuery> {

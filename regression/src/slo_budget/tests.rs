@@ -200,7 +200,7 @@ fn a_budget_that_a_regression_spends_fast_is_critical_and_nothing_else_is() {
         ("unchanged", state(true), Decision::Wait, 81.0),
     ] {
         let mut report = report(verdict);
-        add_objectives(&mut report, vec![state.clone()]);
+        add_objectives(&mut report, (vec![state.clone()], Completeness::Complete));
         assert_eq!(
             (report.decision, report.score),
             (decision, Some(score)),

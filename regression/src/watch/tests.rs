@@ -484,12 +484,7 @@ async fn looking_again_and_again_takes_nothing_back() {
         let store = Arc::new(MemoryStore::new(MemoryConfig::default()));
         let clock = Arc::new(AtomicU64::new(START));
         let told = Arc::clone(&clock);
-        let sources = Sources {
-            deployments: Arc::clone(&store) as _,
-            latency: Arc::clone(&store) as _,
-            spans: Arc::clone(&store) as _,
-            now: Arc::new(move || told.load(Ordering::Relaxed)),
-        };
+        let sources = Sources::of(&store, Arc::new(move || told.load(Ordering::Relaxed)));
         let asked = Arc::new(Reports::new(sources, Settings::default()));
         let ask = WatchSources::new(&asked, Arc::new(|| 0)).report;
         let deployment = Deployment {

@@ -35,10 +35,8 @@ impl LatencySource for Stuck {
 async fn whoever_asks_a_store_that_does_not_answer_is_told_in_time() {
     let store = Arc::new(MemoryStore::new(MemoryConfig::default()));
     let sources = Sources {
-        deployments: Arc::clone(&store) as _,
         latency: Arc::new(Stuck),
-        spans: Arc::clone(&store) as _,
-        now: Arc::new(|| NOW),
+        ..Sources::of(&store, Arc::new(|| NOW))
     };
     let settings = Settings {
         timeout: Duration::from_millis(50),

@@ -43,10 +43,8 @@ async fn what_was_finished_of_late_is_tried_and_what_fails_is_let_wait() {
     let now = Arc::new(AtomicU64::new(NOW));
     let clock = Arc::clone(&now);
     let sources = Sources {
-        deployments: Arc::clone(&store) as _,
         latency: Arc::clone(&broken) as _,
-        spans: Arc::clone(&store) as _,
-        now: Arc::new(move || clock.load(Ordering::Relaxed)),
+        ..Sources::of(&store, Arc::new(move || clock.load(Ordering::Relaxed)))
     };
     let reports = Reports::new(sources, Settings::default());
     let deployed = async |service: &str, start_ts, end_ts| {

@@ -82,12 +82,7 @@ impl Answer {
 impl Service {
     pub(crate) fn new() -> Self {
         let store = Arc::new(MemoryStore::new(MemoryConfig::default()));
-        let sources = Sources {
-            deployments: Arc::clone(&store) as _,
-            latency: Arc::clone(&store) as _,
-            spans: Arc::clone(&store) as _,
-            now: Arc::new(|| NOW),
-        };
+        let sources = Sources::of(&store, Arc::new(|| NOW));
         Self::over(store, sources, Settings::default())
     }
 

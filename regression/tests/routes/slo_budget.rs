@@ -3,9 +3,13 @@
 use std::sync::Arc;
 
 use model::Deployment;
-use regression::slo_states;
+use regression::{Settings, Sources, slo_states};
 use serde_json::{Value, json};
-use storage::{DeploymentStore, Put};
+use storage::{
+    BoxFuture, Completeness, DeploymentStore, Latencies, LatencyQuery, LatencySource, ProfileQuery, Profiles,
+    Put, Result, WindowLatencies, WindowQuery,
+};
+use storage_memory::MemoryStore;
 
 use crate::service::{MINUTE, NOW, Service, Told};
 
@@ -184,7 +188,8 @@ async fn a_report_has_the_objectives_of_its_service_and_what_the_deployment_spen
     };
     service.keep(requests(60, tag)).await;
     let deployment = deployment(&service).await;
-    let states = slo_states(&service.sources, &deployment, NOW - 1).await.unwrap();
+    let (states, completeness) = slo_states(&service.sources, &deployment, NOW - 1).await.unwrap();
+    assert_eq!(completeness, Completeness::Complete);
     assert_eq!(states.len(), 1);
     let state = &states[0];
     assert_eq!((state.name.as_str(), state.objective), ("cart", 0.9));
@@ -202,4 +207,70 @@ async fn a_report_has_the_objectives_of_its_service_and_what_the_deployment_spen
     let path = format!("/api/v2/deployments/{}/report?endTs={}", deployment.id, NOW - 1);
     let report = service.get(&path).await.body;
     assert_eq!(report["slo"], json!(states), "{report}");
+}
+
+/// A store that lost some of its sums, though all of its profiles are there.
+struct Damaged(Arc<MemoryStore>);
+
+impl LatencySource for Damaged {
+    fn latencies<'a>(&'a self, query: &'a LatencyQuery) -> BoxFuture<'a, Result<Latencies>> {
+        Box::pin(async move {
+            let mut latencies = self.0.latencies(query).await?;
+            latencies.completeness = Completeness::Partial("sums are lost".to_owned());
+            Ok(latencies)
+        })
+    }
+
+    fn windows<'a>(&'a self, query: &'a WindowQuery) -> BoxFuture<'a, Result<WindowLatencies>> {
+        self.0.windows(query)
+    }
+
+    fn profiles<'a>(&'a self, query: &'a ProfileQuery) -> BoxFuture<'a, Result<Profiles>> {
+        self.0.profiles(query)
+    }
+}
+
+#[tokio::test]
+async fn a_report_whose_objectives_are_of_a_part_of_the_requests_says_so_and_is_not_kept() {
+    let service = with_objective(&availability()).await;
+    let tag = |index: u64, span: Told| {
+        let span = span.tagged("version", if index < 120 * 60 { "1" } else { "2" });
+        Told {
+            duration: 100_000 + index * 7_919 % 20_011,
+            ..span
+        }
+    };
+    service.keep(requests(240, tag)).await;
+    let finished = Deployment {
+        service_name: "shop".to_owned(),
+        version: "2".to_owned(),
+        start_ts: NOW - 120 * MINUTE,
+        end_ts: Some(NOW - 118 * MINUTE),
+        ..Deployment::default()
+    };
+    let Put::Added(deployment) = service.store.put_deployment(finished).await.unwrap() else {
+        panic!("there is none yet");
+    };
+    let sources = Sources {
+        latency: Arc::new(Damaged(Arc::clone(&service.store))),
+        ..service.sources.clone()
+    };
+    let damaged = Service::over(Arc::clone(&service.store), sources, Settings::default());
+    let path = format!("/api/v2/deployments/{}/report", deployment.id);
+    let gate = "/api/v2/gate?serviceName=shop&version=2&requireBudget=true";
+    let partial = damaged.get(&path).await;
+    assert_eq!(
+        partial.body["verdict"], "unchanged",
+        "{}",
+        partial.body["missing"]
+    );
+    assert_eq!(partial.body["completeness"], "sums are lost");
+    let told = Some("partial; reason=\"sums are lost\"");
+    assert_eq!(partial.completeness.as_deref(), told);
+    assert_eq!(damaged.get(gate).await.completeness.as_deref(), told);
+    assert_eq!(service.store.report(&deployment.id).await.unwrap(), None);
+    service.get_whole(&path).await;
+    assert!(service.store.report(&deployment.id).await.unwrap().is_some());
+    // The report is whole, and yet what the budget is now is not.
+    assert_eq!(damaged.get(gate).await.completeness.as_deref(), told);
 }

@@ -31,7 +31,7 @@ impl SpanSource for Spool {
             // Before the question: what is delivered meanwhile may be missing from the answer.
             let late = self.late();
             let mut found = self.shared.source.search(query).await?;
-            found.completeness = join(found.completeness, late);
+            found.completeness = found.completeness.and(late);
             Ok(found)
         })
     }
@@ -40,7 +40,7 @@ impl SpanSource for Spool {
         Box::pin(async move {
             let late = self.late();
             let mut found = self.shared.source.untimed(after, limit).await?;
-            found.completeness = join(found.completeness, late);
+            found.completeness = found.completeness.and(late);
             Ok(found)
         })
     }
@@ -65,13 +65,13 @@ impl SpanSource for Spool {
         Box::pin(async move {
             let late = self.late();
             let mut found = self.shared.source.dependencies(query).await?;
-            found.completeness = join(found.completeness, late);
+            found.completeness = found.completeness.and(late);
             Ok(found)
         })
     }
 
     fn completeness(&self) -> Completeness {
-        join(self.shared.source.completeness(), self.late())
+        self.shared.source.completeness().and(self.late())
     }
 
     fn capabilities(&self) -> Capabilities {
@@ -130,14 +130,4 @@ fn unfindable(stats: &SpoolStats) -> impl Iterator<Item = String> {
         format!("the spool was damaged in {places} places, what was there is lost")
     });
     refused.into_iter().chain(damaged)
-}
-
-/// Both reasons, if there are two.
-fn join(backend: Completeness, spool: Completeness) -> Completeness {
-    match (backend, spool) {
-        (Completeness::Complete, other) | (other, Completeness::Complete) => other,
-        (Completeness::Partial(backend), Completeness::Partial(spool)) => {
-            Completeness::Partial(format!("{backend}; {spool}"))
-        }
-    }
 }

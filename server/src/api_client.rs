@@ -5,52 +5,41 @@ use std::time::Duration;
 
 use anyhow::{Context, bail};
 use bytes::Bytes;
-use http::{HeaderMap, HeaderValue, Method, Request, StatusCode, Uri, header};
+use http::{HeaderMap, HeaderValue, Method, Request, StatusCode, header};
 use http_body_util::{BodyExt, Full, LengthLimitError, Limited};
 use hyper::client::conn::http1::{SendRequest, handshake};
 use hyper_util::rt::TokioIo;
-use tokio::net::TcpStream;
 use tokio::time::timeout;
+
+use crate::peer::{PeerAddress, system_tls};
 
 /// The longest answer that is taken into memory.
 const ANSWER_BYTES_MAX: usize = 1 << 30;
 /// How long an answer may take.
 const ANSWER_TIMEOUT: Duration = Duration::from_secs(120);
 
-/// Where a server is: `http://host:port` and perhaps a path that its API is below.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct ServerAddress {
-    /// As the `host` header has it.
-    authority: String,
-    host: String,
-    port: u16,
-    path: String,
+/// A running server, and who the command is to it.
+#[derive(Clone, Debug)]
+pub(crate) struct ServerAccess {
+    /// Its API is below the path.
+    pub(crate) address: PeerAddress,
+    /// As a header has it, not shown anywhere.
+    pub(crate) authorization: Option<HeaderValue>,
 }
 
-impl ServerAddress {
-    /// From what was given as `--server`.
-    ///
-    /// # Errors
-    /// What is wrong with it.
-    pub(crate) fn parse(text: &str) -> Result<Self, String> {
-        let uri: Uri = text.parse().map_err(|error| format!("{error}"))?;
-        if uri.scheme_str() != Some("http") {
-            return Err("must begin with http://".to_owned());
-        }
-        let authority = uri.authority().ok_or("has no host")?;
-        Ok(Self {
-            authority: authority.as_str().to_owned(),
-            host: authority.host().trim_matches(['[', ']']).to_owned(),
-            port: authority.port_u16().unwrap_or(80),
-            path: uri.path().trim_end_matches('/').to_owned(),
-        })
+/// A token as a header has it, kept out of logs; none where it is empty.
+///
+/// # Errors
+/// What is wrong with it, without what it is.
+pub(crate) fn bearer(token: &str) -> Result<Option<HeaderValue>, String> {
+    let token = token.trim();
+    if token.is_empty() {
+        return Ok(None);
     }
-}
-
-impl std::fmt::Display for ServerAddress {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "http://{}{}", self.authority, self.path)
-    }
+    let header = HeaderValue::try_from(format!("Bearer {token}"));
+    let mut header = header.map_err(|_| "has a character that a header cannot have".to_owned())?;
+    header.set_sensitive(true);
+    Ok(Some(header))
 }
 
 /// An answer is not taken into memory.
@@ -96,25 +85,24 @@ impl Answer {
 /// See the head of this file.
 #[derive(Debug)]
 pub(crate) struct ApiClient {
-    server: ServerAddress,
-    authorization: Option<HeaderValue>,
+    server: ServerAccess,
+    /// What the paths of the API come after.
+    base: String,
     connection: Option<SendRequest<Full<Bytes>>>,
 }
 
 impl ApiClient {
-    pub(crate) fn new(server: ServerAddress) -> Self {
+    pub(crate) fn new(server: ServerAccess) -> Self {
+        let base = server
+            .address
+            .path_and_query
+            .split('?')
+            .next()
+            .unwrap_or_default();
         Self {
+            base: base.trim_end_matches('/').to_owned(),
             server,
-            authorization: None,
             connection: None,
-        }
-    }
-
-    /// Sends this header with every request.
-    pub(crate) fn with_authorization(self, authorization: Option<HeaderValue>) -> Self {
-        Self {
-            authorization,
-            ..self
         }
     }
 
@@ -131,7 +119,7 @@ impl ApiClient {
         if answered.is_err() {
             self.connection = None;
         }
-        answered.with_context(|| format!("{} does not answer", self.server))
+        answered.with_context(|| format!("{} does not answer", self.server.address))
     }
 
     async fn try_send(&mut self, method: Method, path: &str, body: Bytes) -> anyhow::Result<Answer> {
@@ -141,16 +129,16 @@ impl ApiClient {
             .filter(|connection| !connection.is_closed())
         {
             Some(connection) => connection,
-            None => connect(&self.server).await?,
+            None => connect(&self.server.address).await?,
         };
         connection.ready().await?;
         let mut request = Request::builder()
             .method(method)
-            .uri(format!("{}{path}", self.server.path))
-            .header(header::HOST, &self.server.authority)
+            .uri(format!("{}{path}", self.base))
+            .header(header::HOST, &self.server.address.authority)
             .header(header::CONTENT_TYPE, "application/json")
             .body(Full::new(body))?;
-        if let Some(authorization) = &self.authorization {
+        if let Some(authorization) = &self.server.authorization {
             request
                 .headers_mut()
                 .insert(header::AUTHORIZATION, authorization.clone());
@@ -170,9 +158,9 @@ impl ApiClient {
     }
 }
 
-async fn connect(server: &ServerAddress) -> anyhow::Result<SendRequest<Full<Bytes>>> {
-    let stream = TcpStream::connect((server.host.as_str(), server.port)).await?;
-    stream.set_nodelay(true)?;
+async fn connect(server: &PeerAddress) -> anyhow::Result<SendRequest<Full<Bytes>>> {
+    let tls = server.is_tls().then(system_tls).transpose()?;
+    let stream = server.connect(tls.as_ref()).await?;
     let (sender, connection) = handshake(TokioIo::new(stream)).await?;
     // Ends with the connection; what went wrong is told to who waits for an answer.
     tokio::spawn(async move { drop(connection.await) });
@@ -184,20 +172,16 @@ mod tests {
     use super::*;
 
     #[test]
-    fn addresses_are_taken_apart() {
-        let plain = ServerAddress::parse("http://127.0.0.1:9411").unwrap();
-        assert_eq!(
-            (plain.host.as_str(), plain.port, plain.path.as_str()),
-            ("127.0.0.1", 9411, "")
-        );
-        let other = ServerAddress::parse("http://[::1]/zipkin/").unwrap();
-        assert_eq!(
-            (other.host.as_str(), other.port, other.path.as_str()),
-            ("::1", 80, "/zipkin")
-        );
-        assert_eq!(other.to_string(), "http://[::1]/zipkin");
-        for wrong in ["https://host", "host:9411", "http://", ""] {
-            assert!(ServerAddress::parse(wrong).is_err(), "{wrong}");
-        }
+    fn a_token_is_sent_and_never_shown() {
+        let header = bearer("  s3cret\n").unwrap().unwrap();
+        assert_eq!(header.to_str().unwrap(), "Bearer s3cret");
+        let access = ServerAccess {
+            address: PeerAddress::parse("http://localhost").unwrap(),
+            authorization: Some(header),
+        };
+        assert!(!format!("{access:?}").contains("s3cret"), "{access:?}");
+        assert_eq!(bearer(" "), Ok(None));
+        let error = bearer("s3\ncret").unwrap_err();
+        assert!(!error.contains("cret"), "{error}");
     }
 }

@@ -42,7 +42,7 @@ pub(crate) use scribe::ScribeConfig;
 pub(crate) use self_tracing::{SelfSampling, SelfTracingConfig};
 pub(crate) use tls::TlsConfig;
 use values::{Reader, Values};
-pub(crate) use watching::{WatchConfig, WebhookAddress};
+pub(crate) use watching::WatchConfig;
 
 /// Everything the server is told, valid and typed.
 #[derive(Debug)]
@@ -223,10 +223,10 @@ impl Task {
                     mistakes => Err(ConfigError::Mistakes(mistakes)),
                 }
             }
-            Some(("import", flags)) => Ok(Self::Import(commands::read_import(flags))),
-            Some(("export", flags)) => Ok(Self::Export(commands::read_export(flags))),
-            Some(("deploy", flags)) => Ok(Self::Deploy(commands::read_deploy(flags))),
-            Some(("gate", flags)) => Ok(Self::Gate(commands::read_gate(flags))),
+            Some(("import", flags)) => Ok(Self::Import(commands::read_import(flags)?)),
+            Some(("export", flags)) => Ok(Self::Export(commands::read_export(flags)?)),
+            Some(("deploy", flags)) => Ok(Self::Deploy(commands::read_deploy(flags)?)),
+            Some(("gate", flags)) => Ok(Self::Gate(commands::read_gate(flags)?)),
             _ => Ok(Self::Serve(Box::new(Config::from_values(&values)?))),
         }
     }

@@ -8,13 +8,13 @@ use bytes::Bytes;
 use http::{Method, StatusCode};
 use serde_json::{Map, Value};
 
-use crate::api_client::{Answer, ApiClient, ServerAddress};
+use crate::api_client::{Answer, ApiClient, ServerAccess};
 use crate::wiring::now_ms;
 
 /// What the command is told.
 #[derive(Debug)]
 pub(crate) struct DeployConfig {
-    pub(crate) server: ServerAddress,
+    pub(crate) server: ServerAccess,
     pub(crate) json: bool,
     /// Fields of the deployment, as the API calls them, `id` among them if it was given.
     pub(crate) texts: Vec<(&'static str, String)>,

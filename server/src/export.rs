@@ -18,7 +18,7 @@ use indicatif::{ProgressBar, ProgressStyle};
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
-use crate::api_client::{ApiClient, ServerAddress, TooLarge};
+use crate::api_client::{ApiClient, ServerAccess, TooLarge};
 use output::Output;
 
 /// Traces that are asked for at once.
@@ -35,7 +35,7 @@ const COMPLETENESS: &str = "tracehound-completeness";
 /// What the export is told.
 #[derive(Debug)]
 pub(crate) struct ExportConfig {
-    pub(crate) server: ServerAddress,
+    pub(crate) server: ServerAccess,
     /// Standard output without it.
     pub(crate) file: Option<PathBuf>,
     pub(crate) gzip: bool,

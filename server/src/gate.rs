@@ -5,18 +5,16 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 use bytes::Bytes;
-use http::{HeaderValue, Method, StatusCode};
+use http::{Method, StatusCode};
 use serde_json::Value;
 use tokio::time::{Instant, sleep_until, timeout_at};
 
-use crate::api_client::{Answer, ApiClient, ServerAddress};
+use crate::api_client::{Answer, ApiClient, ServerAccess};
 
 /// What the command is told.
 #[derive(Debug)]
 pub(crate) struct GateConfig {
-    pub(crate) server: ServerAddress,
-    /// As a header has it.
-    pub(crate) token: Option<HeaderValue>,
+    pub(crate) server: ServerAccess,
     pub(crate) json: bool,
     /// Parameters of `/api/v2/gate`.
     pub(crate) parameters: Vec<(&'static str, String)>,
@@ -65,7 +63,7 @@ enum Heard {
 }
 
 async fn wait(config: &GateConfig) -> Status {
-    let mut client = ApiClient::new(config.server.clone()).with_authorization(config.token.clone());
+    let mut client = ApiClient::new(config.server.clone());
     let path = path(config);
     let deadline = Instant::now() + config.monitor;
     let mut last: Option<Value> = None;

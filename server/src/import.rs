@@ -16,14 +16,14 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 use std::sync::Arc;
 
-use crate::api_client::ServerAddress;
+use crate::api_client::ServerAccess;
 
 /// What the import is told.
 #[derive(Debug)]
 pub(crate) struct ImportConfig {
     /// `-` is standard input.
     pub(crate) files: Vec<PathBuf>,
-    pub(crate) server: ServerAddress,
+    pub(crate) server: ServerAccess,
     /// Where the places that were reached are remembered.
     pub(crate) resume: Option<PathBuf>,
     /// Leaves out what is not a span, and counts it.

@@ -17,6 +17,7 @@ mod intake;
 mod jaeger;
 mod lock;
 mod otlp;
+mod peer;
 mod self_tracing;
 mod shutdown;
 mod store;

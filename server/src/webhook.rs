@@ -11,15 +11,11 @@ use http_body_util::Full;
 use hyper::client::conn::http1::handshake;
 use hyper_util::rt::TokioIo;
 use regression::watch::{Delivery, Target};
-use tokio::io::{AsyncRead, AsyncWrite};
-use tokio::net::TcpStream;
 use tokio::time::timeout;
 use tokio_rustls::TlsConnector;
-use tokio_rustls::rustls::crypto::ring;
-use tokio_rustls::rustls::pki_types::ServerName;
-use tokio_rustls::rustls::{ClientConfig, RootCertStore};
 
-use crate::config::{WatchConfig, WebhookAddress};
+use crate::config::WatchConfig;
+use crate::peer::{PeerAddress, system_tls};
 
 /// For everything from the look-up of the host to the status of the answer.
 const ATTEMPT_TIMEOUT: Duration = Duration::from_secs(10);
@@ -49,9 +45,9 @@ pub(crate) fn secret(config: &WatchConfig) -> anyhow::Result<Option<Vec<u8>>> {
 ///
 /// # Errors
 /// Where one needs TLS and no authority is known that the system trusts.
-pub(crate) fn targets(addresses: &[WebhookAddress]) -> anyhow::Result<Vec<Target>> {
-    let tls = match addresses.iter().any(|address| address.is_tls) {
-        true => Some(connector(roots_of_the_system()?)?),
+pub(crate) fn targets(addresses: &[PeerAddress]) -> anyhow::Result<Vec<Target>> {
+    let tls = match addresses.iter().any(PeerAddress::is_tls) {
+        true => Some(system_tls().context("WEBHOOK_URLS")?),
         false => None,
     };
     let numbered = addresses.iter().zip(1..);
@@ -60,7 +56,7 @@ pub(crate) fn targets(addresses: &[WebhookAddress]) -> anyhow::Result<Vec<Target
         .collect())
 }
 
-fn target(address: &WebhookAddress, number: usize, tls: Option<TlsConnector>) -> Target {
+fn target(address: &PeerAddress, number: usize, tls: Option<TlsConnector>) -> Target {
     let address = Arc::new(address.clone());
     Target {
         name: format!("{number}:{}", address.authority),
@@ -76,50 +72,9 @@ fn target(address: &WebhookAddress, number: usize, tls: Option<TlsConnector>) ->
     }
 }
 
-fn roots_of_the_system() -> anyhow::Result<RootCertStore> {
-    let found = rustls_native_certs::load_native_certs();
-    let mut roots = RootCertStore::empty();
-    let (added, _) = roots.add_parsable_certificates(found.certs);
-    anyhow::ensure!(
-        added > 0,
-        "WEBHOOK_URLS has an address with https, and the system trusts no authority: {:?}",
-        found.errors
-    );
-    Ok(roots)
-}
-
-fn connector(roots: RootCertStore) -> anyhow::Result<TlsConnector> {
-    let builder = ClientConfig::builder_with_provider(Arc::new(ring::default_provider()));
-    let mut config = builder
-        .with_safe_default_protocol_versions()?
-        .with_root_certificates(roots)
-        .with_no_client_auth();
-    config.alpn_protocols = vec![b"http/1.1".to_vec()];
-    Ok(TlsConnector::from(Arc::new(config)))
-}
-
 /// The status of the answer; its body is not read. Errors do not have the path, which may be secret.
-async fn post(
-    address: &WebhookAddress,
-    tls: Option<TlsConnector>,
-    delivery: Delivery,
-) -> anyhow::Result<u16> {
-    let stream = TcpStream::connect((address.host.as_str(), address.port)).await?;
-    stream.set_nodelay(true)?;
-    match tls.filter(|_| address.is_tls) {
-        Some(tls) => {
-            let name = ServerName::try_from(address.host.clone())?;
-            send(tls.connect(name, stream).await?, address, delivery).await
-        }
-        None => send(stream, address, delivery).await,
-    }
-}
-
-async fn send(
-    stream: impl AsyncRead + AsyncWrite + Unpin + Send + 'static,
-    address: &WebhookAddress,
-    delivery: Delivery,
-) -> anyhow::Result<u16> {
+async fn post(address: &PeerAddress, tls: Option<TlsConnector>, delivery: Delivery) -> anyhow::Result<u16> {
+    let stream = address.connect(tls.as_ref()).await?;
     let (mut sender, connection) = handshake(TokioIo::new(stream)).await?;
     let mut request = Request::builder()
         .method(Method::POST)
@@ -149,58 +104,11 @@ async fn send(
 
 #[cfg(test)]
 mod tests {
-    use rcgen::CertifiedKey;
-    use tokio::io::{AsyncReadExt, AsyncWriteExt};
-    use tokio::net::TcpListener;
-    use tokio_rustls::TlsAcceptor;
-    use tokio_rustls::rustls::ServerConfig;
-    use tokio_rustls::rustls::pki_types::PrivateKeyDer;
-
     use super::*;
+    use crate::peer::tests::receiver;
 
-    /// Takes a connection by TLS with a certificate of its own and answers 202; its port and that certificate.
-    async fn receiver() -> (u16, RootCertStore) {
-        let CertifiedKey { cert, signing_key } =
-            rcgen::generate_simple_self_signed(["localhost".to_owned()]).unwrap();
-        let key = PrivateKeyDer::try_from(signing_key.serialize_der()).unwrap();
-        let config = ServerConfig::builder_with_provider(Arc::new(ring::default_provider()))
-            .with_safe_default_protocol_versions()
-            .unwrap()
-            .with_no_client_auth()
-            .with_single_cert(vec![cert.der().clone()], key)
-            .unwrap();
-        let acceptor = TlsAcceptor::from(Arc::new(config));
-        let listener = TcpListener::bind(("127.0.0.1", 0)).await.unwrap();
-        let port = listener.local_addr().unwrap().port();
-        tokio::spawn(async move {
-            let (stream, _) = listener.accept().await.unwrap();
-            let Ok(mut stream) = acceptor.accept(stream).await else {
-                return;
-            };
-            let mut received = Vec::new();
-            while !received.ends_with(b"{}") {
-                stream.read_buf(&mut received).await.unwrap();
-            }
-            stream
-                .write_all(b"HTTP/1.1 202 Accepted\r\ncontent-length: 0\r\n\r\n")
-                .await
-                .unwrap();
-            stream.shutdown().await.unwrap();
-        });
-        let mut roots = RootCertStore::empty();
-        roots.add(cert.der().clone()).unwrap();
-        (port, roots)
-    }
-
-    async fn deliver(port: u16, roots: RootCertStore) -> Result<u16, String> {
-        let address = WebhookAddress {
-            is_tls: true,
-            authority: format!("localhost:{port}"),
-            host: "localhost".to_owned(),
-            port,
-            path_and_query: "/".to_owned(),
-        };
-        let target = target(&address, 1, Some(connector(roots).unwrap()));
+    async fn deliver(address: &PeerAddress, tls: TlsConnector) -> Result<u16, String> {
+        let target = target(address, 1, Some(tls));
         let delivery = Delivery {
             headers: vec![("content-type", "application/json".to_owned())],
             body: "{}".to_owned(),
@@ -210,11 +118,11 @@ mod tests {
 
     #[tokio::test]
     async fn events_go_over_tls_to_who_can_prove_to_be_who_is_meant() {
-        let (port, roots) = receiver().await;
-        assert_eq!(deliver(port, roots).await, Ok(202));
-        let (port, _) = receiver().await;
+        let (address, tls) = receiver().await;
+        assert_eq!(deliver(&address, tls).await, Ok(202));
+        let (address, _) = receiver().await;
         let (_, strangers) = receiver().await;
-        let error = deliver(port, strangers).await.unwrap_err();
+        let error = deliver(&address, strangers).await.unwrap_err();
         assert!(error.contains("certificate"), "{error}");
     }
 }

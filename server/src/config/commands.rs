@@ -5,16 +5,16 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::{Arg, ArgAction, ArgMatches, Command, value_parser};
-use http::HeaderValue;
 
 use super::values::Reader;
-use super::{StorageKind, read_storage};
-use crate::api_client::ServerAddress;
+use super::{ConfigError, StorageKind, read_storage};
+use crate::api_client::{ServerAccess, bearer};
 use crate::deploy::DeployConfig;
 use crate::doctor::DoctorConfig;
 use crate::export::ExportConfig;
 use crate::gate::GateConfig;
 use crate::import::ImportConfig;
+use crate::peer::PeerAddress;
 
 /// All of them.
 pub(super) fn commands() -> [Command; 5] {
@@ -44,7 +44,7 @@ fn import() -> Command {
                 .value_parser(value_parser!(PathBuf))
                 .help("Arrays of spans or of traces, or one a line, gzip or not; - is standard input"),
         )
-        .arg(server())
+        .args(server())
         .arg(
             one(
                 "resume",
@@ -76,7 +76,7 @@ fn export() -> Command {
                 .value_parser(value_parser!(PathBuf))
                 .help("Where to; standard output without it, and for -"),
         )
-        .arg(server())
+        .args(server())
         .arg(
             one("from", "MILLISECONDS", "Traces from this moment on, since 1970")
                 .default_value("0")
@@ -123,7 +123,7 @@ fn deploy() -> Command {
                 .value_parser(parse_instance),
         )
         .arg(several("metadata", "KEY=VALUE", "Shown to people, such as commit=9f31c2e").value_parser(parse_metadata))
-        .arg(server())
+        .args(server())
         .arg(output())
 }
 
@@ -149,13 +149,7 @@ fn gate() -> Command {
             "require-budget",
             "Roll back where the error budget of the service is spent",
         ))
-        .arg(
-            one("token", "TOKEN", "Sent to the server as a bearer token; better by the environment")
-                .env("TRACEHOUND_TOKEN")
-                .hide_env_values(true)
-                .value_parser(bearer),
-        )
-        .arg(server())
+        .args(server())
         .arg(output())
 }
 
@@ -172,14 +166,6 @@ fn patience(text: &str) -> Result<Duration, String> {
         return Err("has no unit, such as 90s or 15m".to_owned());
     }
     super::parse::duration(text)
-}
-
-/// A token as a header has it, kept out of logs.
-fn bearer(token: &str) -> Result<HeaderValue, String> {
-    let header = HeaderValue::try_from(format!("Bearer {token}"));
-    let mut header = header.map_err(|_| "has a character that a header cannot have".to_owned())?;
-    header.set_sensitive(true);
-    Ok(header)
 }
 
 fn score(text: &str) -> Result<f64, String> {
@@ -304,22 +290,42 @@ fn output() -> Arg {
         .value_parser(["text", "json"])
 }
 
-fn server() -> Arg {
-    one("server", "URL", "The running server")
-        .default_value("http://127.0.0.1:9411")
-        .value_parser(ServerAddress::parse)
+/// Which server is asked, and how it knows who asks.
+fn server() -> [Arg; 2] {
+    let address = one(
+        "server",
+        "URL",
+        "The running server; https trusts whom the system trusts, or whom SSL_CERT_FILE names",
+    )
+    .default_value("http://127.0.0.1:9411")
+    .value_parser(PeerAddress::parse);
+    let token = one(
+        "token",
+        "TOKEN",
+        "Sent to the server as a bearer token; better by the environment",
+    )
+    .env("TRACEHOUND_TOKEN")
+    .hide_env_values(true);
+    [address, token]
 }
 
 fn given<T: Clone + Send + Sync + 'static>(flags: &ArgMatches, name: &str) -> Option<T> {
     flags.get_one::<T>(name).cloned()
 }
 
-/// The address has a default, so there is one.
-fn server_of(flags: &ArgMatches) -> ServerAddress {
-    match given(flags, "server") {
-        Some(server) => server,
-        None => panic!("--server has a default"),
-    }
+/// # Errors
+/// A token that cannot be sent. Told here and not by clap, which would repeat it.
+fn server_of(flags: &ArgMatches) -> Result<ServerAccess, ConfigError> {
+    let Some(address) = given(flags, "server") else {
+        panic!("--server has a default");
+    };
+    let token: Option<String> = given(flags, "token");
+    let authorization = bearer(&token.unwrap_or_default());
+    let wrong = |what| ConfigError::Mistakes(vec![format!("--token or TRACEHOUND_TOKEN: {what}")]);
+    Ok(ServerAccess {
+        address,
+        authorization: authorization.map_err(wrong)?,
+    })
 }
 
 pub(super) fn read_doctor(flags: &ArgMatches, reader: &mut Reader<'_>) -> DoctorConfig {
@@ -343,24 +349,24 @@ pub(super) fn read_doctor(flags: &ArgMatches, reader: &mut Reader<'_>) -> Doctor
     }
 }
 
-pub(super) fn read_import(flags: &ArgMatches) -> ImportConfig {
-    ImportConfig {
+pub(super) fn read_import(flags: &ArgMatches) -> Result<ImportConfig, ConfigError> {
+    Ok(ImportConfig {
         files: flags.get_many("file").into_iter().flatten().cloned().collect(),
-        server: server_of(flags),
+        server: server_of(flags)?,
         resume: given(flags, "resume"),
         skip_bad: flags.get_flag("skip-bad"),
         connections: usize::from(given::<u16>(flags, "connections").unwrap_or(1)),
         batch_spans: given::<u32>(flags, "batch").unwrap_or(1) as usize,
-    }
+    })
 }
 
-pub(super) fn read_export(flags: &ArgMatches) -> ExportConfig {
+pub(super) fn read_export(flags: &ArgMatches) -> Result<ExportConfig, ConfigError> {
     let filter = |(flag, parameter, _): &(&str, &str, &str)| {
         let value: String = given(flags, flag)?;
         Some(format!("&{parameter}={}", encoded(&value)))
     };
-    ExportConfig {
-        server: server_of(flags),
+    Ok(ExportConfig {
+        server: server_of(flags)?,
         file: given(flags, "file").filter(|file: &PathBuf| file.as_os_str() != "-"),
         gzip: flags.get_flag("gzip"),
         from_ms: given(flags, "from").unwrap_or(0),
@@ -368,15 +374,15 @@ pub(super) fn read_export(flags: &ArgMatches) -> ExportConfig {
         filters: FILTERS.iter().filter_map(filter).collect(),
         resume: given(flags, "resume"),
         allow_partial: flags.get_flag("allow-partial"),
-    }
+    })
 }
 
-pub(super) fn read_deploy(flags: &ArgMatches) -> DeployConfig {
+pub(super) fn read_deploy(flags: &ArgMatches) -> Result<DeployConfig, ConfigError> {
     let text =
         |(flag, field, ..): &(&str, &'static str, &str, &str)| Some((*field, given::<String>(flags, flag)?));
     let moment = |flag: &str| given::<Option<u64>>(flags, flag);
-    DeployConfig {
-        server: server_of(flags),
+    Ok(DeployConfig {
+        server: server_of(flags)?,
         json: given::<String>(flags, "output").as_deref() == Some("json"),
         texts: DEPLOYMENT_TEXTS.iter().filter_map(text).collect(),
         start: moment("start"),
@@ -393,10 +399,10 @@ pub(super) fn read_deploy(flags: &ArgMatches) -> DeployConfig {
             .flatten()
             .cloned()
             .collect(),
-    }
+    })
 }
 
-pub(super) fn read_gate(flags: &ArgMatches) -> GateConfig {
+pub(super) fn read_gate(flags: &ArgMatches) -> Result<GateConfig, ConfigError> {
     let text = |(flag, parameter, ..): &(&str, &'static str, &str, &str)| {
         Some((*parameter, given::<String>(flags, flag)?))
     };
@@ -409,14 +415,13 @@ pub(super) fn read_gate(flags: &ArgMatches) -> GateConfig {
         .filter_map(text)
         .chain(min_score)
         .chain(require_budget);
-    GateConfig {
-        server: server_of(flags),
-        token: given(flags, "token"),
+    Ok(GateConfig {
+        server: server_of(flags)?,
         json: given::<String>(flags, "output").as_deref() == Some("json"),
         parameters: parameters.collect(),
         // It has a default.
         monitor: given(flags, "monitor").unwrap_or_default(),
-    }
+    })
 }
 
 /// As a value in a URL.

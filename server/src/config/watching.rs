@@ -1,12 +1,10 @@
 //! Whether rollouts are watched, and who is told what happens to them.
 
-use std::fmt;
 use std::path::PathBuf;
-
-use http::Uri;
 
 use super::parse;
 use super::values::Reader;
+use crate::peer::PeerAddress;
 
 /// Addresses of webhooks: each has six metrics.
 const WEBHOOKS_MAX: usize = 8;
@@ -21,54 +19,9 @@ pub(crate) struct WatchConfig {
     /// Listeners to events at one time.
     pub(crate) listeners_max: usize,
     /// Who is told.
-    pub(crate) webhooks: Vec<WebhookAddress>,
+    pub(crate) webhooks: Vec<PeerAddress>,
     /// What signatures are made with.
     pub(crate) webhook_secret_file: Option<PathBuf>,
-}
-
-/// Where a webhook is. Only its authority may be shown: paths have tokens.
-#[derive(Clone, PartialEq, Eq)]
-pub(crate) struct WebhookAddress {
-    pub(crate) is_tls: bool,
-    /// As the `host` header has it.
-    pub(crate) authority: String,
-    pub(crate) host: String,
-    pub(crate) port: u16,
-    pub(crate) path_and_query: String,
-}
-
-impl fmt::Debug for WebhookAddress {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("WebhookAddress")
-            .field("authority", &self.authority)
-            .finish_non_exhaustive()
-    }
-}
-
-impl WebhookAddress {
-    fn parse(text: &str) -> Result<Self, String> {
-        let uri: Uri = text.parse().map_err(|error| format!("{error}"))?;
-        let is_tls = match uri.scheme_str() {
-            Some("http") => false,
-            Some("https") => true,
-            _ => return Err("must begin with http:// or https://".to_owned()),
-        };
-        let authority = uri.authority().ok_or("has no host")?;
-        if authority.as_str().contains('@') {
-            return Err("must not have a user or a password".to_owned());
-        }
-        let default_port = if is_tls { 443 } else { 80 };
-        Ok(Self {
-            is_tls,
-            authority: authority.as_str().to_owned(),
-            host: authority.host().trim_matches(['[', ']']).to_owned(),
-            port: authority.port_u16().unwrap_or(default_port),
-            path_and_query: uri
-                .path_and_query()
-                .map_or("/", |path_and_query| path_and_query.as_str())
-                .to_owned(),
-        })
-    }
 }
 
 /// `None` where nobody watches; mistakes are found either way.
@@ -92,7 +45,7 @@ fn share(value: &str) -> Result<f64, String> {
     }
 }
 
-fn webhooks(value: &str) -> Result<Vec<WebhookAddress>, String> {
+fn webhooks(value: &str) -> Result<Vec<PeerAddress>, String> {
     let addresses = parse::list(value)?;
     if addresses.len() > WEBHOOKS_MAX {
         let count = addresses.len();
@@ -101,7 +54,7 @@ fn webhooks(value: &str) -> Result<Vec<WebhookAddress>, String> {
     let numbered = addresses.iter().zip(1..);
     numbered
         .map(|(address, number)| {
-            WebhookAddress::parse(address).map_err(|what| format!("address {number}: {what}"))
+            PeerAddress::parse(address).map_err(|what| format!("address {number}: {what}"))
         })
         .collect()
 }
@@ -123,28 +76,15 @@ mod tests {
     }
 
     #[test]
-    fn addresses_are_taken_apart_and_shown_without_their_paths() {
+    fn several_addresses_stand_in_one_setting() {
         let urls = "https://hooks.example/T0/secret?x=1, http://[::1]:8080";
         let (config, mistakes) = read_from(&[("WEBHOOK_URLS", urls)], read);
         assert_eq!(mistakes, [""; 0]);
         let webhooks = config.unwrap().webhooks;
-        let [tls, plain] = &webhooks[..] else {
-            panic!("not two: {webhooks:?}");
-        };
         assert_eq!(
-            (tls.is_tls, tls.host.as_str(), tls.port),
-            (true, "hooks.example", 443)
+            format!("{webhooks:?}"),
+            "[https://hooks.example, http://[::1]:8080]"
         );
-        assert_eq!(tls.path_and_query, "/T0/secret?x=1");
-        assert_eq!(
-            (plain.is_tls, plain.host.as_str(), plain.port),
-            (false, "::1", 8080)
-        );
-        assert_eq!(
-            (plain.path_and_query.as_str(), plain.authority.as_str()),
-            ("/", "[::1]:8080")
-        );
-        assert!(!format!("{webhooks:?}").contains("secret"));
     }
 
     #[test]

@@ -1,5 +1,7 @@
 //! Deployments and objectives over HTTP and by the command line, against the real server.
 
+use std::io::{BufRead, BufReader, Write};
+use std::net::TcpListener;
 use std::path::Path;
 
 use serde_json::{Value, json};
@@ -428,4 +430,55 @@ fn a_pipeline_declares_by_the_command_line() {
     let (status, _) = deploy(directory.path(), "http://127.0.0.1:1", &run);
     assert_eq!(status, Some(4));
     assert_eq!(list(&server, "").len(), 1);
+}
+
+/// Lets nobody in: answers so many requests with 401, and then tells their heads.
+fn locked(requests: usize) -> (String, std::thread::JoinHandle<Vec<String>>) {
+    let listener = TcpListener::bind(("127.0.0.1", 0)).unwrap();
+    let address = format!("http://{}", listener.local_addr().unwrap());
+    let refuse = move |_| {
+        let (mut stream, _) = listener.accept().unwrap();
+        let mut head = String::new();
+        let mut lines = BufReader::new(stream.try_clone().unwrap());
+        while !head.ends_with("\r\n\r\n") {
+            assert_ne!(lines.read_line(&mut head).unwrap(), 0, "{head}");
+        }
+        let refusal = b"HTTP/1.1 401 Unauthorized\r\nconnection: close\r\ncontent-length: 0\r\n\r\n";
+        stream.write_all(refusal).unwrap();
+        head
+    };
+    (
+        address,
+        std::thread::spawn(move || (0..requests).map(refuse).collect()),
+    )
+}
+
+#[test]
+fn commands_send_a_token_and_never_show_it() {
+    let directory = tempfile::tempdir().unwrap();
+    let (address, heads) = locked(4);
+    let about = ["--server", &address, "--service", "cart", "--version", "2"];
+    let run = |command: &[&str], token: Option<&str>| {
+        let settings: Vec<_> = token
+            .map(|token| ("TRACEHOUND_TOKEN", token))
+            .into_iter()
+            .collect();
+        let (status, said) = run_to_end(directory.path(), &settings, &[command, &about].concat());
+        assert!(!said.contains("s3cr"), "{said}");
+        status.code()
+    };
+    assert_eq!(run(&["deploy"], Some("s3cret")), Some(1));
+    assert_eq!(run(&["gate"], Some("s3cret")), Some(2));
+    assert_eq!(run(&["deploy", "--token", "s3cret"], None), Some(1));
+    assert_eq!(run(&["deploy"], None), Some(1));
+    let sent = "authorization: Bearer s3cret\r\n";
+    let heads = heads.join().unwrap();
+    assert_eq!(
+        heads.iter().map(|head| head.contains(sent)).collect::<Vec<_>>(),
+        [true, true, true, false]
+    );
+    for command in ["deploy", "gate"] {
+        assert_eq!(run(&[command], Some("s3cr\u{1}et")), Some(2));
+        assert_eq!(run(&[command, "--token", "s3cr\net"], None), Some(2));
+    }
 }

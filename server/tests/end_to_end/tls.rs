@@ -195,6 +195,32 @@ async fn clients_need_a_certificate_where_they_are_asked_for_one() {
 }
 
 #[test]
+fn commands_ask_a_server_by_tls_and_trust_no_other() {
+    let authority = Authority::new();
+    let (certificate, key) = authority.sign("server");
+    let server = start(&certificate, &key, &[]);
+    let directory = tempfile::tempdir().unwrap();
+    let address = format!("https://localhost:{}", server.address.port());
+    let ask = |authority: &Authority, command: &[&str]| {
+        let trusted = authority.file("authority.pem");
+        let about = ["--server", &address, "--service", "cart", "--version", "2"];
+        let settings = [("SSL_CERT_FILE", text(&trusted))];
+        let (status, said) = run_to_end(directory.path(), &settings, &[command, &about].concat());
+        (status.code(), said)
+    };
+    let (status, said) = ask(&authority, &["deploy"]);
+    assert_eq!(status, Some(0), "{said}");
+    let (status, said) = ask(&authority, &["gate", "--monitor", "100ms"]);
+    assert_eq!(status, Some(3), "{said}");
+    let stranger = Authority::new();
+    for command in [&["deploy"][..], &["gate", "--monitor", "100ms"]] {
+        let (status, said) = ask(&stranger, command);
+        assert_eq!(status, Some(4), "{said}");
+        assert!(said.contains("certificate"), "{said}");
+    }
+}
+
+#[test]
 fn wrong_files_stop_the_start_and_are_named() {
     let authority = Authority::new();
     let (certificate, key) = authority.sign("server");

@@ -31,7 +31,7 @@ use crate::report::{Report, Verdict};
 use crate::sources::Sources;
 use analyses::Analyses;
 use keeper::Retry;
-use turns::Turns;
+use turns::{Turns, apart};
 
 /// Charts, lists, budgets and traces side by side that are made at one time: each holds sums of a long window, or two
 /// large traces. They do not wait for analyses, which take longer.
@@ -113,16 +113,34 @@ pub(crate) enum Found {
 
 impl Found {
     /// What it says.
-    pub(crate) fn read(self) -> storage::Result<Arc<Report>> {
+    pub(crate) async fn read(self) -> storage::Result<Arc<Report>> {
         match self {
             Self::Made(report) => Ok(report),
             Self::Kept(bytes) => {
-                let read = serde_json::from_slice(&bytes);
+                let read = apart(move || serde_json::from_slice(&bytes)).await?;
                 let damaged = |error| StorageError::Corrupt(format!("a kept report: {error}"));
                 read.map(Arc::new).map_err(damaged)
             }
         }
     }
+
+    /// As it is answered, and whether it is of everything that is stored.
+    pub(crate) async fn into_bytes(self) -> storage::Result<(Vec<u8>, Completeness)> {
+        match self {
+            // Only what is of all spans is kept.
+            Self::Kept(bytes) => Ok((bytes, Completeness::Complete)),
+            Self::Made(report) => {
+                let completeness = report.completeness();
+                Ok((written(report).await?, completeness))
+            }
+        }
+    }
+}
+
+/// A report as it is answered and kept.
+async fn written(report: Arc<Report>) -> storage::Result<Vec<u8>> {
+    let bytes = apart(move || serde_json::to_vec(&*report)).await?;
+    bytes.map_err(|error| StorageError::Corrupt(format!("a report: {error}")))
 }
 
 impl Reports {
@@ -196,9 +214,7 @@ impl Reports {
         if end_ts.is_some() {
             return self.analyse(deployment, end_ts, limit).await.map(Found::Made);
         }
-        if let Some(kept) = self.kept(deployment).await?
-            && let Some(outcome) = finished::outcome_of(&kept, deployment)
-        {
+        if let Some((outcome, kept)) = self.kept(deployment).await? {
             self.remember(deployment, KEPT, Some(outcome));
             return Ok(Found::Kept(kept));
         }
@@ -231,7 +247,7 @@ impl Reports {
         deployment: &Arc<Deployment>,
         limit: Duration,
     ) -> storage::Result<Arc<Report>> {
-        match self.report_within(deployment, None, limit).await?.read() {
+        match self.report_within(deployment, None, limit).await?.read().await {
             Err(error @ StorageError::Corrupt(_)) => {
                 tracing::warn!(deployment = deployment.id, %error, "made again");
                 self.make(deployment, limit).await
@@ -240,16 +256,19 @@ impl Reports {
         }
     }
 
-    /// What is kept of a deployment. What is damaged is as if it were not there: it must not keep a list from being
-    /// answered.
-    async fn kept(&self, deployment: &Deployment) -> storage::Result<Option<Vec<u8>>> {
-        match self.sources.deployments.report(&deployment.id).await {
+    /// What is kept of a deployment as it is now, and what that came to. What is damaged is as if it were not there: it
+    /// must not keep a list from being answered.
+    async fn kept(&self, deployment: &Arc<Deployment>) -> storage::Result<Option<(Outcome, Vec<u8>)>> {
+        let kept = match self.sources.deployments.report(&deployment.id).await {
             Err(error @ StorageError::Corrupt(_)) => {
                 tracing::warn!(deployment = deployment.id, %error, "a kept report is left out");
-                Ok(None)
+                None
             }
-            kept => kept,
-        }
+            kept => kept?,
+        };
+        let Some(kept) = kept else { return Ok(None) };
+        let deployment = Arc::clone(deployment);
+        apart(move || Some((finished::outcome_of(&kept, &deployment)?, kept))).await
     }
 
     /// The current report, kept if the deployment is finished. It is of the moment at which that was so, whenever it is
@@ -264,7 +283,7 @@ impl Reports {
         };
         self.remember(deployment, (self.sources.now)(), Some(outcome));
         if finished_at.is_some() {
-            self.keep(deployment, &report).await?;
+            self.keep(deployment, Arc::clone(&report)).await?;
         }
         Ok(report)
     }
@@ -284,13 +303,12 @@ impl Reports {
     /// Keeps what was found of a finished deployment. One without enough data is asked again: its spans may still be
     /// imported, and what was kept before they were dropped says more. So is one that is of a part of the spans only,
     /// which may be mended.
-    async fn keep(&self, deployment: &Deployment, report: &Report) -> storage::Result<()> {
+    async fn keep(&self, deployment: &Deployment, report: Arc<Report>) -> storage::Result<()> {
         let is_whole = report.completeness() == Completeness::Complete;
         if report.verdict == Verdict::InsufficientData || !is_whole {
             return Ok(());
         }
-        let bytes = serde_json::to_vec(report);
-        let bytes = bytes.map_err(|error| StorageError::Corrupt(format!("a report: {error}")))?;
+        let bytes = written(report).await?;
         match self.sources.deployments.put_report(&deployment.id, bytes).await {
             // Larger than what is kept: it is made again whenever it is asked for.
             Err(StorageError::Invalid(what)) => {
@@ -339,7 +357,7 @@ impl Reports {
             return Ok(known.outcome);
         }
         let kept = self.kept(deployment).await?;
-        let outcome = kept.and_then(|kept| finished::outcome_of(&kept, deployment));
+        let outcome = kept.map(|(outcome, _)| outcome);
         let until = if outcome.is_some() { KEPT } else { 0 };
         self.remember(deployment, until, outcome);
         Ok(outcome)

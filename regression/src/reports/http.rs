@@ -5,11 +5,11 @@ use std::sync::Arc;
 use axum::extract::{RawQuery, State};
 use axum::http::StatusCode;
 use axum::response::Response;
-use storage::{Completeness, DeploymentQuery};
+use storage::DeploymentQuery;
 
+use super::Reports;
 use super::populations::{gather, read_search};
 use super::regressions::{Regression, Regressions};
-use super::{Found, Reports};
 use crate::analysis::compare;
 use crate::deployments;
 use crate::http::{
@@ -119,18 +119,12 @@ async fn report(
     let end_ts = parameters(&query, REPORT_PARAMETERS)?.whole("endTs");
     let deployment = reports.sources().deployments.deployment(&id).await?;
     let deployment = deployment.ok_or_else(|| deployments::http::absent(&id))?;
-    match reports.report(&deployment, end_ts).await? {
-        // Only what is of all spans is kept.
-        Found::Kept(bytes) => Ok(with_completeness(
-            json_bytes(StatusCode::OK, bytes),
-            &Completeness::Complete,
-        )),
-        Found::Made(report) => Ok(json_with_completeness(
-            StatusCode::OK,
-            &*report,
-            &report.completeness(),
-        )),
-    }
+    let found = reports.report(&deployment, end_ts).await?;
+    let (bytes, completeness) = found.into_bytes().await?;
+    Ok(with_completeness(
+        json_bytes(StatusCode::OK, bytes),
+        &completeness,
+    ))
 }
 
 async fn regressions(State(reports): State<Arc<Reports>>, query: RawQuery) -> Result<Response, Failure> {
@@ -160,12 +154,9 @@ async fn compare_searches(State(reports): State<Arc<Reports>>, query: RawQuery) 
     let work = move || async move {
         let gather = |search| gather(&*sources.spans, search, &settings.version_tags);
         let (baseline, candidate) = (gather(baseline).await?, gather(candidate).await?);
-        Ok(compare(&baseline, &candidate, &settings.options))
+        let report = compare(&baseline, &candidate, &settings.options);
+        let completeness = report.completeness();
+        Ok(json_with_completeness(StatusCode::OK, &report, &completeness))
     };
-    let report = reports.run(work).await?;
-    Ok(json_with_completeness(
-        StatusCode::OK,
-        &report,
-        &report.completeness(),
-    ))
+    Ok(reports.run(work).await?)
 }

@@ -1,6 +1,19 @@
 //! Reports against the memory store: what is kept, what is made, what lists show.
 
-use crate::report::{Decision, LeftOut, Population, Report, Verdict};
+use std::pin::pin;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+
+use futures_util::future::poll_immediate;
+use serde_json::{Value, json};
+use storage::DeploymentStore;
+
+use crate::asking::{Api, NOW};
+use crate::report::{
+    Cause, Decision, Exemplars, Finding, FindingKind, LeftOut, Operation, Population, Report, Verdict,
+};
+
+const HOUR: u64 = 3_600_000;
 
 /// One without anything found.
 pub(crate) fn report(verdict: Verdict) -> Report {
@@ -25,16 +38,6 @@ pub(crate) fn report(verdict: Verdict) -> Report {
         completeness: "complete".to_owned(),
     }
 }
-
-use std::sync::atomic::Ordering;
-
-use serde_json::{Value, json};
-use storage::DeploymentStore;
-
-use crate::asking::{Api, NOW};
-use crate::report::{Cause, Exemplars, Finding, FindingKind, Operation};
-
-const HOUR: u64 = 3_600_000;
 
 /// One that began and ended long ago.
 fn declaration(version: &str) -> Value {
@@ -242,11 +245,42 @@ async fn what_is_of_a_part_of_the_spans_is_not_kept() {
     let deployment = api.store.deployment(&id).await.unwrap().unwrap();
     let mut partial = report(Verdict::Regressed);
     partial.completeness = "partial; reason=\"a segment is set aside\"".to_owned();
-    api.reports.keep(&deployment, &partial).await.unwrap();
+    api.reports.keep(&deployment, Arc::new(partial)).await.unwrap();
     assert_eq!(api.store.report(&id).await.unwrap(), None);
     api.reports
-        .keep(&deployment, &report(Verdict::Regressed))
+        .keep(&deployment, Arc::new(report(Verdict::Regressed)))
         .await
         .unwrap();
     assert!(api.store.report(&id).await.unwrap().is_some());
+}
+
+#[test]
+fn kept_reports_are_read_away_from_the_threads_that_serve() {
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .max_blocking_threads(1)
+        .enable_all()
+        .build()
+        .unwrap();
+    runtime.block_on(async {
+        for path in [
+            "/api/v2/deployments",
+            "/api/v2/deployments/ID",
+            "/api/v2/deployments/ID/report",
+            "/api/v2/gate?serviceName=cart&version=2.0",
+        ] {
+            let api = Api::new();
+            let (id, _) = api.keep(&declaration("2.0"), report(Verdict::Regressed)).await;
+            let (release, held) = std::sync::mpsc::channel::<()>();
+            let busy = tokio::task::spawn_blocking(move || held.recv());
+            let path = path.replace("ID", &id);
+            let mut asked = pin!(api.get(&path));
+            for _ in 0..100 {
+                assert!(poll_immediate(&mut asked).await.is_none(), "{path}");
+                tokio::task::yield_now().await;
+            }
+            release.send(()).unwrap();
+            busy.await.unwrap().unwrap();
+            assert_eq!(asked.await.status, 200, "{path}");
+        }
+    });
 }

@@ -80,6 +80,16 @@ impl Turns {
     }
 }
 
+/// Does work that needs nothing but a processor away from the threads that take spans: what is kept may have megabytes.
+///
+/// # Errors
+/// [`StorageError::Unavailable`] where it panics.
+pub(super) async fn apart<T: Send + 'static>(
+    work: impl FnOnce() -> T + Send + 'static,
+) -> storage::Result<T> {
+    tokio::task::spawn_blocking(work).await.map_err(|_| stopped())
+}
+
 pub(super) fn too_long(limit: Duration) -> StorageError {
     let limit = limit.as_millis();
     StorageError::Timeout(format!("the answer took longer than {limit} ms"))

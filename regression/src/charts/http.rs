@@ -53,7 +53,11 @@ const LATENCY_PARAMETERS: &[Parameter] = &[
         Kind::Whole(MINUTE_MS, STEP_MAX_MS),
         "Milliseconds, whole minutes; without it some sixty steps",
     ),
-    Parameter::optional("groupBy", Kind::Word(&["version"]), "A series a version"),
+    Parameter::optional(
+        "groupBy",
+        Kind::Word(&["version"]),
+        "A series a version, as spans bear it in a tag; those without one are a series of their own",
+    ),
 ];
 
 const LATENCY: Endpoint = Endpoint {

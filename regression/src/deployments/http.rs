@@ -188,8 +188,10 @@ async fn post(State(sources): State<Sources>, JsonBody(body): JsonBody) -> Resul
 struct Judged<'a> {
     #[serde(flatten)]
     deployment: DeploymentJson<'a>,
+    /// As it was found out last; absent until somebody, the server itself among them, has had it analysed as it is now.
     #[serde(skip_serializing_if = "Option::is_none")]
     verdict: Option<Verdict>,
+    /// Of the same report, if it has one.
     #[serde(skip_serializing_if = "Option::is_none")]
     score: Option<f64>,
 }

@@ -25,6 +25,19 @@ pub(crate) fn any_object(_: &mut SchemaGenerator) -> Schema {
     json_schema!({"type": "object"})
 }
 
+/// Of what is answered where something is wrong.
+fn error(_: &mut SchemaGenerator) -> Schema {
+    json_schema!({"$ref": "#/components/schemas/Error"})
+}
+
+/// Refusals of whoever sends a body, or anything at all.
+const OF_BODIES: [Answer; 3] = [
+    MALFORMED,
+    Answer::refused(408, "The body did not come in time"),
+    Answer::refused(413, "The body is too long"),
+];
+const MALFORMED: Answer = Answer::refused(400, "What was sent is malformed, and where");
+
 /// A method of HTTP.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum Verb {
@@ -65,7 +78,8 @@ pub(crate) fn schema_of<T: JsonSchema>(generator: &mut SchemaGenerator) -> Schem
     generator.subschema_for::<T>()
 }
 
-/// An answer of a route. What every route can answer besides (400, 404, 503, …) is described once.
+/// An answer of a route. What every route can answer besides (500, 503) is described once, and what follows from how it
+/// is asked (400, 408, 413 of a body) is added to it.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Answer {
     pub(crate) status: u16,
@@ -95,6 +109,11 @@ impl Answer {
             media_type: "text/event-stream",
             ..Self::of(200, meaning, schema)
         }
+    }
+
+    /// That it is not done, and why.
+    pub(crate) const fn refused(status: u16, meaning: &'static str) -> Self {
+        Self::of(status, meaning, error)
     }
 
     pub(crate) const fn empty(status: u16, meaning: &'static str) -> Self {
@@ -158,12 +177,15 @@ pub(crate) fn document(endpoints: &[Endpoint]) -> Value {
         let path = path.or_insert_with(|| json!({}));
         path[endpoint.verb.name()] = operation(endpoint, &mut generator);
     }
-    let error = json!({
-        "description": "What is wrong with what was sent, and where; 503 and 429 with Retry-After: nothing of it was kept",
-        "content": {"application/json": {"schema": {
-            "type": "object", "required": ["error"], "properties": {"error": {"type": "string"}},
-        }}},
+    let failed = json!({
+        "description": "It failed, and why; 503 with Retry-After: try later, nothing of the request was kept",
+        "content": content(JSON, error, &mut generator),
     });
+    let mut schemas = generator.take_definitions(true);
+    schemas.insert(
+        "Error".to_owned(),
+        json!({"type": "object", "required": ["error"], "properties": {"error": {"type": "string"}}}),
+    );
     json!({
         "openapi": "3.1.0",
         "info": {
@@ -173,13 +195,19 @@ pub(crate) fn document(endpoints: &[Endpoint]) -> Value {
                 are below /zipkin/api/v2 too. Unset fields are absent.",
         },
         "paths": paths,
-        "components": {"schemas": generator.take_definitions(true), "responses": {"Error": error}},
+        "components": {"schemas": schemas, "responses": {"Error": failed}},
     })
 }
 
 fn operation(endpoint: &Endpoint, generator: &mut SchemaGenerator) -> Value {
     let mut responses: Map<String, Value> = Map::new();
-    for answer in endpoint.answers {
+    let asks = path_names(endpoint.path).count() + endpoint.parameters.len();
+    let refusals: &[Answer] = match endpoint.body {
+        Some(_) => &OF_BODIES,
+        None if asks > 0 => &[MALFORMED],
+        None => &[],
+    };
+    for answer in refusals.iter().chain(endpoint.answers) {
         let mut response = json!({"description": answer.meaning});
         if let Some(schema) = answer.schema {
             response["content"] = content(answer.media_type, schema, generator);

@@ -60,6 +60,9 @@ const LIST: Endpoint = Endpoint {
         )],
     )
 };
+/// What routes answer of a deployment that is not there.
+pub(crate) const ABSENT: Answer = Answer::refused(404, "There is no such deployment");
+const CONTRADICTS: Answer = Answer::refused(409, "It contradicts what is there");
 const POST: Endpoint = Endpoint {
     body: Some(declaration),
     ..Endpoint::new(
@@ -73,6 +76,7 @@ const POST: Endpoint = Endpoint {
                 schema_of::<DeploymentJson<'static>>,
             ),
             Answer::of(201, "It is new", schema_of::<DeploymentJson<'static>>),
+            CONTRADICTS,
         ],
     )
 };
@@ -80,7 +84,10 @@ const GET: Endpoint = Endpoint::new(
     Verb::Get,
     "/deployments/{id}",
     "A deployment, with what its report says if that is known already",
-    &[Answer::of(200, "The deployment", schema_of::<Judged<'static>>)],
+    &[
+        Answer::of(200, "The deployment", schema_of::<Judged<'static>>),
+        ABSENT,
+    ],
 );
 const PATCH: Endpoint = Endpoint {
     body: Some(addition),
@@ -88,18 +95,22 @@ const PATCH: Endpoint = Endpoint {
         Verb::Patch,
         "/deployments/{id}",
         "Adds to a deployment, declared or inferred",
-        &[Answer::of(
-            200,
-            "The deployment as it is now",
-            schema_of::<DeploymentJson<'static>>,
-        )],
+        &[
+            Answer::of(
+                200,
+                "The deployment as it is now",
+                schema_of::<DeploymentJson<'static>>,
+            ),
+            ABSENT,
+            CONTRADICTS,
+        ],
     )
 };
 const DELETE: Endpoint = Endpoint::new(
     Verb::Delete,
     "/deployments/{id}",
     "Forgets a deployment and its report",
-    &[Answer::empty(204, "It is gone")],
+    &[Answer::empty(204, "It is gone"), ABSENT],
 );
 
 pub(crate) fn add(routes: Routes) -> Routes {

@@ -37,7 +37,10 @@ const BEGIN: Endpoint = Endpoint {
         Verb::Post,
         "/canary/{id}",
         "Kayenta: begins to judge a deployment; the identifier is that of the configuration",
-        &[Answer::of(200, "Where to ask for its score", schema_of::<Begun>)],
+        &[
+            Answer::of(200, "Where to ask for its score", schema_of::<Begun>),
+            Answer::refused(404, "There is no such configuration"),
+        ],
     )
 };
 const GET: Endpoint = Endpoint {
@@ -46,7 +49,10 @@ const GET: Endpoint = Endpoint {
         Verb::Get,
         "/canary/{id}",
         "Kayenta: the score, once there is one; the identifier is that of the execution",
-        &[Answer::of(200, "How far it is", schema_of::<Execution>)],
+        &[
+            Answer::of(200, "How far it is", schema_of::<Execution>),
+            Answer::refused(404, "There is no such execution"),
+        ],
     )
 };
 const JUDGE: Endpoint = Endpoint {

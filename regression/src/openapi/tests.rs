@@ -1,8 +1,15 @@
 //! The document against the routes, and answers against the document.
 
-use serde_json::{Value, json};
+use std::collections::BTreeMap;
+
+use serde_json::{Map, Value, json};
 
 use crate::asking::{Api, NOW};
+use crate::report::{
+    Check, Classification, Design, EntryChange, Explanation, Operation, OperationComparison, OperationSide,
+    Power, Report, Shift, Sides, SloState, Verdict, Victim,
+};
+use crate::reports::tests::{finding, report};
 
 /// Paths of the document stand for these.
 fn example_of(method: &str, path: &str, deployment: &str, execution: &str) -> String {
@@ -62,7 +69,7 @@ fn operations(document: &Value) -> Vec<(String, String, Value)> {
     operations
 }
 
-/// Fails unless an answer is as the document says.
+/// Fails unless an answer is as the document says, and says nothing else.
 #[track_caller]
 fn assert_described(document: &Value, operation: &Value, status: u16, body: &Value, asked: &str) {
     let described = &operation["responses"][status.to_string()];
@@ -74,7 +81,34 @@ fn assert_described(document: &Value, operation: &Value, status: u16, body: &Val
         assert!(body.is_null(), "{asked} answers what is not described: {body}");
         return;
     };
-    assert_valid(document, &content["application/json"]["schema"], body, asked);
+    assert_valid(
+        &closed(document),
+        &closed(&content["application/json"]["schema"]),
+        body,
+        asked,
+    );
+}
+
+/// A schema in which objects have no property but those that are described.
+fn closed(schema: &Value) -> Value {
+    match schema {
+        Value::Array(schemas) => schemas.iter().map(closed).collect(),
+        Value::Object(fields) => {
+            let mut fields: Map<_, _> = fields
+                .iter()
+                .map(|(name, field)| (name.clone(), closed(field)))
+                .collect();
+            if fields
+                .get("properties")
+                .is_some_and(|properties| properties.is_object())
+            {
+                let others = fields.entry("additionalProperties");
+                others.or_insert_with(|| json!(false));
+            }
+            Value::Object(fields)
+        }
+        _ => schema.clone(),
+    }
 }
 
 #[track_caller]
@@ -90,6 +124,90 @@ pub(crate) fn assert_valid(document: &Value, schema: &Value, value: &Value, aske
     assert_eq!(wrong, [""; 0], "{asked}: {value}");
 }
 
+fn declared_as(version: &str) -> Value {
+    json!({"serviceName": "cart", "version": version, "environment": "prod", "startTs": NOW - 600_000})
+}
+
+/// A report in which nothing is absent that may be there.
+fn filled() -> Report {
+    let operation = || Operation {
+        service_name: "cart".to_owned(),
+        span_name: "get".to_owned(),
+        span_kind: Some("SERVER".to_owned()),
+    };
+    let mut slow = finding("slower", 9_000, true);
+    slow.callee = Some(operation());
+    slow.contribution_ratio = Some(0.9);
+    slow.error_rate_change = Some(0.1);
+    slow.victims = vec![Victim {
+        operation: operation(),
+        change: 9_000,
+    }];
+    slow.exemplars.candidate = vec!["1".to_owned()];
+    slow.explanation = Some(Explanation::OtherDeployment);
+    slow.deployment_id = Some("other".to_owned());
+    slow.instance = Some("10.0.0.1".to_owned());
+    let side = OperationSide {
+        histogram: vec![(1_000, 17)],
+        ..OperationSide::default()
+    };
+    let zero = Shift {
+        estimate: 0,
+        low: 0,
+        high: 0,
+        relative: 0.0,
+        relative_low: 0.0,
+        relative_high: 0.0,
+    };
+    Report {
+        score: Some(40.0),
+        kayenta_score: Some(50.0),
+        confidence: Some(0.99),
+        design: Some(Design::Concurrent),
+        missing: Some("nothing".to_owned()),
+        findings: vec![slow],
+        change: vec![EntryChange {
+            entry: operation(),
+            requests: Sides::default(),
+            total: 9_000,
+            within: 9_000,
+            mix_shift: 0,
+            explained: 9_000,
+            remainder: 0,
+        }],
+        power: Some(Power {
+            smallest_relative: Some(0.01),
+            requests_missing: Some(0),
+        }),
+        checks: vec![Check {
+            group: "latency".to_owned(),
+            name: "get".to_owned(),
+            weight: 100.0,
+            grade: Some(0.4),
+            critical: false,
+            reason: Some("slower".to_owned()),
+        }],
+        operations: vec![OperationComparison {
+            operation: operation(),
+            baseline: side.clone(),
+            candidate: side,
+            shift: Some(zero),
+            p_value: Some(0.5),
+            effect_size: Some(0.5),
+            classification: Classification::Pass,
+        }],
+        slo: vec![SloState {
+            name: "cart-latency".to_owned(),
+            objective: 0.99,
+            budget_remaining: Some(0.5),
+            burn_rate: Some(1.0),
+            spent_by_deployment: Some(0.1),
+            fast_burn: false,
+        }],
+        ..report(Verdict::Regressed)
+    }
+}
+
 /// Answers that go by what somebody declared, and so leave out no span.
 const TOLD: [&str; 6] = [
     "/api/v2/openapi.json",
@@ -103,9 +221,9 @@ const TOLD: [&str; 6] = [
 #[tokio::test]
 async fn every_operation_of_the_document_answers_as_it_says() {
     let api = Api::new();
-    let declared =
-        json!({"serviceName": "cart", "version": "2.0", "environment": "prod", "startTs": NOW - 600_000});
+    let declared = declared_as("2.0");
     let id = api.declare(&declared).await;
+    let (judged, _) = api.keep(&declared_as("2.5"), filled()).await;
     api.keep_trace(1, false).await;
     api.keep_trace(2, false).await;
     let document = api.get("/api/v2/openapi.json").await.json();
@@ -120,7 +238,12 @@ async fn every_operation_of_the_document_answers_as_it_says() {
         if operation["responses"]["200"]["content"]["text/event-stream"].is_object() {
             continue;
         }
-        let (example, body) = (example_of(method, path, &id, execution), body_of(method, path));
+        // What is changed has no report that is still of it.
+        let deployment = if method == "get" { &judged } else { &id };
+        let (example, body) = (
+            example_of(method, path, deployment, execution),
+            body_of(method, path),
+        );
         let asked = format!("{method} {example}");
         if let Some(described) = operation.get("requestBody") {
             assert_valid(
@@ -175,4 +298,38 @@ async fn what_the_document_requires_is_required_and_what_it_bounds_is_bounded() 
         }
     }
     assert!(checked >= 20, "{checked} parameters");
+}
+
+#[tokio::test]
+async fn refusals_are_described_by_the_routes_that_refuse() {
+    let api = Api::new();
+    let id = api.declare(&declared_as("2.0")).await;
+    let document = api.get("/api/v2/openapi.json").await.json();
+    let too_long = json!("a".repeat(4 << 20));
+    let contradiction = json!({"id": id, "serviceName": "other", "version": "2.0", "startTs": NOW});
+    let mut refused = BTreeMap::new();
+    for (path, method, operation) in operations(&document) {
+        let mut bodies = vec![(Value::Null, "nobody"), (body_of(&method, &path), "nobody")];
+        if operation.get("requestBody").is_some() {
+            bodies.extend([
+                (too_long.clone(), &*id),
+                (json!([1]), &*id),
+                (contradiction.clone(), &*id),
+            ]);
+        }
+        for (body, id) in bodies {
+            let example = example_of(&method, &path, id, "nobody").replace("cart-latency", "nothing");
+            let asked = format!("{method} {example}");
+            if asked.ends_with("/deployments/events") {
+                continue;
+            }
+            let answer = api.ask(&method.to_uppercase(), &example, &body).await;
+            if answer.status >= 400 {
+                assert_described(&document, &operation, answer.status, &answer.json(), &asked);
+                *refused.entry(answer.status).or_insert(0) += 1;
+            }
+        }
+    }
+    let statuses: Vec<_> = refused.keys().collect();
+    assert_eq!(statuses, [&400, &404, &409, &413, &425], "{refused:?}");
 }

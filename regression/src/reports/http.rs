@@ -36,7 +36,10 @@ const REPORT: Endpoint = Endpoint {
         Verb::Get,
         "/deployments/{id}/report",
         "Whether a deployment made anything slower or fail more, where, why, by how much and how sure",
-        &[Answer::of(200, "The report", schema_of::<Report>)],
+        &[
+            Answer::of(200, "The report", schema_of::<Report>),
+            deployments::http::ABSENT,
+        ],
     )
 };
 

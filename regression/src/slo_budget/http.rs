@@ -25,7 +25,10 @@ const BUDGET: Endpoint = Endpoint {
         Verb::Get,
         "/slos/{name}/budget",
         "How much of an objective's error budget is left, how fast it is spent, and what should alert",
-        &[Answer::of(200, "The budget", schema_of::<Budget>)],
+        &[
+            Answer::of(200, "The budget", schema_of::<Budget>),
+            slos::http::ABSENT,
+        ],
     )
 };
 

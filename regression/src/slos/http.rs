@@ -24,7 +24,10 @@ const GET: Endpoint = Endpoint::new(
     Verb::Get,
     "/slos/{name}",
     "An objective",
-    &[Answer::of(200, "The objective", schema_of::<SloJson<'static>>)],
+    &[
+        Answer::of(200, "The objective", schema_of::<SloJson<'static>>),
+        ABSENT,
+    ],
 );
 const PUT: Endpoint = Endpoint {
     body: Some(body),
@@ -38,11 +41,13 @@ const PUT: Endpoint = Endpoint {
         ],
     )
 };
+/// What routes answer of an objective that is not there.
+pub(crate) const ABSENT: Answer = Answer::refused(404, "There is no such objective");
 const DELETE: Endpoint = Endpoint::new(
     Verb::Delete,
     "/slos/{name}",
     "Forgets an objective",
-    &[Answer::empty(204, "It is gone")],
+    &[Answer::empty(204, "It is gone"), ABSENT],
 );
 
 pub(crate) fn add(routes: Routes) -> Routes {

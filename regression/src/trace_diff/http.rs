@@ -37,7 +37,11 @@ const DIFF: Endpoint = Endpoint {
         Verb::Get,
         "/traces/diff",
         "Two traces aligned by structure, and where the difference of their durations is",
-        &[Answer::of(200, "What differs", schema_of::<TraceDiff>)],
+        &[
+            Answer::of(200, "What differs", schema_of::<TraceDiff>),
+            Answer::refused(404, "There is no such trace"),
+            Answer::refused(413, "A trace has too many spans"),
+        ],
     )
 };
 

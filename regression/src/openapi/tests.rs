@@ -6,8 +6,8 @@ use serde_json::{Map, Value, json};
 
 use crate::asking::{Api, NOW};
 use crate::report::{
-    Check, Classification, Design, EntryChange, Explanation, Operation, OperationComparison, OperationSide,
-    Power, Report, Shift, Sides, SloState, Verdict, Victim,
+    Check, Classification, Design, EntryChange, Exemplars, Explanation, Finding, Operation,
+    OperationComparison, OperationSide, Power, Report, Shift, Sides, SloState, Verdict, Victim,
 };
 use crate::reports::tests::{finding, report};
 
@@ -128,25 +128,37 @@ fn declared_as(version: &str) -> Value {
     json!({"serviceName": "cart", "version": version, "environment": "prod", "startTs": NOW - 600_000})
 }
 
-/// A report in which nothing is absent that may be there.
-fn filled() -> Report {
-    let operation = || Operation {
+fn operation() -> Operation {
+    Operation {
         service_name: "cart".to_owned(),
         span_name: "get".to_owned(),
         span_kind: Some("SERVER".to_owned()),
-    };
-    let mut slow = finding("slower", 9_000, true);
-    slow.callee = Some(operation());
-    slow.contribution_ratio = Some(0.9);
-    slow.error_rate_change = Some(0.1);
-    slow.victims = vec![Victim {
-        operation: operation(),
-        change: 9_000,
-    }];
-    slow.exemplars.candidate = vec!["1".to_owned()];
-    slow.explanation = Some(Explanation::OtherDeployment);
-    slow.deployment_id = Some("other".to_owned());
-    slow.instance = Some("10.0.0.1".to_owned());
+    }
+}
+
+/// A finding in which nothing is absent that may be there.
+fn filled_finding() -> Finding {
+    Finding {
+        callee: Some(operation()),
+        contribution_ratio: Some(0.9),
+        error_rate_change: Some(0.1),
+        victims: vec![Victim {
+            operation: operation(),
+            change: 9_000,
+        }],
+        exemplars: Exemplars {
+            baseline: vec!["1".to_owned()],
+            candidate: vec!["2".to_owned()],
+        },
+        explanation: Some(Explanation::OtherDeployment),
+        deployment_id: Some("other".to_owned()),
+        instance: Some("10.0.0.1".to_owned()),
+        ..finding("slower", 9_000, true)
+    }
+}
+
+/// A report in which nothing is absent that may be there.
+fn filled() -> Report {
     let side = OperationSide {
         histogram: vec![(1_000, 17)],
         ..OperationSide::default()
@@ -165,7 +177,7 @@ fn filled() -> Report {
         confidence: Some(0.99),
         design: Some(Design::Concurrent),
         missing: Some("nothing".to_owned()),
-        findings: vec![slow],
+        findings: vec![filled_finding()],
         change: vec![EntryChange {
             entry: operation(),
             requests: Sides::default(),

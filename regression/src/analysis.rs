@@ -13,12 +13,13 @@
 //! | why | `cause`, `gaps` |
 //! | whether the deployment did it | `judgement`, `controls`, `load` |
 //! | what else happened | `surroundings` |
-//! | what follows | `score`, `power`, `assemble` |
+//! | what follows | `score`, `power`, `assemble`, `bounds` |
 //!
 //! All but `gather` is pure: the same traces give the same report, in whatever order they come.
 
 mod assemble;
 mod attribution;
+mod bounds;
 mod cause;
 mod change;
 mod comparison;
@@ -69,11 +70,14 @@ pub async fn analyse(
 ) -> storage::Result<Report> {
     let gathered = gather::gather(sources, deployment, end_ts, options).await?;
     let mut report = rollout::report(&gathered, deployment, options);
+    bounds::bound(&mut report, options);
     add_objectives(&mut report, slo_states(sources, deployment, gathered.now).await?);
     Ok(report)
 }
 
 /// Compares two populations without a deployment: every service may be where a change began.
 pub fn compare(baseline: &Profiles, candidate: &Profiles, options: &Options) -> Report {
-    rollout::compare(baseline, candidate, options)
+    let mut report = rollout::compare(baseline, candidate, options);
+    bounds::bound(&mut report, options);
+    report
 }

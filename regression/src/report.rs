@@ -52,6 +52,9 @@ pub struct Report {
     pub slo: Vec<SloState>,
     /// Traces that were left out, and how much time could not be true.
     pub left_out: LeftOut,
+    /// What these lists have no room for; absent where everything is in them.
+    #[serde(default, skip_serializing_if = "Omitted::is_nothing")]
+    pub omitted: Omitted,
     /// `complete`, or why not everything that is stored was considered.
     pub completeness: String,
 }
@@ -437,6 +440,26 @@ pub struct SloState {
     /// served before it and beside it.
     #[serde(default)]
     pub fast_burn: bool,
+}
+
+/// How many entries of the lists of a report are not in it.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct Omitted {
+    /// The last ones.
+    pub findings: u64,
+    /// Entry operations that lost least.
+    pub change: u64,
+    /// Those that cost least of the score.
+    pub checks: u64,
+    /// The least called.
+    pub operations: u64,
+}
+
+impl Omitted {
+    fn is_nothing(&self) -> bool {
+        *self == Self::default()
+    }
 }
 
 /// What was not compared, traces.

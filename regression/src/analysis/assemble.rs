@@ -4,11 +4,12 @@ use model::OperationNumber;
 
 use crate::report::{Cause, Exemplars};
 use crate::report::{
-    Decision, EntryChange, Explanation, Finding, FindingKind, LeftOut, Population, Power, Report, Verdict,
-    Victim,
+    Decision, EntryChange, Explanation, Finding, FindingKind, LeftOut, Omitted, Population, Power, Report,
+    Verdict, Victim,
 };
 use crate::statistics::{Arms, NormalMixture};
 
+use super::bounds::VICTIMS_MAX;
 use super::cause::{Sizes, Suspect, find_suspects};
 use super::change::{Shifted, shifted};
 use super::contributions;
@@ -54,7 +55,7 @@ pub(super) fn assemble(
     options: &Options,
 ) -> Report {
     let sizes = Sizes { study, options };
-    let cases = judge_all(study, case, &sizes);
+    let (cases, beyond) = judge_all(study, case, &sizes);
     let is_guilty = |case: &&JudgedSuspect| case.judged.explanation.is_none() && case.suspect.is_regression;
     let guilty: Vec<&Suspect> = cases.iter().filter(is_guilty).map(|case| &case.suspect).collect();
     let scored = score(study, &sizes, &guilty);
@@ -88,6 +89,7 @@ pub(super) fn assemble(
     );
     let mut left_out = subject.left_out;
     left_out.not_comparable += study.comparison.not_comparable;
+    let (operations, operations_beyond) = operations(study, &sizes);
     Report {
         deployment: None,
         verdict,
@@ -103,15 +105,20 @@ pub(super) fn assemble(
         change,
         power,
         checks: scored.checks,
-        operations: operations(study, &sizes),
+        operations,
         slo: Vec::new(),
         left_out,
+        omitted: Omitted {
+            findings: beyond,
+            operations: operations_beyond,
+            ..Omitted::default()
+        },
         completeness: subject.completeness,
     }
 }
 
-/// Everything that changed with what explains it, worst first.
-fn judge_all(study: &Study<'_>, case: Option<&Case<'_>>, sizes: &Sizes<'_>) -> Vec<JudgedSuspect> {
+/// Everything that changed with what explains it, worst first, and how much of that there is no room for.
+fn judge_all(study: &Study<'_>, case: Option<&Case<'_>>, sizes: &Sizes<'_>) -> (Vec<JudgedSuspect>, u64) {
     let mut cases: Vec<JudgedSuspect> = find_suspects(study, sizes.options)
         .into_iter()
         .map(|suspect| {
@@ -124,11 +131,12 @@ fn judge_all(study: &Study<'_>, case: Option<&Case<'_>>, sizes: &Sizes<'_>) -> V
         by_rank.then(a.suspect.member.cmp(&b.suspect.member))
     };
     cases.sort_by(in_order);
+    let beyond = cases.len().saturating_sub(sizes.options.findings_max) as u64;
     cases.truncate(sizes.options.findings_max);
     let mut suspects: Vec<&mut Suspect> = cases.iter_mut().map(|case| &mut case.suspect).collect();
     contributions::settle(study, &mut suspects);
     cases.sort_by(in_order);
-    cases
+    (cases, beyond)
 }
 
 /// What findings did to every entry operation: a finding names the one that it did the most to, and has its part in
@@ -266,7 +274,7 @@ fn finding(
     }
 }
 
-/// Entry operations that suffer from it enough, worst first.
+/// Entry operations that suffer from it enough, worst first; of many, the worst.
 fn victims(study: &Study<'_>, suspect: &Suspect, changes: &[Shifted], options: &Options) -> Vec<Victim> {
     let suffers = |entry: OperationNumber, micros: f64| {
         micros >= options.min_entry_micros || micros >= options.min_entry_relative * study.entry_mean(entry)
@@ -276,6 +284,7 @@ fn victims(study: &Study<'_>, suspect: &Suspect, changes: &[Shifted], options: &
         _ => suffers(found.entry, found.micros),
     });
     suffering
+        .take(VICTIMS_MAX)
         .map(|found| Victim {
             operation: operation_json(study.traces, found.entry),
             change: changes
@@ -379,6 +388,7 @@ pub(super) fn without_comparison(subject: Subject<'_>, missing: String) -> Repor
         operations: Vec::new(),
         slo: Vec::new(),
         left_out: subject.left_out,
+        omitted: Omitted::default(),
         completeness: subject.completeness,
     }
 }

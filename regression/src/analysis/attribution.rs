@@ -46,8 +46,8 @@ const SETTLED: f64 = 1e-9;
 pub(super) fn attribute(traces: &Traces<'_>, sums: &StratumSums) -> Vec<Parts> {
     let graph = Graph::of(traces, sums);
     let means = graph.means(sums);
-    let costs = graph.costs(&means);
-    let visits = graph.visits(&means);
+    let costs = graph.costs(&means, sums);
+    let visits = graph.visits(&means, sums);
     let mut parts = Vec::with_capacity(sums.nodes.len());
     for (number, mean) in means.iter().enumerate() {
         let edge = graph.edges[number];
@@ -184,12 +184,7 @@ impl Graph {
 
     /// What one side never did is taken as on the other: it then makes no difference but by how often.
     fn means(&self, sums: &StratumSums) -> Vec<Mean> {
-        let mut made: Vec<Arms<f64>> = vec![Arms::default(); self.order.len()];
-        made[0] = sums.traces.map(|traces| traces as f64);
-        for (edge, (_, arms)) in self.edges.iter().zip(&sums.nodes) {
-            made[edge.operation].baseline += arms.baseline.calls;
-            made[edge.operation].candidate += arms.candidate.calls;
-        }
+        let made = self.made(sums);
         let of_side = |callers: f64, sums: &Sums| {
             let rate = (callers > 0.0).then(|| sums.calls / callers);
             let time = (sums.calls > 0.0).then(|| sums.path / sums.calls);
@@ -211,8 +206,9 @@ impl Graph {
         self.edges.iter().zip(&sums.nodes).map(mean).collect()
     }
 
-    /// What everything below an operation costs on each side.
-    fn costs(&self, means: &[Mean]) -> Vec<Arms<f64>> {
+    /// What everything below an operation costs on each side. What calls itself so deep that this never settles costs
+    /// at most what all traces of the side took together.
+    fn costs(&self, means: &[Mean], sums: &StratumSums) -> Vec<Arms<f64>> {
         let mut costs: Vec<Arms<f64>> = vec![Arms::default(); self.order.len()];
         for _ in 0..ROUNDS_MAX {
             let mut moved = 0.0f64;
@@ -230,14 +226,24 @@ impl Graph {
                 costs[place] = cost;
             }
             if moved < SETTLED {
-                break;
+                return costs;
             }
+        }
+        let mut whole = Arms::<f64>::default();
+        for (_, arms) in &sums.nodes {
+            whole.baseline += arms.baseline.path;
+            whole.candidate += arms.candidate.path;
+        }
+        for cost in &mut costs {
+            cost.baseline = cost.baseline.min(whole.baseline);
+            cost.candidate = cost.candidate.min(whole.candidate);
         }
         costs
     }
 
-    /// How often an operation is met in a trace, at the average rates.
-    fn visits(&self, means: &[Mean]) -> Vec<f64> {
+    /// How often an operation is met in a trace, at the average rates. Those of two sides may together be of calls that
+    /// call each other more and more: such an operation is met no more often than on the side where it is met most.
+    fn visits(&self, means: &[Mean], sums: &StratumSums) -> Vec<f64> {
         let mut visits = vec![0.0; self.order.len()];
         visits[0] = 1.0;
         for _ in 0..ROUNDS_MAX {
@@ -252,10 +258,28 @@ impl Graph {
                 .all(|(old, new): (&f64, &f64)| (old - new).abs() < SETTLED);
             visits = next;
             if settled {
-                break;
+                return visits;
             }
         }
+        let made = self.made(sums);
+        for (visits, made) in visits.iter_mut().zip(&made) {
+            let a_trace = |made: f64, traces: u64| made / traces.max(1) as f64;
+            let most = a_trace(made.baseline, sums.traces.baseline)
+                .max(a_trace(made.candidate, sums.traces.candidate));
+            *visits = visits.min(most);
+        }
         visits
+    }
+
+    /// How often operations were called on each side.
+    fn made(&self, sums: &StratumSums) -> Vec<Arms<f64>> {
+        let mut made: Vec<Arms<f64>> = vec![Arms::default(); self.order.len()];
+        made[0] = sums.traces.map(|traces| traces as f64);
+        for (edge, (_, arms)) in self.edges.iter().zip(&sums.nodes) {
+            made[edge.operation].baseline += arms.baseline.calls;
+            made[edge.operation].candidate += arms.candidate.calls;
+        }
+        made
     }
 }
 

@@ -67,13 +67,12 @@ pub(super) fn shifted(study: &Study<'_>) -> Vec<Shifted> {
 /// At the candidate's mix of requests.
 fn within(study: &Study<'_>, entry: OperationNumber) -> f64 {
     let mut lost = 0.0;
-    for (stratum, sums) in study.comparison.strata.iter().zip(&study.sums) {
-        if stratum.entry == entry {
-            let mean = |sum: u128, count: u64| sum as f64 / count as f64;
-            let change = mean(sums.durations.candidate, sums.traces.candidate)
-                - mean(sums.durations.baseline, sums.traces.baseline);
-            lost += change * stratum.traces.candidate as f64;
-        }
+    for place in study.strata_of(entry) {
+        let (stratum, sums) = (&study.comparison.strata[place], &study.sums[place]);
+        let mean = |sum: u128, count: u64| sum as f64 / count as f64;
+        let change = mean(sums.durations.candidate, sums.traces.candidate)
+            - mean(sums.durations.baseline, sums.traces.baseline);
+        lost += change * stratum.traces.candidate as f64;
     }
     lost / study.compared_of(entry).max(1) as f64
 }

@@ -45,6 +45,7 @@ pub(super) struct Comparison {
     pub(super) design: Design,
     /// Answered traces of strata with both sides, by stratum, side and block.
     pub(super) compared: Vec<Compared>,
+    /// Those of an entry operation one after the other, ascending.
     pub(super) strata: Vec<Stratum>,
     /// By operation.
     pub(super) entries: Vec<EntryTotals>,

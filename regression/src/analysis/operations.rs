@@ -26,8 +26,8 @@ struct Counted {
     buckets: Vec<(u64, u64)>,
 }
 
-/// By service and name.
-pub(super) fn operations(study: &Study<'_>, sizes: &Sizes<'_>) -> Vec<OperationComparison> {
+/// By service and name; the most called, and how many others there are.
+pub(super) fn operations(study: &Study<'_>, sizes: &Sizes<'_>) -> (Vec<OperationComparison>, u64) {
     let shown = shown(study);
     let mut counted: Vec<Option<Arms<Counted>>> =
         shown.iter().map(|shown| shown.then(Arms::default)).collect();
@@ -62,6 +62,7 @@ pub(super) fn operations(study: &Study<'_>, sizes: &Sizes<'_>) -> Vec<OperationC
         arms.map_or(0, |arms| arms.baseline.calls + arms.candidate.calls)
     };
     numbers.sort_by_key(|number| (std::cmp::Reverse(calls(number)), *number));
+    let beyond = numbers.len().saturating_sub(sizes.options.operations_max);
     numbers.truncate(sizes.options.operations_max);
     let mut compared: Vec<OperationComparison> = numbers
         .iter()
@@ -72,7 +73,7 @@ pub(super) fn operations(study: &Study<'_>, sizes: &Sizes<'_>) -> Vec<OperationC
         })
         .collect();
     compared.sort_by(|a, b| a.operation.cmp(&b.operation));
-    compared
+    (compared, beyond as u64)
 }
 
 fn shown(study: &Study<'_>) -> Vec<bool> {

@@ -1,5 +1,7 @@
 //! Everything that is computed of one comparison before anything is judged.
 
+use std::ops::Range;
+
 use model::{NameNumber, OperationNumber};
 
 use crate::report::Design;
@@ -169,7 +171,8 @@ impl<'a> Study<'a> {
             let found = sums_of.nodes.iter().zip(parts);
             let micros: f64 = found.filter_map(|((node, _), parts)| part(*node, parts)).sum();
             let total = micros * stratum.traces.candidate as f64;
-            match sums.iter_mut().find(|(entry, _)| *entry == stratum.entry) {
+            // Strata of an entry are one after the other.
+            match sums.last_mut().filter(|(entry, _)| *entry == stratum.entry) {
                 Some((_, sum)) => *sum += total,
                 None => sums.push((stratum.entry, total)),
             }
@@ -189,11 +192,15 @@ impl<'a> Study<'a> {
 
     /// Compared traces of the candidate that entered by an operation.
     pub(super) fn compared_of(&self, entry: OperationNumber) -> u64 {
-        let strata = self.comparison.strata.iter();
-        strata
-            .filter(|stratum| stratum.entry == entry)
-            .map(|stratum| stratum.traces.candidate)
-            .sum()
+        let strata = &self.comparison.strata[self.strata_of(entry)];
+        strata.iter().map(|stratum| stratum.traces.candidate).sum()
+    }
+
+    /// The strata of the traces that entered by an operation.
+    pub(super) fn strata_of(&self, entry: OperationNumber) -> Range<usize> {
+        let strata = &self.comparison.strata;
+        let first = strata.partition_point(|stratum| stratum.entry < entry);
+        first..strata.partition_point(|stratum| stratum.entry <= entry)
     }
 
     /// Mean of an entry operation in the baseline, microseconds.

@@ -6,7 +6,7 @@ use serde_json::{Map, Value, json};
 
 use crate::asking::{Api, NOW};
 use crate::report::{
-    Check, Classification, Design, EntryChange, Exemplars, Explanation, Finding, Operation,
+    Check, Classification, Design, EntryChange, Exemplars, Explanation, Finding, Omitted, Operation,
     OperationComparison, OperationSide, Power, Report, Shift, Sides, SloState, Verdict, Victim,
 };
 use crate::reports::tests::{finding, report};
@@ -216,6 +216,10 @@ fn filled() -> Report {
             spent_by_deployment: Some(0.1),
             fast_burn: false,
         }],
+        omitted: Omitted {
+            findings: 1,
+            ..Omitted::default()
+        },
         ..report(Verdict::Regressed)
     }
 }

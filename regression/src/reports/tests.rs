@@ -10,7 +10,8 @@ use storage::DeploymentStore;
 
 use crate::asking::{Api, NOW};
 use crate::report::{
-    Cause, Decision, Exemplars, Finding, FindingKind, LeftOut, Operation, Population, Report, Verdict,
+    Cause, Decision, Exemplars, Finding, FindingKind, LeftOut, Omitted, Operation, Population, Report,
+    Verdict,
 };
 
 const HOUR: u64 = 3_600_000;
@@ -35,6 +36,7 @@ pub(crate) fn report(verdict: Verdict) -> Report {
         operations: Vec::new(),
         slo: Vec::new(),
         left_out: LeftOut::default(),
+        omitted: Omitted::default(),
         completeness: "complete".to_owned(),
     }
 }

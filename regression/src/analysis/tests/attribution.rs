@@ -1,6 +1,8 @@
 //! Nothing of a change is left over.
 
+use model::{Call, CallPlace, CallSums, Callee, Entry, Kind, ProfileTable, TimeCut, TraceId, TraceProfile};
 use proptest::prelude::*;
+use storage::{Completeness, Profiles};
 
 use super::super::attribution::{Parts, attribute};
 use super::super::sums::{StratumSums, Sums};
@@ -59,5 +61,67 @@ proptest! {
         let change = mean(sums.durations.candidate, sums.traces.candidate)
             - mean(sums.durations.baseline, sums.traces.baseline);
         prop_assert!((attributed - change).abs() < 1e-6 * (1.0 + change.abs()), "{attributed} {change}");
+    }
+}
+
+/// Before, one operation called another ten times; now that one calls it back. At average rates neither ever ends.
+#[test]
+fn what_calls_itself_at_average_rates_is_met_no_more_often_than_on_either_side() {
+    let mut table = ProfileTable::new(10);
+    let (a, b) = (
+        table.operation("shop", "a", Some(Kind::Server)),
+        table.operation("shop", "b", Some(Kind::Server)),
+    );
+    let call = |caller, operation| CallSums {
+        place: CallPlace {
+            call: Call {
+                caller,
+                operation,
+                callee: Callee::None,
+            },
+            instance: 0,
+            caller_instance: 0,
+        },
+        ..CallSums::default()
+    };
+    let profiles = Profiles {
+        table,
+        matched: 1,
+        profiles: vec![TraceProfile {
+            trace_id: TraceId::new(0, 1).unwrap(),
+            timestamp: START,
+            entry: Entry {
+                operation: a,
+                duration: Some(1),
+                failed: false,
+            },
+            path_signature: 0,
+            cut: TimeCut::default(),
+            calls: vec![call(None, a), call(Some(a), b), call(Some(b), a)],
+        }],
+        completeness: Completeness::Complete,
+    };
+    let traces = Traces::of(&[&profiles]);
+    let counted = |calls: f64| Sums {
+        calls,
+        path: 100.0 * calls,
+        ..Sums::default()
+    };
+    let node = |baseline, candidate| Arms {
+        baseline: counted(baseline),
+        candidate: counted(candidate),
+    };
+    let sums = StratumSums {
+        traces: Arms {
+            baseline: 1,
+            candidate: 1,
+        },
+        nodes: vec![(0, node(1.0, 1.0)), (1, node(10.0, 1.0)), (2, node(0.0, 9.0))],
+        ..StratumSums::default()
+    };
+    for parts in attribute(&traces, &sums) {
+        for part in [parts.time, parts.calls, parts.below, parts.share] {
+            assert!(part.abs() < 1e6, "{parts:?}");
+        }
     }
 }

@@ -1,6 +1,6 @@
 //! The document against the routes, and answers against the document.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::{Map, Value, json};
 
@@ -348,4 +348,48 @@ async fn refusals_are_described_by_the_routes_that_refuse() {
     }
     let statuses: Vec<_> = refused.keys().collect();
     assert_eq!(statuses, [&400, &404, &409, &413, &425], "{refused:?}");
+}
+
+/// Names of all fields that a schema describes, down to the last.
+fn fields_of(document: &Value, schema: &Value, fields: &mut BTreeSet<String>) {
+    match schema {
+        Value::Array(schemas) => schemas
+            .iter()
+            .for_each(|schema| fields_of(document, schema, fields)),
+        Value::Object(parts) => {
+            for (part, schema) in parts {
+                if part == "$ref" {
+                    let path = schema.as_str().unwrap().trim_start_matches('#');
+                    // What a deployment is has a page of its own.
+                    if !path.ends_with("/Deployment") {
+                        fields_of(document, document.pointer(path).unwrap(), fields);
+                    }
+                } else {
+                    if part == "properties" {
+                        fields.extend(schema.as_object().unwrap().keys().cloned());
+                    }
+                    fields_of(document, schema, fields);
+                }
+            }
+        }
+        _ => {}
+    }
+}
+
+#[tokio::test]
+async fn every_field_of_a_report_is_explained() {
+    let document = Api::new().get("/api/v2/openapi.json").await.json();
+    let mut fields = BTreeSet::new();
+    fields_of(
+        &document,
+        &json!({"$ref": "#/components/schemas/Report"}),
+        &mut fields,
+    );
+    let page = include_str!("../../../docs/report.md");
+    let lacking: Vec<_> = fields
+        .iter()
+        .filter(|field| !page.contains(&format!("`{field}`")))
+        .collect();
+    assert_eq!(lacking, [""; 0]);
+    assert!(fields.len() > 70, "{fields:?}");
 }

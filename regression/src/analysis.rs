@@ -33,6 +33,7 @@ mod gather;
 mod judgement;
 mod load;
 mod names;
+mod network;
 mod operations;
 mod options;
 mod population;

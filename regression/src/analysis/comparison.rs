@@ -6,6 +6,7 @@ use model::{NameNumber, OperationNumber};
 use crate::report::Design;
 use crate::statistics::Arms;
 
+use super::network::Network;
 use super::population::{Chosen, Facts, MINUTE};
 use super::side::Side;
 use super::traces::Traces;
@@ -269,29 +270,12 @@ impl Paths {
 
 /// Operations of other services that run because the deployed one called.
 fn below(traces: &Traces<'_>, service: Option<NameNumber>) -> Vec<bool> {
-    let mut below = vec![false; traces.table.operations().len()];
-    let Some(service) = service else {
-        return below;
-    };
-    let is_own = |operation: OperationNumber| traces.operation(operation).service == service;
-    let mut calls: Vec<(OperationNumber, OperationNumber)> = traces
-        .calls()
-        .iter()
-        .filter_map(|call| Some((call.caller?, call.operation)))
-        .filter(|&(_, operation)| !is_own(operation))
-        .collect();
-    calls.sort_unstable();
-    let own_calls = calls.iter().filter(|&&(caller, _)| is_own(caller));
-    let mut open: Vec<OperationNumber> = own_calls.map(|&(_, operation)| operation).collect();
-    while let Some(operation) = open.pop() {
-        if std::mem::replace(&mut below[operation as usize], true) {
-            continue;
-        }
-        let from = calls.partition_point(|&(caller, _)| caller < operation);
-        let made = calls[from..]
-            .iter()
-            .take_while(|&&(caller, _)| caller == operation);
-        open.extend(made.map(|&(_, callee)| callee));
+    let operations = traces.table.operations();
+    let is_own = |operation: &OperationNumber| Some(operations[*operation as usize].service) == service;
+    let own = (0..operations.len() as OperationNumber).filter(is_own);
+    let mut below = Network::of(traces).reached(own);
+    for (below, operation) in below.iter_mut().zip(operations) {
+        *below &= Some(operation.service) != service;
     }
     below
 }

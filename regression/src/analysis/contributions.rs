@@ -16,6 +16,7 @@ use crate::statistics::{Arms, DesignEffect, RatioSums, ratio_difference};
 use super::attribution::{Parts, attribute};
 use super::cause::Suspect;
 use super::family::What;
+use super::network::Network;
 use super::side::Side;
 use super::study::{Contribution, Study, part_of, sort};
 use super::sums::{StratumSums, sum_of};
@@ -109,7 +110,7 @@ type Costs = Vec<Vec<Cost>>;
 
 impl Claims {
     fn of<'s>(study: &Study<'_>, suspects: impl Iterator<Item = &'s Suspect>) -> Self {
-        let network = Network::of(study);
+        let network = Network::of(study.traces);
         let mut roles: Vec<Vec<(usize, What)>> = vec![Vec::new(); study.traces.calls().len()];
         let mut count = 0;
         for suspect in suspects {
@@ -243,43 +244,4 @@ fn stretches(study: &Study<'_>) -> Stretches {
         }
     }
     Stretches { of, counts }
-}
-
-/// Who calls whom, in any trace.
-struct Network {
-    /// Caller, called and call; ascending.
-    made: Vec<(OperationNumber, OperationNumber, NodeNumber)>,
-    operations: usize,
-}
-
-impl Network {
-    fn of(study: &Study<'_>) -> Self {
-        let calls = study.traces.calls().iter().enumerate();
-        let mut made: Vec<_> = calls
-            .filter_map(|(node, call)| Some((call.caller?, call.operation, node as NodeNumber)))
-            .collect();
-        made.sort_unstable();
-        Self {
-            made,
-            operations: study.traces.table.operations().len(),
-        }
-    }
-
-    /// All calls that are made because an operation is.
-    fn below(&self, operation: OperationNumber) -> impl Iterator<Item = NodeNumber> {
-        let mut is_met = vec![false; self.operations];
-        let mut open = vec![operation];
-        while let Some(caller) = open.pop() {
-            if !std::mem::replace(&mut is_met[caller as usize], true) {
-                let from = self.made.partition_point(|(other, ..)| *other < caller);
-                let made = self.made[from..]
-                    .iter()
-                    .take_while(|(other, ..)| *other == caller);
-                open.extend(made.map(|&(_, called, _)| called));
-            }
-        }
-        let made = self.made.iter();
-        made.filter(move |(caller, ..)| is_met[*caller as usize])
-            .map(|&(.., node)| node)
-    }
 }

@@ -29,6 +29,14 @@ struct Sum {
     times: f64,
 }
 
+/// What an instance served, and how it compares.
+#[derive(Clone, Debug, Default)]
+struct BesidePeers {
+    traces: f64,
+    /// Weight and difference of each minute with peers.
+    minutes: Vec<(f64, f64)>,
+}
+
 /// How an instance differs from its peers.
 #[derive(Clone, Copy, Debug)]
 struct Difference {
@@ -48,31 +56,26 @@ pub(super) fn bad_instance(scene: &Scene<'_>, works: &[Work]) -> Option<Event> {
         sum.count += 1.0;
         sum.times += work.times;
     }
-    // By side and instance: weight and difference of each minute.
-    let mut differences: BTreeMap<(Side, InstanceNumber), Vec<(f64, f64)>> = BTreeMap::new();
+    let mut beside_peers: BTreeMap<(Side, InstanceNumber), BesidePeers> = BTreeMap::new();
     for (&(side, _), instances) in &minutes {
         let count: f64 = instances.values().map(|sum| sum.count).sum();
         let times: f64 = instances.values().map(|sum| sum.times).sum();
         for (&instance, sum) in instances {
+            let of_instance = beside_peers.entry((side, instance)).or_default();
+            of_instance.traces += sum.count;
             let others = count - sum.count;
             if others > 0.0 {
                 let difference = sum.times / sum.count - (times - sum.times) / others;
                 let weight = sum.count * others / count;
-                let of_instance = differences.entry((side, instance)).or_default();
-                of_instance.push((weight, difference));
+                of_instance.minutes.push((weight, difference));
             }
         }
     }
-    let counts = |side: Side, instance: InstanceNumber| -> f64 {
-        let of_side = minutes.iter().filter(|((of, _), _)| *of == side);
-        let sums = of_side.filter_map(|(_, instances)| instances.get(&instance));
-        sums.map(|sum| sum.count).sum()
-    };
-    let slow = differences.iter().filter_map(|(&(side, instance), minutes)| {
-        let found = difference(instance, minutes)?;
+    let slow = beside_peers.iter().filter_map(|(&(_, instance), found)| {
+        let difference = difference(instance, &found.minutes)?;
         let is_slow =
-            found.mean >= TIMES_MIN.ln() && found.z >= Z_MIN && counts(side, instance) >= TRACES_MIN;
-        is_slow.then_some(found)
+            difference.mean >= TIMES_MIN.ln() && difference.z >= Z_MIN && found.traces >= TRACES_MIN;
+        is_slow.then_some(difference)
     });
     let worst = slow.max_by(|one, other| one.z.total_cmp(&other.z))?;
     let instance = instance_text(scene.traces, worst.instance);

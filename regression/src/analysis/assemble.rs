@@ -37,8 +37,6 @@ pub(super) struct Subject<'a> {
     pub(super) goes_on: bool,
     /// Whether more data can be waited for.
     pub(super) is_open: bool,
-    /// Findings from traces of instances that were not warm.
-    pub(super) cold: Vec<Finding>,
 }
 
 /// A suspect and its judgement.
@@ -78,10 +76,6 @@ pub(super) fn assemble(
     let missing = missing(verdict, study, power.as_ref());
     let population = |side| population(study, &subject, side);
     let (baseline, candidate) = (population(Side::Baseline), population(Side::Candidate));
-    // What is also so once they are warm has been said.
-    let is_new = |cold: &Finding| !findings.iter().any(|known| known.origin == cold.origin);
-    let cold: Vec<Finding> = subject.cold.into_iter().filter(is_new).collect();
-    findings.extend(cold);
     findings.extend(
         changes
             .iter()

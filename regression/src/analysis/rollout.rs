@@ -6,7 +6,7 @@ use model::{Deployment, NameNumber, OperationNumber, ServingVersions};
 use storage::{Completeness, Profiles};
 
 use crate::deployments;
-use crate::report::{DeploymentJson, Design, Explanation, Finding, LeftOut, Report};
+use crate::report::{DeploymentJson, Design, LeftOut, Report};
 use crate::statistics::Arms;
 
 use super::assemble::{Subject, assemble, without_comparison};
@@ -59,7 +59,7 @@ fn judge(traces: &Traces<'_>, gathered: &Gathered, deployment: &Deployment, opti
         .end_ts
         .unwrap_or(now)
         .saturating_add(options.monitor_ms);
-    let subject = |chosen: Option<&Chosen>, cold: Vec<Finding>| Subject {
+    let subject = |chosen: Option<&Chosen>| Subject {
         versions: Arms {
             baseline: Some(previous.as_str()).filter(|version| !version.is_empty()),
             candidate: Some(deployment.version.as_str()),
@@ -69,7 +69,6 @@ fn judge(traces: &Traces<'_>, gathered: &Gathered, deployment: &Deployment, opti
         completeness: completeness(&[&gathered.before, &gathered.since]),
         goes_on: switch.end.is_none() && deployment.rolled_back_ts.is_none(),
         is_open: now < watched_until && deployment.rolled_back_ts.is_none(),
-        cold,
     };
     let concurrent = Some(choose_concurrent(traces, &facts, start))
         .filter(|chosen| chosen.is_enough(traces, options.min_traces));
@@ -83,7 +82,7 @@ fn judge(traces: &Traces<'_>, gathered: &Gathered, deployment: &Deployment, opti
         weights: [&gathered.before, &gathered.since].map(weight),
     };
     let Some((first, second)) = prefer(concurrent, before_after) else {
-        let mut report = without_comparison(subject(None, Vec::new()), too_few(&facts, options));
+        let mut report = without_comparison(subject(None), too_few(&facts, options));
         surroundings::add(&mut report.findings, scene.findings());
         return report;
     };
@@ -104,8 +103,7 @@ fn judge(traces: &Traces<'_>, gathered: &Gathered, deployment: &Deployment, opti
         around: around.as_ref(),
         second: second.as_ref(),
     };
-    let cold = cold_findings(traces, &facts, &first, service, options);
-    let mut report = assemble(&study, Some(&case), subject(Some(&first), cold), options);
+    let mut report = assemble(&study, Some(&case), subject(Some(&first)), options);
     surroundings::add(&mut report.findings, scene.findings());
     report
 }
@@ -141,64 +139,6 @@ fn prefer(concurrent: Option<Chosen>, before_after: Option<Chosen>) -> Option<(C
         (Some(only), None) | (None, Some(only)) => Some((only, None)),
         (None, None) => None,
     }
-}
-
-/// What instances did before they were warm, where that is worse than the baseline.
-fn cold_findings(
-    traces: &Traces<'_>,
-    facts: &[Facts],
-    chosen: &Chosen,
-    service: NameNumber,
-    options: &Options,
-) -> Vec<Finding> {
-    let is_cold = |facts: &Facts| facts.served == Served::By(Side::Candidate) && !facts.is_warm;
-    let cold: Vec<Facts> = facts
-        .iter()
-        .map(|facts| Facts {
-            is_warm: true,
-            ..*facts
-        })
-        .collect();
-    let baseline = chosen
-        .traces
-        .iter()
-        .filter(|(_, side)| *side == Side::Baseline)
-        .copied();
-    let candidate = (0..facts.len())
-        .filter(|&number| is_cold(&facts[number]))
-        .map(|number| (number, Side::Candidate));
-    let mut of_cold = Chosen {
-        design: Design::BeforeAfter,
-        traces: baseline.chain(candidate).collect(),
-        ..chosen.clone()
-    };
-    of_cold.traces.sort_unstable();
-    if of_cold.count(Side::Candidate) < options.min_traces {
-        return Vec::new();
-    }
-    let study = Study::of(traces, &cold, &of_cold, Some(service), |_, _| false);
-    let report = assemble(&study, None, Subject::of_populations(Vec::new(), &[]), options);
-    let is_slow =
-        |finding: &Finding| finding.contribution > 0 && finding.cause == crate::report::Cause::SelfTime;
-    report
-        .findings
-        .into_iter()
-        .filter(is_slow)
-        .take(1)
-        .map(|finding| Finding {
-            summary: format!(
-                "{}; only instances that are not warm yet show it",
-                finding.summary
-            ),
-            contribution: 0,
-            contribution_low: 0,
-            contribution_high: 0,
-            contribution_ratio: None,
-            caused_by_deployment: false,
-            explanation: Some(Explanation::WarmUp),
-            ..finding
-        })
-        .collect()
 }
 
 pub(super) fn compare(baseline: &Profiles, candidate: &Profiles, options: &Options) -> Report {
@@ -244,7 +184,6 @@ impl Subject<'_> {
             completeness: completeness(answers),
             goes_on: false,
             is_open: false,
-            cold: Vec::new(),
         }
     }
 }

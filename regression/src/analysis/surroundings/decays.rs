@@ -2,7 +2,8 @@
 //!
 //! Both are fitted together, each within what one instance did with one version: the logarithm of how many times as
 //! long a trace took as usual falls from where it began with a half-life that is known about. So a version that is
-//! slower for good is no decay, and neither is taken for the other.
+//! slower for good is no decay, and neither is taken for the other. What is new may also be slow for a while and then
+//! no more, where that fits far better.
 
 use std::collections::BTreeMap;
 
@@ -15,9 +16,32 @@ use super::super::side::Side;
 use super::work::Work;
 use super::{Event, Scene};
 
-/// After which an instance that is new is so many times nearer to what it will be (e), microseconds.
-const WARM_UP: f64 = 15e6;
-/// The same of what all instances have in common: a cache that fills.
+/// What an instance that is new has left to become warm, by its age.
+#[derive(Clone, Copy, Debug)]
+enum Cold {
+    /// Less and less: after so many microseconds an e-th.
+    Falls(f64),
+    /// All of it for so many microseconds, and then nothing.
+    Ends(f64),
+}
+
+const FALLS: Cold = Cold::Falls(15e6);
+const ENDS: Cold = Cold::Ends(60e6);
+/// How much likelier what ends must make the data, twice a logarithm: traces of a minute are no independent witnesses,
+/// and a decay of all instances that is not quite as thought would be taken for it.
+const ENDS_MIN: f64 = 20.0;
+
+impl Cold {
+    fn left(self, age: f64) -> f64 {
+        match self {
+            Self::Falls(micros) => (-age / micros).exp(),
+            Self::Ends(micros) => f64::from(age < micros),
+        }
+    }
+}
+
+/// After which what all instances have in common is so many times nearer to what it will be (e), microseconds: a cache
+/// that fills.
 const REFILL: f64 = 120e6;
 /// A decay that starts with less than so many times as usual is none.
 const WARM_UP_MIN: f64 = 1.3;
@@ -46,11 +70,24 @@ struct Decay {
     z: f64,
 }
 
+/// Both decays, and the squares that they leave.
+#[derive(Clone, Copy, Debug)]
+struct Fit {
+    decays: [Decay; 2],
+    left: f64,
+    rows: usize,
+}
+
 /// What new instances showed, and what all of them did.
 pub(super) fn decays(scene: &Scene<'_>, works: &[Work]) -> [Option<Event>; 2] {
-    let rows = rows(scene, works);
     let last = works.last().map_or(0, |work| work.at.saturating_sub(scene.start));
-    let [warm_up, refill] = fit(&rows);
+    let [falls, ends] = [FALLS, ENDS].map(|cold| fit(&rows(scene, works, cold)));
+    let likelier = falls.rows as f64 * (falls.left / ends.left).ln();
+    let [warm_up, refill] = if likelier >= ENDS_MIN {
+        ends.decays
+    } else {
+        falls.decays
+    };
     let service = scene.service_text();
     let event = |explanation: Explanation, decay: Decay, summary: String| {
         Some(Event {
@@ -82,10 +119,10 @@ pub(super) fn decays(scene: &Scene<'_>, works: &[Work]) -> [Option<Event>; 2] {
 }
 
 /// Everything since the rollout began, as it differs from the mean of its group.
-fn rows(scene: &Scene<'_>, works: &[Work]) -> Vec<Row> {
+fn rows(scene: &Scene<'_>, works: &[Work], cold: Cold) -> Vec<Row> {
     let since = works.iter().filter(|work| work.at >= scene.start);
     let row = |work: &Work| {
-        let cold = work.age.map_or(0.0, |age| (-(age as f64) / WARM_UP).exp());
+        let cold = work.age.map_or(0.0, |age| cold.left(age as f64));
         let began = (work.at - scene.start) as f64;
         Row {
             group: (work.side, work.instance),
@@ -114,7 +151,7 @@ fn rows(scene: &Scene<'_>, works: &[Work]) -> Vec<Row> {
 }
 
 /// Least squares; what cannot be told has no strength.
-fn fit(rows: &[Row]) -> [Decay; 2] {
+fn fit(rows: &[Row]) -> Fit {
     let sum = |of: &dyn Fn(&Row) -> f64| rows.iter().map(of).sum::<f64>();
     let (aa, bb) = (sum(&|row| row.x[0] * row.x[0]), sum(&|row| row.x[1] * row.x[1]));
     let ab = sum(&|row| row.x[0] * row.x[1]);
@@ -131,7 +168,13 @@ fn fit(rows: &[Row]) -> [Decay; 2] {
             ]
         }
         [false, true] => [(0.0, 0.0), (by / bb, 1.0 / bb)],
-        _ => return [Decay::default(); 2],
+        _ => {
+            return Fit {
+                decays: [Decay::default(); 2],
+                left: f64::INFINITY,
+                rows: rows.len(),
+            };
+        }
     };
     let left = |row: &Row| row.y - strengths[0].0 * row.x[0] - strengths[1].0 * row.x[1];
     let squares = sum(&|row| left(row).powi(2));
@@ -147,11 +190,16 @@ fn fit(rows: &[Row]) -> [Decay; 2] {
         1.0
     };
     let variance = squares / (rows.len() as f64 - 2.0).max(1.0) * effect;
-    strengths.map(|(strength, of_unit)| {
+    let decays = strengths.map(|(strength, of_unit)| {
         let error = (variance * of_unit).sqrt();
         Decay {
             strength,
             z: if error > 0.0 { strength / error } else { 0.0 },
         }
-    })
+    });
+    Fit {
+        decays,
+        left: squares,
+        rows: rows.len(),
+    }
 }

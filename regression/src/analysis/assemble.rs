@@ -2,10 +2,9 @@
 
 use model::OperationNumber;
 
-use crate::report::{Cause, Exemplars};
 use crate::report::{
-    Decision, EntryChange, Explanation, Finding, FindingKind, LeftOut, Omitted, Population, Power, Report,
-    Verdict, Victim,
+    Cause, Decision, EntryChange, Finding, FindingKind, LeftOut, Omitted, Population, Power, Report, Verdict,
+    Victim,
 };
 use crate::statistics::{Arms, NormalMixture};
 
@@ -15,7 +14,7 @@ use super::change::{Shifted, shifted};
 use super::contributions;
 use super::exemplars::exemplars;
 use super::judgement::{Case, Judged};
-use super::names::{instance_text, operation_json, operation_text, time_text};
+use super::names::{instance_text, operation_json};
 use super::operations::{operations, spans};
 use super::options::Options;
 use super::power::power;
@@ -23,6 +22,7 @@ use super::score::{Standing, decide, score};
 use super::side::Side;
 use super::study::Study;
 use super::summary::summary;
+use super::surroundings;
 
 /// What a report is about, beside the comparison.
 #[derive(Clone, Debug)]
@@ -76,11 +76,7 @@ pub(super) fn assemble(
     let missing = missing(verdict, study, power.as_ref());
     let population = |side| population(study, &subject, side);
     let (baseline, candidate) = (population(Side::Baseline), population(Side::Candidate));
-    findings.extend(
-        changes
-            .iter()
-            .filter_map(|shifted| mix_finding(study, shifted, options)),
-    );
+    findings.extend(surroundings::paths::mix_shift(study, &sizes));
     let mut left_out = subject.left_out;
     left_out.not_comparable += study.comparison.not_comparable;
     let (operations, operations_beyond) = operations(study, &sizes);
@@ -287,41 +283,6 @@ fn victims(study: &Study<'_>, suspect: &Suspect, changes: &[Shifted], options: &
                 .map_or(0, |shifted| shifted.within),
         })
         .collect()
-}
-
-/// What other requests alone did to the mean, where that matters.
-fn mix_finding(study: &Study<'_>, shifted: &Shifted, options: &Options) -> Option<Finding> {
-    let mix = shifted.mix_shift();
-    let mean = study.entry_mean(shifted.entry);
-    let matters =
-        mix.unsigned_abs() as f64 >= (options.min_relative_concurrent * mean).max(options.min_entry_micros);
-    matters.then(|| {
-        let entry = operation_json(study.traces, shifted.entry);
-        Finding {
-            kind: FindingKind::Latency,
-            origin: entry.clone(),
-            cause: Cause::SelfTime,
-            callee: None,
-            entry,
-            contribution: 0,
-            contribution_low: 0,
-            contribution_high: 0,
-            contribution_ratio: None,
-            error_rate_change: None,
-            summary: format!(
-                "{} is asked for other things: that alone moved its mean by {}",
-                operation_text(study.traces, shifted.entry),
-                time_text(mix as f64)
-            ),
-            victims: Vec::new(),
-            exemplars: Exemplars::default(),
-            p_value: 1.0,
-            caused_by_deployment: false,
-            explanation: Some(Explanation::MixShift),
-            deployment_id: None,
-            instance: None,
-        }
-    })
 }
 
 fn confidence(

@@ -6,12 +6,13 @@
 //!
 //! | explanation | file |
 //! | --- | --- |
-//! | `load`, `mix_shift` | `requests` |
+//! | `load`, `mix_shift` | `requests`; of one entry operation, `paths` |
 //! | `bad_instance` | `instances` |
 //! | `warm_up`, `transient` | `decays` |
 
 mod decays;
 mod instances;
+pub(super) mod paths;
 mod requests;
 mod work;
 
@@ -64,32 +65,8 @@ impl Scene<'_> {
         events
             .into_iter()
             .flatten()
-            .map(|event| self.finding(event))
+            .map(|event| event.finding(self.traces))
             .collect()
-    }
-
-    fn finding(&self, event: Event) -> Finding {
-        let origin = operation_json(self.traces, event.origin);
-        Finding {
-            kind: FindingKind::Latency,
-            entry: origin.clone(),
-            origin,
-            cause: Cause::SelfTime,
-            callee: None,
-            contribution: 0,
-            contribution_low: 0,
-            contribution_high: 0,
-            contribution_ratio: None,
-            error_rate_change: None,
-            summary: event.summary,
-            victims: Vec::new(),
-            exemplars: Exemplars::default(),
-            p_value: two_sided_p(event.z),
-            caused_by_deployment: false,
-            explanation: Some(event.explanation),
-            deployment_id: None,
-            instance: event.instance,
-        }
     }
 
     /// The name of the deployed service.
@@ -109,6 +86,33 @@ impl Scene<'_> {
         let own = (0..counts.len() as OperationNumber)
             .filter(|&operation| self.traces.operation(operation).service == self.service);
         own.max_by_key(|&operation| (counts[operation as usize], std::cmp::Reverse(operation)))
+    }
+}
+
+impl Event {
+    /// As it is reported: beside the judgement, and of no cost.
+    fn finding(self, traces: &Traces<'_>) -> Finding {
+        let origin = operation_json(traces, self.origin);
+        Finding {
+            kind: FindingKind::Latency,
+            entry: origin.clone(),
+            origin,
+            cause: Cause::SelfTime,
+            callee: None,
+            contribution: 0,
+            contribution_low: 0,
+            contribution_high: 0,
+            contribution_ratio: None,
+            error_rate_change: None,
+            summary: self.summary,
+            victims: Vec::new(),
+            exemplars: Exemplars::default(),
+            p_value: two_sided_p(self.z),
+            caused_by_deployment: false,
+            explanation: Some(self.explanation),
+            deployment_id: None,
+            instance: self.instance,
+        }
     }
 }
 

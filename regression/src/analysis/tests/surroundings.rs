@@ -3,7 +3,7 @@
 use crate::report::{Explanation, Finding, Report, Verdict};
 use crate::statistics::Random;
 
-use super::shop::{MINUTE_MS, Request, START, Shop, canary, deployment};
+use super::shop::{MINUTE_MS, Request, START, Shop, canary, canary_of, deployment};
 
 const UNTIL: u64 = START + 20 * MINUTE_MS;
 
@@ -104,6 +104,22 @@ fn other_entry_operations_are_mix_shift() {
             ..request
         },
     );
+    assert!(!is_told(&report, Explanation::MixShift), "{:?}", report.findings);
+}
+
+#[test]
+fn paths_that_are_asked_for_more_often_by_chance_are_no_mix_shift() {
+    let random = std::cell::RefCell::new(Random::new(9));
+    let shop = canary_of(
+        |request| Request {
+            recommendations: random.borrow_mut().integer().is_multiple_of(4).then_some(300_000),
+            ..request
+        },
+        |request, _| request,
+    );
+    let report = shop.report(&deployment(None), UNTIL);
+    let moved = report.change[0].mix_shift.abs();
+    assert!(moved > 6_000, "chance moves the mean: {:?}", report.change);
     assert!(!is_told(&report, Explanation::MixShift), "{:?}", report.findings);
 }
 

@@ -6,3 +6,11 @@ mod judging;
 mod population;
 mod shop;
 mod surroundings;
+
+use crate::report::{Explanation, Report};
+
+/// Whether a report names an explanation of anything.
+fn is_told(report: &Report, explanation: Explanation) -> bool {
+    let mut findings = report.findings.iter();
+    findings.any(|found| found.explanation == Some(explanation))
+}

@@ -67,7 +67,7 @@ fn moved(study: &Study<'_>, entry: OperationNumber, compared: &[Compared]) -> Op
         .iter()
         .map(|compared| (compared.side, compared.block, usual(compared)))
         .collect();
-    blocks.sort_by(|one, other| (one.0, one.1).cmp(&(other.0, other.1)));
+    blocks.sort_by_key(|block| (block.0, block.1));
     let mut arms = Arms::<RatioSums>::default();
     for block in blocks.chunk_by(|one, next| (one.0, one.1) == (next.0, next.1)) {
         let micros = block.iter().map(|(.., usual)| usual).sum();

@@ -3,13 +3,7 @@
 use crate::report::{Cause, Report};
 use crate::statistics::Random;
 
-use super::shop::{MINUTE_MS, Request, START, Shop, canary, deployment};
-
-const UNTIL: u64 = START + 20 * MINUTE_MS;
-
-fn of_canary(change: impl Fn(Request, u64) -> Request) -> Report {
-    canary(change).report(&deployment(None), UNTIL)
-}
+use super::shop::{Request, START, Shop, UNTIL, canary, deployment, of_canary};
 
 #[test]
 fn a_finding_explains_every_entry_operation_that_waits_for_it() {

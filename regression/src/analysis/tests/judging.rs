@@ -2,9 +2,8 @@
 
 use crate::report::{Cause, Decision, Design, Explanation, Finding, Report, Verdict};
 
-use super::shop::{MINUTE_MS, Request, START, canary, canary_of, deployment, switched};
-
-const UNTIL: u64 = START + 20 * MINUTE_MS;
+use super::is_told;
+use super::shop::{MINUTE_MS, Request, START, UNTIL, canary, canary_of, deployment, of_canary, switched};
 
 /// The finding that comes first, which has to blame the deployment.
 fn blamed(report: &Report) -> &Finding {
@@ -12,10 +11,6 @@ fn blamed(report: &Report) -> &Finding {
     let first = &report.findings[0];
     assert!(first.caused_by_deployment, "{first:?}");
     first
-}
-
-fn of_canary(change: impl Fn(Request, u64) -> Request) -> Report {
-    canary(change).report(&deployment(None), UNTIL)
 }
 
 /// Of everything at once, with the change from the start on.
@@ -261,12 +256,7 @@ fn instances_that_are_not_warm_are_reported_apart() {
         ..request
     });
     assert_ne!(report.verdict, Verdict::Regressed, "{:?}", report.findings);
-    assert!(
-        report
-            .findings
-            .iter()
-            .any(|found| found.explanation == Some(Explanation::WarmUp))
-    );
+    assert!(is_told(&report, Explanation::WarmUp));
     assert!(report.left_out.warm_up > 100);
 }
 
@@ -294,12 +284,7 @@ fn what_began_before_the_switch_is_not_its_doing() {
     });
     let report = shop.report(&deployment(Some(START)), UNTIL);
     assert_ne!(report.verdict, Verdict::Regressed);
-    assert!(
-        report
-            .findings
-            .iter()
-            .any(|found| found.explanation == Some(Explanation::Confounded))
-    );
+    assert!(is_told(&report, Explanation::Confounded));
 }
 
 #[test]
@@ -326,12 +311,7 @@ fn other_requests_are_mix_shift_and_no_slowdown() {
     let change = &report.change[0];
     assert!(change.total > 12_000 && change.within.abs() < 1_000, "{change:?}");
     assert_ne!(report.verdict, Verdict::Regressed, "{:?}", report.findings);
-    assert!(
-        report
-            .findings
-            .iter()
-            .any(|found| found.explanation == Some(Explanation::MixShift))
-    );
+    assert!(is_told(&report, Explanation::MixShift));
 }
 
 #[test]

@@ -18,6 +18,8 @@ use crate::statistics::Random;
 /// When the rollout of cart begins, epoch milliseconds; a whole minute.
 pub(super) const START: u64 = 1_732_100_040_000;
 pub(super) const MINUTE_MS: u64 = 60_000;
+/// All requests are before it, epoch milliseconds.
+pub(super) const UNTIL: u64 = START + 20 * MINUTE_MS;
 
 /// One request for the cart. Times are microseconds.
 #[derive(Clone, Copy, Debug)]
@@ -334,6 +336,11 @@ pub(super) fn canary_of(
         shop.add(request);
     }
     shop
+}
+
+/// What is said of a canary.
+pub(super) fn of_canary(candidate: impl Fn(Request, u64) -> Request) -> Report {
+    canary(candidate).report(&deployment(None), UNTIL)
 }
 
 /// Everything at once: 1.0 before the start, 2.0 after it, ten minutes each, two requests a second.

@@ -3,9 +3,8 @@
 use crate::report::{Explanation, Finding, Report, Verdict};
 use crate::statistics::Random;
 
-use super::shop::{MINUTE_MS, Request, START, Shop, canary, canary_of, deployment};
-
-const UNTIL: u64 = START + 20 * MINUTE_MS;
+use super::is_told;
+use super::shop::{MINUTE_MS, Request, START, Shop, UNTIL, canary_of, deployment, of_canary};
 
 /// The finding of an explanation, which has to blame nobody and cost nothing.
 fn told(report: &Report, explanation: Explanation) -> &Finding {
@@ -18,11 +17,6 @@ fn told(report: &Report, explanation: Explanation) -> &Finding {
     );
     assert_ne!(report.verdict, Verdict::Regressed);
     found
-}
-
-fn is_told(report: &Report, explanation: Explanation) -> bool {
-    let mut findings = report.findings.iter();
-    findings.any(|found| found.explanation == Some(explanation))
 }
 
 /// A canary of a tenth: requests every `pause` milliseconds of a time, ten minutes before the start and after it.
@@ -82,13 +76,14 @@ fn load_is_told_where_nothing_can_be_compared() {
 
 #[test]
 fn other_entry_operations_are_mix_shift() {
-    let report = small_canary(
-        |_| 500,
-        |request, number| Request {
-            is_other_entry: number % 20 < if request.at < START { 4 } else { 8 },
+    let of_twenty_since_start = |since: u64| {
+        let change = |request: Request, number| Request {
+            is_other_entry: number % 20 < if request.at < START { 4 } else { since },
             ..request
-        },
-    );
+        };
+        small_canary(|_| 500, change)
+    };
+    let report = of_twenty_since_start(8);
     let found = told(&report, Explanation::MixShift);
     assert!(
         found
@@ -97,13 +92,7 @@ fn other_entry_operations_are_mix_shift() {
         "{}",
         found.summary
     );
-    let report = small_canary(
-        |_| 500,
-        |request, number| Request {
-            is_other_entry: number % 20 < if request.at < START { 4 } else { 5 },
-            ..request
-        },
-    );
+    let report = of_twenty_since_start(5);
     assert!(!is_told(&report, Explanation::MixShift), "{:?}", report.findings);
 }
 
@@ -135,11 +124,10 @@ fn one_slow_instance_of_the_old_version_is_named() {
     let found = told(&report, Explanation::BadInstance);
     assert_eq!(found.instance.as_deref(), Some("10.0.0.2:80"));
     // A version that is slower on all of its instances has no bad one.
-    let shop = canary(|request, _| Request {
+    let report = of_canary(|request, _| Request {
         cart_own: request.cart_own * 2,
         ..request
     });
-    let report = shop.report(&deployment(None), UNTIL);
     assert!(
         !is_told(&report, Explanation::BadInstance),
         "{:?}",
@@ -154,11 +142,10 @@ fn left_of(milliseconds: u64, of: f64) -> u64 {
 
 #[test]
 fn what_new_instances_show_at_first_is_warm_up() {
-    let shop = canary(|request, _| Request {
+    let report = of_canary(|request, _| Request {
         cart_own: request.cart_own * (100 + 2 * left_of(request.at - START, 15e3)) / 100,
         ..request
     });
-    let report = shop.report(&deployment(None), UNTIL);
     told(&report, Explanation::WarmUp);
     assert!(!is_told(&report, Explanation::Transient), "{:?}", report.findings);
 }

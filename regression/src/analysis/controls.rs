@@ -1,7 +1,7 @@
 //! What changed where the deployment changed nothing: load, weather, a slow day. Only where the two sides are not of
 //! the same minutes.
 
-use model::{Callee, OperationNumber};
+use model::{Callee, NameNumber, OperationNumber};
 
 use crate::report::Design;
 use crate::statistics::Arms;
@@ -20,18 +20,31 @@ pub(super) struct Controls {
     gaps: Vec<f64>,
 }
 
+/// Who may have changed an operation.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Deployed {
+    /// Nobody.
+    No,
+    /// The deployment that is judged, or it cannot be known.
+    Judged,
+    /// Another one, of this service.
+    Other(NameNumber),
+}
+
 /// Calls a side that a control has, at least.
 const CALLS_MIN: f64 = 100.0;
+/// Services that others deployed, whose common change is that of all.
+const SERVICES_MIN: usize = 2;
 /// Shorter times are too little to tell anything, microseconds.
 const MICROS_MIN: f64 = 100.0;
 
 impl Controls {
-    /// `is_innocent` tells operations that no deployment at this time can have changed.
+    /// `deployed` tells who deployed the service of an operation at this time.
     pub(super) fn of(
         traces: &Traces<'_>,
         comparison: &Comparison,
         sums: &[StratumSums],
-        is_innocent: impl Fn(&Traces<'_>, OperationNumber) -> bool,
+        deployed: impl Fn(&Traces<'_>, OperationNumber) -> Deployed,
     ) -> Self {
         if comparison.design == Design::Concurrent {
             return Self::default();
@@ -55,20 +68,31 @@ impl Controls {
             }
         }
         let mut controls = Self::default();
+        let mut others: Vec<(NameNumber, f64)> = Vec::new();
         for (call, change) in traces.calls().iter().zip(&changes) {
             let enough = change.calls.baseline.min(change.calls.candidate) >= CALLS_MIN
                 && change.times.baseline >= MICROS_MIN * change.weight;
-            if !enough || !is_innocent(traces, call.operation) {
+            if !enough {
                 continue;
             }
             let relative = change.times.candidate / change.times.baseline - 1.0;
-            match call.callee {
-                Callee::None if !is_call(traces, call.operation) => controls.own.push(relative),
-                Callee::Instrumented(callee) if is_innocent(traces, callee) => controls.gaps.push(relative),
-                Callee::Uninstrumented(callee) if is_innocent(traces, callee) => controls.own.push(relative),
+            let (of, is_own_time) = match call.callee {
+                Callee::None => ([call.operation; 2], !is_call(traces, call.operation)),
+                Callee::Instrumented(callee) => ([call.operation, callee], false),
+                Callee::Uninstrumented(callee) => ([call.operation, callee], true),
+            };
+            match (of.map(|operation| deployed(traces, operation)), is_own_time) {
+                ([Deployed::No, Deployed::No], true) => controls.own.push(relative),
+                ([Deployed::No, Deployed::No], false) if call.callee != Callee::None => {
+                    controls.gaps.push(relative)
+                }
+                ([Deployed::Other(service), _], true) if call.callee == Callee::None => {
+                    others.push((service, relative));
+                }
                 _ => {}
             }
         }
+        controls.own.extend(common(others));
         controls.own.sort_by(f64::total_cmp);
         controls.gaps.sort_by(f64::total_cmp);
         controls
@@ -99,11 +123,25 @@ impl Controls {
     }
 }
 
+/// What other services that were deployed have in common, one vote each, however many operations they have: a
+/// deployment changes its own service, and weather all of them. Of a single one nobody can tell.
+fn common(mut changes: Vec<(NameNumber, f64)>) -> Vec<f64> {
+    changes.sort_by(|a, b| a.0.cmp(&b.0).then(a.1.total_cmp(&b.1)));
+    let of_service = changes.chunk_by(|a, b| a.0 == b.0);
+    let medians =
+        of_service.map(|changes| median(&changes.iter().map(|(_, change)| *change).collect::<Vec<f64>>()));
+    let medians: Vec<f64> = medians.collect();
+    if medians.len() < SERVICES_MIN {
+        return Vec::new();
+    }
+    medians
+}
+
 fn median(ascending: &[f64]) -> f64 {
     let middle = ascending.len() / 2;
     match ascending {
         [] => 0.0,
-        _ if ascending.len() % 2 == 1 => ascending[middle],
-        _ => f64::midpoint(ascending[middle - 1], ascending[middle]),
+        // The smaller one of the two in the middle: of a pair one may be guilty.
+        _ => ascending[middle - usize::from(ascending.len() % 2 == 0)],
     }
 }

@@ -10,6 +10,7 @@ use crate::report::{DeploymentJson, Design, LeftOut, Report};
 use crate::statistics::Arms;
 
 use super::assemble::{Subject, assemble, without_comparison};
+use super::controls::Deployed;
 use super::gather::Gathered;
 use super::judgement::Case;
 use super::load::Load;
@@ -87,14 +88,18 @@ fn judge(traces: &Traces<'_>, gathered: &Gathered, deployment: &Deployment, opti
         return report;
     };
     let others = others(traces, gathered);
-    let is_innocent = |traces: &Traces<'_>, operation: OperationNumber| {
+    let deployed = |traces: &Traces<'_>, operation: OperationNumber| {
         let of = traces.operation(operation).service;
-        of != service && !others.iter().any(|other| other.service == of)
+        match of {
+            _ if of == service => Deployed::Judged,
+            _ if others.iter().any(|other| other.service == of) => Deployed::Other(of),
+            _ => Deployed::No,
+        }
     };
-    let study = Study::of(traces, &facts, &first, Some(service), is_innocent);
-    let second = second.map(|second| Study::of(traces, &facts, &second, Some(service), is_innocent));
+    let study = Study::of(traces, &facts, &first, Some(service), deployed);
+    let second = second.map(|second| Study::of(traces, &facts, &second, Some(service), deployed));
     let all = (!others.is_empty()).then(|| choose_all(traces, &facts, &first));
-    let around = all.map(|all| Study::of(traces, &facts, &all, Some(service), |_, _| false));
+    let around = all.map(|all| Study::of(traces, &facts, &all, Some(service), |_, _| Deployed::Judged));
     let load = Load::of(traces, &first, &scene.weights);
     let case = Case {
         study: &study,
@@ -170,7 +175,7 @@ pub(super) fn compare(baseline: &Profiles, candidate: &Profiles, options: &Optio
     if !chosen.is_enough(&traces, options.min_traces) {
         return without_comparison(subject, too_few(&facts, options));
     }
-    let study = Study::of(&traces, &facts, &chosen, None, |_, _| false);
+    let study = Study::of(&traces, &facts, &chosen, None, |_, _| Deployed::Judged);
     assemble(&study, None, subject, options)
 }
 

@@ -92,7 +92,9 @@ impl Controls {
                 _ => {}
             }
         }
-        controls.own.extend(common(others));
+        if controls.own.is_empty() {
+            controls.own.extend(common(others));
+        }
         controls.own.sort_by(f64::total_cmp);
         controls.gaps.sort_by(f64::total_cmp);
         controls
@@ -124,24 +126,24 @@ impl Controls {
 }
 
 /// What other services that were deployed have in common, one vote each, however many operations they have: a
-/// deployment changes its own service, and weather all of them. Of a single one nobody can tell.
-fn common(mut changes: Vec<(NameNumber, f64)>) -> Vec<f64> {
+/// deployment changes its own service, and weather all of them. Of a single one nobody can tell, and of two the one
+/// that changed less tells.
+fn common(mut changes: Vec<(NameNumber, f64)>) -> Option<f64> {
     changes.sort_by(|a, b| a.0.cmp(&b.0).then(a.1.total_cmp(&b.1)));
     let of_service = changes.chunk_by(|a, b| a.0 == b.0);
-    let medians =
-        of_service.map(|changes| median(&changes.iter().map(|(_, change)| *change).collect::<Vec<f64>>()));
-    let medians: Vec<f64> = medians.collect();
-    if medians.len() < SERVICES_MIN {
-        return Vec::new();
-    }
-    medians
+    let of_service = of_service.map(|changes| changes.iter().map(|(_, change)| *change));
+    let mut votes: Vec<f64> = of_service
+        .map(|changes| median(&changes.collect::<Vec<f64>>()))
+        .collect();
+    votes.sort_by(f64::total_cmp);
+    (votes.len() >= SERVICES_MIN).then(|| votes[(votes.len() - 1) / 2])
 }
 
 fn median(ascending: &[f64]) -> f64 {
     let middle = ascending.len() / 2;
     match ascending {
         [] => 0.0,
-        // The smaller one of the two in the middle: of a pair one may be guilty.
-        _ => ascending[middle - usize::from(ascending.len() % 2 == 0)],
+        _ if ascending.len() % 2 == 1 => ascending[middle],
+        _ => f64::midpoint(ascending[middle - 1], ascending[middle]),
     }
 }

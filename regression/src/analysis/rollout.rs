@@ -89,12 +89,7 @@ fn judge(traces: &Traces<'_>, gathered: &Gathered, deployment: &Deployment, opti
     };
     let others = others(traces, gathered);
     let deployed = |traces: &Traces<'_>, operation: OperationNumber| {
-        let of = traces.operation(operation).service;
-        match of {
-            _ if of == service => Deployed::Judged,
-            _ if others.iter().any(|other| other.service == of) => Deployed::Other(of),
-            _ => Deployed::No,
-        }
+        who_deployed(traces.operation(operation).service, service, &others)
     };
     let study = Study::of(traces, &facts, &first, Some(service), deployed);
     let second = second.map(|second| Study::of(traces, &facts, &second, Some(service), deployed));
@@ -111,6 +106,16 @@ fn judge(traces: &Traces<'_>, gathered: &Gathered, deployment: &Deployment, opti
     let mut report = assemble(&study, Some(&case), subject(Some(&first)), options);
     surroundings::add(&mut report.findings, scene.findings());
     report
+}
+
+fn who_deployed(service: NameNumber, judged: NameNumber, others: &[Other]) -> Deployed {
+    if service == judged {
+        Deployed::Judged
+    } else if others.iter().any(|other| other.service == service) {
+        Deployed::Other(service)
+    } else {
+        Deployed::No
+    }
 }
 
 /// What is in no comparison, and how much of the reported time could not be true.

@@ -9,7 +9,9 @@ use crate::report::{Cause, Decision, Design, Explanation, Finding, Report, Verdi
 use super::super::options::Options;
 use super::super::rollout;
 use super::is_told;
-use super::shop::{MINUTE_MS, Request, START, Shop, UNTIL, canary, canary_of, deployment, of_canary, switched};
+use super::shop::{
+    MINUTE_MS, Request, START, Shop, UNTIL, canary, canary_of, deployment, of_canary, switched,
+};
 
 /// The finding that comes first, which has to blame the deployment.
 fn blamed(report: &Report) -> &Finding {

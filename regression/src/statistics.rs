@@ -5,9 +5,10 @@
 //!
 //! | question | answered by |
 //! | --- | --- |
-//! | did the values move? | [`rank_test`], by how much [`shift`] |
+//! | did the values move? | [`rank_test`], few [`exact_rank_test`], by how much [`shift`] |
 //! | did a quantile, or the tail? | [`quantile_difference`], [`tail`] |
 //! | did the mean, a ratio, a mean by blocks? | [`RatioSums`], [`ratio_difference`], [`block_bootstrap`] |
+//! | the same where strata share blocks, and blocks resemble the next? | [`clustered_difference`] |
 //! | did a proportion, such as errors? | [`compare_proportions`] |
 //! | did a count, such as calls a trace? | [`mean_score_test`], [`permutation_test`], [`poisson_test`] |
 //! | how much less do blocks say than independent values? | [`DesignEffect`] |
@@ -22,9 +23,11 @@
 
 mod blocks;
 mod bootstrap;
+mod clusters;
 mod distribution;
 mod error_process;
 mod exact;
+mod exact_rank;
 mod histogram;
 mod mean;
 mod multiple;
@@ -43,9 +46,11 @@ mod tail;
 
 pub use blocks::{Block, DesignEffect};
 pub use bootstrap::{BOOTSTRAP_ROUNDS_MAX, block_bootstrap};
+pub use clusters::{ClusteredDifference, Unit, clustered_difference};
 pub use distribution::two_sided_p;
 pub use error_process::ErrorProcess;
 pub use exact::{ExactTest, exact_test};
+pub use exact_rank::exact_rank_test;
 pub use histogram::{Cell, Histogram};
 pub use mean::{RatioSums, ratio_difference};
 pub use multiple::benjamini_hochberg;

@@ -495,6 +495,129 @@ def powers():
         }
 
 
+# Means of what shares its blocks
+
+
+def fitted(units):
+    """Ratios of strata and how they vary together, by regressions through the origin, robust to what blocks share."""
+    stratum, place, period, time, calls = (np.asarray(column, float) for column in zip(*units))
+    strata = np.unique(stratum)
+    cells = np.array([stratum == s for s in strata]).T * calls[:, None]
+    block = np.unique(np.stack([place, period]), axis=1, return_inverse=True)[1]
+    regression = WLS(time, cells, weights=1 / calls)
+    together = regression.fit(cov_type="cluster", cov_kwds={"groups": block, "use_correction": False})
+    return together, regression.fit(cov_type="HC0"), block
+
+
+def arm(units, weights):
+    """The weighted ratio with its variances, where all strata have as many units."""
+    together, apart, block = fitted(units)
+    stratum = np.asarray([unit[0] for unit in units])
+    made_up = np.mean(np.bincount(stratum)) / (np.mean(np.bincount(stratum)) - 1)
+    count = len(np.unique(block))
+    between = weights @ together.cov_params() @ weights * made_up * count / (count - 1)
+    independent = weights @ apart.cov_params() @ weights * made_up
+    sums = np.array([sum(unit[4] for unit in units if unit[0] == s) for s in range(len(weights))])
+    influence = np.array(
+        [
+            weights[s] * (y - together.params[s] * x) / sums[s] * np.sqrt(made_up)
+            for s, _, _, y, x in units
+        ]
+    )
+    of_block = [influence[block == b] for b in range(count)]
+    sizes = np.array([np.sum(np.square(e)) for e in of_block])
+    even = sizes.sum() ** 2 / np.sum(np.square(sizes))
+    place_and_time = [next((u[1], u[2]) for u, b in zip(units, block) if b == wanted) for wanted in range(count)]
+    sums_of = dict(zip(place_and_time, (np.sum(e) for e in of_block)))
+    pairs = [s * sums_of[(p, t + 1)] for (p, t), s in sums_of.items() if (p, t + 1) in sums_of]
+    persistence = np.mean(pairs) / np.mean(np.square(list(sums_of.values()))) if len(pairs) >= 8 else 0.0
+    persistence = min(max(persistence, 0.0), 0.8)
+    effect = max(1.0, between / independent * (1 + persistence) / (1 - persistence))
+    freedom = len(units) - len(weights)
+    ratio = weights @ together.params
+    return ratio, independent, freedom, (effect, even - 1) if even >= 6 else None
+
+
+def clusters():
+    draw = np.random.default_rng(20_240_621)
+
+    def units(first_place, places, periods, step, each, shift, weather):
+        found = []
+        state = draw.normal(0, weather, places)
+        for period in range(periods):
+            state = 0.7 * state + np.sqrt(1 - 0.49) * draw.normal(0, weather, places)
+            for stratum in range(2):
+                for at in range(each):
+                    place = at % places
+                    calls = 1 + draw.poisson(2)
+                    time = calls * (5 + 3 * stratum + shift + state[place]) + draw.normal(0, 1)
+                    found.append((stratum, first_place + place, period * step, time, calls))
+        return found
+
+    samples = {
+        "blocks far from each other": (units(0, 3, 9, 2, 9, 0, 1.0), units(3, 2, 11, 3, 8, 1, 1.0)),
+        "neighbours": (units(0, 2, 14, 1, 6, 0, 1.5), units(2, 3, 12, 1, 6, 0.5, 1.5)),
+        "no weather": (units(0, 2, 14, 1, 6, 0, 0.0), units(2, 3, 12, 1, 6, 0.5, 0.0)),
+        "a short candidate": (units(0, 3, 10, 1, 6, 0, 1.0), units(3, 1, 2, 1, 10, 1, 1.0)),
+        "both short": (units(0, 1, 2, 1, 12, 0, 1.0), units(1, 1, 2, 1, 10, 1, 1.0)),
+    }
+    for name, (baseline, candidate) in samples.items():
+        weights = np.array([sum(unit[4] for unit in candidate if unit[0] == s) for s in range(2)], float)
+        weights /= weights.sum()
+        (before, *of_before), (after, *of_after) = arm(baseline, weights), arm(candidate, weights)
+
+        def variance(own, other):
+            independent, freedom, effect = own
+            if effect:
+                return independent * effect[0], effect[1]
+            if other[2]:
+                return independent * other[2][0], min(freedom, other[2][1])
+            return independent * 8, freedom
+
+        parts = [variance(of_before, of_after), variance(of_after, of_before)]
+        total = sum(part for part, _ in parts)
+        freedom = total**2 / sum(part**2 / freedom for part, freedom in parts)
+        half = stats.t.isf((1 - LEVEL) / 2, freedom) * np.sqrt(total)
+        estimate = after - before
+        yield {
+            "name": name,
+            "baseline": baseline,
+            "candidate": candidate,
+            "baselineRatio": before,
+            "difference": [estimate, estimate - half, estimate + half],
+            "pValue": 2 * stats.t.sf(abs(estimate) / np.sqrt(total), freedom),
+            "standardError": np.sqrt(total) * stats.t.isf(0.05, freedom) / stats.norm.isf(0.05),
+        }
+
+
+# Ranks of few
+
+
+def few_ranks():
+    draw = np.random.default_rng(20_240_622)
+    samples = {
+        "apart": [([1, 2, 3, 4, 5, 6, 7, 8, 9], [10, 11, 12, 13, 14, 15])],
+        "one among the others": [(list(range(16)), [7.5, *range(20, 27)])],
+        "ties": [(draw.integers(0, 6, 9), draw.integers(2, 9, 7))],
+        "less": [(draw.normal(1, 1, 12), draw.normal(0, 1, 6))],
+        "two strata": [(draw.integers(0, 9, 4), draw.integers(3, 12, 3)), (draw.normal(0, 1, 5), draw.normal(1, 1, 4))],
+    }
+    for name, strata in samples.items():
+        # Every choice of the candidate's values within strata, by doubled midranks.
+        ways = [0]
+        seen = 0
+        for baseline, candidate in strata:
+            ranks = 2 * stats.rankdata([*baseline, *candidate])
+            seen += ranks[len(baseline) :].sum()
+            of_stratum = [sum(chosen) for chosen in itertools.combinations(ranks, len(candidate))]
+            ways = np.add.outer(ways, of_stratum).ravel()
+        mean = np.mean(ways)
+        p_value = np.mean(np.abs(ways - mean) >= abs(seen - mean) - 1e-9)
+        if name == "apart":
+            assert np.isclose(p_value, stats.mannwhitneyu(*strata[0][::-1], method="exact").pvalue)
+        yield {"name": name, "strata": strata, "pValue": p_value, "isGreater": bool(seen > mean)}
+
+
 write("distributions", distributions())
 write("ranks", ranks())
 write("blocks", blocks())
@@ -505,3 +628,5 @@ write("means", means())
 write("multiple", multiple())
 write("sequences", sequences())
 write("powers", powers())
+write("clusters", clusters())
+write("few_ranks", few_ranks())

@@ -52,7 +52,7 @@ pub(super) fn critical_t(level: f64, freedom: f64) -> Option<f64> {
 }
 
 /// P(|T| > |t|) for Student's t with `freedom` degrees.
-fn two_sided_p_t(t: f64, freedom: f64) -> f64 {
+pub(super) fn two_sided_p_t(t: f64, freedom: f64) -> f64 {
     let square = t * t;
     if square.is_infinite() {
         return 0.0;

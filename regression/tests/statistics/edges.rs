@@ -3,9 +3,10 @@
 use proptest::prelude::*;
 use regression::statistics::{
     Arms, Block, DesignEffect, Detection, ErrorProcess, Growth, Histogram, Interval, NormalMixture,
-    PlannedStratum, Proportion, Rate, RatioInterval, RatioSums, benjamini_hochberg, block_bootstrap,
-    compare_proportions, exact_test, mean_score_test, permutation_test, poisson_test, quantile_difference,
-    quantile_interval, rank_test, ratio_difference, risk_ratio, shift, tail,
+    PlannedStratum, Proportion, Rate, RatioInterval, RatioSums, Unit, benjamini_hochberg, block_bootstrap,
+    clustered_difference, compare_proportions, exact_rank_test, exact_test, mean_score_test,
+    permutation_test, poisson_test, quantile_difference, quantile_interval, rank_test, ratio_difference,
+    risk_ratio, shift, tail,
 };
 
 const NONE: DesignEffect = DesignEffect::NONE;
@@ -18,6 +19,17 @@ fn arms<T>(baseline: T, candidate: T) -> Arms<T> {
     Arms { baseline, candidate }
 }
 
+/// The ways to divide many would be counted for long.
+#[test]
+fn only_few_are_ranked_exactly() {
+    let pairs = |count: u64| [arms(constant(3.0, count), constant(4.0, 20))];
+    assert!(exact_rank_test(&pairs(20), NONE).unwrap().p_value < 1e-9);
+    assert_eq!(exact_rank_test(&pairs(21), NONE), None);
+    assert_eq!(exact_rank_test(&pairs(u64::MAX), NONE), None);
+    let equal = [arms(constant(3.0, 9), constant(3.0, 9))];
+    assert_eq!(exact_rank_test(&equal, NONE).unwrap().p_value, 1.0);
+}
+
 #[test]
 fn an_empty_arm_has_no_answer() {
     let strata = [
@@ -25,6 +37,7 @@ fn an_empty_arm_has_no_answer() {
         arms(constant(3.0, 1), constant(4.0, 50)),
     ];
     assert_eq!(rank_test(&strata, NONE), None);
+    assert_eq!(exact_rank_test(&strata, NONE), None);
     assert_eq!(shift(&strata, 0.95, NONE), None);
     assert_eq!(mean_score_test(&strata, NONE), None);
     assert_eq!(permutation_test(&strata, 99, 1), None);
@@ -50,6 +63,14 @@ fn an_empty_arm_has_no_answer() {
         ratio_difference(&[arms(RatioSums::default(), sums)], 0.95, NONE),
         None
     );
+    let unit = Unit {
+        numerator: 5.0,
+        denominator: 1.0,
+        place: 0,
+        period: 0,
+    };
+    assert_eq!(clustered_difference(&[arms(vec![unit], vec![unit; 9])]), None);
+    assert_eq!(clustered_difference(&[]), None);
     assert_eq!(DesignEffect::of_blocks(&[]), None);
     assert_eq!(DesignEffect::of_proportions(&[Proportion::new(3, 9)]), None);
     assert!(benjamini_hochberg(&[]).is_empty());
@@ -501,6 +522,28 @@ proptest! {
             assert!(factor.is_none_or(|factor| factor.factor() >= 1.0));
             process.record(arms.candidate.hits(), arms.baseline.hits(), 0.3);
             sound_p(process.p_value());
+        }
+    }
+
+    #[test]
+    fn any_units_have_a_sound_answer_or_none(
+        parts in prop::collection::vec((any_value(), any_value(), 0u64..3, 0u64..12), 0..60),
+        at in 0usize..60,
+    ) {
+        let unit = |&(numerator, denominator, place, period): &(f64, f64, u64, u64)| Unit {
+            numerator,
+            denominator,
+            place,
+            period,
+        };
+        let units: Vec<Unit> = parts.iter().map(unit).collect();
+        let (baseline, candidate) = units.split_at(at.min(units.len()));
+        let strata = [arms(baseline.to_vec(), candidate.to_vec()), arms(candidate.to_vec(), baseline.to_vec())];
+        if let Some(found) = clustered_difference(&strata) {
+            sound(found.interval(0.95));
+            sound_p(found.p_value());
+            assert!(found.standard_error() >= 0.0);
+            sound_p(found.and_varies(1e9, 3).p_value());
         }
     }
 

@@ -2,9 +2,9 @@
 //! said.
 
 use regression::statistics::{
-    Arms, DesignEffect, Detection, Histogram, PlannedStratum, Proportion, RatioSums, block_bootstrap,
-    proportion_difference, quantile_difference, quantile_interval, rank_test, ratio_difference, risk_ratio,
-    shift,
+    Arms, ClusteredDifference, DesignEffect, Detection, Histogram, PlannedStratum, Proportion, RatioSums,
+    Unit, block_bootstrap, clustered_difference, proportion_difference, quantile_difference,
+    quantile_interval, rank_test, ratio_difference, risk_ratio, shift,
 };
 
 use crate::draws::{Draws, expect_share};
@@ -125,6 +125,81 @@ fn statistic_of(arms: &Arms<Vec<(f64, f64)>>) -> f64 {
         time / traces
     };
     mean(&arms.candidate) - mean(&arms.baseline)
+}
+
+/// Two strata of the same minutes, three places, each with a weather of which much is still there a minute later.
+fn weather(draws: &mut Draws, minutes: u64, deviation: f64, mean: f64, of_strata: &mut [Vec<Unit>; 2]) {
+    const PERSISTENCE: f64 = 0.6;
+    for place in 0..3 {
+        let mut state = draws.normal();
+        for period in 0..minutes {
+            for (stratum, units) in of_strata.iter_mut().enumerate() {
+                for _ in 0..20 {
+                    units.push(Unit {
+                        numerator: mean + 3.0 * stratum as f64 + deviation * state + 0.5 * draws.normal(),
+                        denominator: 1.0,
+                        place,
+                        period,
+                    });
+                }
+            }
+            state = PERSISTENCE * state + (1.0 - PERSISTENCE * PERSISTENCE).sqrt() * draws.normal();
+        }
+    }
+}
+
+fn held_in_weather(rounds: usize, minutes: (u64, u64), deviation: f64, seed: u64) -> usize {
+    let mut draws = Draws::new(seed);
+    let held = (0..rounds).filter(|_| {
+        let mut arms = Arms::<[Vec<Unit>; 2]>::default();
+        weather(&mut draws, minutes.0, deviation, 10.0, &mut arms.baseline);
+        weather(&mut draws, minutes.1, deviation, 10.5, &mut arms.candidate);
+        let [first, second] = arms.baseline;
+        let [third, fourth] = arms.candidate;
+        let strata =
+            [(first, third), (second, fourth)].map(|(baseline, candidate)| Arms { baseline, candidate });
+        let found = clustered_difference(&strata).unwrap();
+        found.interval(LEVEL).unwrap().contains(0.5)
+    });
+    held.count()
+}
+
+/// The interval holds what is true about as often as it says: without weather, with it, and where a side is short.
+#[test]
+fn means_in_weather_are_held() {
+    expect_share(held_in_weather(600, (12, 12), 0.0, 31), 600, 0.94, 0.985);
+    expect_share(held_in_weather(600, (20, 20), 0.15, 32), 600, 0.90, 0.96);
+    expect_share(held_in_weather(600, (15, 1), 0.15, 33), 600, 0.90, 0.99);
+}
+
+/// What its own units do not show is told by others.
+#[test]
+fn what_others_vary_is_added() {
+    let units = |mean: f64| -> Vec<Unit> {
+        let unit = |number: u64| Unit {
+            numerator: mean + (number % 3) as f64,
+            denominator: 1.0,
+            place: 0,
+            period: number / 4,
+        };
+        (0..60).map(unit).collect()
+    };
+    let strata = [Arms {
+        baseline: units(10.0),
+        candidate: units(11.0),
+    }];
+    let found = clustered_difference(&strata).unwrap();
+    let half = |found: ClusteredDifference| {
+        let interval = found.interval(LEVEL).unwrap();
+        (interval.high - interval.low) / 2.0
+    };
+    assert_eq!(half(found.and_varies(0.0, 5)), half(found));
+    assert!(found.p_value() < 0.01);
+    // Nearly all of it is that of six others: Student's t with five degrees of freedom, 2.571.
+    let wide = found.and_varies(10.0, 6);
+    assert!((half(wide) / 10.0 - 2.571).abs() < 0.02, "{}", half(wide));
+    assert_eq!(wide.estimate, found.estimate);
+    assert!(wide.p_value() > 0.9);
 }
 
 /// Time of a call is time over calls, both of which vary from trace to trace.

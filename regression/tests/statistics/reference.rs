@@ -2,9 +2,10 @@
 
 use regression::statistics::{
     Arms, Block, DesignEffect, Detection, ErrorProcess, Growth, Histogram, Interval, NormalMixture,
-    PlannedStratum, Proportion, Rate, RatioInterval, RatioSums, benjamini_hochberg, compare_proportions,
-    exact_test, mean_score_test, permutation_test, poisson_test, proportion_difference, quantile_interval,
-    rank_test, ratio_difference, risk_ratio, shift,
+    PlannedStratum, Proportion, Rate, RatioInterval, RatioSums, Unit, benjamini_hochberg,
+    clustered_difference, compare_proportions, exact_rank_test, exact_test, mean_score_test,
+    permutation_test, poisson_test, proportion_difference, quantile_interval, rank_test, ratio_difference,
+    risk_ratio, shift,
 };
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
@@ -337,6 +338,67 @@ fn means_and_ratios_are_those_of_statsmodels() {
         }
         near(sums.ratio().unwrap(), case.ratio, 1e-12, "ratio");
         near(sums.variance().unwrap(), case.variance, 1e-9, "variance");
+    }
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct ClusteredCase {
+    name: String,
+    /// Stratum, place, period, y and x.
+    baseline: Vec<(usize, u64, u64, f64, f64)>,
+    candidate: Vec<(usize, u64, u64, f64, f64)>,
+    baseline_ratio: f64,
+    difference: (f64, f64, f64),
+    p_value: f64,
+    standard_error: f64,
+}
+
+/// Regressions that are robust to what blocks share, by statsmodels, for each arm.
+#[test]
+fn means_of_what_shares_blocks_are_those_of_statsmodels() {
+    let file = include_str!("../../testdata/clusters.json");
+    for case in cases::<ClusteredCase>(file, None) {
+        let mut strata = vec![Arms::<Vec<Unit>>::default(); 2];
+        let unit = |&(_, place, period, numerator, denominator): &(usize, u64, u64, f64, f64)| Unit {
+            numerator,
+            denominator,
+            place,
+            period,
+        };
+        for found in &case.baseline {
+            strata[found.0].baseline.push(unit(found));
+        }
+        // In any order.
+        for found in case.candidate.iter().rev() {
+            strata[found.0].candidate.push(unit(found));
+        }
+        let found = clustered_difference(&strata).unwrap();
+        near(found.baseline, case.baseline_ratio, 1e-12, &case.name);
+        near_interval(found.interval(LEVEL).unwrap(), case.difference, 1e-9, &case.name);
+        near(found.p_value(), case.p_value, 1e-7, &case.name);
+        near(found.standard_error(), case.standard_error, 1e-9, &case.name);
+    }
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct FewRanksCase {
+    name: String,
+    strata: Vec<(Vec<f64>, Vec<f64>)>,
+    p_value: f64,
+    is_greater: bool,
+}
+
+#[test]
+fn ranks_of_few_are_those_of_all_divisions() {
+    for case in cases::<FewRanksCase>(include_str!("../../testdata/few_ranks.json"), None) {
+        let strata = strata(&case.strata);
+        let test = exact_rank_test(&strata, DesignEffect::NONE).unwrap();
+        near(test.p_value, case.p_value, 1e-9, &case.name);
+        assert_eq!(test.z > 0.0, case.is_greater, "{}", case.name);
+        let dependent = exact_rank_test(&strata, DesignEffect::new(4.0)).unwrap();
+        near(dependent.z, test.z / 2.0, 1e-12, &case.name);
     }
 }
 

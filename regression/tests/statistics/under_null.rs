@@ -2,7 +2,7 @@
 
 use regression::statistics::{
     Arms, Block, DesignEffect, Histogram, Proportion, Rate, benjamini_hochberg, compare_proportions,
-    mean_score_test, permutation_test, poisson_test, rank_test, tail,
+    exact_rank_test, mean_score_test, permutation_test, poisson_test, rank_test, tail,
 };
 
 use crate::draws::{Draws, expect_even, expect_share};
@@ -57,6 +57,21 @@ fn proportions_that_are_alike_are_even() {
             .p_value
     });
     expect_even(p_values.collect());
+}
+
+/// An exact test is wrong at most as often as it says, and of continuous values about as often.
+#[test]
+fn few_ranks_convict_nobody() {
+    let mut draws = Draws::new(6);
+    let rounds = 3000;
+    let wrong = (0..rounds).filter(|_| {
+        let arms = Arms {
+            baseline: draws.normals(12, 0.0, 1.0),
+            candidate: draws.normals(7, 0.0, 1.0),
+        };
+        exact_rank_test(&[arms], DesignEffect::NONE).unwrap().p_value <= 0.05
+    });
+    expect_share(wrong.count(), rounds, 0.04, 0.05);
 }
 
 /// An exact test is wrong at most as often as it says.

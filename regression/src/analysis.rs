@@ -25,6 +25,7 @@ mod change;
 mod comparison;
 mod contributions;
 mod controls;
+mod design;
 mod evidence;
 mod exemplars;
 mod family;

@@ -125,7 +125,6 @@ fn judge_all(study: &Study<'_>, case: Option<&Case<'_>>, sizes: &Sizes<'_>) -> (
     cases.truncate(sizes.options.findings_max);
     let mut suspects: Vec<&mut Suspect> = cases.iter_mut().map(|case| &mut case.suspect).collect();
     contributions::settle(study, &mut suspects);
-    cases.retain(|case| sizes.surely_moves_an_entry(&case.suspect));
     cases.sort_by(in_order);
     (cases, beyond)
 }
@@ -193,15 +192,19 @@ fn verdict(cases: &[JudgedSuspect], score: Option<f64>, power: Option<&Power>, s
     let is_seen = smallest.is_some_and(|smallest| {
         smallest <= sizes.min_relative().max(sizes.options.min_relative_before_after)
     });
-    if score.is_some() && is_seen {
+    if score.is_some() && is_seen && !sizes.study.comparison.is_small {
         Verdict::Unchanged
     } else {
         Verdict::InsufficientData
     }
 }
 
-/// A rollout that goes on is looked at again and again: only what holds at every look is certain.
+/// A rollout that goes on is looked at again and again: only what holds at every look is certain. What a handful of
+/// requests show is told, and waits for more.
 fn is_certain(study: &Study<'_>, suspect: &Suspect, goes_on: bool, options: &Options) -> bool {
+    if study.comparison.is_small {
+        return false;
+    }
     if !goes_on {
         return true;
     }

@@ -68,12 +68,27 @@ impl Sizes<'_> {
         let Some(evidence) = &self.study.evidence[member] else {
             return false;
         };
-        let change = evidence.change;
+        if self.study.comparison.is_small {
+            return self.is_plain(member, evidence);
+        }
         // A tail alone may be told by its own test, and then moves no mean for sure: nobody is blamed for that.
-        let is_sure = change.low > 0.0 || change.high < 0.0;
-        is_sure
+        evidence.is_sure()
             && self.p_value(member) <= self.options.false_discovery_rate
             && self.is_large(self.study.members[member].what, evidence)
+    }
+
+    /// What even a handful of requests shows, whatever the weather of the minutes in which they were: nearly all are
+    /// slower than nearly all before, twice as slow, and not by chance.
+    fn is_plain(&self, member: usize, evidence: &Evidence) -> bool {
+        const SUPERIORITY_MIN: f64 = 0.9;
+        const RELATIVE_MIN: f64 = 1.0;
+        const MICROS_MIN: f64 = 5_000.0;
+        const P_VALUE_MAX: f64 = 0.001;
+        self.study.members[member].what.is_time_of_a_call()
+            && evidence.superiority >= SUPERIORITY_MIN
+            && evidence.relative() >= RELATIVE_MIN
+            && evidence.change.estimate >= MICROS_MIN
+            && self.p_value(member) <= P_VALUE_MAX
     }
 
     /// In the family, as if nothing else had changed: what else explains it is told later, and by its name.
@@ -97,32 +112,14 @@ impl Sizes<'_> {
 
     pub(super) fn moves_an_entry(&self, suspect: &Suspect) -> bool {
         suspect.cause == Cause::Errors
-            || suspect
-                .contributions
-                .iter()
-                .any(|contribution| self.moves(suspect, contribution))
-    }
-
-    /// Once contributions have intervals: whether one that is large enough excludes that nothing happened. A call may
-    /// take longer for sure while nobody is seen to wait for it: that is no reason to blame anybody.
-    pub(super) fn surely_moves_an_entry(&self, suspect: &Suspect) -> bool {
-        let is_sure = |contribution: &Contribution| {
-            contribution
-                .error
-                .is_none_or(|error| error < contribution.micros.abs())
-        };
-        suspect.cause == Cause::Errors
-            || suspect
-                .contributions
-                .iter()
-                .any(|contribution| self.moves(suspect, contribution) && is_sure(contribution))
-    }
-
-    fn moves(&self, suspect: &Suspect, contribution: &Contribution) -> bool {
-        let is_right_way = (contribution.micros > 0.0) == suspect.is_regression;
-        let moved = contribution.micros.abs();
-        let least_relative = self.options.min_entry_relative * self.study.entry_mean(contribution.entry);
-        is_right_way && (moved >= self.options.min_entry_micros || moved >= least_relative)
+            || suspect.contributions.iter().any(|contribution| {
+                let is_right_way = (contribution.micros > 0.0) == suspect.is_regression;
+                let moved = contribution.micros.abs();
+                is_right_way
+                    && (moved >= self.options.min_entry_micros
+                        || moved
+                            >= self.options.min_entry_relative * self.study.entry_mean(contribution.entry))
+            })
     }
 }
 

@@ -16,7 +16,7 @@ use super::traces::Traces;
 pub(super) struct Compared {
     pub(super) stratum: u32,
     pub(super) side: Side,
-    /// Minute and instance.
+    /// Period and instance, see [`Comparison::block_micros`].
     pub(super) block: u64,
     pub(super) trace: u32,
 }
@@ -53,6 +53,10 @@ pub(super) struct Comparison {
     /// Every trace of either side, answered or not, by side and block. The stratum is the entry operation.
     pub(super) all: Vec<Compared>,
     pub(super) not_comparable: u64,
+    /// See [`Chosen`].
+    pub(super) is_small: bool,
+    /// How long the period of a block is: a minute, and less where a side has only some.
+    block_micros: u64,
 }
 
 /// Traces of a path that each side needs.
@@ -104,6 +108,8 @@ impl Comparison {
             entries: vec![EntryTotals::default(); traces.table.operations().len()],
             all: Vec::with_capacity(chosen.traces.len()),
             not_comparable: chosen.not_comparable,
+            is_small: chosen.is_small,
+            block_micros: block_micros(chosen),
         };
         for (position, &(number, side)) in chosen.traces.iter().enumerate() {
             let key = key(position, &signatures);
@@ -125,11 +131,11 @@ impl Comparison {
     ) {
         let trace = &traces.all()[number];
         let facts = &facts[number];
-        let minute = trace.profile.timestamp / MINUTE;
         let compared = Compared {
             stratum: trace.entry,
             side,
-            block: minute << 24 | u64::from(facts.instance) & 0xff_ffff,
+            block: (trace.profile.timestamp / self.block_micros) << 24
+                | u64::from(facts.instance) & 0xff_ffff,
             trace: number as u32,
         };
         let totals = &mut self.entries[trace.entry as usize];
@@ -157,6 +163,19 @@ impl Comparison {
             candidate: sum.candidate + stratum.traces.candidate,
         };
         self.strata.iter().fold(Arms::default(), add)
+    }
+}
+
+/// So long that blocks are as independent as weather allows, and so short that there are enough of them to tell how
+/// much they vary.
+fn block_micros(chosen: &Chosen) -> u64 {
+    /// A window in which minutes are too few.
+    const SHORT: u64 = 6 * MINUTE;
+    let lengths = chosen.windows.iter().map(|(from, to)| to.saturating_sub(*from));
+    if lengths.min().unwrap_or(0) < SHORT {
+        MINUTE / 6
+    } else {
+        MINUTE
     }
 }
 

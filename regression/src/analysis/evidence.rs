@@ -1,11 +1,12 @@
 //! Whether a quantity changed, and by how much: within strata, over blocks, in the middle and in the tail.
 
 use crate::statistics::{
-    Arms, Block, DesignEffect, Histogram, Interval, Proportion, RatioSums, compare_proportions,
-    mean_score_test, rank_test, ratio_difference, tail,
+    Arms, Block, ClusteredDifference, DesignEffect, Histogram, Interval, Proportion, Unit,
+    clustered_difference, compare_proportions, exact_rank_test, mean_score_test, rank_test, tail,
 };
 
 use super::comparison::Compared;
+use super::controls::Elsewhere;
 use super::family::{Observation, Scale};
 use super::population::MINUTE;
 use super::side::Side;
@@ -15,6 +16,8 @@ use super::traces::Traces;
 const TAIL: f64 = 0.95;
 /// Observations a side below which nothing is said.
 const OBSERVATIONS_MIN: u64 = 8;
+/// The same where few are compared exactly.
+const FEW_OBSERVATIONS_MIN: u64 = 6;
 /// Questions that are asked of a quantity: its middle, its mean, its tail.
 const QUESTIONS: f64 = 3.0;
 
@@ -29,9 +32,16 @@ pub(super) struct Evidence {
     /// That nothing changed; the least of what was asked, made up for asking more than once.
     pub(super) p_value: f64,
     pub(super) design_effect: DesignEffect,
+    /// Probability that a value of the candidate is greater than one of the baseline.
+    pub(super) superiority: f64,
 }
 
 impl Evidence {
+    /// Whether the mean changed at all, at 95 %.
+    pub(super) fn is_sure(&self) -> bool {
+        self.change.low > 0.0 || self.change.high < 0.0
+    }
+
     /// Of the baseline's mean; infinite where there was none.
     pub(super) fn relative(&self) -> f64 {
         ratio(self.change.estimate, self.baseline_mean)
@@ -52,6 +62,7 @@ pub(super) fn ratio(change: f64, baseline: f64) -> f64 {
 #[derive(Clone, Copy, Debug)]
 pub(super) struct MeanChange {
     pub(super) estimate: f64,
+    /// To hold against quantiles of the normal distribution, however few blocks tell it.
     pub(super) standard_error: f64,
     pub(super) baseline_mean: f64,
     pub(super) observations: Arms<u64>,
@@ -81,6 +92,8 @@ pub(super) struct Observed<'a> {
     pub(super) scale: Scale,
     /// Whether both sides are of the same minutes.
     pub(super) is_concurrent: bool,
+    /// So few that they are ranked exactly, and nothing else is asked of them.
+    pub(super) is_small: bool,
 }
 
 /// A trace of an observation.
@@ -97,6 +110,11 @@ pub(super) struct Seen {
 impl Seen {
     pub(super) fn minute(&self) -> u64 {
         self.timestamp / MINUTE
+    }
+
+    /// When the block was.
+    fn period(&self) -> u64 {
+        self.block >> 24
     }
 
     /// The instance of the block.
@@ -126,8 +144,9 @@ impl<'a> Observed<'a> {
             .chunk_by(|one, next| self.stratum(one) == self.stratum(next))
     }
 
-    /// Looks at all of them. `scale` is what the baseline is multiplied by first: what changed everywhere else.
-    pub(super) fn evidence(&self, scale: f64) -> Option<Evidence> {
+    /// Looks at all of them: whether they changed more than what is elsewhere, and beyond what varies there.
+    pub(super) fn evidence(&self, elsewhere: Elsewhere) -> Option<Evidence> {
+        let scale = elsewhere.scale;
         let mut strata: Vec<Arms<Histogram>> = Vec::new();
         let mut blocks: Vec<Vec<(u64, Histogram)>> = Vec::new();
         for of_stratum in self.by_stratum() {
@@ -155,7 +174,12 @@ impl<'a> Observed<'a> {
             baseline: sum.baseline + arms.baseline.count(),
             candidate: sum.candidate + arms.candidate.count(),
         });
-        if requests.baseline.min(requests.candidate) < OBSERVATIONS_MIN {
+        let needed = if self.is_small {
+            FEW_OBSERVATIONS_MIN
+        } else {
+            OBSERVATIONS_MIN
+        };
+        if requests.baseline.min(requests.candidate) < needed {
             return None;
         }
         let blocks: Vec<Vec<Block<'_>>> = blocks
@@ -169,14 +193,17 @@ impl<'a> Observed<'a> {
             })
             .collect();
         let design_effect = DesignEffect::of_blocks(&blocks).unwrap_or(DesignEffect::NONE);
-        let (change, baseline_mean) = self.change(scale)?;
+        let whole = self.difference(scale, |seen| Some(seen.side))?;
+        let varying = whole.and_varies(elsewhere.spread * whole.baseline, elsewhere.told_by);
+        let change = varying.interval(0.95)?;
         let p_value = self.p_value(&strata, design_effect, &change);
         Some(Evidence {
             requests,
-            baseline_mean,
+            baseline_mean: whole.baseline,
             change,
             p_value,
             design_effect,
+            superiority: rank_test(&strata, design_effect).map_or(0.5, |test| test.effect),
         })
     }
 
@@ -195,6 +222,10 @@ impl<'a> Observed<'a> {
             Scale::Count => return mean_score_test(strata, design_effect).map_or(1.0, |test| test.p_value),
             Scale::Share => return share_p_value(strata, design_effect),
         }
+        if self.is_small {
+            let ranks = exact_rank_test(strata, design_effect).or_else(|| rank_test(strata, design_effect));
+            return ranks.map_or(1.0, |test| test.p_value);
+        }
         let agrees = |z: f64| z * change.estimate >= 0.0;
         let middle = rank_test(strata, design_effect)
             .filter(|test| agrees(test.z))
@@ -205,83 +236,37 @@ impl<'a> Observed<'a> {
         (middle.min(above) * QUESTIONS).min(1.0)
     }
 
-    /// The change of the mean within strata, weighted by the candidate's calls, with its interval over blocks; and the
-    /// baseline's mean with the same weights.
-    fn change(&self, scale: f64) -> Option<(Interval, f64)> {
-        let mut strata: Vec<Arms<RatioSums>> = Vec::new();
-        let (mut baseline, mut weights) = (0.0, 0.0);
-        for of_stratum in self.by_stratum() {
-            let sums = self.ratio_sums(of_stratum, scale, |seen| Some(seen.side));
-            if let Some(mean) = sums.baseline.ratio() {
-                baseline += mean * sums.candidate.denominator;
-                weights += sums.candidate.denominator;
-            }
-            strata.push(sums);
-        }
-        let interval = ratio_difference(&strata, 0.95, DesignEffect::NONE)?;
-        Some((interval, if weights > 0.0 { baseline / weights } else { 0.0 }))
-    }
-
-    /// Sums of each side over the blocks of a stratum, of what `side` gives a side.
-    fn ratio_sums(
-        &self,
-        of_stratum: &[Observation],
-        scale: f64,
-        side: impl Fn(&Seen) -> Option<Side>,
-    ) -> Arms<RatioSums> {
-        let mut sums = Arms::<RatioSums>::default();
-        let mut open: Option<(Side, u64, f64, f64)> = None;
-        let close = |sums: &mut Arms<RatioSums>, open: Option<(Side, u64, f64, f64)>| {
-            if let Some((side, _, numerator, denominator)) = open {
-                side.of_mut(sums).add(numerator, denominator);
-            }
-        };
-        for found in of_stratum {
-            let seen = self.seen(found);
-            let Some(side) = side(&seen) else { continue };
-            let scale = if seen.side == Side::Baseline { scale } else { 1.0 };
-            match &mut open {
-                Some((of, block, numerator, denominator)) if (*of, *block) == (side, seen.block) => {
-                    *numerator += found.numerator * scale;
-                    *denominator += found.denominator;
-                }
-                _ => {
-                    close(&mut sums, open.take());
-                    open = Some((side, seen.block, found.numerator * scale, found.denominator));
-                }
-            }
-        }
-        close(&mut sums, open);
-        sums
-    }
-
     /// The change of the mean between sides that `side` gives; `None` where no stratum has both.
     pub(super) fn mean_change(&self, side: impl Fn(&Seen) -> Option<Side>) -> Option<MeanChange> {
-        let (mut weights, mut estimate, mut baseline, mut variance) = (0.0, 0.0, 0.0, 0.0);
-        let mut observations = Arms::default();
-        for of_stratum in self.by_stratum() {
-            let sums = self.ratio_sums(of_stratum, 1.0, &side);
-            let (Some(before), Some(after)) = (sums.baseline.ratio(), sums.candidate.ratio()) else {
-                continue;
-            };
-            let (Some(of_before), Some(of_after)) = (sums.baseline.variance(), sums.candidate.variance())
-            else {
-                continue;
-            };
-            let weight = sums.candidate.denominator;
-            weights += weight;
-            estimate += weight * (after - before);
-            baseline += weight * before;
-            variance += weight * weight * (of_before + of_after);
-            observations.baseline += sums.baseline.denominator as u64;
-            observations.candidate += sums.candidate.denominator as u64;
-        }
-        (weights > 0.0).then(|| MeanChange {
-            estimate: estimate / weights,
-            standard_error: variance.sqrt() / weights,
-            baseline_mean: baseline / weights,
-            observations,
+        let found = self.difference(1.0, side)?;
+        Some(MeanChange {
+            estimate: found.estimate,
+            standard_error: found.standard_error(),
+            baseline_mean: found.baseline,
+            observations: found.denominators.map(|sum| sum as u64),
         })
+    }
+
+    /// The change of the mean within strata, weighted by the candidate's calls, between sides that `side` gives.
+    /// `scale` is what the baseline is multiplied by.
+    fn difference(&self, scale: f64, side: impl Fn(&Seen) -> Option<Side>) -> Option<ClusteredDifference> {
+        let units = |observations: &[Observation]| {
+            let mut units = Arms::<Vec<Unit>>::default();
+            for found in observations {
+                let seen = self.seen(found);
+                let Some(side) = side(&seen) else { continue };
+                let scale = if seen.side == Side::Baseline { scale } else { 1.0 };
+                side.of_mut(&mut units).push(Unit {
+                    numerator: found.numerator * scale,
+                    denominator: found.denominator,
+                    place: u64::from(seen.instance()),
+                    period: seen.period(),
+                });
+            }
+            units
+        };
+        let strata: Vec<Arms<Vec<Unit>>> = self.by_stratum().map(units).collect();
+        clustered_difference(&strata)
     }
 }
 

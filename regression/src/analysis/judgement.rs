@@ -205,6 +205,7 @@ impl Case<'_> {
         let adjusted = self.study.adjusted[suspect.member].as_ref();
         let is_left = adjusted.is_some_and(|adjusted| {
             self.study.p_values[suspect.member] <= sizes.options.false_discovery_rate
+                && adjusted.is_sure()
                 && sizes.is_large(what, adjusted)
                 && adjusted.change.estimate * evidence.change.estimate > 0.0
         });

@@ -55,6 +55,8 @@ pub(super) struct Chosen {
     /// Microseconds, of either side.
     pub(super) windows: [(u64, u64); 2],
     pub(super) not_comparable: u64,
+    /// So few that only the plainest change is believed.
+    pub(super) is_small: bool,
 }
 
 /// Finds out who served every trace. `service` is the deployed one.
@@ -117,7 +119,8 @@ pub(super) fn is_answered(traces: &Traces<'_>, trace: &Trace<'_>, service: Optio
     entry.duration.is_some() && !entry.failed && !traces.calls_of(trace).any(has_failed)
 }
 
-/// Marks the traces of the candidate that an instance served when it was new.
+/// Marks the traces of the candidate that an instance served when it was new. Of what has no address nobody knows which
+/// process it is, and when that began: it counts as warm.
 pub(super) fn mark_cold(traces: &Traces<'_>, facts: &mut [Facts], declared: &Deployment, warm_up: u64) {
     let mut began = vec![u64::MAX; traces.table.instances().len()];
     for (trace, facts) in traces.all().iter().zip(&*facts) {
@@ -129,7 +132,7 @@ pub(super) fn mark_cold(traces: &Traces<'_>, facts: &mut [Facts], declared: &Dep
     let start = declared.start_ts.saturating_mul(1000);
     for (trace, facts) in traces.all().iter().zip(facts) {
         let began = began[facts.instance as usize];
-        let is_new = began >= start;
+        let is_new = began >= start && !traces.instance(facts.instance).ip.is_empty();
         facts.is_warm = facts.served != Served::By(Side::Candidate)
             || !is_new
             || trace.profile.timestamp >= began.saturating_add(warm_up);
@@ -193,6 +196,7 @@ pub(super) fn choose_concurrent(traces: &Traces<'_>, facts: &[Facts], from: u64)
         traces: Vec::new(),
         windows: [(u64::MAX, 0); 2],
         not_comparable: 0,
+        is_small: false,
     };
     for (number, trace, side) in usable() {
         if served[(minute(trace) - first) as usize].contains(&0) {
@@ -244,6 +248,7 @@ pub(super) fn choose_before_after(
         traces: Vec::new(),
         windows: [(u64::MAX, 0); 2],
         not_comparable: 0,
+        is_small: false,
     };
     for side in [Side::Baseline, Side::Candidate] {
         for (number, at) in usable(side) {

@@ -10,25 +10,19 @@ use crate::report::{DeploymentJson, Design, LeftOut, Report};
 use crate::statistics::Arms;
 
 use super::assemble::{Subject, assemble, without_comparison};
-use super::controls::Deployed;
+use super::design::{Designs, Window, choose};
 use super::gather::Gathered;
 use super::judgement::Case;
 use super::load::Load;
 use super::options::Options;
 use super::population::{
-    Chosen, Facts, Served, Versions, choose_before_after, choose_concurrent, count_left_out, find_facts,
-    find_switch, is_answered, mark_cold,
+    Chosen, Facts, Served, Versions, count_left_out, find_facts, find_switch, is_answered, mark_cold,
 };
 use super::separation::{Other, choose_all};
 use super::side::Side;
 use super::study::Study;
 use super::surroundings::{self, Scene};
 use super::traces::Traces;
-
-/// Common minutes decide if they have so many traces a side, or this share of those before and after: a few are the
-/// stronger design and still see less.
-const CONCURRENT_TRACES: usize = 1_000;
-const CONCURRENT_SHARE: usize = 4;
 
 pub(super) fn report(gathered: &Gathered, deployment: &Deployment, options: &Options) -> Report {
     let traces = Traces::of(&[&gathered.before, &gathered.since]);
@@ -71,10 +65,10 @@ fn judge(traces: &Traces<'_>, gathered: &Gathered, deployment: &Deployment, opti
         goes_on: switch.end.is_none() && deployment.rolled_back_ts.is_none(),
         is_open: now < watched_until && deployment.rolled_back_ts.is_none(),
     };
-    let concurrent = Some(choose_concurrent(traces, &facts, start))
-        .filter(|chosen| chosen.is_enough(traces, options.min_traces));
-    let before_after = choose_before_after(traces, &facts, switch, gathered.until, options)
-        .filter(|chosen| chosen.is_enough(traces, options.min_traces));
+    let window = Window {
+        switch,
+        until: gathered.until,
+    };
     let scene = Scene {
         traces,
         facts: &facts,
@@ -82,19 +76,20 @@ fn judge(traces: &Traces<'_>, gathered: &Gathered, deployment: &Deployment, opti
         start,
         weights: [&gathered.before, &gathered.since].map(weight),
     };
-    let Some((first, second)) = prefer(concurrent, before_after) else {
+    let Some(Designs { first, second }) = choose(traces, &facts, window, options) else {
         let mut report = without_comparison(subject(None), too_few(&facts, options));
         surroundings::add(&mut report.findings, scene.findings());
         return report;
     };
     let others = others(traces, gathered);
-    let deployed = |traces: &Traces<'_>, operation: OperationNumber| {
-        who_deployed(traces.operation(operation).service, service, &others)
+    let is_innocent = |traces: &Traces<'_>, operation: OperationNumber| {
+        let of = traces.operation(operation).service;
+        of != service && !others.iter().any(|other| other.service == of)
     };
-    let study = Study::of(traces, &facts, &first, Some(service), deployed);
-    let second = second.map(|second| Study::of(traces, &facts, &second, Some(service), deployed));
+    let study = Study::of(traces, &facts, &first, Some(service), is_innocent);
+    let second = second.map(|second| Study::of(traces, &facts, &second, Some(service), is_innocent));
     let all = (!others.is_empty()).then(|| choose_all(traces, &facts, &first));
-    let around = all.map(|all| Study::of(traces, &facts, &all, Some(service), |_, _| Deployed::Judged));
+    let around = all.map(|all| Study::of(traces, &facts, &all, Some(service), |_, _| false));
     let load = Load::of(traces, &first, &scene.weights);
     let case = Case {
         study: &study,
@@ -106,16 +101,6 @@ fn judge(traces: &Traces<'_>, gathered: &Gathered, deployment: &Deployment, opti
     let mut report = assemble(&study, Some(&case), subject(Some(&first)), options);
     surroundings::add(&mut report.findings, scene.findings());
     report
-}
-
-fn who_deployed(service: NameNumber, judged: NameNumber, others: &[Other]) -> Deployed {
-    if service == judged {
-        Deployed::Judged
-    } else if others.iter().any(|other| other.service == service) {
-        Deployed::Other(service)
-    } else {
-        Deployed::No
-    }
 }
 
 /// What is in no comparison, and how much of the reported time could not be true.
@@ -131,24 +116,6 @@ fn left_out(traces: &Traces<'_>, gathered: &Gathered, facts: &[Facts], start: u6
         .map(|trace| trace.profile.cut.cut_micros)
         .fold(0, u64::saturating_add);
     left_out
-}
-
-/// What decides, and what is heard as well.
-fn prefer(concurrent: Option<Chosen>, before_after: Option<Chosen>) -> Option<(Chosen, Option<Chosen>)> {
-    let smaller = |chosen: &Chosen| chosen.count(Side::Baseline).min(chosen.count(Side::Candidate));
-    match (concurrent, before_after) {
-        (Some(concurrent), Some(before_after)) => {
-            let is_enough =
-                smaller(&concurrent) >= CONCURRENT_TRACES.min(smaller(&before_after) / CONCURRENT_SHARE);
-            Some(if is_enough {
-                (concurrent, Some(before_after))
-            } else {
-                (before_after, Some(concurrent))
-            })
-        }
-        (Some(only), None) | (None, Some(only)) => Some((only, None)),
-        (None, None) => None,
-    }
 }
 
 pub(super) fn compare(baseline: &Profiles, candidate: &Profiles, options: &Options) -> Report {
@@ -172,6 +139,7 @@ pub(super) fn compare(baseline: &Profiles, candidate: &Profiles, options: &Optio
         traces: Vec::new(),
         windows: [(u64::MAX, 0); 2],
         not_comparable: 0,
+        is_small: false,
     };
     for (number, trace) in traces.all().iter().enumerate() {
         chosen.add(number, trace.profile.timestamp, sides[trace.part]);
@@ -180,7 +148,7 @@ pub(super) fn compare(baseline: &Profiles, candidate: &Profiles, options: &Optio
     if !chosen.is_enough(&traces, options.min_traces) {
         return without_comparison(subject, too_few(&facts, options));
     }
-    let study = Study::of(&traces, &facts, &chosen, None, |_, _| Deployed::Judged);
+    let study = Study::of(&traces, &facts, &chosen, None, |_, _| false);
     assemble(&study, None, subject, options)
 }
 

@@ -53,6 +53,7 @@ pub(super) fn choose_all(traces: &Traces<'_>, facts: &[Facts], first: &Chosen) -
         traces: chosen.collect(),
         windows: [(from, to); 2],
         not_comparable: 0,
+        is_small: false,
     }
 }
 

@@ -9,7 +9,7 @@ use crate::statistics::{Arms, benjamini_hochberg};
 
 use super::attribution::{Parts, attribute};
 use super::comparison::{Compared, Comparison};
-use super::controls::{Controls, Deployed};
+use super::controls::{Controls, Elsewhere};
 use super::evidence::{Evidence, Observed};
 use super::family::{Member, Observation, Scale, What, family, observe};
 use super::population::{Chosen, Facts};
@@ -57,14 +57,14 @@ impl<'a> Study<'a> {
         facts: &[Facts],
         chosen: &Chosen,
         service: Option<NameNumber>,
-        deployed: impl Fn(&Traces<'_>, OperationNumber) -> Deployed,
+        is_innocent: impl Fn(&Traces<'_>, OperationNumber) -> bool,
     ) -> Self {
         let comparison = Comparison::of(traces, facts, chosen, service);
         let sums = sum(traces, &comparison);
         let parts = sums.iter().map(|sums| attribute(traces, sums)).collect();
         let members = family(traces, service);
         let observations = observe_all(traces, &comparison, &members);
-        let controls = Controls::of(traces, &comparison, &sums, deployed);
+        let controls = Controls::of(traces, &comparison, &sums, is_innocent);
         let mut traces_of = vec![Arms::<f64>::default(); traces.calls().len()];
         for (node, arms) in sums.iter().flat_map(|stratum| &stratum.nodes) {
             let sum = &mut traces_of[*node as usize];
@@ -92,10 +92,11 @@ impl<'a> Study<'a> {
 
     fn weigh(&mut self) {
         for number in 0..self.members.len() {
-            let scale = self.controls.scale(self.members[number].what);
-            let raw = self.observed(number).evidence(1.0);
-            let adjusted = if scale > 1.0 && raw.as_ref().is_some_and(|raw| raw.change.estimate > 0.0) {
-                self.observed(number).evidence(scale)
+            let elsewhere = self.controls.elsewhere(self.members[number].what);
+            let raw = self.observed(number).evidence(Elsewhere::NOTHING);
+            let is_more = raw.as_ref().is_some_and(|raw| raw.change.estimate > 0.0);
+            let adjusted = if is_more && elsewhere != Elsewhere::NOTHING {
+                self.observed(number).evidence(elsewhere)
             } else {
                 raw.clone()
             };
@@ -114,6 +115,7 @@ impl<'a> Study<'a> {
             observations: &self.observations[member],
             scale,
             is_concurrent: self.comparison.design == Design::Concurrent,
+            is_small: self.comparison.is_small,
         }
     }
 

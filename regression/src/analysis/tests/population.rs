@@ -68,3 +68,22 @@ fn two_populations_are_compared_without_a_deployment() {
     assert!((5_000..7_000).contains(&first.contribution), "{first:?}");
     assert_eq!(report.deployment, None);
 }
+
+#[test]
+fn what_has_no_address_is_never_new() {
+    let served_within_a_minute = |instance: u8| {
+        let mut shop = Shop::new();
+        let random = &mut crate::statistics::Random::new(3);
+        for number in 0..500u64 {
+            let at = START - 210_000 + number * 500;
+            let version = if at >= START { "2.0" } else { "1.0" };
+            shop.add(Request::at(at, version, instance).vary(random));
+        }
+        shop.report(&deployment(Some(START)), START + MINUTE_MS)
+    };
+    let unknown = served_within_a_minute(0);
+    assert_eq!(unknown.left_out.warm_up, 0);
+    assert!(unknown.candidate.traces >= 79, "{:?}", unknown.candidate);
+    let new = served_within_a_minute(10);
+    assert_eq!((new.left_out.warm_up, new.candidate.traces), (80, 0));
+}

@@ -27,7 +27,7 @@ pub(super) struct Request {
     /// Epoch milliseconds.
     pub(super) at: u64,
     pub(super) version: &'static str,
-    /// Of cart.
+    /// Of cart; 0 tells no address.
     pub(super) instance: u8,
     pub(super) web_own: u64,
     pub(super) gap: u64,
@@ -291,9 +291,10 @@ fn timed(sums: CallSums, own: u64, duration: u64) -> CallSums {
     }
 }
 
+/// None for 0.
 fn address(last: u8) -> IpAddresses {
     IpAddresses {
-        v4: Some(Ipv4Addr::new(10, 0, 0, last)),
+        v4: (last > 0).then_some(Ipv4Addr::new(10, 0, 0, last)),
         v6: None,
     }
 }

@@ -1,6 +1,6 @@
 //! Error budgets: how much of what an objective allows is spent, how fast, and by which deployment.
 //!
-//! `minutes.rs` counts good and bad requests by minute, from the sums of the store; `statuses.rs` reads the spans that
+//! `minutes.rs` counts good and bad requests in windows, from the sums of the store; `statuses.rs` reads the spans that
 //! these cannot judge; `burn.rs` makes burn rates and alerts of them; `spent.rs` says what a deployment cost.
 
 mod burn;
@@ -85,7 +85,8 @@ pub(crate) async fn budget(
     end_ts: u64,
 ) -> storage::Result<(Budget, Completeness)> {
     let window = window_of(slo, end_ts);
-    let counts = count_requests(sources, slo, window, None).await?;
+    let windows: Vec<Minutes> = burn::windows(end_ts).chain([window]).collect();
+    let counts = count_requests(sources, slo, &windows, None).await?;
     let whole = counts.sum(window);
     let budget_requests = budget_requests(slo, whole.all);
     let budget = Budget {
@@ -183,26 +184,22 @@ async fn slo_state(
 ) -> storage::Result<(SloState, Completeness)> {
     let window = window_of(slo, end_ts);
     let life = life.within(window);
-    let asked = Minutes {
-        first: window.first,
-        last: window.last.max(life.live.last),
-    };
-    let mut counts = count_requests(sources, slo, asked, Some(version)).await?;
-    if life.before.first < asked.first {
-        // Of one that has been live for long, what lies between is not asked.
-        let before = Minutes {
-            last: life.before.last.min(asked.first - 1),
-            ..life.before
-        };
-        let before = count_requests(sources, slo, before, Some(version)).await?;
+    let last_hour = Minutes::until(end_ts, burn::HOUR_MINUTES);
+    let mut windows: Vec<Minutes> = life.windows().chain([window, last_hour]).collect();
+    // Of one that has been live for long, what lies between is not asked.
+    let is_near = life.before.last + 1 >= window.first;
+    windows.extend(is_near.then_some(life.before));
+    let mut counts = count_requests(sources, slo, &windows, Some(version)).await?;
+    if !is_near {
+        let before = count_requests(sources, slo, &[life.before], Some(version)).await?;
         counts.completeness = counts.completeness.and(before.completeness);
         if before.side == counts.side {
-            counts.minutes.extend(before.minutes);
+            counts.pieces.extend(before.pieces);
         }
     }
     let whole = counts.sum(window).all;
     let budget_requests = budget_requests(slo, whole);
-    let hour = counts.sum(Minutes::until(end_ts, burn::HOUR_MINUTES)).all;
+    let hour = counts.sum(last_hour).all;
     let state = SloState {
         name: slo.name.clone(),
         objective: slo.objective,

@@ -45,6 +45,7 @@ fn overview() -> WindowQuery {
         ],
         service_name: None,
         operations_max: 20_000,
+        ..WindowQuery::default()
     }
 }
 

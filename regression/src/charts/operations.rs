@@ -137,6 +137,7 @@ pub(super) async fn list(
             .to_vec(),
         service_name: service_name.map(str::to_owned),
         operations_max: OPERATIONS_MAX,
+        ..WindowQuery::default()
     };
     let latencies = sources.latency.windows(&query).await?;
     let completeness = latencies.completeness.clone();

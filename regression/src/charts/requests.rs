@@ -43,6 +43,11 @@ impl<T> BySide<T> {
         &mut self.0[CallSide::of(kind) as usize]
     }
 
+    /// What belongs to a side.
+    pub(crate) fn of(&mut self, side: CallSide) -> &mut T {
+        &mut self.0[side as usize]
+    }
+
     /// The first side that has something; the server's if none has.
     pub(crate) fn requests(self, is_empty: impl Fn(&T) -> bool) -> (CallSide, T) {
         let has_some = self.0.iter().position(|side| !is_empty(side));

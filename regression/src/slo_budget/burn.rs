@@ -7,7 +7,7 @@
 use schemars::JsonSchema;
 use serde::Serialize;
 
-use super::minutes::{MinuteCounts, RequestCounts};
+use super::minutes::{PieceCounts, RequestCounts};
 use crate::charts::{MINUTE_MS, Minutes};
 
 /// The window of the burn rate that stands for others, where there is room for one.
@@ -70,8 +70,18 @@ pub(super) fn burn_rate(counts: RequestCounts, objective: f64) -> Option<f64> {
     counts.bad_share().map(|share| share / (1.0 - objective))
 }
 
+/// All windows that are summed up for burn rates and alerts.
+pub(super) fn windows(end_ts: u64) -> impl Iterator<Item = Minutes> {
+    let of_rules = RULES.iter().flat_map(|&(_, long, short)| [long, short]);
+    let lengths = WINDOWS.into_iter().chain(of_rules);
+    lengths.map(move |minutes| Minutes::until(end_ts, minutes))
+}
+
+/// How long the windows of the fastest rule are, minutes.
+pub(super) const FAST_WINDOWS: [u64; 2] = [FAST.1, FAST.2];
+
 /// Of every window, the shortest first.
-pub(super) fn burn_rates(counts: &MinuteCounts, objective: f64, end_ts: u64) -> Vec<BurnRate> {
+pub(super) fn burn_rates(counts: &PieceCounts, objective: f64, end_ts: u64) -> Vec<BurnRate> {
     let rate = |minutes| {
         let counts = counts.sum(Minutes::until(end_ts, minutes)).all;
         BurnRate {
@@ -85,7 +95,7 @@ pub(super) fn burn_rates(counts: &MinuteCounts, objective: f64, end_ts: u64) -> 
 }
 
 /// Every rule, the fastest first.
-pub(super) fn alerts(counts: &MinuteCounts, objective: f64, end_ts: u64) -> Vec<Alert> {
+pub(super) fn alerts(counts: &PieceCounts, objective: f64, end_ts: u64) -> Vec<Alert> {
     let in_last = |minutes| counts.sum(Minutes::until(end_ts, minutes)).all;
     let alert = |rule: Rule| Alert {
         threshold: rule.0,

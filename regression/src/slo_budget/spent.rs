@@ -2,8 +2,8 @@
 
 use model::Deployment;
 
-use super::burn::is_fast;
-use super::minutes::{MinuteCounts, RequestCounts};
+use super::burn::{FAST_WINDOWS, HOUR_MINUTES, is_fast};
+use super::minutes::{PieceCounts, RequestCounts};
 use crate::charts::{MINUTE_MS, Minutes};
 use crate::sources::Sources;
 use crate::statistics::{Arms, DesignEffect, Proportion, proportion_difference};
@@ -64,7 +64,7 @@ impl Life {
 
     /// The share of a budget that was spent, 0 where it was no worse than before. `None` where there is nothing to
     /// compare, or no budget.
-    pub(super) fn spent(self, counts: &MinuteCounts, budget_requests: f64) -> Option<f64> {
+    pub(super) fn spent(self, counts: &PieceCounts, budget_requests: f64) -> Option<f64> {
         let usual = self.usual(counts).bad_share()?;
         let own = self.own(counts, self.live);
         let beyond = own.bad - usual * own.valid as f64;
@@ -73,17 +73,10 @@ impl Life {
 
     /// Whether it spends the budget so fast that the first alert would fire for its requests alone, at the end of its
     /// life, and surely fails more often than what served before it and beside it.
-    pub(super) fn spends_fast(self, counts: &MinuteCounts, objective: f64) -> bool {
-        let in_last = |minutes: u64| {
-            let first = (self.live.last + 1).saturating_sub(minutes);
-            let part = Minutes {
-                first: first.max(self.live.first),
-                last: self.live.last,
-            };
-            self.own(counts, part)
-        };
+    pub(super) fn spends_fast(self, counts: &PieceCounts, objective: f64) -> bool {
+        let in_last = |minutes: u64| self.own(counts, self.last_of_it(minutes));
         let own = self.own(counts, self.live);
-        in_last(super::burn::HOUR_MINUTES).bad_requests() >= BAD_MIN
+        in_last(HOUR_MINUTES).bad_requests() >= BAD_MIN
             && is_fast(objective, in_last)
             && is_surely_worse(own, self.usual(counts))
             && self
@@ -91,8 +84,24 @@ impl Life {
                 .is_none_or(|beside| is_surely_worse(own, beside))
     }
 
+    /// All windows that are summed up for it, but the time before it.
+    pub(super) fn windows(self) -> impl Iterator<Item = Minutes> {
+        let last = [HOUR_MINUTES].into_iter().chain(FAST_WINDOWS);
+        last.map(move |minutes| self.last_of_it(minutes))
+            .chain([self.live])
+    }
+
+    /// The end of the time that it was live.
+    fn last_of_it(self, minutes: u64) -> Minutes {
+        let first = (self.live.last + 1).saturating_sub(minutes);
+        Minutes {
+            first: first.max(self.live.first),
+            last: self.live.last,
+        }
+    }
+
     /// Of a part of the time that it was live, the requests that bear its version; where none ever does, all.
-    fn own(self, counts: &MinuteCounts, part: Minutes) -> RequestCounts {
+    fn own(self, counts: &PieceCounts, part: Minutes) -> RequestCounts {
         let part = counts.sum(part);
         if counts.sum(self.live).of_version.valid > 0 {
             part.of_version
@@ -102,14 +111,14 @@ impl Life {
     }
 
     /// What served before it.
-    fn usual(self, counts: &MinuteCounts) -> RequestCounts {
+    fn usual(self, counts: &PieceCounts) -> RequestCounts {
         let before = counts.sum(self.before);
         before.all.without(before.of_version)
     }
 
     /// What served while it was live and was not its own, if that is enough to tell: failing as its own did, it would
     /// have failed as often as has to be seen.
-    fn beside(self, counts: &MinuteCounts, own: RequestCounts) -> Option<RequestCounts> {
+    fn beside(self, counts: &PieceCounts, own: RequestCounts) -> Option<RequestCounts> {
         let others = counts.sum(self.live).all.without(own);
         let expected = own.bad_share()? * others.valid as f64;
         (expected >= BAD_MIN as f64).then_some(others)

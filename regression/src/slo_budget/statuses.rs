@@ -4,12 +4,13 @@
 //! a 503. So the traces with such tags are searched, and their spans read, as many as there are, within a bound.
 
 use std::collections::{BTreeMap, HashSet};
+use std::ops::Range;
 
 use model::{Slo, Span, merge};
 use storage::{Completeness, StorageError, TraceQuery, TraceQueryBuilder};
 
 use super::minutes::RequestCounts;
-use crate::charts::{CallSide, Minutes};
+use crate::charts::{BySide, CallSide, Minutes};
 use crate::sources::Sources;
 
 /// Traces that are read for one condition; of more, the newest.
@@ -43,33 +44,62 @@ struct Differing {
 }
 
 impl Statuses {
-    /// How many of the requests of a minute are bad, of which the `error` tag says another number.
-    pub(super) fn bad(&self, minute: u64, counts: RequestCounts) -> f64 {
-        let differing = self.differing.get(&minute).copied().unwrap_or_default();
-        let bad = counts.bad - differing.excused as f64 + differing.untagged as f64;
+    /// How many of the requests of these minutes are bad, of which the `error` tag says another number.
+    pub(super) fn bad(&self, minutes: Range<u64>, counts: RequestCounts) -> f64 {
+        let mut bad = counts.bad;
+        for (_, differing) in self.differing.range(minutes) {
+            bad += differing.untagged as f64 - differing.excused as f64;
+        }
         bad.clamp(0.0, counts.valid as f64)
     }
 
+    fn add(&mut self, minute: u64, span: &Span) {
+        let is_error = span.is_error();
+        self.any_failed |= is_error;
+        let differing = match status(span) {
+            Some(200..=499) if is_error => (1, 0),
+            Some(500..) if !is_error => (0, 1),
+            _ => return,
+        };
+        let sums = self.differing.entry(minute).or_default();
+        sums.excused += differing.0;
+        sums.untagged += differing.1;
+    }
+}
+
+/// What was read of the spans of a service, whichever of them tell its requests.
+#[derive(Debug)]
+pub(super) struct Searched {
+    window: Minutes,
+    /// Of every minute from this one on, everything that differs was read.
+    pub(super) read_from: u64,
+    by_side: BySide<Statuses>,
+    /// Whether all that is stored was searched.
+    pub(super) completeness: Completeness,
+}
+
+impl Searched {
     /// Reads a trace: all its spans, raw.
-    pub(super) fn add(&mut self, slo: &Slo, side: CallSide, spans: &[Span]) {
+    fn add(&mut self, slo: &Slo, spans: &[Span]) {
         let is_asked = |span: &Span| {
             span.local_service_name() == Some(slo.service_name.as_str())
                 && (slo.span_name.is_none() || span.name == slo.span_name)
-                && CallSide::of(span.kind) == side
         };
         let spans = merge(spans);
         for span in spans.iter().filter(|span| is_asked(span)) {
-            let Some(timestamp) = span.timestamp else { continue };
-            let is_error = span.is_error();
-            self.any_failed |= is_error;
-            let differing = match status(span) {
-                Some(200..=499) if is_error => (1, 0),
-                Some(500..) if !is_error => (0, 1),
-                _ => continue,
-            };
-            let sums = self.differing.entry(timestamp / MINUTE).or_default();
-            sums.excused += differing.0;
-            sums.untagged += differing.1;
+            let minute = span.timestamp.map(|timestamp| timestamp / MINUTE);
+            let in_window = |minute: &u64| (self.window.first..=self.window.last).contains(minute);
+            if let Some(minute) = minute.filter(in_window) {
+                self.by_side.of_kind(span.kind).add(minute, span);
+            }
+        }
+    }
+
+    /// Of the spans that tell the requests.
+    pub(super) fn of_side(mut self, side: CallSide) -> Statuses {
+        Statuses {
+            read_from: self.read_from,
+            ..std::mem::take(self.by_side.of(side))
         }
     }
 }
@@ -79,8 +109,7 @@ fn status(span: &Span) -> Option<u16> {
     tagged.trim().parse().ok()
 }
 
-/// Reads what status judges otherwise, and tells whether all that is stored was searched; `None` where the store cannot
-/// search.
+/// Reads what status judges otherwise; `None` where the store cannot search.
 ///
 /// # Errors
 /// Where it fails.
@@ -88,37 +117,38 @@ pub(super) async fn read_statuses(
     sources: &Sources,
     slo: &Slo,
     window: Minutes,
-    side: CallSide,
-) -> storage::Result<Option<(Statuses, Completeness)>> {
+) -> storage::Result<Option<Searched>> {
     let untagged = STATUS_TAGS
         .iter()
         .flat_map(|key| FAILED_STATUSES.map(|status| format!("{key}={status}")));
-    let mut statuses = Statuses {
+    let mut searched = Searched {
+        window,
         read_from: window.first,
-        ..Statuses::default()
+        by_side: BySide::default(),
+        completeness: Completeness::Complete,
     };
-    let (mut read, mut completeness) = (HashSet::new(), Completeness::Complete);
+    let mut read = HashSet::new();
     for condition in std::iter::once("error".to_owned()).chain(untagged) {
         let found = match sources.spans.search(&search(slo, window, condition)?).await {
             Ok(found) => found,
             Err(StorageError::Unsupported(_)) => return Ok(None),
             Err(error) => return Err(error),
         };
-        completeness = completeness.and(found.completeness);
+        searched.completeness = searched.completeness.and(found.completeness);
         let newest = |spans: &Vec<Span>| spans.iter().filter_map(|span| span.timestamp).max();
         if found.traces.len() as i64 >= TRACES_MAX {
             // Those that were not read are no newer than the oldest of these.
             let oldest = found.traces.iter().filter_map(newest).min().unwrap_or_default();
-            statuses.read_from = statuses.read_from.max(oldest / MINUTE + 1);
+            searched.read_from = searched.read_from.max(oldest / MINUTE + 1);
         }
         for spans in &found.traces {
             let trace_id = spans.iter().map(|span| span.trace_id).max();
             if trace_id.is_some_and(|trace_id| read.insert(trace_id)) {
-                statuses.add(slo, side, spans);
+                searched.add(slo, spans);
             }
         }
     }
-    Ok(Some((statuses, completeness)))
+    Ok(Some(searched))
 }
 
 fn search(slo: &Slo, window: Minutes, condition: String) -> storage::Result<TraceQuery> {

@@ -4,20 +4,20 @@ use std::collections::BTreeMap;
 
 use proptest::prelude::*;
 
-use super::minutes::{MinuteCounts, VersionedCounts, judge_by_status};
+use super::minutes::{PieceCounts, VersionedCounts, judge_by_status};
 use super::statuses::Statuses;
 use super::*;
 
 const END: u64 = 30_000_000;
 
 /// Of the minutes before [`END`], the newest first: how many requests, how many of them bad, and the same of a version.
-fn counts(minutes: impl IntoIterator<Item = ((u64, u64), (u64, u64))>) -> MinuteCounts {
+fn counts(minutes: impl IntoIterator<Item = ((u64, u64), (u64, u64))>) -> PieceCounts {
     let requests = |(valid, bad): (u64, u64)| RequestCounts {
         valid,
         bad: bad as f64,
     };
-    MinuteCounts {
-        minutes: (0..END)
+    PieceCounts {
+        pieces: (0..END)
             .rev()
             .zip(minutes)
             .map(|(minute, (all, of_version))| {
@@ -39,7 +39,7 @@ fn now() -> u64 {
     END * 60_000 - 1
 }
 
-fn firing(counts: &MinuteCounts, objective: f64) -> Vec<bool> {
+fn firing(counts: &PieceCounts, objective: f64) -> Vec<bool> {
     let alerts = alerts(counts, objective, now());
     alerts.iter().map(|alert| alert.firing).collect()
 }
@@ -163,7 +163,7 @@ fn what_came_before_is_as_long_but_between_an_hour_and_a_day() {
 
 #[test]
 fn a_search_that_meets_no_failure_though_there_are_some_judges_nothing() {
-    let mut minutes = counts([((100, 5), (10, 2))]).minutes;
+    let mut minutes = counts([((100, 5), (10, 2))]).pieces;
     let before = minutes.clone();
     assert_eq!(
         judge_by_status(&mut minutes, &Statuses::default()),
@@ -251,7 +251,7 @@ proptest! {
 
     #[test]
     fn judging_anew_leaves_every_count_possible(minutes in any_minutes(), read_from in 0..400u64) {
-        let mut minutes: BTreeMap<u64, VersionedCounts> = counts(minutes).minutes;
+        let mut minutes: BTreeMap<u64, VersionedCounts> = counts(minutes).pieces;
         let mut statuses = Statuses::default();
         (statuses.read_from, statuses.any_failed) = (END - read_from, true);
         let before = minutes.clone();

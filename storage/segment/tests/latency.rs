@@ -155,13 +155,28 @@ impl Asked {
             windows: vec![middle..=minutes.last_minute, minutes.first_minute..=middle - 1],
             service_name: minutes.service_name.clone(),
             operations_max: 1000,
+            ..WindowQuery::default()
         };
-        let mut collector = WindowCollector::new(&query);
-        rows.for_each(|row| collector.add(row));
+        let of_kinds = WindowQuery {
+            span_name: Some("call-5".to_owned()),
+            version: Some("1".to_owned()),
+            is_by_kind: true,
+            ..query.clone()
+        };
+        let rows: Vec<_> = rows.collect();
+        for query in [query, of_kinds] {
+            self.check_window_query(when, &rows, &query);
+        }
+    }
+
+    fn check_window_query(&self, when: &str, rows: &[&OperationLatency], query: &WindowQuery) {
+        let mut collector = WindowCollector::new(query);
+        rows.iter().for_each(|row| collector.add(row));
         let expected = collector.finish(Completeness::Complete);
+        assert!(!expected.operations.is_empty(), "{when}: nothing is asked for");
         let found = self
             .runtime
-            .block_on(self.store.windows(&query))
+            .block_on(self.store.windows(query))
             .expect("an answer");
         assert_eq!(found.operations.len(), expected.operations.len(), "{when}");
         for (found, expected) in found.operations.iter().zip(&expected.operations) {

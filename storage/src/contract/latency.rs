@@ -130,13 +130,17 @@ impl Subject {
                 windows: vec![middle..=last, first..=middle.saturating_sub(1).min(last)],
                 service_name: minutes.service_name.clone(),
                 operations_max: 1000,
+                ..WindowQuery::default()
             };
-            let mut collector = WindowCollector::new(&query);
-            rows.clone().for_each(|row| collector.add(row));
-            let expected = collector.finish(Completeness::Complete);
-            let found = self.store.windows(&query).await;
-            let found = found.unwrap_or_else(|error| panic!("windows: {error}"));
-            assert_same_windows(&found, &expected);
+            let expected = self.check_window_query(rows.clone(), &query).await;
+            let some = rows.clone().nth(1);
+            let narrow = WindowQuery {
+                span_name: some.map(|row| row.operation.span_name.clone()),
+                version: some.map(|row| row.version.clone()),
+                is_by_kind: true,
+                ..query.clone()
+            };
+            self.check_window_query(rows.clone(), &narrow).await;
             let none = WindowQuery {
                 operations_max: 0,
                 ..query
@@ -152,6 +156,21 @@ impl Subject {
                 (0, vec![calls(0), calls(1)])
             );
         }
+    }
+
+    /// Asks for windows, holds the sums against those of the rows, and tells them.
+    async fn check_window_query<'r>(
+        &self,
+        rows: impl Iterator<Item = &'r OperationLatency>,
+        query: &WindowQuery,
+    ) -> WindowLatencies {
+        let mut collector = WindowCollector::new(query);
+        rows.for_each(|row| collector.add(row));
+        let expected = collector.finish(Completeness::Complete);
+        let found = self.store.windows(query).await;
+        let found = found.unwrap_or_else(|error| panic!("windows: {error}"));
+        assert_same_windows(&found, &expected);
+        expected
     }
 }
 

@@ -1,4 +1,4 @@
-//! Whole windows, each summed up: what lists of operations are made of, which need no minute by itself.
+//! Whole windows, each summed up: what lists of operations and budgets are made of, which need no minute by itself.
 
 use std::collections::HashMap;
 use std::ops::RangeInclusive;
@@ -9,12 +9,18 @@ use super::{LatencyQuery, OperationLatency, OperationName};
 use crate::Completeness;
 
 /// Which windows are asked for.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct WindowQuery {
     /// A few windows of minutes since the epoch. A minute counts in the first that has it.
     pub windows: Vec<RangeInclusive<u64>>,
     /// Of this service only.
     pub service_name: Option<String>,
+    /// Of spans of this name only.
+    pub span_name: Option<String>,
+    /// Of this [version](OperationLatency::version) only.
+    pub version: Option<String>,
+    /// Operations of a kind are one, without service and name, and there are no units.
+    pub is_by_kind: bool,
     /// Operations that are told apart at most; which ones is open where there are more.
     pub operations_max: usize,
 }
@@ -28,6 +34,15 @@ impl WindowQuery {
             last_minute: windows().map(|window| *window.end()).max()?,
             service_name: self.service_name.clone(),
         })
+    }
+
+    /// Whether it asks for a version of an operation.
+    pub fn is_about(&self, operation: &OperationName, version: &str) -> bool {
+        let is_wanted =
+            |wanted: &Option<String>, name: &str| wanted.as_ref().is_none_or(|wanted| wanted == name);
+        is_wanted(&self.service_name, &operation.service_name)
+            && is_wanted(&self.span_name, &operation.span_name)
+            && is_wanted(&self.version, version)
     }
 
     /// The number of the window that a minute counts in.
@@ -189,7 +204,8 @@ impl<'q> WindowCollector<'q> {
 
     /// Counts all that is known of an operation, version and minute; each MUST come once.
     pub fn add(&mut self, row: &OperationLatency) {
-        let Some(window) = self.query.window_of(row.minute) else {
+        let is_asked_for = self.query.is_about(&row.operation, &row.version);
+        let Some(window) = self.query.window_of(row.minute).filter(|_| is_asked_for) else {
             return;
         };
         match self.operation(&row.operation) {
@@ -203,6 +219,16 @@ impl<'q> WindowCollector<'q> {
 
     /// The number of an operation; `None` where there are too many.
     pub fn operation(&mut self, name: &OperationName) -> Option<usize> {
+        let of_kind;
+        let name = if self.query.is_by_kind {
+            of_kind = OperationName {
+                kind: name.kind,
+                ..OperationName::default()
+            };
+            &of_kind
+        } else {
+            name
+        };
         if let Some(&number) = self.numbers.get(name) {
             return Some(number);
         }
@@ -244,8 +270,10 @@ impl<'q> WindowCollector<'q> {
         sums.calls = sums.calls.saturating_add(unit.calls);
         sums.errors = sums.errors.saturating_add(unit.errors);
         sums.traces = sums.traces.saturating_add(unit.traces);
-        sums.duration_units.add(unit.duration_sum, unit.duration_count);
-        sums.error_units.add(u128::from(unit.errors), unit.calls);
+        if !self.query.is_by_kind {
+            sums.duration_units.add(unit.duration_sum, unit.duration_count);
+            sums.error_units.add(u128::from(unit.errors), unit.calls);
+        }
     }
 
     /// Counts spans of an operation that has no number.

@@ -122,7 +122,8 @@ impl<'r> From<&'r SketchEntry> for Row<'r> {
 impl<'q> Sums<'q> {
     fn new(query: &'q WindowQuery, taken: Counted) -> Self {
         let mut by_minute: BTreeMap<u64, Vec<OperationLatency>> = BTreeMap::new();
-        for row in taken.into_values() {
+        let is_asked_for = |row: &OperationLatency| query.is_about(&row.operation, &row.version);
+        for row in taken.into_values().filter(is_asked_for) {
             by_minute.entry(row.minute).or_default().push(row);
         }
         Self {
@@ -136,12 +137,7 @@ impl<'q> Sums<'q> {
     }
 
     fn add(&mut self, row: &Row<'_>) {
-        let service = &row.operation.service_name;
-        let is_asked_for = self
-            .query
-            .service_name
-            .as_ref()
-            .is_none_or(|wanted| wanted == service);
+        let is_asked_for = self.query.is_about(row.operation, row.version);
         let Some(window) = self.query.window_of(row.minute).filter(|_| is_asked_for) else {
             return;
         };

@@ -17,6 +17,8 @@ pub(super) const SERIES_MAX: usize = 20;
 /// Versions that are told apart while they are counted; where a tag is different for every request, the rest are
 /// counted as one.
 const VERSIONS_MAX: usize = 1_000;
+/// Steps of versions that are held while they are counted; of long charts fewer versions are told apart.
+const VERSION_STEPS_MAX: u64 = 100_000;
 
 /// What a chart is asked for.
 #[derive(Clone, Debug)]
@@ -54,6 +56,12 @@ impl Question {
             first,
             last: first + points * step_minutes - 1,
         })
+    }
+
+    /// How many versions are told apart while they are counted.
+    fn versions_max(&self) -> usize {
+        let steps = (self.minutes.count() / self.step_minutes).max(1);
+        ((VERSION_STEPS_MAX / steps) as usize).clamp(SERIES_MAX, VERSIONS_MAX)
     }
 
     fn is_about(&self, row: &OperationLatency) -> bool {
@@ -186,7 +194,7 @@ impl VersionSums {
             ""
         };
         if !self.versions.contains_key(version) {
-            if self.versions.len() >= VERSIONS_MAX {
+            if self.versions.len() >= question.versions_max() {
                 self.beyond += row.calls;
                 return;
             }
@@ -258,5 +266,34 @@ fn point(question: &Question, step: u64, sums: &StepSums) -> Point {
         p90: quantile(0.9),
         p95: quantile(0.95),
         p99: quantile(0.99),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_more_steps_a_chart_has_the_fewer_versions_are_told_apart() {
+        let versions = |steps: u64| {
+            let question = Question {
+                service_name: String::new(),
+                span_name: None,
+                kind: None,
+                minutes: Minutes {
+                    first: 0,
+                    last: 5 * steps - 1,
+                },
+                step_minutes: 5,
+                is_by_version: true,
+                now: 0,
+            };
+            question.versions_max() as u64
+        };
+        assert_eq!(
+            [versions(1), versions(100), versions(POINTS_MAX)],
+            [1_000, 1_000, 50]
+        );
+        assert!((1..=POINTS_MAX).all(|steps| versions(steps) * steps <= VERSION_STEPS_MAX));
     }
 }

@@ -290,11 +290,12 @@ impl Paths {
 /// Operations of other services that run because the deployed one called.
 fn below(traces: &Traces<'_>, service: Option<NameNumber>) -> Vec<bool> {
     let operations = traces.table.operations();
-    let is_own = |operation: &OperationNumber| Some(operations[*operation as usize].service) == service;
-    let own = (0..operations.len() as OperationNumber).filter(is_own);
-    let mut below = Network::of(traces).reached(own);
+    let Some(service) = service else {
+        return vec![false; operations.len()];
+    };
+    let mut below = Network::of(traces).reached_by(traces, service);
     for (below, operation) in below.iter_mut().zip(operations) {
-        *below &= Some(operation.service) != service;
+        *below &= operation.service != service;
     }
     below
 }

@@ -1,6 +1,6 @@
 //! Who calls whom, in any trace.
 
-use model::OperationNumber;
+use model::{NameNumber, OperationNumber};
 
 use super::traces::{NodeNumber, Traces};
 
@@ -25,7 +25,7 @@ impl Network {
     }
 
     /// Which operations run because one of these does, themselves too; by operation.
-    pub(super) fn reached(&self, from: impl IntoIterator<Item = OperationNumber>) -> Vec<bool> {
+    fn reached(&self, from: impl IntoIterator<Item = OperationNumber>) -> Vec<bool> {
         let mut is_reached = vec![false; self.operations];
         let mut open: Vec<OperationNumber> = from.into_iter().collect();
         while let Some(caller) = open.pop() {
@@ -38,6 +38,12 @@ impl Network {
             }
         }
         is_reached
+    }
+
+    /// Which operations run because any of a service does, its own too; by operation.
+    pub(super) fn reached_by(&self, traces: &Traces<'_>, service: NameNumber) -> Vec<bool> {
+        let operations = 0..self.operations as OperationNumber;
+        self.reached(operations.filter(|&operation| traces.operation(operation).service == service))
     }
 
     /// All calls that are made because an operation runs.

@@ -69,10 +69,15 @@ fn judge(traces: &Traces<'_>, gathered: &Gathered, deployment: &Deployment, opti
         switch,
         until: gathered.until,
     };
+    let deployed = gathered.others.iter();
+    let deployed: Vec<NameNumber> = deployed
+        .map(|other| number_of(traces, &other.service_name))
+        .collect();
     let scene = Scene {
         traces,
         facts: &facts,
         service,
+        others: &deployed,
         start,
         weights: [&gathered.before, &gathered.since].map(weight),
     };

@@ -7,9 +7,11 @@
 //! | explanation | file |
 //! | --- | --- |
 //! | `load`, `mix_shift` | `requests`; of one entry operation, `paths` |
+//! | `callee_degraded` | `callees` |
 //! | `bad_instance` | `instances` |
 //! | `warm_up`, `transient` | `decays` |
 
+mod callees;
 mod decays;
 mod instances;
 pub(super) mod paths;
@@ -32,6 +34,8 @@ pub(super) struct Scene<'a> {
     pub(super) facts: &'a [Facts],
     /// The deployed one.
     pub(super) service: NameNumber,
+    /// What others deployed at about the same time.
+    pub(super) others: &'a [NameNumber],
     /// When the rollout began, microseconds.
     pub(super) start: u64,
     /// How many traces one of either answer stands for.
@@ -57,6 +61,7 @@ impl Scene<'_> {
         let [warm_up, transient] = decays::decays(self, &works);
         let events = [
             instances::bad_instance(self, &works),
+            callees::degraded(self),
             warm_up,
             transient,
             rate.as_ref().and_then(|rate| rate.load(self)),
@@ -116,11 +121,17 @@ impl Event {
     }
 }
 
-/// Adds to findings what is not among them yet: one of the same explanation says more about it.
+/// Adds to findings what is not among them yet: one of the same explanation says more about it, and a callee that is
+/// slower by what the deployment asks of it is not degraded.
 pub(super) fn add(findings: &mut Vec<Finding>, surroundings: Vec<Finding>) {
+    let is_asked_for_more = |known: &Finding, found: &Finding| {
+        let callee = known.callee.as_ref().filter(|_| known.caused_by_deployment);
+        found.explanation == Some(Explanation::CalleeDegraded)
+            && callee.is_some_and(|callee| callee.service_name == found.origin.service_name)
+    };
     let is_told = |found: &Finding| {
         let mut known = findings.iter();
-        known.any(|known| known.explanation == found.explanation)
+        known.any(|known| known.explanation == found.explanation || is_asked_for_more(known, found))
     };
     let new: Vec<Finding> = surroundings.into_iter().filter(|found| !is_told(found)).collect();
     findings.extend(new);

@@ -1,8 +1,14 @@
 //! What happens beside a rollout is told, by its name, and blames nobody.
 
+use std::sync::Arc;
+
+use model::Deployment;
+
 use crate::report::{Explanation, Finding, Report, Verdict};
 use crate::statistics::Random;
 
+use super::super::options::Options;
+use super::super::rollout;
 use super::is_told;
 use super::shop::{MINUTE_MS, Request, START, Shop, UNTIL, canary_of, deployment, of_canary};
 
@@ -21,6 +27,10 @@ fn told(report: &Report, explanation: Explanation) -> &Finding {
 
 /// A canary of a tenth: requests every `pause` milliseconds of a time, ten minutes before the start and after it.
 fn small_canary(pause: impl Fn(u64) -> u64, change: impl Fn(Request, u64) -> Request) -> Report {
+    shop_of_canary(pause, change).report(&deployment(None), UNTIL)
+}
+
+fn shop_of_canary(pause: impl Fn(u64) -> u64, change: impl Fn(Request, u64) -> Request) -> Shop {
     let mut shop = Shop::new();
     let random = &mut Random::new(5);
     let (mut at, mut number) = (START - 10 * MINUTE_MS, 0);
@@ -36,7 +46,7 @@ fn small_canary(pause: impl Fn(u64) -> u64, change: impl Fn(Request, u64) -> Req
         number += 1;
         at += pause(at);
     }
-    shop.report(&deployment(None), UNTIL)
+    shop
 }
 
 #[test]
@@ -110,6 +120,112 @@ fn paths_that_are_asked_for_more_often_by_chance_are_no_mix_shift() {
     let moved = report.change[0].mix_shift.abs();
     assert!(moved > 6_000, "chance moves the mean: {:?}", report.change);
     assert!(!is_told(&report, Explanation::MixShift), "{:?}", report.findings);
+}
+
+/// What is not deployed takes so many times as long from a minute after the start on, in percent.
+fn slower(request: &Request, time: u64, percent: u64) -> u64 {
+    if request.at < START + MINUTE_MS {
+        time
+    } else {
+        time * percent / 100
+    }
+}
+
+#[test]
+fn a_callee_that_is_slow_for_everybody_is_degraded() {
+    let report = small_canary(
+        |_| 500,
+        |request, _| Request {
+            query: slower(&request, request.query, 150),
+            ..request
+        },
+    );
+    let found = told(&report, Explanation::CalleeDegraded);
+    assert_eq!(found.origin.service_name, "postgres");
+    assert!(
+        found
+            .summary
+            .starts_with("postgres select, which cart depends on, takes 1.5 times as long by itself"),
+        "{}",
+        found.summary
+    );
+    let report = small_canary(
+        |_| 500,
+        |request, _| Request {
+            web_own: slower(&request, request.web_own, 150),
+            query: slower(&request, request.query, 150),
+            ..request
+        },
+    );
+    assert!(
+        !is_told(&report, Explanation::CalleeDegraded),
+        "all that nobody deployed: {:?}",
+        report.findings
+    );
+}
+
+#[test]
+fn a_callee_that_was_deployed_as_well_is_not_called_degraded() {
+    let shop = shop_of_canary(
+        |_| 500,
+        |request, _| Request {
+            recommendations: Some(slower(&request, 8_000, 200)),
+            ..request
+        },
+    );
+    let cart = deployment(None);
+    let mut gathered = shop.gathered(&cart, UNTIL);
+    let report = rollout::report(&gathered, &cart, &Options::default());
+    let found = told(&report, Explanation::CalleeDegraded);
+    assert_eq!(found.origin.service_name, "recommendations");
+    gathered.others.push(Arc::new(Deployment {
+        id: "d2".to_owned(),
+        service_name: "recommendations".to_owned(),
+        ..cart.clone()
+    }));
+    let report = rollout::report(&gathered, &cart, &Options::default());
+    assert!(
+        !is_told(&report, Explanation::CalleeDegraded),
+        "{:?}",
+        report.findings
+    );
+}
+
+#[test]
+fn what_a_new_version_asks_for_is_no_degraded_callee() {
+    // One of its instances alone, so that the version is not blamed.
+    let report = of_canary(|request, _| Request {
+        query: request.query * if request.instance == 11 { 4 } else { 1 },
+        ..request
+    });
+    assert_ne!(report.verdict, Verdict::Regressed);
+    assert!(
+        !is_told(&report, Explanation::CalleeDegraded),
+        "{:?}",
+        report.findings
+    );
+    // It serves nearly everything, and is to blame.
+    let mut shop = Shop::new();
+    let random = &mut Random::new(5);
+    for number in 0..2_400u64 {
+        let at = START - 10 * MINUTE_MS + number * 500;
+        let request = if at < START || number % 6 == 0 {
+            Request::at(at, "1.0", 1)
+        } else {
+            Request {
+                query: 8_000,
+                ..Request::at(at, "2.0", 10)
+            }
+        };
+        shop.add(request.vary(random));
+    }
+    let report = shop.report(&deployment(None), UNTIL);
+    assert_eq!(report.verdict, Verdict::Regressed);
+    assert!(
+        !is_told(&report, Explanation::CalleeDegraded),
+        "{:?}",
+        report.findings
+    );
 }
 
 #[test]

@@ -25,8 +25,6 @@ pub struct TraceProfile {
     pub timestamp: u64,
     /// What the trace entered by.
     pub entry: Entry,
-    /// Tells traces apart that called different operations; see [`ProfileTable::path_signature`].
-    pub path_signature: u64,
     /// How much of the reported time could not be true, after clocks were aligned.
     pub cut: TimeCut,
     /// Every span is in exactly one of these; ascending by [`CallSums::place`], each once.

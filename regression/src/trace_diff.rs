@@ -232,7 +232,7 @@ impl<'a> TimedTrace<'a> {
             facts: &facts,
         };
         let mut profiler = TraceProfiler::default();
-        let profile = trace_id.and_then(|trace_id| profiler.profile(trace_id, 0, trace, table));
+        let profile = trace_id.and_then(|trace_id| profiler.profile(trace_id, 0, trace));
         let duration = profile.and_then(|profile| profile.entry.duration);
         let mut path_micros = vec![0; spans.len()];
         for piece in CriticalPath::of(&timeline).iter().flat_map(CriticalPath::pieces) {

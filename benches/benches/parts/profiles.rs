@@ -92,7 +92,7 @@ pub(crate) fn of_traces(criterion: &mut Criterion) {
                             timeline: &mut timeline,
                             facts: &trace.facts,
                         };
-                        black_box(profiler.profile(trace.trace_id, 1, arranged, &table));
+                        black_box(profiler.profile(trace.trace_id, 1, arranged));
                     }
                 }
             });

@@ -4,7 +4,7 @@ use crate::critical_path::for_each_piece;
 use crate::{Interval, SpanTree, Timeline, TraceId, TraceNode};
 
 use super::relations::Relations;
-use super::{Call, CallPlace, CallSums, Callee, Entry, ProfileTable, SpanFacts, TraceProfile};
+use super::{Call, CallPlace, CallSums, Callee, Entry, SpanFacts, TraceProfile};
 
 /// A trace that was merged, arranged as a tree and timed.
 #[derive(Debug)]
@@ -32,7 +32,6 @@ pub struct TraceProfiler {
     // The last span of each caller and operation, by the number of their first sums.
     last_calls: Vec<u32>,
     firsts: Vec<u32>,
-    operations: Vec<u32>,
     profile: Option<TraceProfile>,
 }
 
@@ -40,7 +39,7 @@ pub struct TraceProfiler {
 const NONE: u32 = u32::MAX;
 
 impl TraceProfiler {
-    /// Profiles a trace; `None` if it has no spans. `table` is what its facts are numbers of.
+    /// Profiles a trace; `None` if it has no spans. Its numbers are those of the facts.
     ///
     /// # Panics
     /// If the tree, the timeline or the facts are of a different number of spans.
@@ -49,7 +48,6 @@ impl TraceProfiler {
         trace_id: TraceId,
         timestamp: u64,
         trace: ArrangedTrace<'_, S>,
-        table: &ProfileTable,
     ) -> Option<&TraceProfile> {
         let ArrangedTrace {
             spans,
@@ -67,7 +65,6 @@ impl TraceProfiler {
         self.place_spans(spans, tree, facts, &mut calls);
         self.add_times(timeline, &mut calls);
         self.add_failures(spans, tree, &mut calls);
-        let path_signature = table.path_signature(&calls, &mut self.operations);
         self.profile = Some(TraceProfile {
             trace_id,
             timestamp,
@@ -76,7 +73,6 @@ impl TraceProfiler {
                 duration,
                 failed: spans[entry].is_error(),
             },
-            path_signature,
             cut: timeline.cut(),
             calls,
         });

@@ -4,7 +4,7 @@ use std::collections::HashMap;
 
 use crate::{IpAddresses, Kind, NameNumber, Span};
 
-use super::{CallSums, Callee, TraceProfile};
+use super::TraceProfile;
 
 /// The number of an operation in a [`ProfileTable`].
 pub type OperationNumber = u32;
@@ -58,8 +58,6 @@ pub struct ProfileTable {
     name_numbers: HashMap<String, NameNumber>,
     operations: Vec<Operation>,
     operation_numbers: HashMap<Operation, OperationNumber>,
-    // Of each operation, from its texts: the same in every table.
-    hashes: Vec<u64>,
     instances: Vec<Instance>,
     instance_numbers: HashMap<Instance, InstanceNumber>,
 }
@@ -92,7 +90,6 @@ impl ProfileTable {
             name_numbers: HashMap::from([(String::new(), 0)]),
             operations: Vec::new(),
             operation_numbers: HashMap::new(),
-            hashes: Vec::new(),
             instances: Vec::new(),
             instance_numbers: HashMap::new(),
         };
@@ -192,11 +189,6 @@ impl ProfileTable {
 
     fn insert_operation(&mut self, operation: Operation) -> OperationNumber {
         let number = self.operations.len() as OperationNumber;
-        self.hashes.push(stable_hash(
-            self.name(operation.service),
-            self.name(operation.span_name),
-            operation.kind,
-        ));
         self.operations.push(operation);
         self.operation_numbers.insert(operation, number);
         number
@@ -236,25 +228,6 @@ impl ProfileTable {
             Some(Kind::Server | Kind::Consumer) => return None,
         };
         Some(self.operation(remote_service?, span_name, Some(kind)))
-    }
-
-    /// A number for the set of operations that a trace called, those without spans included: equal for equal sets, in
-    /// every table and on every machine, however often and in which order they were called. `operations` is memory to
-    /// work in.
-    pub fn path_signature(&self, calls: &[CallSums], operations: &mut Vec<OperationNumber>) -> u64 {
-        operations.clear();
-        for sums in calls {
-            operations.push(sums.place.call.operation);
-            if let Callee::Uninstrumented(callee) = sums.place.call.callee {
-                operations.push(callee);
-            }
-        }
-        operations.sort_unstable();
-        operations.dedup();
-        let hashes = operations
-            .iter()
-            .map(|&operation| self.hashes.get(operation as usize).copied().unwrap_or(0));
-        hashes.fold(0, u64::wrapping_add)
     }
 
     /// Adds everything that another table has; tells what its numbers are here.
@@ -328,20 +301,4 @@ impl ProfileTable {
             .for_each(|profile| profile.renumber(&renumbering));
         sorted
     }
-}
-
-/// FNV-1a over the texts, each ended by a byte that no text has, then mixed, because hashes are added up.
-fn stable_hash(service: &str, span_name: &str, kind: Option<Kind>) -> u64 {
-    const END: [u8; 1] = [0xff];
-    let kind = [kind.map_or(0, |kind| kind as u8)];
-    let parts = [service.as_bytes(), &END, span_name.as_bytes(), &END, &kind];
-    let hash = parts
-        .into_iter()
-        .flatten()
-        .fold(0xcbf2_9ce4_8422_2325, |hash: u64, &byte| {
-            (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3)
-        });
-    let hash = (hash ^ hash >> 30).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-    let hash = (hash ^ hash >> 27).wrapping_mul(0x94d0_49bb_1331_11eb);
-    hash ^ hash >> 31
 }

@@ -24,17 +24,12 @@ pub(crate) fn profile(spans: &[Span]) -> Profiled {
     let mut table = ProfileTable::new(1000);
     let versions = ["version".to_owned()];
     let facts: Vec<_> = merged.iter().map(|span| table.facts(span, &versions)).collect();
-    let profile = profile_with(&merged, &facts, &table, trace_timestamp(spans).unwrap_or(0));
+    let profile = profile_with(&merged, &facts, trace_timestamp(spans).unwrap_or(0));
     Profiled { profile, table }
 }
 
 /// As a store does it: with numbers that are the same for the same spans.
-fn profile_with<S: TraceNode>(
-    spans: &[S],
-    facts: &[SpanFacts],
-    table: &ProfileTable,
-    timestamp: u64,
-) -> TraceProfile {
+fn profile_with<S: TraceNode>(spans: &[S], facts: &[SpanFacts], timestamp: u64) -> TraceProfile {
     let tree = SpanTree::build(spans);
     let mut timeline = Timeline::build(spans, &tree);
     let trace = ArrangedTrace {
@@ -45,10 +40,7 @@ fn profile_with<S: TraceNode>(
     };
     let trace_id = TraceId::new(0, 1).unwrap();
     let mut profiler = TraceProfiler::default();
-    profiler
-        .profile(trace_id, timestamp, trace, table)
-        .unwrap()
-        .clone()
+    profiler.profile(trace_id, timestamp, trace).unwrap().clone()
 }
 
 impl Profiled {
@@ -364,27 +356,6 @@ fn versions_and_instances_are_those_of_the_spans() {
 }
 
 #[test]
-fn a_signature_is_of_what_was_called_and_not_of_how_often() {
-    let signature = |trace: &[Span]| profile(trace).profile.path_signature;
-    let once = call();
-    let mut twice = call();
-    twice.push(client(9).below(2).on("b").to("db").at(175, 1));
-    twice.push(server(10).below(1).on("b").at(195, 1));
-    assert_eq!(signature(&once), signature(&twice));
-    twice.truncate(5);
-    twice[4].remote_endpoint = None;
-    twice[3].remote_endpoint = None;
-    assert_ne!(
-        signature(&once),
-        signature(&twice),
-        "the database is not known any more"
-    );
-    assert_ne!(signature(&once), signature(&once[..3]));
-    // It stays what it is, on every machine and in every version.
-    assert_eq!(signature(&[span(1).on("a").at(1, 1)]), 11_175_540_417_193_231_557);
-}
-
-#[test]
 fn traces_without_times_are_profiled_for_what_they_called() {
     let trace = [
         span(5).below(9).on("b").at(0, 5),
@@ -407,9 +378,7 @@ fn traces_without_times_are_profiled_for_what_they_called() {
         facts: &[],
     };
     let trace_id = TraceId::new(0, 1).unwrap();
-    let profile = TraceProfiler::default()
-        .profile(trace_id, 1, trace, &ProfileTable::new(1))
-        .cloned();
+    let profile = TraceProfiler::default().profile(trace_id, 1, trace).cloned();
     assert_eq!(profile, None);
 }
 
@@ -469,7 +438,7 @@ proptest! {
         let versions = ["version".to_owned()];
         let facts: Vec<_> = spans.iter().map(|span| table.facts(span, &versions)).collect();
         let facts: Vec<_> = outlines.iter().map(|outline| facts[outline.index as usize]).collect();
-        let of_outlines = profile_with(&outlines, &facts, &table, trace_timestamp(&spans).unwrap_or(0));
+        let of_outlines = profile_with(&outlines, &facts, trace_timestamp(&spans).unwrap_or(0));
         let of_outlines = Profiled { profile: of_outlines, table };
         prop_assert_eq!(of_outlines.to_text(), profile(&spans).to_text());
     }

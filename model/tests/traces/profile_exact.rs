@@ -6,8 +6,8 @@
 use std::time::{Duration, Instant};
 
 use model::{
-    ArrangedTrace, Callee, Kind, Place, ProfileTable, SpanFacts, SpanId, SpanOutline, SpanTree, Timeline,
-    TraceId, TraceProfile, TraceProfiler,
+    ArrangedTrace, Callee, Kind, Place, SpanFacts, SpanId, SpanOutline, SpanTree, Timeline, TraceId,
+    TraceProfile, TraceProfiler,
 };
 
 /// Where the next number comes from.
@@ -66,21 +66,14 @@ struct Workshop {
     profiler: TraceProfiler,
     tree: SpanTree,
     timeline: Timeline,
-    table: ProfileTable,
 }
 
 impl Workshop {
     fn new() -> Self {
-        let mut table = ProfileTable::new(100);
-        for service in ["a", "b", "c", "d"] {
-            table.operation(service, "", None);
-            table.instance(service, "", Default::default(), 0);
-        }
         Self {
             profiler: TraceProfiler::default(),
             tree: SpanTree::default(),
             timeline: Timeline::default(),
-            table,
         }
     }
 
@@ -94,7 +87,7 @@ impl Workshop {
             facts,
         };
         let trace_id = TraceId::new(0, 1).unwrap();
-        self.profiler.profile(trace_id, 0, trace, &self.table).cloned()
+        self.profiler.profile(trace_id, 0, trace).cloned()
     }
 
     /// Profiles a trace and holds against it what must be true of every profile.

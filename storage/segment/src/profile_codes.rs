@@ -399,7 +399,6 @@ pub(crate) struct ProfileDecoder<'a> {
     table: &'a ProfileTable,
     list: &'a CallList,
     trace: Trace,
-    signature: Vec<u32>,
     // Memory of the profiles before.
     calls: Vec<CallSums>,
     numbers: Vec<u32>,
@@ -422,7 +421,6 @@ impl<'a> ProfileDecoder<'a> {
             table,
             list,
             trace: Trace::default(),
-            signature: Vec::new(),
             calls: Vec::new(),
             numbers: Vec::new(),
         }
@@ -496,7 +494,6 @@ impl<'a> ProfileDecoder<'a> {
                 duration: (flags & ENTRY_TIMED != 0).then_some(duration),
                 failed: flags & ENTRY_FAILED != 0,
             },
-            path_signature: self.table.path_signature(&calls, &mut self.signature),
             cut: TimeCut::default(),
             calls,
         };

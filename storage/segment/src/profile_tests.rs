@@ -115,7 +115,6 @@ fn any_profile() -> impl Strategy<Value = TraceProfile> {
                     duration: timed.then_some(duration),
                     failed,
                 },
-                path_signature: table().path_signature(&calls, &mut Vec::new()),
                 cut: TimeCut {
                     reported_micros: reported,
                     cut_micros: cut,

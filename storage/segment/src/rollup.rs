@@ -230,7 +230,7 @@ impl RollupBuilder {
             facts,
         };
         let profile = trace_id
-            .and_then(|trace_id| profiler.profile(trace_id, timestamp, trace, &self.profiles.table))
+            .and_then(|trace_id| profiler.profile(trace_id, timestamp, trace))
             .ok_or(Malformed("a trace without spans"))?;
         self.profiles.add(profile);
         Ok(())

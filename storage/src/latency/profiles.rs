@@ -179,7 +179,7 @@ impl<'q> ProfileCollector<'q> {
             facts: &facts,
         };
         let mut profiler = std::mem::take(&mut self.profiler);
-        if let Some(profile) = profiler.profile(trace_id, timestamp, trace, &table) {
+        if let Some(profile) = profiler.profile(trace_id, timestamp, trace) {
             let source = self.source(&table);
             self.add(&source, profile);
         }

@@ -95,7 +95,6 @@ fn what_calls_itself_at_average_rates_is_met_no_more_often_than_on_either_side()
                 duration: Some(1),
                 failed: false,
             },
-            path_signature: 0,
             cut: TimeCut::default(),
             calls: vec![call(None, a), call(Some(a), b), call(Some(b), a)],
         }],

@@ -112,7 +112,6 @@ impl Shop {
     pub(super) fn add(&mut self, request: Request) {
         let calls = self.calls(&request);
         let number = self.profiles.len() as u64;
-        let path_signature = self.table.path_signature(&calls, &mut Vec::new());
         let entry = calls
             .iter()
             .find(|sums| sums.place.call.caller.is_none())
@@ -125,7 +124,6 @@ impl Shop {
                 duration: Some(entry.duration_micros),
                 failed: request.has_failed,
             },
-            path_signature,
             cut: TimeCut::default(),
             calls,
         });

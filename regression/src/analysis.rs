@@ -5,7 +5,7 @@
 //! | --- | --- |
 //! | what is asked of the sources | `gather` |
 //! | all traces in one numbering | `traces` |
-//! | who served them, which are compared | `population` |
+//! | who served them, which are compared | `serving`, `population` |
 //! | like with like | `comparison` |
 //! | where the change of the mean comes from, exactly | `sums`, `attribution`, `change`, `contributions` |
 //! | the quantities that can convict a version | `family` |
@@ -42,6 +42,7 @@ mod power;
 mod rollout;
 mod score;
 mod separation;
+mod serving;
 mod side;
 mod study;
 mod summary;

@@ -44,31 +44,7 @@ const SETTLED: f64 = 1e-9;
 /// The parts of every call of a stratum, in the order of its sums. Their `time` and `calls` add up to the change of the
 /// mean, unless an operation calls itself so deep that it is not followed to the end.
 pub(super) fn attribute(traces: &Traces<'_>, sums: &StratumSums) -> Vec<Parts> {
-    let graph = Graph::of(traces, sums);
-    let means = graph.means(sums);
-    let costs = graph.costs(&means, sums);
-    let visits = graph.visits(&means, sums);
-    let mut parts = Vec::with_capacity(sums.nodes.len());
-    for (number, mean) in means.iter().enumerate() {
-        let edge = graph.edges[number];
-        let below = Arms {
-            baseline: costs[edge.operation].baseline,
-            candidate: costs[edge.operation].candidate,
-        };
-        let visited = visits[edge.caller];
-        let (rate, more) = (mean.rate.middle(), mean.rate.difference());
-        let cost = Arms {
-            baseline: mean.time.baseline + below.baseline,
-            candidate: mean.time.candidate + below.candidate,
-        };
-        parts.push(Parts {
-            time: visited * rate * mean.time.difference(),
-            calls: visited * more * cost.middle(),
-            below: visited * rate * cost.difference(),
-            share: visited * rate * mean.own.middle() * mean.share.difference(),
-        });
-    }
-    parts
+    Graph::of(traces, sums).attribute(sums)
 }
 
 /// Two numbers, their average and their difference.
@@ -99,14 +75,15 @@ struct Mean {
 }
 
 /// From an operation to an operation, by their places in the graph.
-#[derive(Clone, Copy)]
+#[derive(Clone, Copy, Debug)]
 struct Edge {
     caller: usize,
     operation: usize,
 }
 
-/// Operations of a stratum; place 0 is what calls the entry.
-struct Graph {
+/// Operations of a stratum, and who calls whom; place 0 is what calls the entry.
+#[derive(Debug)]
+pub(super) struct Graph {
     edges: Vec<Edge>,
     /// Edges by caller: those of place p are `by_caller[starts[p]..starts[p + 1]]`.
     by_caller: Vec<usize>,
@@ -116,7 +93,8 @@ struct Graph {
 }
 
 impl Graph {
-    fn of(traces: &Traces<'_>, sums: &StratumSums) -> Self {
+    /// Of the calls that a stratum has.
+    pub(super) fn of(traces: &Traces<'_>, sums: &StratumSums) -> Self {
         let mut operations: Vec<u32> = sums
             .nodes
             .iter()
@@ -146,6 +124,34 @@ impl Graph {
         };
         graph.put_in_order(operations.len() + 1);
         graph
+    }
+
+    /// The parts of the calls of a stratum, or of some of its traces: `sums` has the same calls.
+    pub(super) fn attribute(&self, sums: &StratumSums) -> Vec<Parts> {
+        let means = self.means(sums);
+        let costs = self.costs(&means, sums);
+        let visits = self.visits(&means, sums);
+        let mut parts = Vec::with_capacity(sums.nodes.len());
+        for (number, mean) in means.iter().enumerate() {
+            let edge = self.edges[number];
+            let below = Arms {
+                baseline: costs[edge.operation].baseline,
+                candidate: costs[edge.operation].candidate,
+            };
+            let visited = visits[edge.caller];
+            let (rate, more) = (mean.rate.middle(), mean.rate.difference());
+            let cost = Arms {
+                baseline: mean.time.baseline + below.baseline,
+                candidate: mean.time.candidate + below.candidate,
+            };
+            parts.push(Parts {
+                time: visited * rate * mean.time.difference(),
+                calls: visited * more * cost.middle(),
+                below: visited * rate * cost.difference(),
+                share: visited * rate * mean.own.middle() * mean.share.difference(),
+            });
+        }
+        parts
     }
 
     /// The edges of the calls that an operation makes.

@@ -13,7 +13,7 @@ use model::OperationNumber;
 use crate::report::Cause;
 use crate::statistics::{Arms, DesignEffect, RatioSums, ratio_difference};
 
-use super::attribution::{Parts, attribute};
+use super::attribution::{Graph, Parts};
 use super::cause::Suspect;
 use super::family::What;
 use super::network::Network;
@@ -41,7 +41,7 @@ pub(super) fn settle(study: &Study<'_>, suspects: &mut [&mut Suspect]) {
         return;
     }
     let claims = Claims::of(study, timed.iter().map(|&number| &*suspects[number]));
-    let costs = claims.costs(study, &study.sums, &study.parts);
+    let costs = claims.costs(study.sums.iter().zip(&study.parts));
     let errors = claims.errors(study, &costs);
     for (claim, &number) in timed.iter().enumerate() {
         let entries = claims.entries.iter().zip(&costs[claim]).zip(&errors[claim]);
@@ -148,11 +148,10 @@ impl Claims {
 
     /// From the sums of each stratum and their parts. What is hidden in a stratum is divided among findings by what
     /// they cost there.
-    fn costs(&self, study: &Study<'_>, sums: &[StratumSums], parts: &[Vec<Parts>]) -> Costs {
-        debug_assert_eq!(sums.len(), study.sums.len());
+    fn costs<'s>(&self, strata: impl Iterator<Item = (&'s StratumSums, &'s Vec<Parts>)>) -> Costs {
         let mut costs = vec![vec![Cost::default(); self.entries.len()]; self.count];
         let mut own = vec![0.0; self.count];
-        for ((sums, parts), &(place, weight)) in sums.iter().zip(parts).zip(&self.weights) {
+        for ((sums, parts), &(place, weight)) in strata.zip(&self.weights) {
             own.fill(0.0);
             let mut hidden = 0.0;
             for ((node, _), parts) in sums.nodes.iter().zip(parts) {
@@ -176,11 +175,16 @@ impl Claims {
     /// How far the 95 % intervals of costs extend; `None` where a side is too small to tell.
     fn errors(&self, study: &Study<'_>, whole: &Costs) -> Vec<Vec<Option<Errors>>> {
         let stretches = stretches(study);
+        let graphs: Vec<Graph> = study
+            .sums
+            .iter()
+            .map(|sums| Graph::of(study.traces, sums))
+            .collect();
         let mut deviations = vec![vec![[Arms::<RatioSums>::default(); 2]; self.entries.len()]; self.count];
         for side in [Side::Baseline, Side::Candidate] {
             let count = *side.of(&stretches.counts);
             for stretch in 0..count {
-                let costs = self.costs_without(study, &stretches, side, stretch);
+                let costs = self.costs_without(study, &graphs, &stretches, (side, stretch));
                 let found = deviations.iter_mut().flatten().zip(costs.iter().flatten());
                 for (([hidden, net], cost), whole) in found.zip(whole.iter().flatten()) {
                     let deviation = |whole: f64, cost: f64| (count as f64 - 1.0) * (whole - cost);
@@ -207,15 +211,34 @@ impl Claims {
             .collect()
     }
 
-    fn costs_without(&self, study: &Study<'_>, stretches: &Stretches, side: Side, stretch: usize) -> Costs {
+    fn costs_without(
+        &self,
+        study: &Study<'_>,
+        graphs: &[Graph],
+        stretches: &Stretches,
+        (side, stretch): (Side, usize),
+    ) -> Costs {
         let compared = &study.comparison.compared;
         let taken = sum_of(study.traces, &study.comparison, |place| {
             compared[place].side == side && stretches.of[place] == stretch
         });
-        let left = study.sums.iter().zip(&taken).map(|(all, taken)| all.less(taken));
-        let left: Vec<StratumSums> = left.collect();
-        let parts: Vec<Vec<Parts>> = left.iter().map(|sums| attribute(study.traces, sums)).collect();
-        self.costs(study, &left, &parts)
+        // Strata that no trace is taken from are as they were.
+        let whole = study.sums.iter().zip(&study.parts).zip(graphs);
+        let left: Vec<Option<(StratumSums, Vec<Parts>)>> = whole
+            .clone()
+            .zip(&taken)
+            .map(|(((all, _), graph), taken)| {
+                let is_less = taken.traces.baseline + taken.traces.candidate > 0;
+                let left = is_less.then(|| all.less(taken))?;
+                let parts = graph.attribute(&left);
+                Some((left, parts))
+            })
+            .collect();
+        let strata = left.iter().zip(whole).map(|(left, (whole, _))| match left {
+            Some((sums, parts)) => (sums, parts),
+            None => whole,
+        });
+        self.costs(strata)
     }
 }
 

@@ -1,25 +1,16 @@
 //! Which traces are compared: who served them, when, and whether they were warm.
 
-use model::{Bearings, Deployment, InstanceNumber, NameNumber, ServingVersions};
+use model::{Deployment, InstanceNumber, NameNumber, ServingVersions};
 
 use crate::report::{Design, LeftOut};
 
 use super::options::Options;
+use super::serving::{Served, Serving, Versions, find_served};
 use super::side::Side;
 use super::traces::{Trace, Traces};
 
 /// Microseconds of a minute.
 pub(super) const MINUTE: u64 = 60_000_000;
-
-/// Who served a trace.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Served {
-    By(Side),
-    Both,
-    /// Another version than the two.
-    Other,
-    Unknown,
-}
 
 /// What is known of a trace beside its profile.
 #[derive(Clone, Copy, Debug)]
@@ -30,13 +21,6 @@ pub(super) struct Facts {
     pub(super) is_warm: bool,
     /// Neither its entry nor the service failed to answer, and it has a duration: its times can be compared.
     pub(super) is_answered: bool,
-}
-
-/// The version that is judged and what it replaces; empty where that has no name.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct Versions<'a> {
-    pub(super) baseline: &'a str,
-    pub(super) candidate: &'a str,
 }
 
 /// When a rollout began and was over, microseconds.
@@ -66,44 +50,21 @@ pub(super) fn find_facts(
     serving: &ServingVersions<'_>,
     versions: Versions<'_>,
 ) -> Vec<Facts> {
-    let facts = traces.all().iter().map(|trace| {
-        let (mut baseline, mut candidate, mut other) = (false, false, false);
-        let mut instance = None;
-        for (_, sums) in traces.calls_of(trace) {
-            let number = traces.instance_of(trace, sums);
-            let place = traces.instance(number);
-            if place.service != service {
-                continue;
-            }
-            let version = Some(traces.table.name(place.version)).filter(|version| !version.is_empty());
-            let bearings = Bearings {
-                version,
-                environment: None,
-                ip: place.ip,
-                port: place.port,
-                timestamp: Some(trace.profile.timestamp),
-            };
-            match serving.served(&bearings).version() {
-                Some(version) if version == versions.candidate => candidate = true,
-                Some(version) if version == versions.baseline => baseline = true,
-                Some(_) => other = true,
-                None => {}
-            }
-            instance = instance.or(Some(number));
-        }
-        let served = match (baseline, candidate, other) {
-            (true, true, _) => Served::Both,
-            (_, _, true) => Served::Other,
-            (true, ..) => Served::By(Side::Baseline),
-            (_, true, _) => Served::By(Side::Candidate),
-            _ => Served::Unknown,
-        };
-        Facts {
-            served,
-            instance: instance.unwrap_or(0),
-            is_warm: true,
-            is_answered: is_answered(traces, trace, Some(service)),
-        }
+    let question = Serving {
+        service,
+        serving,
+        versions,
+    };
+    let served = find_served(traces, &[question]).pop().unwrap_or_default();
+    let first_instance = |trace: &Trace<'_>| {
+        let mut instances = traces.instances_of(trace).iter().copied();
+        instances.find(|&number| traces.instance(number).service == service)
+    };
+    let facts = traces.all().iter().zip(served).map(|(trace, served)| Facts {
+        served,
+        instance: first_instance(trace).unwrap_or(0),
+        is_warm: true,
+        is_answered: is_answered(traces, trace, Some(service)),
     });
     facts.collect()
 }
@@ -112,9 +73,12 @@ pub(super) fn find_facts(
 pub(super) fn is_answered(traces: &Traces<'_>, trace: &Trace<'_>, service: Option<NameNumber>) -> bool {
     let entry = trace.profile.entry;
     let has_failed = |(node, sums): (u32, &model::CallSums)| {
+        if sums.failed == 0 {
+            return false;
+        }
         let operation = traces.operation(traces.calls()[node as usize].operation);
         let is_client = matches!(operation.kind, Some(model::Kind::Client | model::Kind::Producer));
-        sums.failed > 0 && !is_client && Some(operation.service) == service
+        !is_client && Some(operation.service) == service
     };
     entry.duration.is_some() && !entry.failed && !traces.calls_of(trace).any(has_failed)
 }

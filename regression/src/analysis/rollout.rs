@@ -1,7 +1,5 @@
 //! The report of a deployment from what was gathered; and of two populations without one.
 
-use std::sync::Arc;
-
 use model::{Deployment, NameNumber, OperationNumber, ServingVersions};
 use storage::{Completeness, Profiles};
 
@@ -15,10 +13,9 @@ use super::gather::Gathered;
 use super::judgement::Case;
 use super::load::Load;
 use super::options::Options;
-use super::population::{
-    Chosen, Facts, Served, Versions, count_left_out, find_facts, find_switch, is_answered, mark_cold,
-};
+use super::population::{Chosen, Facts, count_left_out, find_facts, find_switch, is_answered, mark_cold};
 use super::separation::{Other, choose_all};
+use super::serving::{Served, Serving, Versions, find_served, previous_versions};
 use super::side::Side;
 use super::study::Study;
 use super::surroundings::{self, Scene};
@@ -40,7 +37,9 @@ fn judge(traces: &Traces<'_>, gathered: &Gathered, deployment: &Deployment, opti
     let service = number_of(traces, &deployment.service_name);
     let history = named_history(gathered, deployment);
     let serving = ServingVersions::of(&history);
-    let previous = previous_version(traces, service, deployment);
+    let previous = previous_versions(traces, &[(service, deployment)])
+        .pop()
+        .unwrap_or_default();
     let versions = Versions {
         baseline: &previous,
         candidate: &deployment.version,
@@ -130,10 +129,10 @@ pub(super) fn compare(baseline: &Profiles, candidate: &Profiles, options: &Optio
         .all()
         .iter()
         .map(|trace| {
-            let first = traces.calls_of(trace).next();
+            let first = traces.instances_of(trace).first();
             Facts {
                 served: Served::By(sides[trace.part]),
-                instance: first.map_or(0, |(_, sums)| traces.instance_of(trace, sums)),
+                instance: first.copied().unwrap_or(0),
                 is_warm: true,
                 is_answered: is_answered(&traces, trace, None),
             }
@@ -183,35 +182,6 @@ fn named_history(gathered: &Gathered, deployment: &Deployment) -> Vec<Deployment
     history
 }
 
-/// As it was declared, else the version that served most before the rollout.
-fn previous_version(traces: &Traces<'_>, service: NameNumber, deployment: &Deployment) -> String {
-    if let Some(previous) = &deployment.previous_version {
-        return previous.clone();
-    }
-    let start = deployment.start_ts.saturating_mul(1000);
-    let mut counts = vec![0u64; traces.table.names().len()];
-    for trace in traces
-        .all()
-        .iter()
-        .filter(|trace| trace.profile.timestamp < start)
-    {
-        for (_, sums) in traces.calls_of(trace) {
-            let instance = traces.instance(traces.instance_of(trace, sums));
-            if instance.service == service && instance.version != 0 {
-                counts[instance.version as usize] += 1;
-            }
-        }
-    }
-    let most = (0..counts.len())
-        .filter(|&name| counts[name] > 0 && traces.table.name(name as NameNumber) != deployment.version)
-        .max_by(|&a, &b| {
-            let name = |number: usize| traces.table.name(number as NameNumber);
-            counts[a].cmp(&counts[b]).then_with(|| name(b).cmp(name(a)))
-        });
-    most.map(|name| traces.table.name(name as NameNumber).to_owned())
-        .unwrap_or_default()
-}
-
 fn number_of(traces: &Traces<'_>, service: &str) -> NameNumber {
     let names = traces.table.names().iter();
     names
@@ -222,22 +192,37 @@ fn number_of(traces: &Traces<'_>, service: &str) -> NameNumber {
 
 /// What others deployed, and who served each trace by it.
 fn others(traces: &Traces<'_>, gathered: &Gathered) -> Vec<Other> {
-    let other = |deployment: &Arc<Deployment>| {
-        let service = number_of(traces, &deployment.service_name);
-        let previous = previous_version(traces, service, deployment);
-        let versions = Versions {
-            baseline: &previous,
-            candidate: &deployment.version,
-        };
-        let serving = ServingVersions::of([&**deployment]);
-        let facts = find_facts(traces, service, &serving, versions);
-        Other {
-            service,
+    let deployments: Vec<(NameNumber, &Deployment)> = gathered
+        .others
+        .iter()
+        .map(|deployment| (number_of(traces, &deployment.service_name), &**deployment))
+        .collect();
+    let previous = previous_versions(traces, &deployments);
+    let serving: Vec<ServingVersions<'_>> = deployments
+        .iter()
+        .map(|(_, deployment)| ServingVersions::of([*deployment]))
+        .collect();
+    let questions = deployments.iter().zip(&previous).zip(&serving);
+    let questions: Vec<Serving<'_>> = questions
+        .map(|(((service, deployment), previous), serving)| Serving {
+            service: *service,
+            serving,
+            versions: Versions {
+                baseline: previous,
+                candidate: &deployment.version,
+            },
+        })
+        .collect();
+    let served = find_served(traces, &questions);
+    deployments
+        .iter()
+        .zip(served)
+        .map(|((service, deployment), served)| Other {
+            service: *service,
             id: deployment.id.clone(),
-            served: facts.iter().map(|facts| facts.served).collect(),
-        }
-    };
-    gathered.others.iter().map(other).collect()
+            served,
+        })
+        .collect()
 }
 
 /// How many traces one of the sample stands for.

@@ -3,7 +3,8 @@
 use model::NameNumber;
 
 use super::evidence::{Evidence, MeanChange, Observed, Seen};
-use super::population::{Chosen, Facts, MINUTE, Served};
+use super::population::{Chosen, Facts, MINUTE};
+use super::serving::Served;
 use super::side::Side;
 use super::study::Study;
 use super::traces::Traces;

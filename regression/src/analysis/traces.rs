@@ -23,6 +23,8 @@ pub(super) struct Traces<'a> {
     traces: Vec<Trace<'a>>,
     /// Of every call of every trace, in their order.
     nodes: Vec<NodeNumber>,
+    /// Of the same, where they ran, as of the table.
+    instances: Vec<InstanceNumber>,
     /// By number, as of the table.
     calls: Vec<Call>,
 }
@@ -57,6 +59,7 @@ impl<'a> Traces<'a> {
             parts,
             traces,
             nodes: Vec::new(),
+            instances: Vec::new(),
             calls: Vec::new(),
         };
         all.number_calls();
@@ -76,6 +79,7 @@ impl<'a> Traces<'a> {
                     (self.calls.len() - 1) as NodeNumber
                 });
                 self.nodes.push(number);
+                self.instances.push(part.instance(sums.place.instance));
             }
         }
     }
@@ -98,9 +102,9 @@ impl<'a> Traces<'a> {
         nodes.iter().copied().zip(&trace.profile.calls)
     }
 
-    /// Where a call ran, as of the table.
-    pub(super) fn instance_of(&self, trace: &Trace<'a>, sums: &CallSums) -> InstanceNumber {
-        self.parts[trace.part].instance(sums.place.instance)
+    /// Where the calls of a trace ran, in their order, as of the table.
+    pub(super) fn instances_of(&self, trace: &Trace<'a>) -> &[InstanceNumber] {
+        &self.instances[trace.first_node..][..trace.profile.calls.len()]
     }
 
     pub(super) fn operation(&self, number: OperationNumber) -> Operation {

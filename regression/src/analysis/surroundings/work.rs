@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use model::{Callee, InstanceNumber};
 
 use super::super::family::is_call;
-use super::super::population::Served;
+use super::super::serving::Served;
 use super::super::side::Side;
 use super::Scene;
 
@@ -77,16 +77,15 @@ fn own_calls<'a>(
     scene: &'a Scene<'_>,
     trace: &'a super::super::traces::Trace<'a>,
 ) -> impl Iterator<Item = (u32, InstanceNumber, f64, f64)> + 'a {
-    scene.traces.calls_of(trace).filter_map(move |(node, sums)| {
+    let calls = scene.traces.calls_of(trace);
+    let placed = calls.zip(scene.traces.instances_of(trace));
+    placed.filter_map(move |((node, sums), &instance)| {
         let call = scene.traces.calls()[node as usize];
         let is_own = scene.traces.operation(call.operation).service == scene.service
             && call.callee == Callee::None
             && !is_call(scene.traces, call.operation)
             && sums.failed == 0;
-        is_own.then(|| {
-            let instance = scene.traces.instance_of(trace, sums);
-            (node, instance, sums.self_micros as f64, f64::from(sums.calls))
-        })
+        is_own.then(|| (node, instance, sums.self_micros as f64, f64::from(sums.calls)))
     })
 }
 

@@ -14,7 +14,8 @@ use crate::statistics::{Arms, DesignEffect, Interval, RatioSums, ratio_differenc
 use super::super::family::is_call;
 use super::super::names::operation_text;
 use super::super::network::Network;
-use super::super::population::{MINUTE, Served};
+use super::super::population::MINUTE;
+use super::super::serving::Served;
 use super::super::side::Side;
 use super::{Event, Scene};
 

@@ -19,26 +19,18 @@ pub(super) struct Designs {
     pub(super) second: Option<Chosen>,
 }
 
-/// When a rollout was, and how long it was seen.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct Window {
-    pub(super) switch: Switch,
-    /// Microseconds.
-    pub(super) until: u64,
-}
-
-/// The comparisons that have enough traces; where none has, a comparison of a few, of which only the plainest change is
+/// The comparisons of a rollout that have enough traces, up to a moment in microseconds; where none has, a comparison of a few, of which only the plainest change is
 /// believed.
 pub(super) fn choose(
     traces: &Traces<'_>,
     facts: &[Facts],
-    window: Window,
+    (switch, until): (Switch, u64),
     options: &Options,
 ) -> Option<Designs> {
     let with = |min_traces: usize| {
         let is_enough = |chosen: &Chosen| chosen.is_enough(traces, min_traces);
-        let concurrent = choose_concurrent(traces, facts, window.switch.start);
-        let before_after = choose_before_after(traces, facts, window.switch, window.until, options);
+        let concurrent = choose_concurrent(traces, facts, switch.start);
+        let before_after = choose_before_after(traces, facts, switch, until, options);
         prefer(Some(concurrent).filter(is_enough), before_after.filter(is_enough))
     };
     with(options.min_traces).or_else(|| {

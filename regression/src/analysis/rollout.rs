@@ -8,7 +8,7 @@ use crate::report::{DeploymentJson, Design, LeftOut, Report};
 use crate::statistics::Arms;
 
 use super::assemble::{Subject, assemble, without_comparison};
-use super::design::{Designs, Window, choose};
+use super::design::{Designs, choose};
 use super::gather::Gathered;
 use super::judgement::Case;
 use super::load::Load;
@@ -64,10 +64,6 @@ fn judge(traces: &Traces<'_>, gathered: &Gathered, deployment: &Deployment, opti
         goes_on: switch.end.is_none() && deployment.rolled_back_ts.is_none(),
         is_open: now < watched_until && deployment.rolled_back_ts.is_none(),
     };
-    let window = Window {
-        switch,
-        until: gathered.until,
-    };
     let deployed = gathered.others.iter();
     let deployed: Vec<NameNumber> = deployed
         .map(|other| number_of(traces, &other.service_name))
@@ -80,7 +76,7 @@ fn judge(traces: &Traces<'_>, gathered: &Gathered, deployment: &Deployment, opti
         start,
         weights: [&gathered.before, &gathered.since].map(weight),
     };
-    let Some(Designs { first, second }) = choose(traces, &facts, window, options) else {
+    let Some(Designs { first, second }) = choose(traces, &facts, (switch, gathered.until), options) else {
         let mut report = without_comparison(subject(None), too_few(&facts, options));
         surroundings::add(&mut report.findings, scene.findings());
         return report;

@@ -15,7 +15,7 @@ use super::load::Load;
 use super::options::Options;
 use super::population::{Chosen, Facts, count_left_out, find_facts, find_switch, is_answered, mark_cold};
 use super::separation::{Other, choose_all};
-use super::serving::{Served, Serving, Versions, find_served, previous_versions};
+use super::serving::{Served, Serving, Versions, find_served, previous_version, previous_versions};
 use super::side::Side;
 use super::study::Study;
 use super::surroundings::{self, Scene};
@@ -37,9 +37,7 @@ fn judge(traces: &Traces<'_>, gathered: &Gathered, deployment: &Deployment, opti
     let service = number_of(traces, &deployment.service_name);
     let history = named_history(gathered, deployment);
     let serving = ServingVersions::of(&history);
-    let previous = previous_versions(traces, &[(service, deployment)])
-        .pop()
-        .unwrap_or_default();
+    let previous = previous_version(traces, service, deployment);
     let versions = Versions {
         baseline: &previous,
         candidate: &deployment.version,

@@ -149,6 +149,12 @@ pub(super) fn find_served(traces: &Traces<'_>, questions: &[Serving<'_>]) -> Vec
     served
 }
 
+/// What a deployment replaces; see [`previous_versions`].
+pub(super) fn previous_version(traces: &Traces<'_>, service: NameNumber, deployment: &Deployment) -> String {
+    let previous = previous_versions(traces, &[(service, deployment)]);
+    previous.into_iter().next().unwrap_or_default()
+}
+
 /// What each deployment replaces: as it was declared, else the version of its service that served most before it began.
 pub(super) fn previous_versions(
     traces: &Traces<'_>,

@@ -3,8 +3,13 @@
 use clap::{Parser, Subcommand};
 
 use benches::{
-    hostile, import, ingest, joining, kafka, overload, recover, retention, rollouts, store, transports,
+    analysis, hostile, import, ingest, joining, kafka, overload, recover, retention, rollouts, store,
+    transports,
 };
+
+/// What the server allocates with: what is measured in this process costs what it costs there.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 /// How fast, how large, how sure.
 #[derive(Debug, Parser)]
@@ -16,6 +21,8 @@ struct CommandLine {
 
 #[derive(Debug, Subcommand)]
 enum Question {
+    /// What a report of a deployment and a list of the operations of a day cost.
+    Analysis(analysis::Options),
     /// Whether the server takes spans that nobody should send within its memory, and has them after a kill.
     Hostile(hostile::Options),
     /// How many spans a second are imported from files and exported to them.
@@ -44,6 +51,7 @@ enum Question {
 
 fn main() -> anyhow::Result<()> {
     match CommandLine::parse().question {
+        Question::Analysis(options) => analysis::run(&options),
         Question::Hostile(options) => hostile::run(&options),
         Question::Import(options) => import::run(&options),
         Question::Ingest(options) => ingest::run(&options),

@@ -33,7 +33,11 @@ use topology::Service;
 pub const EPOCH_US: u64 = 1_795_190_400_000_000;
 
 /// How long, on average, until the next trace begins: 20 spans each make five million an hour.
-const TRACE_EVERY_US: f64 = 3_600e6 / (5e6 / 20.0);
+const TRACE_EVERY_US: f64 = trace_every_us(5e6);
+
+const fn trace_every_us(spans_an_hour: f64) -> f64 {
+    3_600e6 / (spans_an_hour / 20.0)
+}
 
 const USERS: usize = 100_000;
 
@@ -46,7 +50,21 @@ pub struct Workload {
     begin_us: u64,
     /// Since then.
     clock_us: f64,
+    /// On average, until the next one begins.
+    trace_every_us: f64,
+    rollout: Option<Rollout>,
     broker_offset: u64,
+}
+
+/// A new version that is slower, of one service, on a third of its instances.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Rollout {
+    /// Number of the service, below [`Workload::services`].
+    pub service: usize,
+    /// Traces that begin before are served by the old version everywhere, microseconds since the epoch.
+    pub begin_us: u64,
+    /// By how much more time of its own the new version takes than the old one: 1 for as long again.
+    pub slower: f64,
 }
 
 /// One trace.
@@ -74,6 +92,8 @@ impl Workload {
             random,
             begin_us: EPOCH_US,
             clock_us: 0.0,
+            trace_every_us: TRACE_EVERY_US,
+            rollout: None,
             broker_offset: 1_000_000,
         }
     }
@@ -82,6 +102,31 @@ impl Workload {
     #[must_use]
     pub fn beginning_at(self, begin_us: u64) -> Self {
         Self { begin_us, ..self }
+    }
+
+    /// The same, with so many spans in an hour.
+    #[must_use]
+    pub fn paced(self, spans_an_hour: f64) -> Self {
+        Self {
+            trace_every_us: trace_every_us(spans_an_hour),
+            ..self
+        }
+    }
+
+    /// The same, with a rollout.
+    #[must_use]
+    pub fn rolling_out(self, rollout: Rollout) -> Self {
+        Self {
+            rollout: Some(rollout),
+            ..self
+        }
+    }
+
+    /// The names of services, each with its old and its new version.
+    pub fn services(&self) -> impl ExactSizeIterator<Item = (&'static str, &[String; 2])> {
+        self.services
+            .iter()
+            .map(|service| (service.name, &service.versions))
     }
 
     /// How many instances report.
@@ -116,12 +161,17 @@ impl Iterator for Workload {
 
     /// Never `None`.
     fn next(&mut self) -> Option<Trace> {
-        self.clock_us += self.random.exponential(TRACE_EVERY_US);
+        self.clock_us += self.random.exponential(self.trace_every_us);
         let begin_us = self.begin_us + self.clock_us as u64;
         let trace_id = self.trace_id(begin_us);
-        let nodes = call::unfold(&self.services, &mut self.random);
+        let rollout = self.rollout.filter(|rollout| rollout.begin_us <= begin_us);
+        let nodes = call::unfold(&self.services, rollout, &mut self.random);
         let request = span::Request {
             services: &self.services,
+            old_only: self
+                .rollout
+                .filter(|_| rollout.is_none())
+                .map(|rollout| rollout.service),
             nodes: &nodes,
             trace_id,
             begin_us,

@@ -10,4 +10,5 @@ mod operations;
 mod requests;
 
 pub(crate) use minutes::{MINUTE_MS, Minutes, for_each_latency};
+pub use operations::{OperationList, operations};
 pub(crate) use requests::{BySide, CallSide};

@@ -26,6 +26,7 @@ pub mod statistics;
 mod trace_diff;
 pub mod watch;
 
+pub use charts::{OperationList, operations};
 pub use reports::{Reports, Settings};
 pub use slo_budget::slo_states;
 pub use sources::{Clock, Sources};

@@ -6,6 +6,7 @@
 
 use std::collections::VecDeque;
 
+use super::Rollout;
 use super::random::Random;
 use super::topology::{ENTRANCES, OPERATIONS, Service, Step};
 use super::vocabulary::LOCAL_STEPS;
@@ -72,7 +73,7 @@ pub(super) enum Activity {
 }
 
 /// The nodes of one trace; a parent comes before its children.
-pub(super) fn unfold(services: &[Service], random: &mut Random) -> Vec<Node> {
+pub(super) fn unfold(services: &[Service], rollout: Option<Rollout>, random: &mut Random) -> Vec<Node> {
     let size = (random.log_normal(17.3, 0.58) as usize).clamp(SPANS_MIN, SPANS_MAX);
     let service = random.pick(&[0, 0, 1, 1, ENTRANCES - 1]);
     let mut unfolding = Unfolding {
@@ -89,7 +90,7 @@ pub(super) fn unfold(services: &[Service], random: &mut Random) -> Vec<Node> {
         unfolding.serve(next);
     }
     let mut nodes = unfolding.nodes;
-    last(&mut nodes, services, random);
+    last(&mut nodes, services, rollout, random);
     begin(&mut nodes, services, random);
     nodes
 }
@@ -239,12 +240,23 @@ fn is_parallel(node: &Node, services: &[Service]) -> bool {
 }
 
 /// How long each takes: its own time and what it waits for.
-fn last(nodes: &mut [Node], services: &[Service], random: &mut Random) {
+fn last(nodes: &mut [Node], services: &[Service], rollout: Option<Rollout>, random: &mut Random) {
+    let factor = |node: &Node| match rollout {
+        Some(rollout)
+            if rollout.service == node.service
+                && services[node.service].instances[node.instance].version == 1 =>
+        {
+            1.0 + rollout.slower
+        }
+        _ => 1.0,
+    };
     for index in (0..nodes.len()).rev() {
         let node = &nodes[index];
         let median = services[node.service].operations[node.operation].median_us;
         let own = match node.activity {
-            Activity::Serve { .. } | Activity::Receive { .. } => random.log_normal(median, 0.5),
+            Activity::Serve { .. } | Activity::Receive { .. } => {
+                random.log_normal(median * factor(node), 0.5)
+            }
             Activity::Call { .. } => random.log_normal(600.0, 0.6),
             Activity::Query { .. } => random.log_normal(1_200.0, 0.9),
             Activity::Cache { .. } => random.log_normal(350.0, 0.4),

@@ -13,6 +13,8 @@ use super::vocabulary::{ERRORS, EVENTS, FAILED_STATUS_CODES, LOCAL_STEPS, STATUS
 pub(super) struct Request<'a> {
     pub(super) services: &'a [Service],
     pub(super) nodes: &'a [Node],
+    /// Number of a service that has no new version yet.
+    pub(super) old_only: Option<usize>,
     pub(super) trace_id: TraceId,
     /// Microseconds since the epoch.
     pub(super) begin_us: u64,
@@ -128,7 +130,11 @@ impl<'a> Request<'a> {
         let node = &self.nodes[index];
         let service = self.service(node);
         let mut tags = Tags(Vec::with_capacity(8));
-        tags.add("service.version", &service.versions[self.instance(node).version]);
+        let version = match self.old_only {
+            Some(old_only) if old_only == node.service => 0,
+            _ => self.instance(node).version,
+        };
+        tags.add("service.version", &service.versions[version]);
         match node.activity {
             Activity::Serve { client } => self.server_tags(node, client, &mut tags, random),
             Activity::Call { .. } => self.client_tags(node, &mut tags, random),

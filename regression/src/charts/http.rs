@@ -8,7 +8,7 @@ use axum::response::Response;
 use model::Kind as SpanKind;
 
 use super::latency::{self, LatencyChart, Question};
-use super::operations::{self, OperationList};
+use super::operations::{OperationList, operations};
 use super::{MINUTE_MS, Minutes};
 use crate::http::{Failure, Routes, json_with_completeness, parameters};
 use crate::openapi::{Answer, Endpoint, Verb, schema_of};
@@ -115,17 +115,18 @@ async fn list(State(reports): State<Arc<Reports>>, query: RawQuery) -> Result<Re
     let sources = reports.sources().clone();
     let service_name = parameters.lower_case("serviceName");
     let limit = parameters.whole("limit").unwrap_or(OPERATIONS_DEFAULT) as usize;
-    let minutes = window(&parameters, (sources.now)());
+    let window = window(&parameters, (sources.now)());
     let look = move || async move {
-        let list = operations::list(&sources, service_name.as_deref(), minutes, limit);
+        let list = operations(&sources, service_name.as_deref(), window, limit);
         let (list, completeness) = list.await?;
         Ok(json_with_completeness(StatusCode::OK, &list, &completeness))
     };
     Ok(reports.look(look).await?)
 }
 
-fn window(parameters: &Parameters, now: u64) -> Minutes {
-    Minutes::of_window(
+/// When it ends, and how long it is.
+fn window(parameters: &Parameters, now: u64) -> (u64, u64) {
+    (
         parameters.whole("endTs").unwrap_or(now),
         parameters.whole("lookback").unwrap_or(LOOKBACK_DEFAULT_MS),
     )
@@ -135,7 +136,8 @@ fn question(parameters: &Parameters, now: u64) -> Result<Question, String> {
     /// Steps where nothing says how long they are.
     const POINTS_DEFAULT: u64 = 60;
 
-    let window = window(parameters, now);
+    let (end_ts, lookback) = window(parameters, now);
+    let window = Minutes::of_window(end_ts, lookback);
     let step_minutes = match parameters.whole("step") {
         Some(step) if step % MINUTE_MS == 0 => step / MINUTE_MS,
         Some(step) => {

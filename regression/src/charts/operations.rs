@@ -22,7 +22,7 @@ const LEVEL: f64 = 0.99;
 /// The operations of a window.
 #[derive(Debug, Serialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
-pub(crate) struct OperationList {
+pub struct OperationList {
     /// Epoch milliseconds.
     start_ts: u64,
     /// Epoch milliseconds.
@@ -121,16 +121,18 @@ impl Change {
     }
 }
 
-/// The operations of a service, or of all, at most `limit`.
+/// The operations of a service, or of all, at most `limit`, in the minutes that a window touches: epoch milliseconds and
+/// milliseconds.
 ///
 /// # Errors
 /// Where the store cannot answer.
-pub(super) async fn list(
+pub async fn operations(
     sources: &Sources,
     service_name: Option<&str>,
-    minutes: Minutes,
+    (end_ts, lookback): (u64, u64),
     limit: usize,
 ) -> storage::Result<(OperationList, Completeness)> {
+    let minutes = Minutes::of_window(end_ts, lookback);
     let query = WindowQuery {
         windows: [minutes, minutes.before()]
             .map(|window| window.first..=window.last)

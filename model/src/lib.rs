@@ -40,7 +40,9 @@ pub use profile::{
     ArrangedTrace, Call, CallPlace, CallSums, Callee, Entry, Instance, InstanceNumber, Key, Operation,
     OperationNumber, ProfileTable, Renumbering, SpanFacts, TraceProfile, TraceProfiler,
 };
-pub use sketch::{BUCKET_BITS, Bucket, Sketch, SketchError, SketchSum, SketchTotals, bucket_number};
+pub use sketch::{
+    BUCKET_BITS, Bucket, PackedSketches, Sketch, SketchError, SketchSum, SketchTotals, bucket_number,
+};
 pub use slo::{Indicator, Slo};
 pub use timeline::{Interval, TimeCut, Timeline};
 pub use trace::trace_timestamp;

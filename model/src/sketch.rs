@@ -8,10 +8,12 @@
 //! are wide (`performance.md` 6). Only buckets that hold something take memory, 10 bytes each.
 
 mod codec;
+mod packed;
 mod sorted;
 mod sum;
 
 pub use codec::SketchError;
+pub use packed::PackedSketches;
 pub use sorted::{BUCKET_BITS, SketchTotals, bucket_number};
 pub use sum::SketchSum;
 

@@ -14,7 +14,8 @@ mod windows;
 
 pub use profiles::{ProfileCollector, ProfileQuery, ProfileSource, Profiles};
 pub use windows::{
-    MinuteTotals, OperationWindows, UnitSums, WindowCollector, WindowLatencies, WindowQuery, WindowSums,
+    MinuteTotals, OperationWindows, UnitSums, UnitTotals, WindowCollector, WindowLatencies, WindowQuery,
+    WindowSums,
 };
 
 /// Microseconds of a minute.

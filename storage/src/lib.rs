@@ -31,8 +31,8 @@ pub use duration_histogram::{DurationHistogram, DurationSnapshot};
 pub use error::StorageError;
 pub use latency::{
     Latencies, LatencyQuery, LatencySource, MinuteTotals, OperationLatency, OperationName, OperationWindows,
-    ProfileCollector, ProfileQuery, ProfileSource, Profiles, UnitSums, WindowCollector, WindowLatencies,
-    WindowQuery, WindowSums, add_latencies,
+    ProfileCollector, ProfileQuery, ProfileSource, Profiles, UnitSums, UnitTotals, WindowCollector,
+    WindowLatencies, WindowQuery, WindowSums, add_latencies,
 };
 pub use options::StoreOptions;
 pub use query::{AnnotationQuery, DependencyQuery, Order, QueryError, TraceQuery, TraceQueryBuilder};

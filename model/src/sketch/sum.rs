@@ -11,9 +11,9 @@ const RUN: usize = 1 << OCTAVE_BITS;
 pub struct SketchSum {
     // Of each run of buckets the counts, if there are any.
     runs: Vec<Option<Box<[u64; RUN]>>>,
-    count: u64,
-    sum: u128,
-    range: Option<(u64, u64)>,
+    pub(super) count: u64,
+    pub(super) sum: u128,
+    pub(super) range: Option<(u64, u64)>,
 }
 
 impl SketchSum {
@@ -62,7 +62,7 @@ impl SketchSum {
         }
     }
 
-    fn bucket(&mut self, index: u16) -> &mut u64 {
+    pub(super) fn bucket(&mut self, index: u16) -> &mut u64 {
         let (run, place) = (usize::from(index) / RUN, usize::from(index) % RUN);
         if run >= self.runs.len() {
             self.runs.resize_with(run + 1, || None);

@@ -77,6 +77,8 @@ pub(crate) struct Limits {
     pub(crate) profiles_cache_bytes_max: u64,
     /// Latency sketches of segments kept in memory: those of some five million spans.
     pub(crate) sketches_cache_bytes_max: u64,
+    /// What these sum up to by the hour: for a list of a thousand operations over two days.
+    pub(crate) hour_sums_cache_bytes_max: u64,
     /// Segments are joined up to this many spans.
     pub(crate) segment_spans_max: u64,
     /// Segments are joined, and written, up to this many bytes, not compressed: a segment's lists are made in
@@ -108,6 +110,7 @@ impl Default for Limits {
             text_cache_bytes_max: 32 << 20,
             profiles_cache_bytes_max: 24 << 20,
             sketches_cache_bytes_max: 64 << 20,
+            hour_sums_cache_bytes_max: 128 << 20,
             segment_spans_max: 2_000_000,
             segment_raw_bytes_max: 128 << 20,
             part_spans_max: 500_000,

@@ -33,6 +33,7 @@ mod deployments;
 mod doctor;
 
 mod format;
+mod hour_sums;
 mod known_names;
 mod manifest;
 mod names;

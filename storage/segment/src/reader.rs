@@ -17,6 +17,7 @@ use xorf::{BinaryFuse16, Filter};
 
 use crate::config::Limits;
 use crate::format::{Footer, Run, Section};
+use crate::hour_sums::{HourSums, HourSumsCache, hour_sums_cache};
 use crate::names::Names;
 use crate::page::{ListRef, PageCache, PageNumber, PageReader, page_cache};
 use crate::postings::{page_of, read_service, read_shape};
@@ -49,6 +50,7 @@ pub(crate) struct Caches {
     pub(crate) texts: Arc<TextCache>,
     pub(crate) profiles: Arc<ProfilesCache>,
     pub(crate) sketches: Arc<SketchesCache>,
+    pub(crate) hour_sums: Arc<HourSumsCache>,
 }
 
 impl Caches {
@@ -61,6 +63,7 @@ impl Caches {
             texts: Arc::new(text_cache(limits.text_cache_bytes_max)),
             profiles: Arc::new(profiles_cache(limits.profiles_cache_bytes_max)),
             sketches: Arc::new(sketches_cache(limits.sketches_cache_bytes_max)),
+            hour_sums: Arc::new(hour_sums_cache(limits.hour_sums_cache_bytes_max)),
         }
     }
 }
@@ -86,6 +89,7 @@ pub(crate) struct SegmentReader {
     texts: Arc<TextCache>,
     profiles: Arc<ProfilesCache>,
     sketches: Arc<SketchesCache>,
+    hour_sums: Arc<HourSumsCache>,
 }
 
 mod profiles;
@@ -146,6 +150,7 @@ impl SegmentReader {
             texts: caches.texts.clone(),
             profiles: caches.profiles.clone(),
             sketches: caches.sketches.clone(),
+            hour_sums: caches.hour_sums.clone(),
         }
     }
 
@@ -505,6 +510,21 @@ impl SegmentReader {
         let entries: Arc<[SketchEntry]> = self.read_sketches()?.into();
         self.sketches.insert(self.number, entries.clone());
         Ok(entries)
+    }
+
+    /// What the sketches sum up to by the hour, through a cache of their own; `None` where they cannot be summed up.
+    pub(crate) fn hour_sums(&self) -> Result<Option<Arc<HourSums>>> {
+        if let Some(known) = self.hour_sums.get(&self.number) {
+            return Ok(known);
+        }
+        // Sketches that are only summed up take no room in their cache.
+        let sums = match self.sketches.get(&self.number) {
+            Some(entries) => HourSums::of(&entries),
+            None => HourSums::of(&self.read_sketches()?),
+        };
+        let sums = sums.map(Arc::new);
+        self.hour_sums.insert(self.number, sums.clone());
+        Ok(sums)
     }
 
     fn read_sketches(&self) -> Result<Vec<SketchEntry>> {

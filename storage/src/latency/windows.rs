@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 use std::ops::RangeInclusive;
 
-use model::{Sketch, SketchSum};
+use model::{PackedSketches, Sketch, SketchSum};
 
 use super::{LatencyQuery, OperationLatency, OperationName};
 use crate::Completeness;
@@ -127,6 +127,51 @@ impl UnitSums {
     }
 }
 
+impl UnitSums {
+    /// The units of another.
+    pub fn merge(&mut self, other: &Self) {
+        self.units += other.units;
+        for (sum, more) in self.sums_mut().into_iter().zip(other.sums()) {
+            *sum = sum.saturating_add(more);
+        }
+    }
+
+    /// One unit less, which MUST be among those that were added; the sums are far from their greatest.
+    pub fn subtract(&mut self, numerator: u128, denominator: u64) {
+        let mut unit = Self::default();
+        unit.add(numerator, denominator);
+        self.units = self.units.saturating_sub(1);
+        for (sum, less) in self.sums_mut().into_iter().zip(unit.sums()) {
+            *sum = sum.saturating_sub(less);
+        }
+    }
+
+    /// Whether all sums are so small that more than four billion of such can be added up, and taken away again.
+    pub fn is_small(&self) -> bool {
+        self.sums().into_iter().all(|sum| sum <= u128::MAX >> u32::BITS)
+    }
+
+    fn sums(&self) -> [u128; 5] {
+        [
+            self.numerator,
+            self.numerator_squares,
+            self.denominator,
+            self.denominator_squares,
+            self.products,
+        ]
+    }
+
+    fn sums_mut(&mut self) -> [&mut u128; 5] {
+        [
+            &mut self.numerator,
+            &mut self.numerator_squares,
+            &mut self.denominator,
+            &mut self.denominator_squares,
+            &mut self.products,
+        ]
+    }
+}
+
 /// What is counted of one version of an operation in one minute: a unit, without how its values are spread.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct MinuteTotals {
@@ -159,6 +204,38 @@ impl MinuteTotals {
         self.traces = self.traces.saturating_sub(other.traces);
         self.duration_count = self.duration_count.saturating_sub(other.duration_count);
         self.duration_sum = self.duration_sum.saturating_sub(other.duration_sum);
+    }
+}
+
+/// What is counted of an operation in many minutes, without how its values are spread.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct UnitTotals {
+    /// Spans.
+    pub calls: u64,
+    /// Those that failed.
+    pub errors: u64,
+    /// Traces, in each minute and version those that have at least one of the spans.
+    pub traces: u64,
+    /// Spans of which it is known what they took by themselves.
+    pub self_time_count: u64,
+    /// Microseconds that these took by themselves.
+    pub self_time_sum: u128,
+    /// See [`WindowSums::duration_units`].
+    pub duration_units: UnitSums,
+    /// See [`WindowSums::error_units`].
+    pub error_units: UnitSums,
+}
+
+impl UnitTotals {
+    /// One unit more, and what its spans took by themselves.
+    pub fn add(&mut self, unit: &MinuteTotals, self_times: &Sketch) {
+        self.calls = self.calls.saturating_add(unit.calls);
+        self.errors = self.errors.saturating_add(unit.errors);
+        self.traces = self.traces.saturating_add(unit.traces);
+        self.self_time_count = self.self_time_count.saturating_add(self_times.count());
+        self.self_time_sum = self.self_time_sum.saturating_add(self_times.sum());
+        self.duration_units.add(unit.duration_sum, unit.duration_count);
+        self.error_units.add(u128::from(unit.errors), unit.calls);
     }
 }
 
@@ -273,6 +350,41 @@ impl<'q> WindowCollector<'q> {
         if !self.query.is_by_kind {
             sums.duration_units.add(unit.duration_sum, unit.duration_count);
             sums.error_units.add(u128::from(unit.errors), unit.calls);
+        }
+    }
+
+    /// Takes away a unit that was counted with others; its times stay.
+    pub fn subtract_unit(&mut self, operation: usize, window: usize, unit: &MinuteTotals) {
+        let sums = &mut self.sums[operation][window].sums;
+        sums.calls = sums.calls.saturating_sub(unit.calls);
+        sums.errors = sums.errors.saturating_sub(unit.errors);
+        sums.traces = sums.traces.saturating_sub(unit.traces);
+        if !self.query.is_by_kind {
+            sums.duration_units
+                .subtract(unit.duration_sum, unit.duration_count);
+            sums.error_units.subtract(u128::from(unit.errors), unit.calls);
+        }
+    }
+
+    /// Counts an operation in many minutes of a window at once: their units, and their times, which are sketch `number`
+    /// of `times`.
+    pub fn add_sums(
+        &mut self,
+        operation: usize,
+        window: usize,
+        sums: &UnitTotals,
+        (times, number): (&PackedSketches, usize),
+    ) {
+        let Collected { sums: all, durations } = &mut self.sums[operation][window];
+        durations.add_packed(times, number);
+        all.calls = all.calls.saturating_add(sums.calls);
+        all.errors = all.errors.saturating_add(sums.errors);
+        all.traces = all.traces.saturating_add(sums.traces);
+        all.self_time_count = all.self_time_count.saturating_add(sums.self_time_count);
+        all.self_time_sum = all.self_time_sum.saturating_add(sums.self_time_sum);
+        if !self.query.is_by_kind {
+            all.duration_units.merge(&sums.duration_units);
+            all.error_units.merge(&sums.error_units);
         }
     }
 

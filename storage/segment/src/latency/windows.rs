@@ -1,7 +1,9 @@
-//! Whole windows, each summed up: from the sums that segments keep, segment by segment. Only of minutes that segments yet
-//! to be read may add to are the numbers of each version held, and not how its times are spread.
+//! Whole windows, each summed up: whole hours from what a segment sums up to by the hour, other minutes from its sketches,
+//! segment by segment. Only of minutes that several segments, or the head, add to are the numbers of each version held,
+//! as long as segments yet to be read may add to them, and not how its times are spread.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 
 use foldhash::fast::RandomState;
@@ -13,12 +15,14 @@ use storage::{
 };
 
 use super::{Counted, Scattered, add_whole, micros_of, touches};
+use crate::hour_sums::{HOUR_MINUTES, HourSums};
 use crate::reader::SegmentReader;
 use crate::rollup::MINUTE;
 use crate::search::check;
 use crate::sketches::SketchEntry;
 use crate::store::Store;
 use crate::view::Reading;
+use storage_record::bytes::Malformed;
 
 /// Versions of operations, counted by minute, that are held at a time; some 100 MiB. Beyond that the earliest minute
 /// is closed, and what comes of it later is a unit of its own.
@@ -42,23 +46,91 @@ pub(crate) fn windows(
     let taken = add_whole(store, reading, &head, &scattered, &minutes, cancelled, &mut whole)?;
     let mut sums = Sums::new(query, taken);
     for row in whole.values() {
-        sums.add(&Row::from(row));
+        sums.add(&Row::from(row))?;
     }
     for entry in head.sections.iter().flat_map(|(_, section)| section.times()) {
-        sums.add(&Row::from(entry));
+        sums.add(&Row::from(entry))?;
     }
     let mut segments: Vec<_> = view.segments.iter().collect();
     segments.retain(|segment| touches(segment, window));
     segments.sort_by_key(|segment| segment.footer().summary.first);
     for segment in segments {
         check(cancelled)?;
-        sums.close_before(segment.footer().summary.first / MINUTE);
-        let entries = reading.read(segment, SegmentReader::sketches)?;
-        for entry in entries.iter() {
-            sums.add(&Row::from(entry));
+        let summary = &segment.footer().summary;
+        let minutes = (summary.first / MINUTE, summary.last / MINUTE);
+        sums.close_before(minutes.0);
+        let hours = Hours::of(query, minutes);
+        let summed = if hours.whole.is_empty() {
+            None
+        } else {
+            reading.read(segment, SegmentReader::hour_sums)?
+        };
+        let Some(summed) = summed else {
+            let entries = reading.read(segment, SegmentReader::sketches)?;
+            entries.iter().try_for_each(|entry| sums.add(&Row::from(entry)))?;
+            continue;
+        };
+        sums.add_hours(summed, &hours.whole)?;
+        if hours.has_others {
+            let entries = reading.read(segment, SegmentReader::sketches)?;
+            let mut others = entries.iter().filter(|entry| !hours.has(entry.minute));
+            others.try_for_each(|entry| sums.add(&Row::from(entry)))?;
         }
     }
     Ok(sums.finish(reading))
+}
+
+/// Which hours of a segment are asked for as a whole.
+struct Hours {
+    /// Each with its window, ascending.
+    whole: Vec<(u64, usize)>,
+    /// Whether minutes of other hours are asked for.
+    has_others: bool,
+}
+
+impl Hours {
+    /// `minutes`: the first and the last of the segment. What it has nothing of does not matter.
+    fn of(query: &WindowQuery, (first, last): (u64, u64)) -> Self {
+        let mut hours = Self {
+            whole: Vec::new(),
+            has_others: false,
+        };
+        if query.version.is_some() {
+            // Versions are not told apart in an hour.
+            hours.has_others = true;
+            return hours;
+        }
+        let asked = query.minutes();
+        let asked = asked.map_or((1, 0), |asked| (asked.first_minute, asked.last_minute));
+        for hour in first.max(asked.0) / HOUR_MINUTES..=last.min(asked.1) / HOUR_MINUTES {
+            let begin = hour * HOUR_MINUTES;
+            let minutes = begin.max(first)..=(begin + HOUR_MINUTES - 1).min(last);
+            let mut windows = minutes.map(|minute| query.window_of(minute));
+            let window = windows.next().flatten();
+            match window {
+                Some(window) if windows.all(|other| other == Some(window)) => {
+                    hours.whole.push((hour, window))
+                }
+                _ => hours.has_others = true,
+            }
+        }
+        hours
+    }
+
+    fn has(&self, minute: u64) -> bool {
+        let hour = minute / HOUR_MINUTES;
+        self.whole.binary_search_by_key(&hour, |(hour, _)| *hour).is_ok()
+    }
+}
+
+/// A segment whose hours were counted, while others may have more of its minutes.
+struct Summed {
+    sums: Arc<HourSums>,
+    /// Of its operations and versions the numbers in the answer; `None` for operations beyond the bound.
+    operations: Vec<Option<usize>>,
+    versions: Vec<u32>,
+    /// Minutes whose units were counted with their hour.
+    minutes: BTreeSet<u64>,
 }
 
 /// By operation and the number of a version.
@@ -75,6 +147,8 @@ struct Sums<'q> {
     units: usize,
     /// By minute, what parts of traces counted that were read whole.
     taken: BTreeMap<u64, Vec<OperationLatency>>,
+    /// Segments that were counted by the hour, and have minutes that are not closed.
+    summed: Vec<Summed>,
 }
 
 /// What is known of an operation, version and minute, wherever it is.
@@ -133,17 +207,96 @@ impl<'q> Sums<'q> {
             open: BTreeMap::new(),
             units: 0,
             taken: by_minute,
+            summed: Vec::new(),
         }
     }
 
-    fn add(&mut self, row: &Row<'_>) {
+    /// Counts hours of a segment, each in its window.
+    fn add_hours(&mut self, sums: Arc<HourSums>, hours: &[(u64, usize)]) -> Result<(), StorageError> {
+        let mut operations: Vec<Option<usize>> = vec![None; sums.operations.len()];
+        for &(hour, window) in hours {
+            for (sum, times) in sums.hour(hour) {
+                let name = &sums.operations[sum.operation as usize];
+                if !self.query.is_about(name, "") {
+                    continue;
+                }
+                let number = &mut operations[sum.operation as usize];
+                *number = number.or_else(|| self.collector.operation(name));
+                match *number {
+                    Some(number) => {
+                        let times = (sums.times(), times);
+                        self.collector.add_sums(number, window, &sum.totals, times);
+                    }
+                    None => self.collector.add_beyond(window, sum.totals.calls),
+                }
+            }
+        }
+        let versions = sums.versions.iter();
+        let versions = versions.map(|version| self.version(version)).collect();
+        let is_counted = |minute: &u64| {
+            hours
+                .binary_search_by_key(&(minute / HOUR_MINUTES), |hour| hour.0)
+                .is_ok()
+        };
+        let minutes: BTreeSet<u64> = sums.minutes().filter(is_counted).collect();
+        let shared: Vec<u64> = minutes
+            .iter()
+            .copied()
+            .filter(|&minute| self.is_elsewhere(minute))
+            .collect();
+        self.summed.push(Summed {
+            sums,
+            operations,
+            versions,
+            minutes,
+        });
+        shared.into_iter().try_for_each(|minute| self.take_out(minute))
+    }
+
+    /// Whether units of a minute may be added to.
+    fn is_elsewhere(&self, minute: u64) -> bool {
+        self.open.contains_key(&minute) || self.taken.contains_key(&minute) || self.is_summed(minute)
+    }
+
+    fn is_summed(&self, minute: u64) -> bool {
+        self.summed.iter().any(|summed| summed.minutes.contains(&minute))
+    }
+
+    /// Holds the units of a minute that were counted with their hour one by one, because others add to them.
+    fn take_out(&mut self, minute: u64) -> Result<(), StorageError> {
+        let Some(window) = self.query.window_of(minute) else {
+            return Ok(());
+        };
+        for summed in &mut self.summed {
+            if !summed.minutes.remove(&minute) {
+                continue;
+            }
+            let open = self.open.entry(minute).or_default();
+            let before = open.len();
+            for unit in summed.sums.units(minute).map_err(of_sums)? {
+                if let Some(operation) = summed.operations[unit.operation as usize] {
+                    self.collector.subtract_unit(operation, window, &unit.totals);
+                    let version = summed.versions[unit.version as usize];
+                    open.entry((operation, version)).or_default().add(&unit.totals);
+                }
+            }
+            self.units += open.len() - before;
+        }
+        Ok(())
+    }
+
+    fn add(&mut self, row: &Row<'_>) -> Result<(), StorageError> {
         let is_asked_for = self.query.is_about(row.operation, row.version);
         let Some(window) = self.query.window_of(row.minute).filter(|_| is_asked_for) else {
-            return;
+            return Ok(());
         };
         let Some(operation) = self.collector.operation(row.operation) else {
-            return self.collector.add_beyond(window, row.totals.calls);
+            self.collector.add_beyond(window, row.totals.calls);
+            return Ok(());
         };
+        if self.is_summed(row.minute) {
+            self.take_out(row.minute)?;
+        }
         self.collector
             .add_times(operation, window, row.durations, row.self_times);
         let version = self.version(row.version);
@@ -154,6 +307,7 @@ impl<'q> Sums<'q> {
         while self.units > UNITS_MAX {
             self.close_first();
         }
+        Ok(())
     }
 
     fn version(&mut self, version: &str) -> u32 {
@@ -170,6 +324,8 @@ impl<'q> Sums<'q> {
         {
             self.close_first();
         }
+        let goes_on = |summed: &Summed| summed.minutes.last().is_some_and(|last| *last >= minute);
+        self.summed.retain(goes_on);
     }
 
     fn close_first(&mut self) {
@@ -212,4 +368,9 @@ impl<'q> Sums<'q> {
         }
         self.collector.finish(reading.completeness())
     }
+}
+
+/// What was summed up was written by this process: a failure is a mistake in it.
+fn of_sums(error: Malformed) -> StorageError {
+    StorageError::Unavailable(format!("sums of a segment cannot be read: {error}"))
 }

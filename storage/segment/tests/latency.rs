@@ -163,8 +163,13 @@ impl Asked {
             is_by_kind: true,
             ..query.clone()
         };
+        // Whatever the version is: by the hour.
+        let of_all_versions = WindowQuery {
+            version: None,
+            ..of_kinds.clone()
+        };
         let rows: Vec<_> = rows.collect();
-        for query in [query, of_kinds] {
+        for query in [query, of_kinds, of_all_versions] {
             self.check_window_query(when, &rows, &query);
         }
     }

@@ -125,6 +125,7 @@ fn judge_all(study: &Study<'_>, case: Option<&Case<'_>>, sizes: &Sizes<'_>) -> (
     cases.truncate(sizes.options.findings_max);
     let mut suspects: Vec<&mut Suspect> = cases.iter_mut().map(|case| &mut case.suspect).collect();
     contributions::settle(study, &mut suspects);
+    cases.retain(|case| sizes.surely_moves_an_entry(&case.suspect));
     cases.sort_by(in_order);
     (cases, beyond)
 }

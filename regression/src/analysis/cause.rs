@@ -112,14 +112,32 @@ impl Sizes<'_> {
 
     pub(super) fn moves_an_entry(&self, suspect: &Suspect) -> bool {
         suspect.cause == Cause::Errors
-            || suspect.contributions.iter().any(|contribution| {
-                let is_right_way = (contribution.micros > 0.0) == suspect.is_regression;
-                let moved = contribution.micros.abs();
-                is_right_way
-                    && (moved >= self.options.min_entry_micros
-                        || moved
-                            >= self.options.min_entry_relative * self.study.entry_mean(contribution.entry))
-            })
+            || suspect
+                .contributions
+                .iter()
+                .any(|contribution| self.moves(suspect, contribution))
+    }
+
+    /// Once contributions have intervals: whether one that is large enough excludes that nothing happened. A call may
+    /// take longer for sure while nobody is seen to wait for it: that is no reason to blame anybody.
+    pub(super) fn surely_moves_an_entry(&self, suspect: &Suspect) -> bool {
+        let is_sure = |contribution: &Contribution| {
+            contribution
+                .error
+                .is_none_or(|error| error < contribution.micros.abs())
+        };
+        suspect.cause == Cause::Errors
+            || suspect
+                .contributions
+                .iter()
+                .any(|contribution| self.moves(suspect, contribution) && is_sure(contribution))
+    }
+
+    fn moves(&self, suspect: &Suspect, contribution: &Contribution) -> bool {
+        let is_right_way = (contribution.micros > 0.0) == suspect.is_regression;
+        let moved = contribution.micros.abs();
+        let least_relative = self.options.min_entry_relative * self.study.entry_mean(contribution.entry);
+        is_right_way && (moved >= self.options.min_entry_micros || moved >= least_relative)
     }
 }
 

@@ -1,7 +1,7 @@
 //! What changed where the deployment changed nothing: load, weather, a slow day. Only where the two sides are not of
 //! the same minutes.
 
-use model::{Callee, OperationNumber};
+use model::{Callee, NameNumber, OperationNumber};
 
 use crate::report::Design;
 use crate::statistics::Arms;
@@ -66,18 +66,31 @@ impl Elsewhere {
     }
 }
 
+/// Who may have changed an operation.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Deployed {
+    /// Nobody.
+    No,
+    /// The deployment that is judged, or it cannot be known.
+    Judged,
+    /// Another one, of this service.
+    Other(NameNumber),
+}
+
 /// Calls a side that a control has, at least.
 const CALLS_MIN: f64 = 100.0;
+/// Services that others deployed, whose common change is that of all.
+const SERVICES_MIN: usize = 2;
 /// Shorter times are too little to tell anything, microseconds.
 const MICROS_MIN: f64 = 100.0;
 
 impl Controls {
-    /// `is_innocent` tells operations that no deployment at this time can have changed.
+    /// `deployed` tells who deployed the service of an operation at this time.
     pub(super) fn of(
         traces: &Traces<'_>,
         comparison: &Comparison,
         sums: &[StratumSums],
-        is_innocent: impl Fn(&Traces<'_>, OperationNumber) -> bool,
+        deployed: impl Fn(&Traces<'_>, OperationNumber) -> Deployed,
     ) -> Self {
         if comparison.design == Design::Concurrent {
             return Self::default();
@@ -101,19 +114,32 @@ impl Controls {
             }
         }
         let mut controls = Self::default();
+        let mut others: Vec<(NameNumber, f64)> = Vec::new();
         for (call, change) in traces.calls().iter().zip(&changes) {
             let enough = change.calls.baseline.min(change.calls.candidate) >= CALLS_MIN
                 && change.times.baseline >= MICROS_MIN * change.weight;
-            if !enough || !is_innocent(traces, call.operation) {
+            if !enough {
                 continue;
             }
             let relative = change.times.candidate / change.times.baseline - 1.0;
-            match call.callee {
-                Callee::None if !is_call(traces, call.operation) => controls.own.push(relative),
-                Callee::Instrumented(callee) if is_innocent(traces, callee) => controls.gaps.push(relative),
-                Callee::Uninstrumented(callee) if is_innocent(traces, callee) => controls.own.push(relative),
+            let (of, is_own_time) = match call.callee {
+                Callee::None => ([call.operation; 2], !is_call(traces, call.operation)),
+                Callee::Instrumented(callee) => ([call.operation, callee], false),
+                Callee::Uninstrumented(callee) => ([call.operation, callee], true),
+            };
+            match (of.map(|operation| deployed(traces, operation)), is_own_time) {
+                ([Deployed::No, Deployed::No], true) => controls.own.push(relative),
+                ([Deployed::No, Deployed::No], false) if call.callee != Callee::None => {
+                    controls.gaps.push(relative)
+                }
+                ([Deployed::Other(service), _], true) if call.callee == Callee::None => {
+                    others.push((service, relative));
+                }
                 _ => {}
             }
+        }
+        if controls.own.is_empty() {
+            controls.own.extend(common(others));
         }
         controls.own.sort_by(f64::total_cmp);
         controls.gaps.sort_by(f64::total_cmp);
@@ -148,6 +174,20 @@ impl Controls {
             _ => of(&self.own),
         }
     }
+}
+
+/// What other services that were deployed have in common, one vote each, however many operations they have: a
+/// deployment changes its own service, and weather all of them. Of a single one nobody can tell, and of two the one
+/// that changed less tells.
+fn common(mut changes: Vec<(NameNumber, f64)>) -> Option<f64> {
+    changes.sort_by(|a, b| a.0.cmp(&b.0).then(a.1.total_cmp(&b.1)));
+    let of_service = changes.chunk_by(|a, b| a.0 == b.0);
+    let of_service = of_service.map(|changes| changes.iter().map(|(_, change)| *change));
+    let mut votes: Vec<f64> = of_service
+        .map(|changes| median(&changes.collect::<Vec<f64>>()))
+        .collect();
+    votes.sort_by(f64::total_cmp);
+    (votes.len() >= SERVICES_MIN).then(|| votes[(votes.len() - 1) / 2])
 }
 
 fn median(ascending: &[f64]) -> f64 {

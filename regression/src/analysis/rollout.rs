@@ -8,6 +8,7 @@ use crate::report::{DeploymentJson, Design, LeftOut, Report};
 use crate::statistics::Arms;
 
 use super::assemble::{Subject, assemble, without_comparison};
+use super::controls::Deployed;
 use super::design::{Designs, choose};
 use super::gather::Gathered;
 use super::judgement::Case;
@@ -80,14 +81,13 @@ fn judge(traces: &Traces<'_>, gathered: &Gathered, deployment: &Deployment, opti
         return report;
     };
     let others = others(traces, gathered);
-    let is_innocent = |traces: &Traces<'_>, operation: OperationNumber| {
-        let of = traces.operation(operation).service;
-        of != service && !others.iter().any(|other| other.service == of)
+    let deployed = |traces: &Traces<'_>, operation: OperationNumber| {
+        who_deployed(traces.operation(operation).service, service, &others)
     };
-    let study = Study::of(traces, &facts, &first, Some(service), is_innocent);
-    let second = second.map(|second| Study::of(traces, &facts, &second, Some(service), is_innocent));
+    let study = Study::of(traces, &facts, &first, Some(service), deployed);
+    let second = second.map(|second| Study::of(traces, &facts, &second, Some(service), deployed));
     let all = (!others.is_empty()).then(|| choose_all(traces, &facts, &first));
-    let around = all.map(|all| Study::of(traces, &facts, &all, Some(service), |_, _| false));
+    let around = all.map(|all| Study::of(traces, &facts, &all, Some(service), |_, _| Deployed::Judged));
     let load = Load::of(traces, &first, &scene.weights);
     let case = Case {
         study: &study,
@@ -99,6 +99,16 @@ fn judge(traces: &Traces<'_>, gathered: &Gathered, deployment: &Deployment, opti
     let mut report = assemble(&study, Some(&case), subject(Some(&first)), options);
     surroundings::add(&mut report.findings, scene.findings());
     report
+}
+
+fn who_deployed(service: NameNumber, judged: NameNumber, others: &[Other]) -> Deployed {
+    if service == judged {
+        Deployed::Judged
+    } else if others.iter().any(|other| other.service == service) {
+        Deployed::Other(service)
+    } else {
+        Deployed::No
+    }
 }
 
 /// What is in no comparison, and how much of the reported time could not be true.
@@ -146,7 +156,7 @@ pub(super) fn compare(baseline: &Profiles, candidate: &Profiles, options: &Optio
     if !chosen.is_enough(&traces, options.min_traces) {
         return without_comparison(subject, too_few(&facts, options));
     }
-    let study = Study::of(&traces, &facts, &chosen, None, |_, _| false);
+    let study = Study::of(&traces, &facts, &chosen, None, |_, _| Deployed::Judged);
     assemble(&study, None, subject, options)
 }
 

@@ -9,7 +9,7 @@ use crate::statistics::{Arms, benjamini_hochberg};
 
 use super::attribution::{Parts, attribute};
 use super::comparison::{Compared, Comparison};
-use super::controls::{Controls, Elsewhere};
+use super::controls::{Controls, Deployed, Elsewhere};
 use super::evidence::{Evidence, Observed};
 use super::family::{Member, Observation, Scale, What, family, observe};
 use super::population::{Chosen, Facts};
@@ -57,14 +57,14 @@ impl<'a> Study<'a> {
         facts: &[Facts],
         chosen: &Chosen,
         service: Option<NameNumber>,
-        is_innocent: impl Fn(&Traces<'_>, OperationNumber) -> bool,
+        deployed: impl Fn(&Traces<'_>, OperationNumber) -> Deployed,
     ) -> Self {
         let comparison = Comparison::of(traces, facts, chosen, service);
         let sums = sum(traces, &comparison);
         let parts = sums.iter().map(|sums| attribute(traces, sums)).collect();
         let members = family(traces, service);
         let observations = observe_all(traces, &comparison, &members);
-        let controls = Controls::of(traces, &comparison, &sums, is_innocent);
+        let controls = Controls::of(traces, &comparison, &sums, deployed);
         let mut traces_of = vec![Arms::<f64>::default(); traces.calls().len()];
         for (node, arms) in sums.iter().flat_map(|stratum| &stratum.nodes) {
             let sum = &mut traces_of[*node as usize];

@@ -1,9 +1,17 @@
 //! What is said of a deployment, by what it did.
 
+use std::sync::Arc;
+
+use model::Deployment;
+
 use crate::report::{Cause, Decision, Design, Explanation, Finding, Report, Verdict};
 
+use super::super::options::Options;
+use super::super::rollout;
 use super::is_told;
-use super::shop::{MINUTE_MS, Request, START, UNTIL, canary, canary_of, deployment, of_canary, switched};
+use super::shop::{
+    MINUTE_MS, Request, START, Shop, UNTIL, canary, canary_of, deployment, of_canary, switched,
+};
 
 /// The finding that comes first, which has to blame the deployment.
 fn blamed(report: &Report) -> &Finding {
@@ -91,6 +99,23 @@ fn its_own_work_is_self_time() {
         (3, 3)
     );
     assert_eq!(report.findings.len(), 1);
+}
+
+#[test]
+fn what_no_request_is_surely_seen_to_wait_for_blames_nobody() {
+    // Every call takes longer, beside one that takes longer still; three requests of a thousand waited for it.
+    let hidden = |request| Request {
+        advertisements: Some(100_000),
+        ..request
+    };
+    let slower = |request: Request, number| Request {
+        cart_own: request.cart_own + if number % 301 == 0 { 1_500_000 } else { 6_000 },
+        ..request
+    };
+    let report = canary_of(hidden, slower).report(&deployment(None), UNTIL);
+    let blamed = |finding: &&Finding| finding.caused_by_deployment;
+    assert_eq!(report.findings.iter().find(blamed), None);
+    assert_ne!(report.verdict, Verdict::Regressed);
 }
 
 #[test]
@@ -277,6 +302,30 @@ fn what_became_slower_everywhere_is_not_its_doing() {
 }
 
 #[test]
+fn what_all_services_that_were_deployed_have_in_common_is_of_none_of_them() {
+    let of = |web: u64, liked: u64, cart: u64| {
+        let shop = switched(|request, _| {
+            let is_since = request.at >= START;
+            let slower = |time: u64, percent: u64| time * if is_since { 100 + percent } else { 100 } / 100;
+            Request {
+                web_own: slower(request.web_own, web),
+                cart_own: slower(request.cart_own, cart),
+                recommendations: Some(slower(3_000 + request.web_own / 10, liked)),
+                ..request
+            }
+        });
+        let others = ["web", "recommendations"];
+        report_beside(&shop, &others)
+    };
+    let is_blamed = |report: &Report| report.findings.iter().any(|finding| finding.caused_by_deployment);
+    let drifted = of(30, 30, 30);
+    assert!(!is_blamed(&drifted), "{drifted:?}");
+    // One of them is as slow for a reason of its own: the other one says that it is not the weather.
+    assert!(is_blamed(&of(30, 0, 30)));
+    assert!(is_blamed(&of(0, 30, 30)));
+}
+
+#[test]
 fn what_began_before_the_switch_is_not_its_doing() {
     let shop = switched(|request, _| Request {
         cart_own: request.cart_own * if request.at + 4 * MINUTE_MS > START { 2 } else { 1 },
@@ -384,15 +433,24 @@ fn of_switch_beside_web(is_longer: impl Fn(&Request) -> bool) -> Report {
             ..request
         }
     });
+    report_beside(&shop, &["web"])
+}
+
+/// Of cart, where others were deployed at the same time: d2, d3 and so on.
+fn report_beside(shop: &Shop, others: &[&str]) -> Report {
     let cart = deployment(Some(START));
-    let web = model::Deployment {
-        id: "d2".to_owned(),
-        service_name: "web".to_owned(),
-        ..cart.clone()
-    };
     let mut gathered = shop.gathered(&cart, UNTIL);
-    gathered.others.push(std::sync::Arc::new(web));
-    super::super::rollout::report(&gathered, &cart, &super::super::options::Options::default())
+    gathered.others = (2..)
+        .zip(others)
+        .map(|(number, service)| {
+            Arc::new(Deployment {
+                id: format!("d{number}"),
+                service_name: (*service).to_owned(),
+                ..cart.clone()
+            })
+        })
+        .collect();
+    rollout::report(&gathered, &cart, &Options::default())
 }
 
 #[test]

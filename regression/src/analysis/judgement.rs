@@ -1,5 +1,7 @@
 //! Was it the deployment? What changed is held against everything else that could have done it.
 
+use model::{Callee, OperationNumber};
+
 use crate::report::{Design, Explanation};
 
 use super::cause::{Sizes, Suspect};
@@ -86,6 +88,13 @@ impl Case<'_> {
         {
             return Judged::by(explanation);
         }
+        if let Some(other) = self.inseparable(suspect) {
+            return Judged {
+                explanation: Some(Explanation::Confounded),
+                deployment_id: Some(other.id.clone()),
+                instance: None,
+            };
+        }
         if self.is_cleared(suspect, evidence) {
             return Judged::by(Explanation::Confounded);
         }
@@ -123,6 +132,33 @@ impl Case<'_> {
                 explained * 2 > all
             })
         })
+    }
+
+    /// The deployment of the service whose operation alone asks for what takes longer, where no requests tell their
+    /// versions apart: it may ask for more.
+    fn inseparable(&self, suspect: &Suspect) -> Option<&Other> {
+        let What::OwnTime { operation } = self.study.members[suspect.member].what else {
+            return None;
+        };
+        let caller = self.study.traces.operation(self.only_caller(operation)?).service;
+        let other = self.others.iter().find(|other| other.service == caller)?;
+        let evidence = self.study.evidence[suspect.member].as_ref()?;
+        let told = other.explains(self.around?, suspect.member, evidence);
+        told.is_none().then_some(other)
+    }
+
+    /// The one operation that calls another; `None` if several do, or nobody known.
+    fn only_caller(&self, operation: OperationNumber) -> Option<OperationNumber> {
+        let calls = self.study.traces.calls().iter();
+        let asking = calls.filter(|call| call.callee == Callee::Instrumented(operation));
+        let mut callers: Vec<OperationNumber> =
+            asking.map(|call| call.caller.unwrap_or(call.operation)).collect();
+        callers.sort_unstable();
+        callers.dedup();
+        match callers[..] {
+            [only] => Some(only),
+            _ => None,
+        }
     }
 
     /// Other members that wait longer between the same services, if the other end was deployed as well.

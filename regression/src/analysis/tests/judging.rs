@@ -304,13 +304,14 @@ fn what_became_slower_everywhere_is_not_its_doing() {
 #[test]
 fn what_all_services_that_were_deployed_have_in_common_is_of_none_of_them() {
     let of = |web: u64, liked: u64, cart: u64| {
-        let shop = switched(|request, _| {
+        let shop = switched(|request, number| {
             let is_since = request.at >= START;
             let slower = |time: u64, percent: u64| time * if is_since { 100 + percent } else { 100 } / 100;
             Request {
                 web_own: slower(request.web_own, web),
                 cart_own: slower(request.cart_own, cart),
                 recommendations: Some(slower(3_000 + request.web_own / 10, liked)),
+                is_other_entry: number % 2 == 1,
                 ..request
             }
         });
@@ -466,4 +467,19 @@ fn work_for_one_caller_alone_is_that_callers_deployment() {
     assert_ne!(report.verdict, Verdict::Regressed);
     // Asked by everybody, it is its own.
     assert_eq!(blamed(&of_switch_beside_web(|_| true)).cause, Cause::SelfTime);
+}
+
+#[test]
+fn what_the_only_caller_may_have_asked_for_is_confounded() {
+    let shop = switched(|request, _| Request {
+        cart_own: request.cart_own + if request.at >= START { 8_000 } else { 0 },
+        ..request
+    });
+    let report = report_beside(&shop, &["web"]);
+    let own = |finding: &&Finding| finding.cause == Cause::SelfTime && finding.contribution > 0;
+    let own = report.findings.iter().find(own).unwrap();
+    assert_eq!(own.explanation, Some(Explanation::Confounded), "{own:?}");
+    assert_eq!(own.deployment_id.as_deref(), Some("d2"));
+    // Where web was not deployed, nobody asks for more.
+    assert_eq!(blamed(&report_beside(&shop, &[])).cause, Cause::SelfTime);
 }

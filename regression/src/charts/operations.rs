@@ -294,3 +294,47 @@ fn error_interval(arms: &Arms<WindowSums>) -> Option<Interval> {
     let shares = arms.as_ref().map(|sums| Proportion::new(sums.errors, sums.calls));
     compare_proportions(&[shares], LEVEL, effect).map(|test| test.difference)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_in_no_row_is_counted() {
+        let operation = |span_name: &str, calls| OperationWindows {
+            operation: OperationName {
+                span_name: span_name.to_owned(),
+                ..OperationName::default()
+            },
+            windows: vec![
+                WindowSums {
+                    calls,
+                    ..WindowSums::default()
+                },
+                WindowSums::default(),
+            ],
+        };
+        let latencies = WindowLatencies {
+            operations: vec![operation("a", 1), operation("b", 5), operation("c", 3)],
+            calls_beyond: vec![7, 2],
+            ..WindowLatencies::default()
+        };
+        let minutes = Minutes { first: 60, last: 119 };
+        let left_out = |limit, latencies: &WindowLatencies| {
+            let list = OperationList::new(latencies.clone(), minutes, limit, 0);
+            let rows = list.operations.len();
+            (
+                rows,
+                list.left_out
+                    .map(|left_out| (left_out.operations, left_out.count)),
+            )
+        };
+        assert_eq!(left_out(2, &latencies), (2, Some((2, 8))));
+        assert_eq!(left_out(3, &latencies), (3, Some((1, 7))));
+        let all = WindowLatencies {
+            calls_beyond: vec![0, 0],
+            ..latencies
+        };
+        assert_eq!(left_out(3, &all), (3, None));
+    }
+}

@@ -286,3 +286,15 @@ fn kept_reports_are_read_away_from_the_threads_that_serve() {
         }
     });
 }
+
+#[tokio::test]
+async fn who_asks_about_more_deployments_than_are_looked_at_is_told() {
+    let api = Api::new();
+    for number in 0..=100 {
+        let mut declared = declaration("2.0");
+        declared["serviceName"] = json!(format!("cart-{number}"));
+        let (_, _) = api.keep(&declared, report(Verdict::Unchanged)).await;
+        let told = api.get("/api/v2/regressions").await.completeness.unwrap();
+        assert_eq!(told == "complete", number < 100, "{number}: {told}");
+    }
+}

@@ -112,11 +112,25 @@ mod tests {
         let turns = Turns::new(1, Duration::from_millis(50));
         let endless = turns.run(std::future::pending::<storage::Result<()>>).await;
         assert!(matches!(endless, Err(StorageError::Timeout(_))), "{endless:?}");
+        // Its turn is over as soon as it is given up.
+        let next = turns.in_turn(Duration::from_secs(60), || {}, || async { Ok(7) });
+        assert_eq!(next.await, Ok(7));
         let turns = Turns::new(1, Duration::from_secs(60));
         let broken = turns.run(|| async { panic!("on purpose") });
         let broken: storage::Result<()> = broken.await;
         assert!(matches!(broken, Err(StorageError::Unavailable(_))), "{broken:?}");
         assert_eq!(turns.run(|| async { Ok(7) }).await, Ok(7));
+    }
+
+    #[tokio::test]
+    async fn nobody_waits_for_what_does_not_yield() {
+        let turns = Turns::new(1, Duration::from_millis(50));
+        let (release, held) = std::sync::mpsc::channel::<()>();
+        let busy = turns
+            .run(move || async move { Ok(held.recv_timeout(Duration::from_secs(2))) })
+            .await;
+        assert!(matches!(busy, Err(StorageError::Timeout(_))), "{busy:?}");
+        drop(release);
     }
 
     #[tokio::test(start_paused = true)]

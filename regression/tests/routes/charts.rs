@@ -1,9 +1,12 @@
 //! A service over time, and its operations beside what they were.
 
+use std::sync::Arc;
+
 use model::Kind;
+use regression::{Settings, Sources};
 use serde_json::{Value, json};
 
-use crate::service::{MINUTE, NOW, Service, Told};
+use crate::service::{Damaged, MINUTE, NOW, Service, Told};
 
 /// A request every second from a moment on, each of a trace of its own.
 fn requests(from: u64, count: u64, duration: impl Fn(u64) -> u64) -> Vec<Told> {
@@ -244,4 +247,19 @@ async fn failures_that_begin_are_significant_and_a_few_are_not() {
     assert_eq!(change(0)["difference"], 0.1);
     assert_eq!(change(0).get("relative"), None);
     assert_eq!(change(1)["significant"], false, "{}", change(1));
+}
+
+#[tokio::test]
+async fn what_is_of_a_part_of_the_spans_says_so() {
+    let service = Service::new();
+    service.keep([Told::request(1, NOW - MINUTE, 1_000)]).await;
+    let sources = Sources {
+        latency: Damaged::over(&service.store) as _,
+        ..service.sources.clone()
+    };
+    let damaged = Service::over(Arc::clone(&service.store), sources, Settings::default());
+    for path in ["latency?serviceName=shop", "operations"] {
+        let answer = damaged.get(&format!("/api/v2/{path}")).await;
+        assert_eq!(answer.completeness.as_deref(), Some(Damaged::TOLD), "{path}");
+    }
 }

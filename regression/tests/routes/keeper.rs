@@ -1,13 +1,13 @@
 //! Reports that are made though nobody asks.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 use model::Deployment;
 use regression::{Reports, Settings, Sources};
 use storage::{
-    BoxFuture, DeploymentStore, Latencies, LatencyQuery, LatencySource, ProfileQuery, Profiles, Result,
-    StorageError, WindowLatencies, WindowQuery,
+    BoxFuture, Completeness, DeploymentStore, Latencies, LatencyQuery, LatencySource, ProfileCollector,
+    ProfileQuery, Profiles, Result, StorageError, WindowLatencies, WindowQuery,
 };
 use storage_memory::{MemoryConfig, MemoryStore};
 
@@ -15,10 +15,11 @@ use crate::service::{MINUTE, NOW};
 
 const DAY: u64 = 24 * 60 * MINUTE;
 
-/// A store that cannot answer, and counts who asked.
+/// A store that cannot answer until it is mended, and counts who asked. It has no span.
 #[derive(Default)]
 struct Broken {
     asked: AtomicU64,
+    is_mended: AtomicBool,
 }
 
 impl LatencySource for Broken {
@@ -30,9 +31,14 @@ impl LatencySource for Broken {
         Box::pin(async { Err(StorageError::Unavailable("broken".to_owned())) })
     }
 
-    fn profiles<'a>(&'a self, _: &'a ProfileQuery) -> BoxFuture<'a, Result<Profiles>> {
+    fn profiles<'a>(&'a self, query: &'a ProfileQuery) -> BoxFuture<'a, Result<Profiles>> {
         self.asked.fetch_add(1, Ordering::Relaxed);
-        Box::pin(async { Err(StorageError::Unavailable("broken".to_owned())) })
+        Box::pin(async move {
+            match self.is_mended.load(Ordering::Relaxed) {
+                true => Ok(ProfileCollector::new(query).finish(Completeness::Complete)),
+                false => Err(StorageError::Unavailable("broken".to_owned())),
+            }
+        })
     }
 }
 
@@ -72,4 +78,12 @@ async fn what_was_finished_of_late_is_tried_and_what_fails_is_let_wait() {
     assert_eq!(keep(1).await, (false, 2));
     assert_eq!(keep(1).await, (true, 2), "now it is two minutes");
     assert_eq!(keep(1).await, (false, 3));
+    broken.is_mended.store(true, Ordering::Relaxed);
+    // What was before and what came since.
+    assert_eq!(keep(4).await, (true, 5));
+    assert_eq!(
+        keep(30).await,
+        (true, 5),
+        "without data it is not looked at again and again"
+    );
 }

@@ -1,6 +1,7 @@
 //! The rollout API over a store in memory, at a time that stands still.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 use axum::Router;
 use axum::body::Body;
@@ -10,7 +11,10 @@ use model::{EndpointDraft, Kind, SpanBatch, SpanDraft, SpanId, TraceId};
 use regression::watch::Events;
 use regression::{Reports, Settings, Sources};
 use serde_json::Value;
-use storage::SpanSink;
+use storage::{
+    BoxFuture, Completeness, Latencies, LatencyQuery, LatencySource, ProfileQuery, Profiles, Result,
+    SpanSink, WindowLatencies, WindowQuery,
+};
 use storage_memory::{MemoryConfig, MemoryStore};
 use tower::ServiceExt;
 
@@ -54,6 +58,56 @@ impl Told {
     pub(crate) fn tagged(mut self, key: &'static str, value: &'static str) -> Self {
         self.tags.push((key, value));
         self
+    }
+}
+
+/// A store that lost some of its sums, though all of its profiles are there. It counts how often it is asked for sums.
+pub(crate) struct Damaged {
+    store: Arc<MemoryStore>,
+    /// By minute.
+    pub(crate) minutes: AtomicUsize,
+    /// Of windows.
+    pub(crate) windows: AtomicUsize,
+}
+
+impl Damaged {
+    /// What its answers are told to be.
+    pub(crate) const TOLD: &str = "partial; reason=\"sums are lost\"";
+
+    pub(crate) fn over(store: &Arc<MemoryStore>) -> Arc<Self> {
+        Arc::new(Self {
+            store: Arc::clone(store),
+            minutes: AtomicUsize::new(0),
+            windows: AtomicUsize::new(0),
+        })
+    }
+}
+
+fn lost() -> Completeness {
+    Completeness::Partial("sums are lost".to_owned())
+}
+
+impl LatencySource for Damaged {
+    fn latencies<'a>(&'a self, query: &'a LatencyQuery) -> BoxFuture<'a, Result<Latencies>> {
+        Box::pin(async move {
+            self.minutes.fetch_add(1, Ordering::Relaxed);
+            let mut latencies = self.store.latencies(query).await?;
+            latencies.completeness = lost();
+            Ok(latencies)
+        })
+    }
+
+    fn windows<'a>(&'a self, query: &'a WindowQuery) -> BoxFuture<'a, Result<WindowLatencies>> {
+        Box::pin(async move {
+            self.windows.fetch_add(1, Ordering::Relaxed);
+            let mut windows = self.store.windows(query).await?;
+            windows.completeness = lost();
+            Ok(windows)
+        })
+    }
+
+    fn profiles<'a>(&'a self, query: &'a ProfileQuery) -> BoxFuture<'a, Result<Profiles>> {
+        self.store.profiles(query)
     }
 }
 

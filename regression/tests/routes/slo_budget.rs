@@ -1,18 +1,14 @@
 //! Budgets of objectives.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::Ordering;
 
 use model::Deployment;
 use regression::{Settings, Sources, slo_states};
 use serde_json::{Value, json};
-use storage::{
-    BoxFuture, Completeness, DeploymentStore, Latencies, LatencyQuery, LatencySource, ProfileQuery, Profiles,
-    Put, Result, WindowLatencies, WindowQuery,
-};
-use storage_memory::MemoryStore;
+use storage::{Completeness, DeploymentStore, Put};
 
-use crate::service::{MINUTE, NOW, Service, Told};
+use crate::service::{Damaged, MINUTE, NOW, Service, Told};
 
 async fn with_objective(objective: &Value) -> Service {
     let service = Service::new();
@@ -210,40 +206,6 @@ async fn a_report_has_the_objectives_of_its_service_and_what_the_deployment_spen
     assert_eq!(report["slo"], json!(states), "{report}");
 }
 
-/// A store that lost some of its sums, though all of its profiles are there. It counts how often it is asked for sums.
-struct Damaged {
-    store: Arc<MemoryStore>,
-    asked: AtomicUsize,
-}
-
-impl Damaged {
-    fn new(store: &Arc<MemoryStore>) -> Arc<Self> {
-        Arc::new(Self {
-            store: Arc::clone(store),
-            asked: AtomicUsize::new(0),
-        })
-    }
-}
-
-impl LatencySource for Damaged {
-    fn latencies<'a>(&'a self, query: &'a LatencyQuery) -> BoxFuture<'a, Result<Latencies>> {
-        panic!("a budget needs no minutes by themselves: {query:?}")
-    }
-
-    fn windows<'a>(&'a self, query: &'a WindowQuery) -> BoxFuture<'a, Result<WindowLatencies>> {
-        Box::pin(async move {
-            self.asked.fetch_add(1, Ordering::Relaxed);
-            let mut windows = self.store.windows(query).await?;
-            windows.completeness = Completeness::Partial("sums are lost".to_owned());
-            Ok(windows)
-        })
-    }
-
-    fn profiles<'a>(&'a self, query: &'a ProfileQuery) -> BoxFuture<'a, Result<Profiles>> {
-        self.store.profiles(query)
-    }
-}
-
 #[tokio::test]
 async fn a_store_is_asked_for_a_budget_once_however_long_its_window_is() {
     let mut year = availability();
@@ -259,19 +221,24 @@ async fn a_store_is_asked_for_a_budget_once_however_long_its_window_is() {
     };
     service.keep(requests(60, fail)).await;
     let deployment = deployment(&service).await;
-    let damaged = Damaged::new(&service.store);
+    let damaged = Damaged::over(&service.store);
     let sources = Sources {
         latency: Arc::clone(&damaged) as _,
         ..service.sources.clone()
     };
-    let asked = || damaged.asked.swap(0, Ordering::Relaxed);
+    let asked = || {
+        (
+            damaged.minutes.swap(0, Ordering::Relaxed),
+            damaged.windows.swap(0, Ordering::Relaxed),
+        )
+    };
     let (states, _) = slo_states(&sources, &deployment, NOW - 1).await.unwrap();
-    assert_eq!(asked(), 2, "of all, and of the version");
+    assert_eq!(asked(), (0, 2), "of all, and of the version");
     let expected = slo_states(&service.sources, &deployment, NOW - 1).await.unwrap();
     assert_eq!(states, expected.0);
     let again = Service::over(Arc::clone(&service.store), sources, Settings::default());
     let budget = again.get("/api/v2/slos/cart/budget").await;
-    assert_eq!((asked(), &budget.body["bad"]), (1, &json!(120)));
+    assert_eq!((asked(), &budget.body["bad"]), ((0, 1), &json!(120)));
 }
 
 #[tokio::test]
@@ -296,7 +263,7 @@ async fn a_report_whose_objectives_are_of_a_part_of_the_requests_says_so_and_is_
         panic!("there is none yet");
     };
     let sources = Sources {
-        latency: Damaged::new(&service.store) as _,
+        latency: Damaged::over(&service.store) as _,
         ..service.sources.clone()
     };
     let damaged = Service::over(Arc::clone(&service.store), sources, Settings::default());

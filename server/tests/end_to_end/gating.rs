@@ -91,6 +91,15 @@ fn a_version_as_fast_as_before_goes_on() {
 }
 
 #[test]
+fn what_counts_as_a_change_is_a_setting_of_the_server() {
+    let server = Server::start(&[("ANALYSIS_MIN_CHANGE_MS", "60000")]);
+    let id = roll_out(&server, 3);
+    let report = server.get(&format!("/api/v2/deployments/{id}/report")).json();
+    assert_ne!(report["verdict"], "regressed", "{report}");
+    assert_eq!(report["candidate"]["version"], "2.0", "{report}");
+}
+
+#[test]
 fn a_pipeline_is_told_when_there_is_no_data_no_server_or_no_sense() {
     let server = Server::start(&[]);
     let directory = tempfile::tempdir().unwrap();

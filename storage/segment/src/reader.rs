@@ -17,7 +17,7 @@ use xorf::{BinaryFuse16, Filter};
 
 use crate::config::Limits;
 use crate::format::{Footer, Run, Section};
-use crate::hour_sums::{HourSums, HourSumsCache, hour_sums_cache};
+use crate::hour_sums::{HourSumsCache, hour_sums_cache};
 use crate::names::Names;
 use crate::page::{ListRef, PageCache, PageNumber, PageReader, page_cache};
 use crate::postings::{page_of, read_service, read_shape};
@@ -29,8 +29,7 @@ use crate::row::decode::{Tables, decode};
 use crate::rows::TraceRows;
 use crate::shape::ShapeNumber;
 use crate::shape_cache::{ShapeCache, Shapes, read_dictionary, read_place, read_shapes, shape_cache};
-use crate::sketch_codes::unpack;
-use crate::sketches::{SketchEntry, SketchesCache, read_sketches, sketches_cache};
+use crate::sketches::{SketchesCache, sketches_cache};
 use crate::splits::Splits;
 use crate::term::Term;
 use crate::term_pages::find_term;
@@ -93,6 +92,7 @@ pub(crate) struct SegmentReader {
 }
 
 mod profiles;
+mod times;
 
 type Result<T> = std::result::Result<T, StorageError>;
 
@@ -500,39 +500,6 @@ impl SegmentReader {
         let number = self.footer.section(Section::Links).first;
         let page = self.pages.page(number)?;
         read_links(&page).map_err(|error| self.pages.corrupt(number, error))
-    }
-
-    /// Latency sketches by operation, version and minute, through the cache.
-    pub(crate) fn sketches(&self) -> Result<Arc<[SketchEntry]>> {
-        if let Some(known) = self.sketches.get(&self.number) {
-            return Ok(known);
-        }
-        let entries: Arc<[SketchEntry]> = self.read_sketches()?.into();
-        self.sketches.insert(self.number, entries.clone());
-        Ok(entries)
-    }
-
-    /// What the sketches sum up to by the hour, through a cache of their own; `None` where they cannot be summed up.
-    pub(crate) fn hour_sums(&self) -> Result<Option<Arc<HourSums>>> {
-        if let Some(known) = self.hour_sums.get(&self.number) {
-            return Ok(known);
-        }
-        // Sketches that are only summed up take no room in their cache.
-        let sums = match self.sketches.get(&self.number) {
-            Some(entries) => HourSums::of(&entries),
-            None => HourSums::of(&self.read_sketches()?),
-        };
-        let sums = sums.map(Arc::new);
-        self.hour_sums.insert(self.number, sums.clone());
-        Ok(sums)
-    }
-
-    fn read_sketches(&self) -> Result<Vec<SketchEntry>> {
-        let number = self.footer.section(Section::Sketches).first;
-        let page = self.pages.page_uncached(number)?;
-        unpack(&page)
-            .and_then(|section| read_sketches(&section))
-            .map_err(|error| self.pages.corrupt(number, error))
     }
 
     /// Reads everything: the first that is not what was written is the error.

@@ -28,6 +28,7 @@ mod controls;
 mod design;
 mod evidence;
 mod exemplars;
+mod failures;
 mod family;
 mod gaps;
 mod gather;

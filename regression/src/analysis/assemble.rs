@@ -215,7 +215,14 @@ fn is_certain(study: &Study<'_>, suspect: &Suspect, goes_on: bool, options: &Opt
     let Some(evidence) = &study.evidence[suspect.member] else {
         return false;
     };
-    let strata = study.observed(suspect.member).followed();
+    let observed = study.observed(suspect.member);
+    if suspect.cause == Cause::Errors {
+        let process = observed.followed_failures();
+        // What comes in bursts says less.
+        let evidence = process.log_e_value() / evidence.design_effect.factor();
+        return process.excess() > 0.0 && evidence >= -options.sequence_alpha.ln();
+    }
+    let strata = observed.followed();
     let look = mixture.look(&strata, evidence.design_effect);
     look.is_some_and(|look| !look.difference.contains(0.0))
 }

@@ -1,8 +1,8 @@
 //! Whether a quantity changed, and by how much: within strata, over blocks, in the middle and in the tail.
 
 use crate::statistics::{
-    Arms, Block, ClusteredDifference, DesignEffect, Histogram, Interval, Proportion, Unit,
-    clustered_difference, compare_proportions, exact_rank_test, mean_score_test, rank_test, tail,
+    Arms, Block, ClusteredDifference, DesignEffect, Histogram, Interval, Unit, clustered_difference,
+    exact_rank_test, mean_score_test, rank_test, tail,
 };
 
 use super::comparison::Compared;
@@ -34,6 +34,15 @@ pub(super) struct Evidence {
     pub(super) design_effect: DesignEffect,
     /// Probability that a value of the candidate is greater than one of the baseline.
     pub(super) superiority: f64,
+}
+
+/// How much a quantity changed, and whether.
+pub(super) struct Change {
+    pub(super) interval: Interval,
+    /// Of the baseline, with the same weights.
+    pub(super) baseline: f64,
+    /// See [`Evidence`].
+    pub(super) p_value: f64,
 }
 
 impl Evidence {
@@ -139,37 +148,14 @@ impl<'a> Observed<'a> {
     }
 
     /// Observations of one stratum after the other.
-    fn by_stratum(&self) -> impl Iterator<Item = &'a [Observation]> + '_ {
+    pub(super) fn by_stratum(&self) -> impl Iterator<Item = &'a [Observation]> + '_ {
         self.observations
             .chunk_by(|one, next| self.stratum(one) == self.stratum(next))
     }
 
     /// Looks at all of them: whether they changed more than what is elsewhere, and beyond what varies there.
     pub(super) fn evidence(&self, elsewhere: Elsewhere) -> Option<Evidence> {
-        let scale = elsewhere.scale;
-        let mut strata: Vec<Arms<Histogram>> = Vec::new();
-        let mut blocks: Vec<Vec<(u64, Histogram)>> = Vec::new();
-        for of_stratum in self.by_stratum() {
-            let from = of_stratum.partition_point(|found| self.seen(found).side == Side::Baseline);
-            let (baseline, candidate) = of_stratum.split_at(from);
-            let value = |observation: &Observation, scale: f64| (self.value(observation, scale), 1);
-            strata.push(Arms {
-                baseline: baseline.iter().map(|found| value(found, scale)).collect(),
-                candidate: candidate.iter().map(|found| value(found, 1.0)).collect(),
-            });
-            let block = |found: &Observation| self.seen(found).block;
-            let of_block = baseline.chunk_by(|one, next| block(one) == block(next));
-            blocks.push(
-                of_block
-                    .map(|same| {
-                        (
-                            block(&same[0]),
-                            same.iter().map(|found| value(found, scale)).collect(),
-                        )
-                    })
-                    .collect(),
-            );
-        }
+        let strata = self.strata(elsewhere.scale);
         let requests = strata.iter().fold(Arms::<u64>::default(), |sum, arms| Arms {
             baseline: sum.baseline + arms.baseline.count(),
             candidate: sum.candidate + arms.candidate.count(),
@@ -182,7 +168,50 @@ impl<'a> Observed<'a> {
         if requests.baseline.min(requests.candidate) < needed {
             return None;
         }
-        let blocks: Vec<Vec<Block<'_>>> = blocks
+        let design_effect = self.design_effect(elsewhere.scale);
+        let change = if self.scale == Scale::Share {
+            self.change_of_failures(&strata, design_effect)?
+        } else {
+            self.change(&strata, design_effect, elsewhere)?
+        };
+        Some(Evidence {
+            requests,
+            baseline_mean: change.baseline,
+            change: change.interval,
+            p_value: change.p_value,
+            design_effect,
+            superiority: rank_test(&strata, design_effect).map_or(0.5, |test| test.effect),
+        })
+    }
+
+    fn strata(&self, scale: f64) -> Vec<Arms<Histogram>> {
+        let of_stratum = |observations: &[Observation]| {
+            let from = observations.partition_point(|found| self.seen(found).side == Side::Baseline);
+            let (baseline, candidate) = observations.split_at(from);
+            let values = |observations: &[Observation], scale: f64| {
+                let value = |found: &Observation| (self.value(found, scale), 1);
+                observations.iter().map(value).collect()
+            };
+            Arms {
+                baseline: values(baseline, scale),
+                candidate: values(candidate, 1.0),
+            }
+        };
+        self.by_stratum().map(of_stratum).collect()
+    }
+
+    /// Of the baseline.
+    fn design_effect(&self, scale: f64) -> DesignEffect {
+        let block = |found: &Observation| self.seen(found).block;
+        let of_stratum = |observations: &[Observation]| -> Vec<(u64, Histogram)> {
+            let from = observations.partition_point(|found| self.seen(found).side == Side::Baseline);
+            let of_block = observations[..from].chunk_by(|one, next| block(one) == block(next));
+            let values =
+                |same: &[Observation]| same.iter().map(|found| (self.value(found, scale), 1)).collect();
+            of_block.map(|same| (block(&same[0]), values(same))).collect()
+        };
+        let strata: Vec<Vec<(u64, Histogram)>> = self.by_stratum().map(of_stratum).collect();
+        let blocks: Vec<Vec<Block<'_>>> = strata
             .iter()
             .map(|of_stratum| {
                 let block = |(number, values)| Block { number, values };
@@ -192,18 +221,24 @@ impl<'a> Observed<'a> {
                     .collect()
             })
             .collect();
-        let design_effect = DesignEffect::of_blocks(&blocks).unwrap_or(DesignEffect::NONE);
-        let whole = self.difference(scale, |seen| Some(seen.side))?;
+        DesignEffect::of_blocks(&blocks).unwrap_or(DesignEffect::NONE)
+    }
+
+    /// Of what is a time or a number.
+    fn change(
+        &self,
+        strata: &[Arms<Histogram>],
+        design_effect: DesignEffect,
+        elsewhere: Elsewhere,
+    ) -> Option<Change> {
+        let whole = self.difference(elsewhere.scale, |seen| Some(seen.side))?;
         let varying = whole.and_varies(elsewhere.spread * whole.baseline, elsewhere.told_by);
-        let change = varying.interval(0.95)?;
-        let p_value = self.p_value(&strata, design_effect, &change);
-        Some(Evidence {
-            requests,
-            baseline_mean: whole.baseline,
-            change,
+        let interval = varying.interval(0.95)?;
+        let p_value = self.p_value(strata, design_effect, &interval);
+        Some(Change {
+            interval,
+            baseline: whole.baseline,
             p_value,
-            design_effect,
-            superiority: rank_test(&strata, design_effect).map_or(0.5, |test| test.effect),
         })
     }
 
@@ -217,10 +252,8 @@ impl<'a> Observed<'a> {
     }
 
     fn p_value(&self, strata: &[Arms<Histogram>], design_effect: DesignEffect, change: &Interval) -> f64 {
-        match self.scale {
-            Scale::Time => {}
-            Scale::Count => return mean_score_test(strata, design_effect).map_or(1.0, |test| test.p_value),
-            Scale::Share => return share_p_value(strata, design_effect),
+        if self.scale == Scale::Count {
+            return mean_score_test(strata, design_effect).map_or(1.0, |test| test.p_value);
         }
         if self.is_small {
             let ranks = exact_rank_test(strata, design_effect).or_else(|| rank_test(strata, design_effect));
@@ -268,13 +301,6 @@ impl<'a> Observed<'a> {
         let strata: Vec<Arms<Vec<Unit>>> = self.by_stratum().map(units).collect();
         clustered_difference(&strata)
     }
-}
-
-/// Exact where hits are few.
-fn share_p_value(strata: &[Arms<Histogram>], design_effect: DesignEffect) -> f64 {
-    let share = |values: &Histogram| Proportion::new(values.above(0.0).count(), values.count());
-    let shares: Vec<Arms<Proportion>> = strata.iter().map(|arms| arms.as_ref().map(share)).collect();
-    compare_proportions(&shares, 0.95, design_effect).map_or(1.0, |test| test.p_value)
 }
 
 /// The middle of its bucket, of 64 an octave: tests are linear in distinct values.

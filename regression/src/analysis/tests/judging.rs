@@ -229,6 +229,39 @@ fn failures_are_errors_and_no_time() {
     assert_eq!(report.score, Some(0.0), "failures that were never seen");
 }
 
+/// As many as would be enough, if they did not have one reason.
+#[test]
+fn failures_at_one_moment_are_no_error_rate() {
+    let failing = |fails: fn(u64) -> bool| {
+        of_canary(move |request, number| Request {
+            has_failed: fails(number),
+            ..request
+        })
+    };
+    let spread = failing(|number| number % 100 == 1);
+    assert_eq!(blamed(&spread).cause, Cause::Errors);
+    let change = blamed(&spread).error_rate_change.unwrap();
+    assert!((change - 0.02).abs() < 0.003, "{change}");
+    let at_once = failing(|number| (1_201..1_300).contains(&number) && number % 6 == 1);
+    assert!(at_once.findings.is_empty(), "{:?}", at_once.findings);
+}
+
+/// While a rollout goes on it may be looked at often: failures have to be surer then.
+#[test]
+fn failures_while_a_rollout_goes_on_are_followed() {
+    let decision = |every: u64| {
+        let report = of_canary(|request, number| Request {
+            has_failed: number % every == 1,
+            ..request
+        });
+        assert_eq!(blamed(&report).cause, Cause::Errors);
+        report.decision
+    };
+    assert_eq!(decision(20), Decision::Rollback);
+    // Nine failures, all of one version: once in 256 by chance, and more often if it is asked again and again.
+    assert_eq!(decision(200), Decision::Wait);
+}
+
 #[test]
 fn faster_is_improved_and_costs_no_score() {
     let report = of_canary(|request, _| Request {

@@ -2,6 +2,7 @@
 
 import contextlib
 import os
+import random
 import shutil
 import socket
 import subprocess
@@ -148,7 +149,22 @@ def stop(process):
         process.wait()
 
 
+# Below those from which systems take the ports of outgoing connections: nobody connects from one before it is used.
+PORTS = range(15_000, 32_000)
+given = set()
+
+
 def free_port():
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return probe.getsockname()[1]
+    """A port that nothing listens on, and that was not given before: what asked for it may not listen yet."""
+    for port in random.sample(PORTS, len(PORTS)):
+        if port in given:
+            continue
+        with socket.socket() as probe:
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            try:
+                probe.bind(("127.0.0.1", port))
+            except OSError:
+                continue
+        given.add(port)
+        return port
+    raise RuntimeError("no port is free")

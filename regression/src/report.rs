@@ -191,7 +191,7 @@ pub struct Finding {
     /// What else explains it, where it did not.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub explanation: Option<Explanation>,
-    /// The other deployment, where one explains it.
+    /// The other deployment, where one explains it, or cannot be told from it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub deployment_id: Option<String>,
     /// The instance, where one explains it.

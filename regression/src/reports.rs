@@ -1,8 +1,9 @@
 //! Reports of deployments: where a question for one is answered from.
 //!
-//! The report of a finished deployment is kept in the store, so that it outlives the spans, and is answered byte for byte;
-//! any other is made when it is asked for (`analyses.rs`), when it is its turn (`turns.rs`). `finished.rs` says when that is, `keeper.rs` sees to it, `regressions.rs` gathers the
-//! findings of many, `populations.rs` finds traces that are compared without a deployment.
+//! The report of a finished deployment is kept in the store, so that it outlives the spans, and is answered byte for
+//! byte; `finished.rs` says when that is, `keeper.rs` sees to it. Any other is made when it is asked for
+//! (`analyses.rs`), when it is its turn (`turns.rs`). `regressions.rs` gathers the findings of many, `populations.rs`
+//! finds traces that are compared without a deployment.
 
 mod analyses;
 mod finished;

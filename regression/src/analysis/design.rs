@@ -19,8 +19,8 @@ pub(super) struct Designs {
     pub(super) second: Option<Chosen>,
 }
 
-/// The comparisons of a rollout that have enough traces, up to a moment in microseconds; where none has, a comparison of a few, of which only the plainest change is
-/// believed.
+/// The comparisons of a rollout that have enough traces, up to a moment in microseconds; where none has, a comparison of
+/// a few, of which only the plainest change is believed.
 pub(super) fn choose(
     traces: &Traces<'_>,
     facts: &[Facts],

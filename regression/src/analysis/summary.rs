@@ -103,6 +103,11 @@ fn because(study: &Study<'_>, explanation: Explanation, judged: &Judged) -> Stri
         Explanation::BadInstance => format!("only the instance {} shows it", instance()),
         Explanation::WarmUp => "only instances that are not warm yet show it".to_owned(),
         Explanation::Transient => "it went away".to_owned(),
-        Explanation::Confounded => "it cannot be told from what else changed at the same time".to_owned(),
+        Explanation::Confounded => match &judged.deployment_id {
+            Some(id) => {
+                format!("it cannot be told from the deployment {id} of the service that alone asks for it")
+            }
+            None => "it cannot be told from what else changed at the same time".to_owned(),
+        },
     }
 }

@@ -513,6 +513,7 @@ fn what_the_only_caller_may_have_asked_for_is_confounded() {
     let own = report.findings.iter().find(own).unwrap();
     assert_eq!(own.explanation, Some(Explanation::Confounded), "{own:?}");
     assert_eq!(own.deployment_id.as_deref(), Some("d2"));
+    assert!(own.summary.contains("the deployment d2"), "{}", own.summary);
     // Where web was not deployed, nobody asks for more.
     assert_eq!(blamed(&report_beside(&shop, &[])).cause, Cause::SelfTime);
 }

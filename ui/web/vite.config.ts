@@ -1,10 +1,11 @@
 /**
  * How the app is bundled. Everything it loads is relative to the page's `<base href>`, so that one build works
- * under any path. `npm run dev` serves the sources and takes data from a server on its usual port.
+ * under any path. `npm run dev` serves the sources and takes data from a server on its usual port, or from the one that
+ * `TRACEHOUND` names.
  */
 import { defineConfig } from 'vite';
 
-const server = 'http://localhost:9411';
+const server = process.env['TRACEHOUND'] ?? 'http://localhost:9411';
 
 export default defineConfig(({ command }) => ({
   base: command === 'serve' ? '/zipkin/' : './',

@@ -1,12 +1,22 @@
-/** The shell, and which page is in it. */
+/** The shell, and which page is in it. Each page is a piece of its own, loaded when somebody goes there. */
+import type { ComponentType } from 'preact';
+import { useEffect } from 'preact/hooks';
+
 import { getConfig, type UiConfig } from './api';
-import { usePlace } from './location';
+import { lazyPage } from './lazy-page';
+import { type Route, usePlace } from './location';
 import { useRequest } from './request';
-import { SearchPage } from './search/search-page';
-import { Link } from './shell/link';
-import { Message } from './shell/message';
+import { NotFound } from './shell/not-found';
 import { TopBar } from './shell/top-bar';
-import { TracePage } from './trace/trace-page';
+import { useGlobalShortcuts } from './shell/shortcuts';
+
+/** What every page is given. */
+export interface PageProperties {
+  config: UiConfig;
+  /** The query of the address, with its `?` unless it is empty. */
+  search: string;
+  route: Route;
+}
 
 /** Zipkin's own, for a server that does not say. */
 const DEFAULTS: UiConfig = {
@@ -18,41 +28,32 @@ const DEFAULTS: UiConfig = {
   supportUrl: null,
 };
 
+type Page = ComponentType<PageProperties>;
+
+const PAGES: { [Name in Route['page']]?: Page } = {
+  search: lazyPage(() => import('./search')),
+  trace: lazyPage(() => import('./trace')),
+};
+
 export function App() {
   const config = useRequest('config', getConfig);
+  useGlobalShortcuts();
   if (!config.answer && !config.error) return <TopBar config={DEFAULTS} />;
   const known = config.answer ?? DEFAULTS;
   return (
     <>
       <TopBar config={known} />
-      <Page config={known} />
+      <Shown config={known} />
     </>
   );
 }
 
-function Page({ config }: { config: UiConfig }) {
+function Shown({ config }: { config: UiConfig }) {
   const { route, search } = usePlace();
-  switch (route.page) {
-    case 'search':
-      return <SearchPage config={config} search={search} />;
-    case 'trace':
-      return <TracePage key={route.traceId} config={config} traceId={route.traceId} search={search} />;
-    case 'later':
-      return (
-        <main class="page">
-          <Message title={`${route.name} cannot be shown yet`}>
-            <p>This version of the UI searches traces and shows them. The API has more.</p>
-            <Link path="">Search traces</Link>
-          </Message>
-        </main>
-      );
-    case 'unknown':
-      return (
-        <main class="page">
-          <Message title="There is no such page">
-            <Link path="">Search traces</Link>
-          </Message>
-        </main>
-      );
-  }
+  const Page = PAGES[route.page];
+  useEffect(() => {
+    document.body.dataset['page'] = route.page;
+  }, [route.page]);
+  if (!Page) return <NotFound />;
+  return <Page key={route.page} config={config} search={search} route={route} />;
 }

@@ -1,15 +1,41 @@
-/** How numbers and times are written, everywhere the same. */
+/** How numbers and times are written, everywhere the same; times in the zone that the settings say. */
+import { settings } from './settings';
 
-/** Microseconds, as Zipkin's UI writes them: `12μs`, `5ms`, `5.123ms`, `1.234s`. */
+/** Microseconds with three significant digits and a unit: `812 µs`, `61.3 ms`, `1.24 s`, `12.5 min`, `3.2 h`. */
 export function formatDuration(duration: number | undefined): string {
   if (duration === undefined) return '–';
-  if (duration === 0) return '0ms';
-  if (duration < 1000) return `${duration.toFixed(0)}μs`;
-  if (duration < 1_000_000) {
-    const whole = duration % 1000 === 0;
-    return `${(duration / 1000).toFixed(whole ? 0 : 3)}ms`;
-  }
-  return `${(duration / 1_000_000).toFixed(3)}s`;
+  const size = Math.abs(duration);
+  if (size < 999.5) return `${digits(duration)} µs`;
+  if (size < 999_500) return `${digits(duration / 1000)} ms`;
+  if (size < 120_000_000) return `${digits(duration / 1_000_000)} s`;
+  if (size < 7_200_000_000) return `${digits(duration / 60_000_000)} min`;
+  return `${digits(duration / 3_600_000_000)} h`;
+}
+
+/** A change: always with its sign, `+23.1 ms`, `−4.2 ms`, `±0 µs`. */
+export function formatChange(duration: number): string {
+  if (Math.round(duration) === 0) return '±0 µs';
+  return duration < 0 ? `−${formatDuration(-duration)}` : `+${formatDuration(duration)}`;
+}
+
+/** Microseconds in full, for who needs them: `84,300 µs`. */
+export function formatExact(duration: number | undefined): string {
+  return duration === undefined ? '–' : `${Math.round(duration).toLocaleString('en')} µs`;
+}
+
+/** Three significant digits, without an exponent and without zeros that say nothing: `61.3`, `1,240`, `0.05`. */
+export function digits(value: number): string {
+  return value.toLocaleString('en', { maximumSignificantDigits: 3 });
+}
+
+/** A part of the whole: `37 %`, `0.4 %`. */
+export function formatShare(share: number): string {
+  return `${(share * 100).toLocaleString('en', { maximumSignificantDigits: 2 })} %`;
+}
+
+/** Events a second: `150/s`, `0.2/s`. */
+export function formatRate(rate: number): string {
+  return `${digits(rate)}/s`;
 }
 
 const MICROS_A_UNIT: Record<string, number> = { s: 1_000_000, ms: 1000, us: 1, μs: 1, µs: 1, '': 1 };
@@ -26,6 +52,12 @@ function two(value: number): string {
   return String(value).padStart(2, '0');
 }
 
+/** A date whose local fields are those of the zone that times are shown in. */
+function zoned(ms: number): Date {
+  const date = new Date(ms);
+  return settings().zone === 'utc' ? new Date(ms + date.getTimezoneOffset() * 60_000) : date;
+}
+
 function datePart(date: Date): string {
   return `${date.getFullYear()}-${two(date.getMonth() + 1)}-${two(date.getDate())}`;
 }
@@ -34,28 +66,34 @@ function timePart(date: Date): string {
   return `${two(date.getHours())}:${two(date.getMinutes())}:${two(date.getSeconds())}`;
 }
 
-/** Microseconds since the epoch to local time with milliseconds; the date only where it is not that of `now`. */
+/** Microseconds since the epoch to time with milliseconds; the date only where it is not that of `now`. */
 export function formatTime(timestamp: number, now: Date): string {
-  const date = new Date(timestamp / 1000);
+  const date = zoned(timestamp / 1000);
   const time = `${timePart(date)}.${String(date.getMilliseconds()).padStart(3, '0')}`;
-  return datePart(date) === datePart(now) ? time : `${datePart(date)} ${time}`;
+  return datePart(date) === datePart(zoned(now.getTime())) ? time : `${datePart(date)} ${time}`;
 }
 
-/** Microseconds since the epoch to local date and time, to the microsecond. */
+/** Microseconds since the epoch to date and time, to the microsecond. */
 export function formatInstant(timestamp: number): string {
-  const date = new Date(timestamp / 1000);
+  const date = zoned(timestamp / 1000);
   return `${datePart(date)} ${timePart(date)}.${String(timestamp % 1_000_000).padStart(6, '0')}`;
+}
+
+/** Milliseconds since the epoch to the second, without the date where it is that of `now`: charts, lists. */
+export function formatClock(ms: number, now: Date): string {
+  const date = zoned(ms);
+  return datePart(date) === datePart(zoned(now.getTime())) ? timePart(date) : `${datePart(date)} ${timePart(date)}`;
 }
 
 /** Milliseconds since the epoch as `<input type="datetime-local">` takes them. */
 export function toLocalInput(ms: number): string {
-  const date = new Date(ms);
+  const date = zoned(ms);
   return `${datePart(date)}T${timePart(date)}`;
 }
 
 /** The reverse of {@link toLocalInput}; `null` of what is no time. */
 export function fromLocalInput(text: string): number | null {
-  const ms = new Date(text).getTime();
+  const ms = new Date(settings().zone === 'utc' ? `${text}Z` : text).getTime();
   return Number.isNaN(ms) ? null : ms;
 }
 
@@ -81,6 +119,7 @@ export function formatCount(count: number, noun: string): string {
 
 /** The zone that times are shown in: `Europe/Rome +01:00`. */
 export function formatZone(now: Date): string {
+  if (settings().zone === 'utc') return 'UTC';
   const minutes = -now.getTimezoneOffset();
   const size = Math.abs(minutes);
   const offset = `${minutes < 0 ? '−' : '+'}${two(Math.floor(size / 60))}:${two(size % 60)}`;

@@ -9,8 +9,18 @@ import { useEffect, useState } from 'preact/hooks';
 export type Route =
   | { page: 'search' }
   | { page: 'trace'; traceId: string }
-  /** An address of Zipkin's that has no page here yet. */
-  | { page: 'later'; name: string }
+  /** A trace from a file. */
+  | { page: 'upload' }
+  | { page: 'compare' }
+  | { page: 'map' }
+  | { page: 'services' }
+  | { page: 'service'; serviceName: string }
+  | { page: 'operation'; serviceName: string; spanName: string }
+  | { page: 'deployments' }
+  | { page: 'report'; deploymentId: string }
+  | { page: 'objectives' }
+  | { page: 'objective'; name: string }
+  | { page: 'settings' }
   | { page: 'unknown' };
 
 export interface Place {
@@ -21,17 +31,42 @@ export interface Place {
 
 const CHANGED = 'tracehound:navigated';
 
+/** Pages of one part; Zipkin's `dependency` is the map. */
+const PAGES: Record<string, Route> = {
+  '': { page: 'search' },
+  'index.html': { page: 'search' },
+  traceViewer: { page: 'upload' },
+  compare: { page: 'compare' },
+  dependency: { page: 'map' },
+  map: { page: 'map' },
+  services: { page: 'services' },
+  deployments: { page: 'deployments' },
+  slo: { page: 'objectives' },
+  settings: { page: 'settings' },
+};
+
 /** The route of a path, below a base that ends with `/`. */
 export function routeOf(pathname: string, base: string): Route {
   const path = pathname.startsWith(base) ? pathname.slice(base.length) : pathname;
-  if (path === '' || path === 'index.html') return { page: 'search' };
-  if (path === 'dependency') return { page: 'later', name: 'Dependencies' };
-  if (path === 'traceViewer') return { page: 'later', name: 'Uploaded traces' };
-  const [first, second, ...more] = path.split('/');
-  if (first === 'traces' && second && more.every((part) => part === '')) {
-    return { page: 'trace', traceId: normalTraceId(decode(second)) };
+  const parts = path.replace(/\/+$/, '').split('/').map(decode);
+  const [first = '', second, third] = parts;
+  if (parts.length === 1) return (Object.hasOwn(PAGES, first) && PAGES[first]) || { page: 'unknown' };
+  if (first === 'services' && second && third && parts.length === 3) {
+    return { page: 'operation', serviceName: second, spanName: third };
   }
-  return { page: 'unknown' };
+  if (!second || parts.length > 2) return { page: 'unknown' };
+  switch (first) {
+    case 'traces':
+      return { page: 'trace', traceId: normalTraceId(second) };
+    case 'services':
+      return { page: 'service', serviceName: second };
+    case 'deployments':
+      return { page: 'report', deploymentId: second };
+    case 'slo':
+      return { page: 'objective', name: second };
+    default:
+      return { page: 'unknown' };
+  }
 }
 
 function decode(text: string): string {
@@ -40,6 +75,11 @@ function decode(text: string): string {
   } catch {
     return text;
   }
+}
+
+/** A path of parts that may hold anything, as names of operations do: each is escaped. */
+export function pathOf(...parts: string[]): string {
+  return parts.map(encodeURIComponent).join('/');
 }
 
 /** As people paste them: blanks around, upper case. */
@@ -71,6 +111,30 @@ export function navigate(path: string, how: 'push' | 'replace' = 'push'): void {
     history.replaceState(null, '', href(path));
   }
   window.dispatchEvent(new Event(CHANGED));
+}
+
+/**
+ * Changes parameters of the address and stays on the page; `null` takes one away. `replace` (zoom, selection) is not
+ * a step of the back button, `push` (another question) is.
+ */
+export function changeParameters(changes: Record<string, string | null>, how: 'push' | 'replace' = 'replace'): void {
+  const search = withParameters(location.search, changes);
+  const path = location.pathname.slice(basePath().length);
+  if (search === location.search) return;
+  if (how === 'push') history.pushState(null, '', href(path + search));
+  else history.replaceState(null, '', href(path + search));
+  window.dispatchEvent(new Event(CHANGED));
+}
+
+/** A query with some of its parameters changed; `null` takes one away. */
+export function withParameters(search: string, changes: Record<string, string | null>): string {
+  const parameters = new URLSearchParams(search);
+  for (const [name, value] of Object.entries(changes)) {
+    if (value === null) parameters.delete(name);
+    else parameters.set(name, value);
+  }
+  const text = parameters.toString();
+  return text === '' ? '' : `?${text}`;
 }
 
 function here(): Place {

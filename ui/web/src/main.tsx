@@ -2,11 +2,13 @@
 import { render } from 'preact';
 
 import { App } from './app';
+import { listenToKeys } from './keyboard';
 import './style/tokens.css';
 import './style/base.css';
 import './style/shell.css';
-import './style/search.css';
-import './style/trace.css';
+import './chart/chart.css';
+
+listenToKeys();
 
 const place = document.getElementById('app');
 if (place) render(<App />, place);

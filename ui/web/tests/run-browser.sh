@@ -1,9 +1,9 @@
 #!/bin/sh
-# The UI in Chromium against a running server: run-browser.sh BASE_URL
+# The UI in Chromium against a running server: run-browser.sh BASE_URL [AREA…]
 # Leaves its screenshots in a new directory and says which. Exits with 77 where there is no Chromium.
 set -eu
 
-base_url=${1:?usage: run-browser.sh BASE_URL}
+base_url=${1:?usage: run-browser.sh BASE_URL [AREA…]}
 cd "$(dirname "$0")/.."
 
 CHROMIUM=${CHROMIUM:-/usr/bin/chromium}
@@ -21,4 +21,5 @@ fi
 
 screenshots=$(mktemp -d)
 echo "screenshots: $screenshots"
-node tests/browser.mjs "$base_url" "$screenshots"
+shift
+node tests/browser/run.mjs "$base_url" "$screenshots" "$@"

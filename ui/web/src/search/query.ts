@@ -6,28 +6,14 @@
  */
 import type { UiConfig } from '../api';
 import { parseDuration } from '../format';
+import { LOOKBACK_MS, type NamedLookback } from '../time-range';
 
 export type Sort = 'newest' | 'slowest' | 'errors';
 
 export const SORTS: Sort[] = ['newest', 'slowest', 'errors'];
 
 /** `range` is from `startTs` to `endTs`, `millis` is that long before `endTs`, the others are as they read. */
-export type Lookback = keyof typeof LOOKBACK_MS | 'range' | 'millis';
-
-export const LOOKBACK_MS = {
-  '1m': 60_000,
-  '5m': 300_000,
-  '15m': 900_000,
-  '30m': 1_800_000,
-  '1h': 3_600_000,
-  '2h': 7_200_000,
-  '3h': 10_800_000,
-  '6h': 21_600_000,
-  '12h': 43_200_000,
-  '1d': 86_400_000,
-  '2d': 172_800_000,
-  '7d': 604_800_000,
-} as const;
+export type Lookback = NamedLookback | 'range' | 'millis';
 
 export interface SearchQuery {
   serviceName: string;

@@ -5,7 +5,8 @@ import { useEffect, useState } from 'preact/hooks';
 import { getRemoteServices, getSpanNames } from '../api';
 import { fromLocalInput, toLocalInput } from '../format';
 import { useRequest } from '../request';
-import { errorsOf, LIMIT_MAX, type Lookback, LOOKBACK_MS, type SearchQuery, type Sort, SORTS } from './query';
+import { LOOKBACK_MS } from '../time-range';
+import { errorsOf, LIMIT_MAX, type Lookback, type SearchQuery, type Sort, SORTS } from './query';
 
 interface Properties {
   query: SearchQuery;

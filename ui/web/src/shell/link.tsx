@@ -7,17 +7,19 @@ interface Properties {
   /** Relative to the base. */
   path: string;
   class?: string;
+  /** Leads to the page that is shown. */
+  current?: boolean;
   children: ComponentChildren;
 }
 
-export function Link({ path, class: className, children }: Properties) {
+export function Link({ path, class: className, current, children }: Properties) {
   const follow = (event: MouseEvent) => {
     if (event.button !== 0 || event.metaKey || event.ctrlKey || event.shiftKey || event.altKey) return;
     event.preventDefault();
     navigate(path);
   };
   return (
-    <a href={href(path)} class={className} onClick={follow}>
+    <a href={href(path)} class={className} aria-current={current ? 'page' : undefined} onClick={follow}>
       {children}
     </a>
   );

@@ -1,12 +1,26 @@
-/** The bar above every page: where one is, which installation this is, and the box that opens a trace. */
+/** The bar above every page: where one can go, which installation this is, the zone, the theme, and a trace's ID. */
 import { useEffect, useRef, useState } from 'preact/hooks';
 
 import type { UiConfig } from '../api';
 import { formatZone } from '../format';
-import { isTraceId, navigate, normalTraceId } from '../location';
+import { isTraceId, navigate, normalTraceId, usePlace } from '../location';
+import { changeSettings, type Settings, useSettings } from '../settings';
+import { Announcer } from './announcer';
 import { Link } from './link';
+import { FIND, HelpDialog, showHelp } from './shortcuts';
+import { text } from './text';
+
+/** The pages of the bar, with those that belong to each. */
+const PAGES: { path: string; name: string; pages: string[] }[] = [
+  { path: 'deployments', name: text.deployments, pages: ['deployments', 'report', 'compare'] },
+  { path: '', name: text.traces, pages: ['search', 'trace', 'upload'] },
+  { path: 'services', name: text.services, pages: ['services', 'service', 'operation'] },
+  { path: 'map', name: text.map, pages: ['map'] },
+  { path: 'slo', name: text.objectives, pages: ['objectives', 'objective'] },
+];
 
 export function TopBar({ config }: { config: UiConfig }) {
+  const { route } = usePlace();
   return (
     <header class="top-bar">
       <Link path="" class="brand">
@@ -14,19 +28,33 @@ export function TopBar({ config }: { config: UiConfig }) {
         Tracehound
       </Link>
       {config.environment !== '' && (
-        <span class="environment" title="Environment">
+        <span class="environment" title={text.environment}>
           {config.environment}
         </span>
       )}
+      <nav aria-label={text.pages}>
+        {PAGES.map(({ path, name, pages }) => (
+          <Link key={path} path={path} current={pages.includes(route.page)}>
+            {name}
+          </Link>
+        ))}
+      </nav>
       <GoToTrace />
-      <span class="zone" title="Times are shown in this zone">
-        {formatZone(new Date())}
-      </span>
+      <Zone />
+      <Theme />
+      <Link path="settings" current={route.page === 'settings'}>
+        {text.settings}
+      </Link>
+      <button type="button" class="quiet" aria-label={text.shortcuts} title={text.shortcuts} onClick={showHelp}>
+        ?
+      </button>
       {config.supportUrl && (
         <a href={config.supportUrl} rel="noreferrer">
-          Help
+          {text.help}
         </a>
       )}
+      <HelpDialog />
+      <Announcer />
     </header>
   );
 }
@@ -41,20 +69,39 @@ function Logo() {
   );
 }
 
+function Zone() {
+  const { zone } = useSettings();
+  const other = zone === 'utc' ? 'local' : 'utc';
+  return (
+    <button type="button" class="quiet zone" title={text.zone} onClick={() => changeSettings({ zone: other })}>
+      {formatZone(new Date())}
+    </button>
+  );
+}
+
+function Theme() {
+  const { theme } = useSettings();
+  const choose = (event: Event) =>
+    changeSettings({ theme: (event.currentTarget as HTMLSelectElement).value as Settings['theme'] });
+  return (
+    <select class="theme" aria-label={text.theme} value={theme} onChange={choose}>
+      {Object.entries(text.themes).map(([value, name]) => (
+        <option key={value} value={value}>
+          {name}
+        </option>
+      ))}
+    </select>
+  );
+}
+
 /** Opens a trace by its identifier. `/` puts the cursor here. */
 function GoToTrace() {
   const [wrong, setWrong] = useState(false);
   const input = useRef<HTMLInputElement>(null);
   useEffect(() => {
-    const focus = (event: KeyboardEvent) => {
-      const target = event.target as HTMLElement;
-      const typing = target.matches?.('input, select, textarea');
-      if (event.key !== '/' || typing || event.metaKey || event.ctrlKey || event.altKey) return;
-      event.preventDefault();
-      input.current?.focus();
-    };
-    window.addEventListener('keydown', focus);
-    return () => window.removeEventListener('keydown', focus);
+    const focus = () => input.current?.focus();
+    window.addEventListener(FIND, focus);
+    return () => window.removeEventListener(FIND, focus);
   }, []);
   const open = (event: Event) => {
     event.preventDefault();
@@ -65,21 +112,21 @@ function GoToTrace() {
     navigate(`traces/${traceId}`);
   };
   return (
-    <form class="go-to-trace" role="search" aria-label="Open a trace" onSubmit={open}>
+    <form class="go-to-trace" role="search" aria-label={text.openTrace} onSubmit={open}>
       <input
         ref={input}
-        aria-label="Trace ID"
+        aria-label={text.traceId}
         aria-invalid={wrong}
         aria-describedby={wrong ? 'trace-id-error' : undefined}
-        placeholder="Trace ID"
+        placeholder={text.traceId}
         spellcheck={false}
         autocomplete="off"
         onInput={() => setWrong(false)}
       />
-      <button type="submit">Open</button>
+      <button type="submit">{text.open}</button>
       {wrong && (
         <span id="trace-id-error" class="field-error" role="alert">
-          A trace ID is 1 to 32 hexadecimal digits.
+          {text.notATraceId}
         </span>
       )}
     </form>

@@ -3,8 +3,10 @@ import { describe, expect, it } from 'vitest';
 
 import {
   formatAgo,
+  formatChange,
   formatCount,
   formatDuration,
+  formatExact,
   formatInstant,
   formatTime,
   fromLocalInput,
@@ -19,18 +21,35 @@ const micros = noon.getTime() * 1000;
 describe('durations', () => {
   it.each([
     [undefined, '–'],
-    [0, '0ms'],
-    [1, '1μs'],
-    [999, '999μs'],
-    [1000, '1ms'],
-    [1001, '1.001ms'],
-    [84_300, '84.300ms'],
-    [999_999, '999.999ms'],
-    [1_000_000, '1.000s'],
-    [1_234_567, '1.235s'],
-    [3_600_000_000, '3600.000s'],
+    [0, '0 µs'],
+    [1, '1 µs'],
+    [999, '999 µs'],
+    [999.6, '1 ms'],
+    [1000, '1 ms'],
+    [1001, '1 ms'],
+    [61_324, '61.3 ms'],
+    [84_300, '84.3 ms'],
+    [999_499, '999 ms'],
+    [999_999, '1 s'],
+    [1_234_567, '1.23 s'],
+    [119_000_000, '119 s'],
+    [150_000_000, '2.5 min'],
+    [36_000_000_000, '10 h'],
+    [-1500, '-1.5 ms'],
   ])('%s is written %s', (duration, text) => {
     expect(formatDuration(duration)).toBe(text);
+  });
+
+  it.each([
+    [23_100, '+23.1 ms'],
+    [-4200, '−4.2 ms'],
+    [0.2, '±0 µs'],
+  ])('a change of %s is written %s', (change, text) => {
+    expect(formatChange(change)).toBe(text);
+  });
+
+  it('are written in full where that is asked for', () => {
+    expect(formatExact(84_300.4)).toBe('84,300 µs');
   });
 
   it.each([

@@ -1,36 +1,13 @@
-/**
- * The app in a real browser against a real server: `node browser.mjs BASE_URL SCREENSHOT_DIRECTORY`.
- *
- * Spans go in by the API, everything else goes through the page as a user's hands and eyes would. Whatever the
- * browser complains about fails the run, and so does a request that leaves the server.
- */
+/** Searching and one trace: from the form to a span, and everything that goes wrong on the way. */
 import assert from 'node:assert/strict';
-import { join } from 'node:path';
 
-import { chromium } from 'playwright-core';
+import { hex, NARROW, WINDOW } from './harness.mjs';
 
-const [baseUrl, screenshots] = process.argv.slice(2);
-if (!baseUrl || !screenshots) throw new Error('usage: browser.mjs BASE_URL SCREENSHOT_DIRECTORY');
-
-const origin = new URL(baseUrl).origin;
-const WINDOW = { width: 1280, height: 800 };
-const NARROW = { width: 320, height: 640 };
-
-const FLAGS = [
-  '--headless',
-  '--no-sandbox',
-  '--disable-gpu',
-  '--disable-quic',
-  '--no-first-run',
-  '--disable-background-networking',
-  '--disable-component-update',
-  '--disable-sync',
-];
+let origin;
 
 /** Names that no other run has left on the server. */
 const run = Date.now().toString(36);
 const nowMicros = Date.now() * 1000;
-const hex = (value, digits = 16) => value.toString(16).padStart(digits, '0');
 const [shopId, largeId, brokenId, unknownId] = [1, 2, 3, 4].map((index) => hex(index) + hex(nowMicros));
 const gateway = `gateway-${run}`;
 
@@ -113,34 +90,6 @@ function brokenTrace() {
   ];
 }
 
-async function post(spans) {
-  for (let from = 0; from < spans.length; from += 5000) {
-    const response = await fetch(`${origin}/api/v2/spans`, {
-      method: 'POST',
-      headers: { 'content-type': 'application/json' },
-      body: JSON.stringify(spans.slice(from, from + 5000)),
-    });
-    assert.equal(response.status, 202, await response.text());
-  }
-}
-
-/** A page that remembers everything that was wrong with it. */
-async function openPage(browser, options) {
-  const context = await browser.newContext({ viewport: WINDOW, ...options });
-  const page = await context.newPage();
-  const complaints = [];
-  page.on('console', (message) => {
-    if (['error', 'warning'].includes(message.type())) complaints.push(`console: ${message.text()}`);
-  });
-  page.on('pageerror', (error) => complaints.push(`uncaught: ${error}`));
-  page.on('request', (request) => {
-    if (!request.url().startsWith(`${origin}/`)) complaints.push(`request left the server: ${request.url()}`);
-  });
-  const expectQuiet = () => assert.deepEqual(complaints.splice(0), []);
-  const shot = (name) => page.screenshot({ path: join(screenshots, `${name}.png`) });
-  return { context, page, complaints, expectQuiet, shot };
-}
-
 const rowOf = (page, name) => page.getByRole('row', { name });
 
 async function searches({ page, expectQuiet, shot }) {
@@ -153,7 +102,7 @@ async function searches({ page, expectQuiet, shot }) {
   await result.waitFor();
   await page.waitForURL(/annotationQuery/);
   const text = (await result.textContent()).replaceAll(/\s+/g, ' ');
-  for (const expected of ['get /checkout', '84.300ms', '10 spans', '2.0.1', 'payments', '1 error']) {
+  for (const expected of ['get /checkout', '84.3 ms', '10 spans', '2.0.1', 'payments', '1 error']) {
     assert.ok(text.includes(expected), `"${expected}" in: ${text}`);
   }
   const address = new URL(page.url());
@@ -192,7 +141,7 @@ async function opensATrace({ page, expectQuiet, shot }) {
   await page.goto(`${origin}/zipkin/?serviceName=${gateway}`);
   await page.locator('.result', { hasText: gateway }).click();
   await page.waitForURL(`**/zipkin/traces/${shopId}`);
-  await rowOf(page, /^inventory get \/stock, 52ms/).waitFor();
+  await rowOf(page, /^inventory get \/stock, 52 ms/).waitFor();
   const names = await page.locator('.row').evaluateAll((rows) => rows.map((row) => row.ariaLabel?.split(',')[0]));
   assert.deepEqual(names, [
     `${gateway} get /checkout`,
@@ -289,9 +238,6 @@ async function saysWhatIsNotThere({ page, complaints, expectQuiet, shot }) {
   await shot('not-found');
   // The browser itself reports the 404 that this is about, and nothing else may be wrong.
   assert.equal(complaints.splice(0).filter((complaint) => !complaint.includes('404')).length, 0);
-  await page.goto(`${origin}/zipkin/dependency`);
-  await page.getByRole('heading', { name: 'Dependencies cannot be shown yet' }).waitFor();
-  expectQuiet();
 }
 
 /** A server without any span says how to send one, and shows it as soon as it comes. */
@@ -354,7 +300,7 @@ async function fitsANarrowWindow({ page, shot }) {
 }
 
 /** The theme is the system's, and its text is readable on its ground. */
-async function isInTheSystemsColours({ page }, scheme) {
+async function isInTheSystemsColours({ page, colorScheme: scheme }) {
   await page.goto(`${origin}/zipkin/`);
   const [ground, text] = await page.evaluate(() => {
     const style = getComputedStyle(document.documentElement);
@@ -363,27 +309,21 @@ async function isInTheSystemsColours({ page }, scheme) {
   assert.ok(scheme === 'dark' ? ground < 64 && text > 192 : ground > 192 && text < 64, `${ground} ${text}`);
 }
 
-const browser = await chromium.launch({ executablePath: process.env.CHROMIUM ?? '/usr/bin/chromium', args: FLAGS });
-try {
-  await post([...shopTrace(), ...largeTrace(20_000), ...brokenTrace()]);
-  for (const colorScheme of ['light', 'dark']) {
-    const opened = await openPage(browser, { colorScheme });
-    const view = { ...opened, shot: (name) => opened.shot(`${name}-${colorScheme}`) };
-    await searches(view);
-    await findsNothing(view);
-    await opensATrace(view);
-    await isUsedByKeyboard(view);
-    await scrollsALargeTrace(view);
-    await saysWhatIsNotThere(view);
-    await waitsForTheFirstSpan(view);
-    await saysThatSearchIsOff(view);
-    await survivesAFailure(view);
-    await fitsANarrowWindow(view);
-    await isInTheSystemsColours(view, colorScheme);
-    view.expectQuiet();
-    await view.context.close();
-    console.log(`${colorScheme}: passed`);
-  }
-} finally {
-  await browser.close();
+export async function prepare(server) {
+  origin = server.origin;
+  await server.post([...shopTrace(), ...largeTrace(20_000), ...brokenTrace()]);
 }
+
+export const checks = [
+  searches,
+  findsNothing,
+  opensATrace,
+  isUsedByKeyboard,
+  scrollsALargeTrace,
+  saysWhatIsNotThere,
+  waitsForTheFirstSpan,
+  saysThatSearchIsOff,
+  survivesAFailure,
+  fitsANarrowWindow,
+  isInTheSystemsColours,
+];

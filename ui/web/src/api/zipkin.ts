@@ -1,4 +1,5 @@
-/** Questions to the server, in the shapes that it answers. Unset fields are absent; times are microseconds. */
+/** Questions of Zipkin's API, in the shapes that it answers. Unset fields are absent; times are microseconds. */
+import { apiUrl, getAnswer, getJson } from './http';
 
 export interface Endpoint {
   serviceName?: string;
@@ -67,54 +68,6 @@ export interface UiConfig {
   supportUrl: string | null;
 }
 
-/** The server said no, or said nothing. */
-export class ApiError extends Error {
-  /** The HTTP status; 0 where there was no answer. */
-  readonly status: number;
-
-  constructor(status: number, message: string) {
-    super(message);
-    this.status = status;
-  }
-}
-
-/** A server's message longer than this is a page of something else. */
-const MESSAGE_CHARACTERS_MAX = 500;
-
-/** The address of a part of the API, relative to the page's base so that proxies need no rules of their own. */
-export function apiUrl(path: string): string {
-  return new URL(`api/v2/${path}`, document.baseURI).href;
-}
-
-async function getJson<T>(url: string, signal: AbortSignal): Promise<T> {
-  return readJson(await get(url, signal), signal);
-}
-
-/** An answer with a good status. */
-async function get(url: string, signal: AbortSignal): Promise<Response> {
-  let response: Response;
-  try {
-    response = await fetch(url, { signal, headers: { accept: 'application/json' } });
-  } catch (error) {
-    if (signal.aborted) throw error;
-    throw new ApiError(0, 'The server does not answer.');
-  }
-  if (!response.ok) {
-    const text = (await response.text()).trim().slice(0, MESSAGE_CHARACTERS_MAX);
-    throw new ApiError(response.status, text || response.statusText || `status ${response.status}`);
-  }
-  return response;
-}
-
-async function readJson<T>(response: Response, signal: AbortSignal): Promise<T> {
-  try {
-    return (await response.json()) as T;
-  } catch (error) {
-    if (signal.aborted) throw error;
-    throw new ApiError(response.status, 'The answer is not JSON: is something between here and the server?');
-  }
-}
-
 export function getConfig(signal: AbortSignal): Promise<UiConfig> {
   return getJson(new URL('config.json', document.baseURI).href, signal);
 }
@@ -124,11 +77,11 @@ export function getServices(signal: AbortSignal): Promise<string[]> {
 }
 
 export function getSpanNames(serviceName: string, signal: AbortSignal): Promise<string[]> {
-  return getJson(apiUrl(`spans?${new URLSearchParams({ serviceName })}`), signal);
+  return getJson(apiUrl('spans', { serviceName }), signal);
 }
 
 export function getRemoteServices(serviceName: string, signal: AbortSignal): Promise<string[]> {
-  return getJson(apiUrl(`remoteServices?${new URLSearchParams({ serviceName })}`), signal);
+  return getJson(apiUrl('remoteServices', { serviceName }), signal);
 }
 
 export function getAutocompleteKeys(signal: AbortSignal): Promise<string[]> {
@@ -136,15 +89,8 @@ export function getAutocompleteKeys(signal: AbortSignal): Promise<string[]> {
 }
 
 export async function getTraceSummaries(parameters: URLSearchParams, signal: AbortSignal): Promise<Found> {
-  const response = await get(apiUrl(`traceSummaries?${parameters}`), signal);
-  const missing = missingOf(response.headers.get('tracehound-completeness'));
-  return { traces: await readJson(response, signal), missing };
-}
-
-/** The reason in `partial; reason="…"`. */
-export function missingOf(completeness: string | null): string | null {
-  if (!completeness?.startsWith('partial')) return null;
-  return /reason="(.*)"/.exec(completeness)?.[1] || 'the server does not say why.';
+  const { body, missing } = await getAnswer<TraceSummary[]>(apiUrl('traceSummaries', parameters), signal);
+  return { traces: body, missing };
 }
 
 /** Where the spans of a trace are. */

@@ -1,0 +1,8 @@
+/** The page of the search, as the shell loads it. */
+import type { PageProperties } from '../app';
+import '../style/search.css';
+import { SearchPage } from './search-page';
+
+export default function Page({ config, search }: PageProperties) {
+  return <SearchPage config={config} search={search} />;
+}

@@ -33,6 +33,11 @@ export function formatShare(share: number): string {
   return `${(share * 100).toLocaleString('en', { maximumSignificantDigits: 2 })} %`;
 }
 
+/** A score of 0 to 100, never rounded up to a pass: `92`, `89` of 89.9. */
+export function formatScore(score: number): string {
+  return String(Math.floor(score + 1e-9));
+}
+
 /** Events a second: `150/s`, `0.2/s`. */
 export function formatRate(rate: number): string {
   return `${digits(rate)}/s`;

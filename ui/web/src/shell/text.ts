@@ -58,4 +58,14 @@ export const text = {
   tryAgain: 'Try again',
   partial: (reason: string) => `Not everything was looked at: ${reason}`,
   loading: 'Loading…',
+  verdicts: {
+    regressed: 'Regressed',
+    improved: 'Improved',
+    unchanged: 'Unchanged',
+    insufficient_data: 'Not enough data',
+    pending: 'Not judged yet',
+  },
+  running: 'Running',
+  soFar: 'so far',
+  decisions: { rollback: 'Roll back', continue: 'Continue', wait: 'Wait' },
 };

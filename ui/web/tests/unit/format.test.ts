@@ -8,6 +8,7 @@ import {
   formatDuration,
   formatExact,
   formatInstant,
+  formatScore,
   formatTime,
   fromLocalInput,
   parseDuration,
@@ -103,4 +104,15 @@ describe('times', () => {
 
 it('counts have a plural', () => {
   expect([0, 1, 12_345].map((count) => formatCount(count, 'span'))).toEqual(['0 spans', '1 span', '12,345 spans']);
+});
+
+describe('scores', () => {
+  it.each([
+    [100, '100'],
+    [89.99, '89'],
+    [90, '90'],
+    [0, '0'],
+  ])('%s is %s: what does not pass does not look as if it did', (score, expected) => {
+    expect(formatScore(score)).toBe(expected);
+  });
 });

@@ -15,5 +15,5 @@ export default defineConfig(({ command }) => ({
     assetsInlineLimit: 0,
     modulePreload: { polyfill: false },
   },
-  server: { proxy: { '/zipkin/api': server, '/zipkin/config.json': server } },
+  server: { proxy: { '/api': server, '/zipkin/api': server, '/zipkin/config.json': server } },
 }));

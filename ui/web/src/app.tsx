@@ -8,6 +8,7 @@ import { type Route, usePlace } from './location';
 import { useRequest } from './request';
 import { NotFound } from './shell/not-found';
 import { TopBar } from './shell/top-bar';
+import { useServerWatch } from './shell/server';
 import { useGlobalShortcuts } from './shell/shortcuts';
 
 /** What every page is given. */
@@ -33,11 +34,13 @@ type Page = ComponentType<PageProperties>;
 const PAGES: { [Name in Route['page']]?: Page } = {
   search: lazyPage(() => import('./search')),
   trace: lazyPage(() => import('./trace')),
+  settings: lazyPage(() => import('./settings-page')),
 };
 
 export function App() {
   const config = useRequest('config', getConfig);
   useGlobalShortcuts();
+  useServerWatch();
   if (!config.answer && !config.error) return <TopBar config={DEFAULTS} />;
   const known = config.answer ?? DEFAULTS;
   return (

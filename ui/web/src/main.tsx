@@ -7,6 +7,7 @@ import './style/tokens.css';
 import './style/base.css';
 import './style/shell.css';
 import './chart/chart.css';
+import './style/print.css';
 
 listenToKeys();
 

@@ -1,6 +1,6 @@
 /**
  * What a user likes, on this browser only: nothing here changes what is asked or found, and nothing here is in an
- * address. `public/theme.js` reads the theme before the first paint.
+ * address. `public/theme.js` reads theme and density before the first paint.
  */
 import { useEffect, useState } from 'preact/hooks';
 
@@ -58,8 +58,11 @@ export function changeSettings(change: Partial<Settings>): void {
   } catch {
     // They hold until the page is left.
   }
-  if (current.theme === 'system') delete document.documentElement.dataset['theme'];
-  else document.documentElement.dataset['theme'] = current.theme;
+  const { dataset } = document.documentElement;
+  if (current.theme === 'system') delete dataset['theme'];
+  else dataset['theme'] = current.theme;
+  if (current.dense) dataset['dense'] = '';
+  else delete dataset['dense'];
   for (const listener of listeners) listener(current);
 }
 

@@ -16,7 +16,13 @@ export interface Answer<T> {
   body: T;
   /** Why the server may not have looked at everything; `null` where it has. */
   missing: string | null;
+  /** The cursor of the next page, for the parameter `after`; `null` where nothing comes after this one. */
+  next: string | null;
 }
+
+/** Told to the window when a question found no server, and when there is one again. */
+export const UNANSWERED = 'tracehound:unanswered';
+export const ANSWERED = 'tracehound:answered';
 
 /** A server's message longer than this is a page of something else. */
 const MESSAGE_CHARACTERS_MAX = 500;
@@ -39,6 +45,7 @@ export async function getAnswer<T>(url: string, signal: AbortSignal): Promise<An
   return {
     body: await readJson<T>(response, signal),
     missing: missingOf(response.headers.get('tracehound-completeness')),
+    next: nextOf(response.headers.get('link')),
   };
 }
 
@@ -59,6 +66,7 @@ export async function send(url: string, init: RequestInit): Promise<Response> {
     response = await fetch(url, { ...init, headers: { accept: 'application/json', ...init.headers } });
   } catch (error) {
     if (init.signal?.aborted) throw error;
+    window.dispatchEvent(new Event(UNANSWERED));
     throw new ApiError(0, 'The server does not answer.');
   }
   if (response.ok) return response;
@@ -90,4 +98,10 @@ async function readJson<T>(response: Response, signal: AbortSignal): Promise<T> 
 export function missingOf(completeness: string | null): string | null {
   if (!completeness?.startsWith('partial')) return null;
   return /reason="(.*)"/.exec(completeness)?.[1] || 'the server does not say why.';
+}
+
+/** The cursor in `<…?after=CURSOR>; rel="next"`. Only it is taken: a proxy may serve the address by another name. */
+export function nextOf(link: string | null): string | null {
+  const target = /<([^>]*)>\s*;[^,]*\brel="?next"?/.exec(link ?? '')?.[1];
+  return target === undefined ? null : new URLSearchParams(/\?([^#]*)/.exec(target)?.[1] ?? '').get('after');
 }

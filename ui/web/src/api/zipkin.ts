@@ -55,6 +55,8 @@ export interface Found {
   traces: TraceSummary[];
   /** Why the server may not have looked at everything; `null` where it has. */
   missing: string | null;
+  /** What the next page is asked with, as `after`; `null` where there is none, or the server has no pages. */
+  next: string | null;
 }
 
 /** What the server tells the app about itself. */
@@ -88,9 +90,13 @@ export function getAutocompleteKeys(signal: AbortSignal): Promise<string[]> {
   return getJson(apiUrl('autocompleteKeys'), signal);
 }
 
+export function getAutocompleteValues(key: string, signal: AbortSignal): Promise<string[]> {
+  return getJson(apiUrl('autocompleteValues', { key }), signal);
+}
+
 export async function getTraceSummaries(parameters: URLSearchParams, signal: AbortSignal): Promise<Found> {
-  const { body, missing } = await getAnswer<TraceSummary[]>(apiUrl('traceSummaries', parameters), signal);
-  return { traces: body, missing };
+  const { body, missing, next } = await getAnswer<TraceSummary[]>(apiUrl('traceSummaries', parameters), signal);
+  return { traces: body, missing, next };
 }
 
 /** Where the spans of a trace are. */

@@ -9,17 +9,19 @@ interface Properties {
   class?: string;
   /** Leads to the page that is shown. */
   current?: boolean;
+  /** Its name, where what is seen of it may be a picture only. */
+  label?: string;
   children: ComponentChildren;
 }
 
-export function Link({ path, class: className, current, children }: Properties) {
+export function Link({ path, class: className, current, label, children }: Properties) {
   const follow = (event: MouseEvent) => {
     if (event.button !== 0 || event.metaKey || event.ctrlKey || event.shiftKey || event.altKey) return;
     event.preventDefault();
     navigate(path);
   };
   return (
-    <a href={href(path)} class={className} aria-current={current ? 'page' : undefined} onClick={follow}>
+    <a href={href(path)} class={className} aria-label={label} aria-current={current ? 'page' : undefined} onClick={follow}>
       {children}
     </a>
   );

@@ -3,18 +3,24 @@ import { useEffect } from 'preact/hooks';
 
 import { Link } from './link';
 import { Message } from './message';
+import { PLACES } from './shortcuts';
 import { text } from './text';
 
 export function NotFound() {
   useEffect(() => {
-    document.title = 'Tracehound';
+    document.title = text.titleOf(text.noSuchPage);
   }, []);
   return (
     <main class="page">
+      <h1 class="visually-hidden">{text.noSuchPage}</h1>
       <Message title={text.noSuchPage}>
+        <p>{text.noSuchPageWhy}</p>
         <p class="links">
-          <Link path="">{text.searchTraces}</Link> <Link path="deployments">{text.deployments}</Link>{' '}
-          <Link path="services">{text.services}</Link> <Link path="map">{text.map}</Link>
+          {PLACES.map(([keys, path, name]) => (
+            <Link key={keys} path={path} class="button">
+              {name}
+            </Link>
+          ))}
         </p>
       </Message>
     </main>

@@ -10,7 +10,7 @@ const HELP = 'tracehound:help';
 export const FIND = 'tracehound:find';
 
 /** Where `g` and a letter go. */
-const PLACES: [string, string, string][] = [
+export const PLACES: [string, string, string][] = [
   ['g t', '', text.traces],
   ['g d', 'deployments', text.deployments],
   ['g s', 'services', text.services],
@@ -25,14 +25,32 @@ export function showHelp(): void {
 export function useGlobalShortcuts(): void {
   useShortcuts(text.everywhere, [
     { keys: ['?'], text: text.showHelp, run: showHelp },
-    { keys: ['/'], text: text.findTrace, run: () => window.dispatchEvent(new Event(FIND)) },
+    { keys: ['/'], text: text.findAnything, run: () => window.dispatchEvent(new Event(FIND)) },
     { keys: ['y'], text: text.copyLink, run: () => void copyLink() },
     ...PLACES.map(([keys, path, name]) => ({ keys: [keys], text: text.goTo(name), run: () => navigate(path) })),
   ]);
 }
 
-/** Copies the address of what is shown. Pages whose time moves on put the moment into it first. */
-export async function copyLink(address: string = location.href): Promise<void> {
+let shared: (() => string) | undefined;
+
+/**
+ * Says what a copied link is while the component that calls this is shown: a page whose time moves on puts the moment
+ * into it. Without one it is the address.
+ */
+export function useSharedAddress(address: () => string): void {
+  const latest = useRef(address);
+  latest.current = address;
+  useEffect(() => {
+    const own = () => latest.current();
+    shared = own;
+    return () => {
+      if (shared === own) shared = undefined;
+    };
+  }, []);
+}
+
+/** Copies the address of what is shown. */
+export async function copyLink(address: string = shared?.() ?? location.href): Promise<void> {
   try {
     await navigator.clipboard.writeText(address);
     announce(text.linkCopied);

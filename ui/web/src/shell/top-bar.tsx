@@ -1,13 +1,14 @@
-/** The bar above every page: where one can go, which installation this is, the zone, the theme, and a trace's ID. */
-import { useEffect, useRef, useState } from 'preact/hooks';
-
+/** The bar above every page: where one can go, which installation this is, the find, the zone, the theme. */
 import type { UiConfig } from '../api';
 import { formatZone } from '../format';
-import { isTraceId, navigate, normalTraceId, usePlace } from '../location';
+import { usePlace } from '../location';
 import { changeSettings, type Settings, useSettings } from '../settings';
 import { Announcer } from './announcer';
+import { Banners } from './banners';
 import { Link } from './link';
-import { FIND, HelpDialog, showHelp } from './shortcuts';
+import { QuickFind, showFind } from './quick-find';
+import { openRegressions, useServer } from './server';
+import { HelpDialog, showHelp } from './shortcuts';
 import { text } from './text';
 
 /** The pages of the bar, with those that belong to each. */
@@ -23,9 +24,9 @@ export function TopBar({ config }: { config: UiConfig }) {
   const { route } = usePlace();
   return (
     <header class="top-bar">
-      <Link path="" class="brand">
+      <Link path="" class="brand" label="Tracehound">
         <Logo />
-        Tracehound
+        <span>Tracehound</span>
       </Link>
       {config.environment !== '' && (
         <span class="environment" title={text.environment}>
@@ -36,26 +37,47 @@ export function TopBar({ config }: { config: UiConfig }) {
         {PAGES.map(({ path, name, pages }) => (
           <Link key={path} path={path} current={pages.includes(route.page)}>
             {name}
+            {path === 'deployments' && <Regressed />}
           </Link>
         ))}
       </nav>
-      <GoToTrace />
-      <Zone />
-      <Theme />
-      <Link path="settings" current={route.page === 'settings'}>
-        {text.settings}
-      </Link>
-      <button type="button" class="quiet" aria-label={text.shortcuts} title={text.shortcuts} onClick={showHelp}>
-        ?
-      </button>
-      {config.supportUrl && (
-        <a href={config.supportUrl} rel="noreferrer">
-          {text.help}
-        </a>
-      )}
+      <span class="top-bar-tools">
+        <button type="button" class="find-button" aria-keyshortcuts="Control+K Meta+K" onClick={showFind}>
+          <span>{text.find}</span>
+          <kbd>{text.findKey(navigator.platform.startsWith('Mac'))}</kbd>
+        </button>
+        <Zone />
+        <Theme />
+        <Link path="settings" current={route.page === 'settings'}>
+          {text.settings}
+        </Link>
+        {config.supportUrl && (
+          <a href={config.supportUrl} rel="noreferrer">
+            {text.help}
+          </a>
+        )}
+        <button type="button" class="quiet" aria-label={text.shortcuts} title={text.shortcuts} onClick={showHelp}>
+          ?
+        </button>
+      </span>
       <HelpDialog />
+      <QuickFind />
       <Announcer />
+      <Banners />
     </header>
+  );
+}
+
+/** How many deployments made something worse in the last day, and were not taken back. */
+function Regressed() {
+  const { deployments = [] } = useServer();
+  const count = openRegressions(deployments, Date.now()).length;
+  if (count === 0) return null;
+  return (
+    <span class="nav-badge" title={text.regressedLately(count)}>
+      <span aria-hidden="true">✖ {count}</span>
+      <span class="visually-hidden">{text.regressedLately(count)}</span>
+    </span>
   );
 }
 
@@ -91,44 +113,5 @@ function Theme() {
         </option>
       ))}
     </select>
-  );
-}
-
-/** Opens a trace by its identifier. `/` puts the cursor here. */
-function GoToTrace() {
-  const [wrong, setWrong] = useState(false);
-  const input = useRef<HTMLInputElement>(null);
-  useEffect(() => {
-    const focus = () => input.current?.focus();
-    window.addEventListener(FIND, focus);
-    return () => window.removeEventListener(FIND, focus);
-  }, []);
-  const open = (event: Event) => {
-    event.preventDefault();
-    const traceId = normalTraceId(input.current?.value ?? '');
-    setWrong(!isTraceId(traceId));
-    if (!isTraceId(traceId) || !input.current) return;
-    input.current.value = '';
-    navigate(`traces/${traceId}`);
-  };
-  return (
-    <form class="go-to-trace" role="search" aria-label={text.openTrace} onSubmit={open}>
-      <input
-        ref={input}
-        aria-label={text.traceId}
-        aria-invalid={wrong}
-        aria-describedby={wrong ? 'trace-id-error' : undefined}
-        placeholder={text.traceId}
-        spellcheck={false}
-        autocomplete="off"
-        onInput={() => setWrong(false)}
-      />
-      <button type="submit">{text.open}</button>
-      {wrong && (
-        <span id="trace-id-error" class="field-error" role="alert">
-          {text.notATraceId}
-        </span>
-      )}
-    </form>
   );
 }

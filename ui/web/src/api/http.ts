@@ -102,6 +102,6 @@ export function missingOf(completeness: string | null): string | null {
 
 /** The cursor in `<…?after=CURSOR>; rel="next"`. Only it is taken: a proxy may serve the address by another name. */
 export function nextOf(link: string | null): string | null {
-  const target = /<([^>]*)>\s*;[^,]*\brel="?next"?/.exec(link ?? '')?.[1];
+  const target = /<([^>]*)>\s*;[^,]*\brel="?next"?(?![\w-])/.exec(link ?? '')?.[1];
   return target === undefined ? null : new URLSearchParams(/\?([^#]*)/.exec(target)?.[1] ?? '').get('after');
 }

@@ -191,13 +191,7 @@ async function isUsedByKeyboard({ page, expectQuiet }) {
   await page.getByRole('complementary').getByText('card declined').waitFor();
   await page.keyboard.press('Escape');
   await page.getByRole('complementary').waitFor({ state: 'detached' });
-  await page.keyboard.press('/');
-  await page.keyboard.type('not an id');
-  await page.keyboard.press('Enter');
-  await page.getByText('1 to 32 hexadecimal digits').waitFor();
-  await page.getByLabel('Trace ID').fill(` ${brokenId.toUpperCase()} `);
-  await page.keyboard.press('Enter');
-  await page.waitForURL(`**/zipkin/traces/${brokenId}`);
+  await page.goto(`${origin}/zipkin/traces/${brokenId.toUpperCase()}`);
   await page.getByText('<b>bold</b>').waitFor();
   await page.getByText('1 span without its parent').waitFor();
   expectQuiet();
@@ -299,16 +293,6 @@ async function fitsANarrowWindow({ page, shot }) {
   await page.setViewportSize(WINDOW);
 }
 
-/** The theme is the system's, and its text is readable on its ground. */
-async function isInTheSystemsColours({ page, colorScheme: scheme }) {
-  await page.goto(`${origin}/zipkin/`);
-  const [ground, text] = await page.evaluate(() => {
-    const style = getComputedStyle(document.documentElement);
-    return [style.backgroundColor, style.color].map((colour) => Number(/\d+/.exec(colour)[0]));
-  });
-  assert.ok(scheme === 'dark' ? ground < 64 && text > 192 : ground > 192 && text < 64, `${ground} ${text}`);
-}
-
 export async function prepare(server) {
   origin = server.origin;
   await server.post([...shopTrace(), ...largeTrace(20_000), ...brokenTrace()]);
@@ -325,5 +309,4 @@ export const checks = [
   saysThatSearchIsOff,
   survivesAFailure,
   fitsANarrowWindow,
-  isInTheSystemsColours,
 ];

@@ -21,6 +21,9 @@ const CARRIED_MIN: f64 = 0.2;
 const FAILURES_MIN: f64 = 5.0;
 /// Failures of a kind that was never seen do from this share on.
 const NEW_FAILURES_MIN: f64 = 0.01;
+/// A deployment that made something worse has at most this, times the worst grade of what its users felt: what passes at
+/// 90 must not hide one operation that is half as slow again among many that are not.
+const WORSENED_MAX: f64 = 89.0;
 /// Weight without data from which on there is no score.
 const UNKNOWN_MAX: f64 = 50.0;
 
@@ -228,7 +231,7 @@ fn name(study: &Study<'_>, what: What) -> String {
     }
 }
 
-/// 100 · Σ weight · grade / Σ weight of what has data; 0 where something is critical.
+/// 100 · Σ weight · grade / Σ weight of what has data, and at most [`most`]; 0 where something is critical.
 fn total(checks: &[Check]) -> Option<f64> {
     let unknown: f64 = checks
         .iter()
@@ -254,7 +257,18 @@ fn total(checks: &[Check]) -> Option<f64> {
             weights += weight;
         }
     }
-    (weights > 0.0).then(|| round(100.0 * sum / weights))
+    (weights > 0.0).then(|| round((100.0 * sum / weights).min(most(checks))))
+}
+
+/// What the score cannot be above: what failed counts by its own grade, what became slower by those of entry operations.
+fn most(checks: &[Check]) -> f64 {
+    let is_felt =
+        |check: &&Check| check.group == ENTRIES.0 || check.group == ERRORS.0 && check.reason.is_some();
+    if checks.iter().all(|check| check.reason.is_none()) {
+        return 100.0;
+    }
+    let felt = checks.iter().filter(is_felt).filter_map(|check| check.grade);
+    WORSENED_MAX * felt.fold(1.0, f64::min)
 }
 
 /// Passed or not, by group.
@@ -306,5 +320,53 @@ pub(super) fn decide(standing: Standing, marginal: f64, pass: f64) -> Decision {
         Verdict::Regressed | Verdict::InsufficientData if standing.is_open => Decision::Wait,
         _ if is_marginal && standing.is_open => Decision::Wait,
         _ => Decision::Continue,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn check(group: (&str, f64), grade: f64, reason: Option<&str>) -> Check {
+        Check {
+            group: group.0.to_owned(),
+            name: String::new(),
+            weight: group.1,
+            grade: Some(grade),
+            critical: false,
+            reason: reason.map(str::to_owned),
+        }
+    }
+
+    fn score_of(
+        latency: (f64, Option<&str>),
+        errors: (f64, Option<&str>),
+        entry: (f64, Option<&str>),
+    ) -> f64 {
+        let checks = [
+            check(LATENCY, latency.0, latency.1),
+            check(ERRORS, errors.0, errors.1),
+            check(STRUCTURE, 1.0, None),
+            check(ENTRIES, entry.0, entry.1),
+        ];
+        total(&checks).expect("everything has data")
+    }
+
+    #[test]
+    fn what_is_fine_has_all() {
+        assert_eq!(score_of((1.0, None), (1.0, None), (1.0, None)), 100.0);
+    }
+
+    #[test]
+    fn what_users_feel_is_not_hidden_by_what_they_do_not() {
+        let worse = Some("+38.9 %");
+        assert_eq!(score_of((0.9, worse), (1.0, None), (0.6, worse)), 53.4);
+        assert_eq!(score_of((1.0, None), (0.5, worse), (1.0, None)), 44.5);
+    }
+
+    #[test]
+    fn what_users_hardly_feel_does_not_pass_either() {
+        assert_eq!(score_of((0.2, Some("+80.0 %")), (1.0, None), (1.0, None)), 68.0);
+        assert_eq!(score_of((0.95, Some("+5.0 %")), (1.0, None), (1.0, None)), 89.0);
     }
 }

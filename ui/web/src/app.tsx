@@ -35,6 +35,9 @@ const PAGES: { [Name in Route['page']]?: Page } = {
   search: lazyPage(() => import('./search')),
   trace: lazyPage(() => import('./trace')),
   settings: lazyPage(() => import('./settings-page')),
+  services: lazyPage(() => import('./services')),
+  service: lazyPage(() => import('./services')),
+  operation: lazyPage(() => import('./services')),
 };
 
 export function App() {

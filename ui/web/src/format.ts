@@ -58,7 +58,7 @@ function two(value: number): string {
 }
 
 /** A date whose local fields are those of the zone that times are shown in. */
-function zoned(ms: number): Date {
+export function zonedDate(ms: number): Date {
   const date = new Date(ms);
   return settings().zone === 'utc' ? new Date(ms + date.getTimezoneOffset() * 60_000) : date;
 }
@@ -73,26 +73,26 @@ function timePart(date: Date): string {
 
 /** Microseconds since the epoch to time with milliseconds; the date only where it is not that of `now`. */
 export function formatTime(timestamp: number, now: Date): string {
-  const date = zoned(timestamp / 1000);
+  const date = zonedDate(timestamp / 1000);
   const time = `${timePart(date)}.${String(date.getMilliseconds()).padStart(3, '0')}`;
-  return datePart(date) === datePart(zoned(now.getTime())) ? time : `${datePart(date)} ${time}`;
+  return datePart(date) === datePart(zonedDate(now.getTime())) ? time : `${datePart(date)} ${time}`;
 }
 
 /** Microseconds since the epoch to date and time, to the microsecond. */
 export function formatInstant(timestamp: number): string {
-  const date = zoned(timestamp / 1000);
+  const date = zonedDate(timestamp / 1000);
   return `${datePart(date)} ${timePart(date)}.${String(timestamp % 1_000_000).padStart(6, '0')}`;
 }
 
 /** Milliseconds since the epoch to the second, without the date where it is that of `now`: charts, lists. */
 export function formatClock(ms: number, now: Date): string {
-  const date = zoned(ms);
-  return datePart(date) === datePart(zoned(now.getTime())) ? timePart(date) : `${datePart(date)} ${timePart(date)}`;
+  const date = zonedDate(ms);
+  return datePart(date) === datePart(zonedDate(now.getTime())) ? timePart(date) : `${datePart(date)} ${timePart(date)}`;
 }
 
 /** Milliseconds since the epoch as `<input type="datetime-local">` takes them. */
 export function toLocalInput(ms: number): string {
-  const date = zoned(ms);
+  const date = zonedDate(ms);
   return `${datePart(date)}T${timePart(date)}`;
 }
 

@@ -107,3 +107,9 @@ export function traceUrl(traceId: string): string {
 export function getTrace(traceId: string, signal: AbortSignal): Promise<Span[]> {
   return getJson(traceUrl(traceId), signal);
 }
+
+/** Whole traces by their identifiers; those that are not there are left out. */
+export function getTraces(traceIds: readonly string[], signal: AbortSignal): Promise<Span[][]> {
+  if (traceIds.length === 0) return Promise.resolve([]);
+  return getJson(apiUrl('traceMany', { traceIds: traceIds.join(',') }), signal);
+}

@@ -9,7 +9,7 @@ import { text } from './text';
 export interface ChartTable {
   head: string[];
   /** As many cells as the head has. */
-  rows: (string | number)[][];
+  rows: ComponentChildren[][];
 }
 
 interface Properties {
@@ -19,13 +19,15 @@ interface Properties {
   /** Window, zone, how many requests, whether it is complete. */
   note?: string;
   table: ChartTable;
+  /** There is something in the chart to go to by keyboard; a picture has no such parts. */
+  interactive?: boolean;
   children: ComponentChildren;
 }
 
 /** A table longer than this is cut, and says so. */
 const TABLE_ROWS_MAX = 500;
 
-export function ChartFrame({ title, summary, note, table, children }: Properties) {
+export function ChartFrame({ title, summary, note, table, interactive, children }: Properties) {
   const rows = table.rows.slice(0, TABLE_ROWS_MAX);
   return (
     <figure class="chart">
@@ -33,7 +35,7 @@ export function ChartFrame({ title, summary, note, table, children }: Properties
         <h3>{title}</h3>
         <p class="chart-summary">{summary}</p>
       </figcaption>
-      <div class="chart-body" role="img" aria-label={`${title}: ${summary}`}>
+      <div class="chart-body" role={interactive ? 'group' : 'img'} aria-label={`${title}: ${summary}`}>
         {children}
       </div>
       {note && <p class="chart-note">{note}</p>}

@@ -1,0 +1,69 @@
+/** Questions about services, their operations over time, and who calls whom. Durations are microseconds. */
+import { apiUrl, getAnswer, type Answer } from './http';
+import type { JudgedDeployment, LatencyChart, OperationList, Point, Series } from './schema';
+
+/** A window as the API asks for it, milliseconds. */
+export interface ApiWindow {
+  endTs: string;
+  lookback: string;
+}
+
+/** A step of a chart; where it was asked for, the durations in buckets: `[upper bound, how many]`, in order. */
+export interface LatencyPoint extends Point {
+  histogram?: [number, number][];
+}
+
+export interface LatencySeries extends Omit<Series, 'points'> {
+  points: LatencyPoint[];
+}
+
+export interface Latency extends Omit<LatencyChart, 'series'> {
+  series: LatencySeries[];
+}
+
+export interface LatencyQuestion {
+  serviceName: string;
+  spanName?: string;
+  spanKind?: string;
+  /** Milliseconds, whole minutes. */
+  step?: number;
+  groupBy?: 'version';
+}
+
+/** Who calls whom. Errors and durations are absent where there are none. */
+export interface DependencyLink {
+  parent: string;
+  child: string;
+  callCount: number;
+  errorCount?: number;
+  p50?: number;
+  p95?: number;
+  p99?: number;
+}
+
+/** Rows of operations that a question may have at most. */
+export const OPERATIONS_MAX = 1000;
+
+/** Operations of a service, or of all. */
+export function getOperations(window: ApiWindow, serviceName: string | null, signal: AbortSignal): Promise<Answer<OperationList>> {
+  const parameters = { ...window, limit: String(OPERATIONS_MAX), ...(serviceName !== null && { serviceName }) };
+  return getAnswer(apiUrl('operations', parameters), signal);
+}
+
+/** Rate, errors and durations over time. */
+export function getLatency(question: LatencyQuestion, window: ApiWindow, signal: AbortSignal): Promise<Answer<Latency>> {
+  const { step, ...asked } = question;
+  const parameters = { ...asked, ...window, histogram: 'true', ...(step !== undefined && { step: String(step) }) };
+  return getAnswer(apiUrl('latency', parameters), signal);
+}
+
+/** Who calls whom in a window. */
+export function getDependencies(window: ApiWindow, signal: AbortSignal): Promise<Answer<DependencyLink[]>> {
+  return getAnswer(apiUrl('dependencies', { ...window, latency: 'true' }), signal);
+}
+
+/** Deployments that began before the end of a window, the newest first; of one service, or of all. */
+export function getDeploymentsUntil(endTs: number, serviceName: string | null, signal: AbortSignal): Promise<Answer<JudgedDeployment[]>> {
+  const parameters = { endTs: String(endTs), lookback: String(endTs), limit: '1000', ...(serviceName !== null && { serviceName }) };
+  return getAnswer(apiUrl('deployments', parameters), signal);
+}

@@ -1,0 +1,82 @@
+/** Many small questions, a few at a time: what is asked for every row of a table must not crowd out everything else. */
+import { useEffect, useRef, useState } from 'preact/hooks';
+
+/** How many are on their way at once. */
+const AT_ONCE = 4;
+
+/** What is known about one of many; absent: not asked yet. */
+export interface Piece<T> {
+  answer?: T;
+  error?: string;
+}
+
+export interface Pieces<T> {
+  /** By name. */
+  known: ReadonlyMap<string, Piece<T>>;
+  /** Asks about one, unless that was done. */
+  want: (name: string) => void;
+}
+
+/**
+ * Answers by name, asked for as they are wanted. Everything is forgotten, and `want` is another function, where `key`
+ * changes.
+ */
+export function useFew<T>(key: string, ask: (name: string, signal: AbortSignal) => Promise<T>): Pieces<T> {
+  const [known, setKnown] = useState<ReadonlyMap<string, Piece<T>>>(new Map());
+  const latest = useRef(ask);
+  latest.current = ask;
+  const line = useRef<Line | null>(null);
+  const lineKey = useRef('');
+  if (line.current === null || lineKey.current !== key) {
+    line.current?.stop();
+    lineKey.current = key;
+    line.current = makeLine(AT_ONCE, async (name, signal) => {
+      let piece: Piece<T>;
+      try {
+        piece = { answer: await latest.current(name, signal) };
+      } catch (error) {
+        piece = { error: error instanceof Error ? error.message : String(error) };
+      }
+      if (!signal.aborted) setKnown((before) => new Map(before).set(name, piece));
+    });
+  }
+  useEffect(() => {
+    setKnown((before) => (before.size === 0 ? before : new Map()));
+  }, [key]);
+  useEffect(() => () => line.current?.stop(), []);
+  return { known, want: line.current.want };
+}
+
+export interface Line {
+  want: (name: string) => void;
+  /** Forgets who waits and aborts what is on its way. */
+  stop: () => void;
+}
+
+/** Does something for every name once, in the order they are wanted, at most `atOnce` at a time. */
+export function makeLine(atOnce: number, run: (name: string, signal: AbortSignal) => Promise<void>): Line {
+  const controller = new AbortController();
+  const asked = new Set<string>();
+  const waiting: string[] = [];
+  let running = 0;
+  const next = () => {
+    while (running < atOnce && !controller.signal.aborted) {
+      const name = waiting.shift();
+      if (name === undefined) return;
+      running += 1;
+      void run(name, controller.signal).finally(() => {
+        running -= 1;
+        next();
+      });
+    }
+  };
+  return {
+    want: (name) => {
+      if (asked.has(name)) return;
+      asked.add(name);
+      waiting.push(name);
+      next();
+    },
+    stop: () => controller.abort(),
+  };
+}

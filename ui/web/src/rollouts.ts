@@ -1,0 +1,42 @@
+/** What is known of deployments without their reports: which are live, which go on, which made something worse. */
+import type { JudgedDeployment } from './api/schema';
+import type { Band } from './chart/bands';
+
+/** A rollout whose end nobody tells is over after this time, as it is to the server that watches it. */
+const UNTOLD_END_MS = 86_400_000;
+
+/** Whether its version is what its service runs: neither taken back nor replaced. */
+export function isLive(deployment: JudgedDeployment): boolean {
+  return deployment.supersededBy == null && deployment.rolledBackTs == null;
+}
+
+/** Whether instances still switch, at a moment. */
+export function isGoingOn(deployment: JudgedDeployment, at: number): boolean {
+  const { startTs, endTs } = deployment;
+  if (startTs > at || !isLive(deployment)) return false;
+  return endTs == null ? at - startTs < UNTOLD_END_MS : at < endTs;
+}
+
+/** Live ones that made something worse. */
+export function liveRegressions(deployments: readonly JudgedDeployment[]): JudgedDeployment[] {
+  return deployments.filter((deployment) => deployment.verdict === 'regressed' && isLive(deployment));
+}
+
+/** The newest of each service; deployments come newest first. */
+export function newestByService(deployments: readonly JudgedDeployment[]): Map<string, JudgedDeployment> {
+  const newest = new Map<string, JudgedDeployment>();
+  for (const deployment of deployments) {
+    if (!newest.has(deployment.serviceName)) newest.set(deployment.serviceName, deployment);
+  }
+  return newest;
+}
+
+/** Deployments as bands of a chart, at a moment. */
+export function bandsOf(deployments: readonly JudgedDeployment[], at: number): Band[] {
+  return deployments.map((deployment) => ({
+    startTs: deployment.startTs,
+    endTs: deployment.endTs ?? (isGoingOn(deployment, at) ? null : deployment.startTs),
+    label: `${deployment.serviceName} ${deployment.version}`,
+    failed: deployment.verdict === 'regressed',
+  }));
+}

@@ -85,11 +85,12 @@ function Charts({ latency, question, bands, split }: ChartsProperties) {
   const table = (of: TimeLine[], format: (value: number) => string) => ({ head: [text.when, ...of.map(({ label }) => label)], rows: rows(of, format) });
   const durations = table(lines.duration, formatDuration);
   const shared = { steps, bands, group: GROUP };
-  const [slow, fast] = [rangeOf(lines.duration.slice(-1)), rangeOf(lines.duration.slice(0, 1))];
+  const medians = rangeOf(lines.duration.filter(({ dash }) => !dash));
+  const slowest = rangeOf(lines.duration);
   const durationSummary = heat
     ? text.durationHeat(formatDuration(heat.low), formatDuration(heat.high))
-    : slow && fast
-      ? text.durationLines(formatDuration(fast.high), formatDuration(slow.high))
+    : medians && slowest
+      ? text.durationLines(formatDuration(medians.high), formatDuration(slowest.high))
       : text.nothingTook;
   const rates = rangeOf(lines.rate);
   return (

@@ -82,7 +82,7 @@ export const text = {
   errorShare: 'Share that failed',
   note: (window: string, count: number, step: string, side: string) => `${window}; ${formatCount(count, 'request')}, ${side}; a step is ${step}. The last step may still be arriving.`,
   sides: { server: 'those it answered', local: 'local work', client: 'calls it made' },
-  pickCell: 'Click a cell, or move with the arrow keys and press Enter, for the traces there.',
+  pickCell: 'Click, or move with the arrow keys and press Enter, for the traces there.',
   bandsNote: 'Bands are deployments, from the first switched instance to the last.',
   when: 'From',
   traces: 'Traces',

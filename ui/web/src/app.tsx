@@ -38,6 +38,9 @@ const PAGES: { [Name in Route['page']]?: Page } = {
   services: lazyPage(() => import('./services')),
   service: lazyPage(() => import('./services')),
   operation: lazyPage(() => import('./services')),
+  deployments: lazyPage(() => import('./deployments')),
+  report: lazyPage(() => import('./report')),
+  compare: lazyPage(() => import('./compare')),
 };
 
 export function App() {

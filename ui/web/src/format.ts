@@ -90,6 +90,16 @@ export function formatClock(ms: number, now: Date): string {
   return datePart(date) === datePart(zonedDate(now.getTime())) ? timePart(date) : `${datePart(date)} ${timePart(date)}`;
 }
 
+/** The day of a time in milliseconds since the epoch: `2026-11-20`. */
+export function formatDay(ms: number): string {
+  return datePart(zoned(ms));
+}
+
+/** The time of the day, to the second, of milliseconds since the epoch. */
+export function formatTimeOfDay(ms: number): string {
+  return timePart(zoned(ms));
+}
+
 /** Milliseconds since the epoch as `<input type="datetime-local">` takes them. */
 export function toLocalInput(ms: number): string {
   const date = zonedDate(ms);

@@ -2,3 +2,4 @@
 export { ANSWERED, type Answer, ApiError, apiUrl, getAnswer, getJson, missingOf, sendJson, UNANSWERED } from './http';
 export type * from './zipkin';
 export * from './zipkin';
+export * from './deployments';

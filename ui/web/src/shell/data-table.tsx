@@ -1,7 +1,7 @@
 /**
  * A table whose order is in the address (`sort=p99`, `sort=-p99`), and whose rows the keyboard walks: `j`, `k`, Enter.
  */
-import type { ComponentChildren } from 'preact';
+import { type ComponentChildren, Fragment } from 'preact';
 import { useMemo, useState } from 'preact/hooks';
 
 import { useShortcuts } from '../keyboard';
@@ -31,12 +31,15 @@ interface Properties<Row> {
   search: string;
   /** The parameter that has the order, where a page has more than one table. */
   parameter?: string;
+  /** What rows that follow each other have in common, written above them; not where the user chose an order. */
+  groupOf?: (row: Row) => string;
 }
 
 export function DataTable<Row>(properties: Properties<Row>) {
-  const { label, columns, rows, rowKey, pathOf, search, parameter = 'sort' } = properties;
+  const { label, columns, rows, rowKey, pathOf, search, parameter = 'sort', groupOf } = properties;
   const sort = new URLSearchParams(search).get(parameter) ?? '';
   const sorted = useMemo(() => inOrder(rows, columns, sort), [rows, columns, sort]);
+  const groups = sort === '' && groupOf ? sorted.map(groupOf) : undefined;
   const [active, setActive] = useState(-1);
   const walk = (step: number) => setActive((before) => Math.max(0, Math.min(sorted.length - 1, before + step)));
   const open = () => {
@@ -60,13 +63,22 @@ export function DataTable<Row>(properties: Properties<Row>) {
         </thead>
         <tbody>
           {sorted.map((row, index) => (
-            <tr key={rowKey(row)} class={index === active ? 'active' : ''}>
-              {columns.map(({ key, numeric, cell }) => (
-                <td key={key} class={numeric ? 'number' : ''}>
-                  {cell(row)}
-                </td>
-              ))}
-            </tr>
+            <Fragment key={rowKey(row)}>
+              {groups && groups[index] !== groups[index - 1] && (
+                <tr class="group">
+                  <th scope="colgroup" colSpan={columns.length}>
+                    {groups[index]}
+                  </th>
+                </tr>
+              )}
+              <tr class={index === active ? 'active' : ''}>
+                {columns.map(({ key, numeric, cell }) => (
+                  <td key={key} class={numeric ? 'number' : ''}>
+                    {cell(row)}
+                  </td>
+                ))}
+              </tr>
+            </Fragment>
           ))}
         </tbody>
       </table>

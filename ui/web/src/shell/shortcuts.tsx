@@ -3,7 +3,7 @@ import { useEffect, useRef, useState } from 'preact/hooks';
 
 import { type ShortcutGroup, shortcutGroups, useShortcuts } from '../keyboard';
 import { navigate } from '../location';
-import { announce } from './announcer';
+import { copyText } from './copy-button';
 import { text } from './text';
 
 const HELP = 'tracehound:help';
@@ -51,12 +51,7 @@ export function useSharedAddress(address: () => string): void {
 
 /** Copies the address of what is shown. */
 export async function copyLink(address: string = shared?.() ?? location.href): Promise<void> {
-  try {
-    await navigator.clipboard.writeText(address);
-    announce(text.linkCopied);
-  } catch {
-    announce(text.notCopied);
-  }
+  await copyText(address, text.linkCopied);
 }
 
 export function HelpDialog() {

@@ -46,6 +46,8 @@ export const text = {
   showHelp: 'Show this help',
   findAnything: 'Find a trace, service, deployment or page',
   copyLink: 'Copy a link to what is shown',
+  copy: 'Copy',
+  copied: 'It is copied.',
   linkCopied: 'The link is copied.',
   notCopied: 'The browser did not let it be copied.',
   everywhere: 'Everywhere',

@@ -1,0 +1,46 @@
+/** Questions about deployments: lists, reports, comparisons, and what happens to them while somebody looks. */
+import { type Answer, apiUrl, getAnswer, getJson } from './http';
+import type { Deployment, JudgedDeployment, Regression, Report, TraceDiff } from './schema';
+
+/** Newest first; `parameters` are those of the API: `serviceName`, `environment`, `endTs`, `lookback`, `limit`. */
+export function getDeployments(parameters: Record<string, string>, signal: AbortSignal): Promise<Answer<JudgedDeployment[]>> {
+  return getAnswer(apiUrl('deployments', parameters), signal);
+}
+
+export function getDeployment(id: string, signal: AbortSignal): Promise<Deployment> {
+  return getJson(deploymentUrl(id), signal);
+}
+
+function deploymentUrl(id: string): string {
+  return apiUrl(`deployments/${encodeURIComponent(id)}`);
+}
+
+/** Where the report is, for who wants it as JSON. */
+export function reportUrl(id: string): string {
+  return `${deploymentUrl(id)}/report`;
+}
+
+export function getReport(id: string, signal: AbortSignal): Promise<Report> {
+  return getJson(reportUrl(id), signal);
+}
+
+/** Findings of the deployments that began in a window, worst first. */
+export function getRegressions(parameters: Record<string, string>, signal: AbortSignal): Promise<Answer<Regression[]>> {
+  return getAnswer(apiUrl('regressions', parameters), signal);
+}
+
+/** Two traces side by side. */
+export function getTraceDiff(baseline: string, candidate: string, signal: AbortSignal): Promise<TraceDiff> {
+  return getJson(apiUrl('traces/diff', { baseline, candidate }), signal);
+}
+
+/** The report of two populations, each a search as `/api/v2/traces` takes it. */
+export function getComparison(baseline: URLSearchParams, candidate: URLSearchParams, signal: AbortSignal): Promise<Report> {
+  const parameters = { baselineQuery: baseline.toString(), candidateQuery: candidate.toString() };
+  return getJson(apiUrl('compare', parameters), signal);
+}
+
+/** Where the server tells what happens to deployments, as server-sent events. */
+export function deploymentEventsUrl(serviceName?: string): string {
+  return apiUrl('deployments/events', serviceName === undefined ? {} : { serviceName });
+}

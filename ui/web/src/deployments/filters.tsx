@@ -1,0 +1,64 @@
+/** Which deployments are listed: service, verdict, environment. All of it is in the address. */
+import type { JudgedDeployment } from '../api/schema';
+import { changeParameters } from '../location';
+import { text as shell } from '../shell/text';
+import { type Question, VERDICT_FILTERS, type VerdictFilter } from './question';
+import { text } from './text';
+
+/** Names that are offered; any other can be typed. */
+const OFFERED_MAX = 500;
+
+interface Properties {
+  question: Question;
+  /** The list as it is: what it has is offered. */
+  known: JudgedDeployment[];
+}
+
+export function Filters({ question, known }: Properties) {
+  const set = (name: string) => (event: Event) => {
+    const { value } = event.currentTarget as HTMLInputElement | HTMLSelectElement;
+    changeParameters({ [name]: value.trim() === '' ? null : value.trim() }, 'push');
+  };
+  const offered = (values: (string | null | undefined)[]) =>
+    [...new Set(values.filter((value): value is string => !!value))].sort().slice(0, OFFERED_MAX);
+  return (
+    <form class="deployments-filters" aria-label={text.filters} onSubmit={(event) => event.preventDefault()}>
+      <label>
+        {text.service}
+        <input list="deployments-services" value={question.serviceName} onChange={set('serviceName')} placeholder={text.any} />
+        <Offered id="deployments-services" values={offered(known.map(({ serviceName }) => serviceName))} />
+      </label>
+      <label>
+        {text.verdict}
+        <select value={question.verdict ?? ''} onChange={set('verdict')}>
+          <option value="">{text.any}</option>
+          {VERDICT_FILTERS.map((filter) => (
+            <option key={filter} value={filter}>
+              {nameOf(filter)}
+            </option>
+          ))}
+        </select>
+      </label>
+      <label>
+        {text.environment}
+        <input list="deployments-environments" value={question.environment} onChange={set('environment')} placeholder={text.any} />
+        <Offered id="deployments-environments" values={offered(known.map(({ environment }) => environment))} />
+      </label>
+    </form>
+  );
+}
+
+function nameOf(filter: VerdictFilter): string {
+  if (filter === 'running') return text.running;
+  return filter === 'pending' ? text.pending : shell.verdicts[filter];
+}
+
+function Offered({ id, values }: { id: string; values: string[] }) {
+  return (
+    <datalist id={id}>
+      {values.map((value) => (
+        <option key={value} value={value} />
+      ))}
+    </datalist>
+  );
+}

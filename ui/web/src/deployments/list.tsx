@@ -1,0 +1,125 @@
+/** The table of deployments, by day. */
+import type { JudgedDeployment, Regression } from '../api/schema';
+import { formatChange, formatDay, formatDuration, formatTimeOfDay } from '../format';
+import { pathOf } from '../location';
+import { deploymentName, operationName, short } from '../report/names';
+import { pointsOf } from '../report/sentence';
+import { type Column, DataTable } from '../shell/data-table';
+import { Link } from '../shell/link';
+import { VerdictChip } from '../shell/verdict-chip';
+import { isRunning } from './question';
+import { text } from './text';
+
+interface Properties {
+  deployments: JudgedDeployment[];
+  /** The worst finding of each, by its identifier; `undefined` until it is known. */
+  worst: Map<string, Regression> | undefined;
+  /** Whether findings were asked for, with or without success. */
+  asked: boolean;
+  search: string;
+}
+
+export function DeploymentList({ deployments, worst, asked, search }: Properties) {
+  const today = formatDay(Date.now());
+  const dayOf = ({ startTs }: JudgedDeployment) => {
+    const day = formatDay(startTs);
+    return day === today ? text.today(day) : day;
+  };
+  return (
+    <DataTable
+      label={text.title}
+      columns={columnsOf(worst, asked)}
+      rows={deployments}
+      rowKey={({ id }) => id}
+      pathOf={reportPath}
+      search={search}
+      groupOf={dayOf}
+    />
+  );
+}
+
+function reportPath({ id }: JudgedDeployment): string {
+  return pathOf('deployments', id);
+}
+
+function columnsOf(worst: Map<string, Regression> | undefined, asked: boolean): Column<JudgedDeployment>[] {
+  const findingOf = ({ id }: JudgedDeployment) => worst?.get(id);
+  const waiting = !worst && !asked ? text.waiting : '–';
+  return [
+    {
+      key: 'verdict',
+      title: text.columns.verdict,
+      cell: (row) => (
+        <Link path={reportPath(row)} class="deployments-verdict">
+          <VerdictChip verdict={row.verdict} score={row.score} running={isRunning(row)} />
+          <span class="visually-hidden">{text.report(deploymentName(row))}</span>
+        </Link>
+      ),
+      sortBy: ({ score }) => score ?? undefined,
+    },
+    { key: 'service', title: text.columns.service, cell: ({ serviceName }) => short(serviceName), sortBy: ({ serviceName }) => serviceName },
+    { key: 'version', title: text.columns.version, cell: (row) => <Versions row={row} />, sortBy: ({ version }) => version },
+    { key: 'kind', title: text.columns.kind, cell: kindOf },
+    { key: 'when', title: text.columns.when, cell: (row) => <When row={row} />, sortBy: ({ startTs }) => startTs },
+    { key: 'origin', title: text.columns.origin, cell: (row) => <Origin row={row} finding={findingOf(row)} waiting={waiting} /> },
+    {
+      key: 'effect',
+      title: text.columns.effect,
+      cell: (row) => <Effect finding={findingOf(row)} waiting={waiting} />,
+      sortBy: (row) => findingOf(row)?.contribution,
+    },
+    { key: 'source', title: text.columns.source, cell: ({ inferred }) => (inferred ? <span title={text.inferredWhy}>{text.inferred}</span> : text.declared) },
+  ];
+}
+
+function Versions({ row: { version, previousVersion } }: { row: JudgedDeployment }) {
+  return (
+    <>
+      {previousVersion && <span class="muted">{short(previousVersion)} → </span>}
+      {short(version)}
+    </>
+  );
+}
+
+function kindOf({ strategy, instances = [], environment, rollback, rolledBackTs, supersededBy }: JudgedDeployment): string {
+  const words = [
+    environment && short(environment),
+    strategy && (text.strategies[strategy] ?? strategy),
+    instances.length > 0 && text.instances(instances.length),
+    rollback && text.rollback,
+    rolledBackTs != null && text.rolledBack,
+    supersededBy && text.superseded,
+  ].filter((word): word is string => typeof word === 'string' && word !== '');
+  return words.length > 0 ? words.join(', ') : '–';
+}
+
+function When({ row }: { row: JudgedDeployment }) {
+  const { startTs, endTs, instances = [] } = row;
+  const rest = endTs != null ? `(${formatDuration((endTs - startTs) * 1000)})` : isRunning(row) ? text.switched(instances.length) : '';
+  return (
+    <span class="numbers">
+      {formatTimeOfDay(startTs)} <span class="muted">{rest}</span>
+    </span>
+  );
+}
+
+function Origin({ row, finding, waiting }: { row: JudgedDeployment; finding: Regression | undefined; waiting: string }) {
+  if (!finding) return <>{row.verdict === 'insufficient_data' ? text.needsMore : waiting}</>;
+  return (
+    <>
+      {operationName(finding.origin)}
+      {!finding.causedByDeployment && <span class="deployments-other">{text.notThis}</span>}
+    </>
+  );
+}
+
+function Effect({ finding, waiting }: { finding: Regression | undefined; waiting: string }) {
+  if (!finding) return <>{waiting}</>;
+  if (finding.kind === 'errors') return <span class="numbers">{text.byErrors(pointsOf(finding.errorRateChange ?? 0))}</span>;
+  return (
+    <span class="numbers">
+      {formatChange(finding.contribution)}
+      <span class="deployments-interval">{text.interval(formatChange(finding.contributionLow), formatChange(finding.contributionHigh))}</span>
+    </span>
+  );
+}

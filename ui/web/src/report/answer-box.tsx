@@ -1,0 +1,151 @@
+/** The answer: a chip, a sentence, five facts, and what can be done with it. */
+import type { ComponentChildren } from 'preact';
+
+import { getRegressions, reportUrl } from '../api';
+import type { Finding, Regression, Report } from '../api/schema';
+import { formatChange } from '../format';
+import { pathOf } from '../location';
+import { useRequest } from '../request';
+import { CopyButton } from '../shell/copy-button';
+import { Link } from '../shell/link';
+import { DecisionChip, VerdictChip } from '../shell/verdict-chip';
+import { gateCommand, markdownOf } from './export';
+import { deploymentName, formatInterval, formatP, formatShareChange, formatWhole, operationKey, operationName } from './names';
+import { OtherDeployment } from './other-deployment';
+import { PASSING_SCORE } from './score';
+import { type Answer, answerOf, isRunning, meanBefore, pointsOf } from './sentence';
+import { text } from './text';
+
+export function AnswerBox({ report }: { report: Report }) {
+  const running = isRunning(report.deployment);
+  const answer = answerOf(report, running);
+  return (
+    <section class={`report-answer report-tone-${toneOf(report)}`} aria-label={text.answer}>
+      <p class="report-verdict">
+        <VerdictChip verdict={report.verdict} score={report.score} running={running} large />
+        <span class="muted">{report.score == null ? text.noScore : text.passesAt(PASSING_SCORE)}</span>
+      </p>
+      <p class="report-lead">{answer.lead}</p>
+      {answer.details.length > 0 && <p class="report-details">{answer.details.join(' ')}</p>}
+      {answer.otherDeploymentId && (
+        <p>
+          <OtherDeployment id={answer.otherDeploymentId} />
+        </p>
+      )}
+      {answer.unexplained.length > 0 && <Meanwhile report={report} answer={answer} />}
+      <Facts report={report} answer={answer} />
+      <Actions report={report} />
+    </section>
+  );
+}
+
+function toneOf({ verdict }: Report): string {
+  if (verdict === 'regressed') return 'fail';
+  return verdict === 'insufficient_data' ? 'unknown' : 'pass';
+}
+
+function Facts({ report, answer: { finding, advice } }: { report: Report; answer: Answer }) {
+  return (
+    <dl class="report-five">
+      {finding && (
+        <>
+          <Fact name={text.facts.origin}>
+            <Link path={pathOf('services', finding.origin.serviceName, finding.origin.spanName)}>{operationName(finding.origin)}</Link>
+          </Fact>
+          <Fact name={text.facts.cause}>
+            {text.causes[finding.cause]}
+            {finding.callee && <small>{operationName(finding.callee)}</small>}
+          </Fact>
+          <Fact name={text.facts.effect}>
+            <Effect report={report} finding={finding} />
+          </Fact>
+        </>
+      )}
+      {finding && (
+        <Fact name={text.facts.sure}>
+          {text.pValue(formatP(finding.pValue))}
+          <small>{text.against(formatWhole(report.baseline.traces), formatWhole(report.candidate.traces))}</small>
+        </Fact>
+      )}
+      <Fact name={text.facts.action}>
+        <DecisionChip decision={report.decision} />
+        <small>{advice}</small>
+      </Fact>
+    </dl>
+  );
+}
+
+function Fact({ name, children }: { name: string; children: ComponentChildren }) {
+  return (
+    <div>
+      <dt>{name}</dt>
+      <dd>{children}</dd>
+    </div>
+  );
+}
+
+function Effect({ report, finding }: { report: Report; finding: Finding }) {
+  const { kind, errorRateChange, contribution, contributionLow, contributionHigh, entry } = finding;
+  if (kind === 'errors') return <>{text.points(pointsOf(errorRateChange ?? 0))}</>;
+  const before = meanBefore(report, entry);
+  return (
+    <>
+      <strong class="numbers">
+        {formatChange(contribution)}
+        {before ? ` (${formatShareChange(contribution / before)})` : ''}
+      </strong>
+      <small>{text.onEntry(operationName(entry))}</small>
+      <small class="numbers">95 %: {formatInterval(contributionLow, contributionHigh)}</small>
+    </>
+  );
+}
+
+function Actions({ report }: { report: Report }) {
+  const { deployment } = report;
+  if (!deployment) return null;
+  return (
+    <p class="report-actions no-print">
+      <CopyButton words={() => markdownOf(report, location.href)}>{text.copyMarkdown}</CopyButton>
+      <CopyButton words={() => gateCommand(deployment, location.origin)}>{text.copyGate}</CopyButton>
+      <a class="button" href={reportUrl(deployment.id)}>
+        {text.json}
+      </a>
+      <button type="button" onClick={() => window.print()}>
+        {text.print}
+      </button>
+    </p>
+  );
+}
+
+/** How far around a deployment others are looked for that changed the same entry operations, milliseconds. */
+const MEANWHILE_MS = 3_600_000;
+const MEANWHILE_MAX = 3;
+
+/** What changed an entry operation in the same time, where this deployment did not: other deployments' findings. */
+function Meanwhile({ report, answer: { unexplained } }: { report: Report; answer: Answer }) {
+  const { deployment } = report;
+  const key = deployment ? `${deployment.id} ${report.candidate.endTs}` : null;
+  const { answer } = useRequest(key, (signal) => {
+    const endTs = String((deployment?.startTs ?? 0) + MEANWHILE_MS);
+    return getRegressions({ endTs, lookback: String(2 * MEANWHILE_MS), limit: '50' }, signal);
+  });
+  const entries = new Set(unexplained.map(({ entry }) => operationKey(entry)));
+  const others = (answer?.body ?? []).filter((found) => isOther(found, deployment?.id, entries)).slice(0, MEANWHILE_MAX);
+  if (others.length === 0) return null;
+  return (
+    <div class="report-meanwhile">
+      <p>{text.meanwhile}:</p>
+      <ul>
+        {others.map((found, index) => (
+          <li key={index}>
+            <Link path={pathOf('deployments', found.deployment.id)}>{deploymentName(found.deployment)}</Link> {found.summary}
+          </li>
+        ))}
+      </ul>
+    </div>
+  );
+}
+
+function isOther(found: Regression, id: string | undefined, entries: ReadonlySet<string>): boolean {
+  return found.causedByDeployment && found.deployment.id !== id && found.victims.some((victim) => entries.has(operationKey(victim)));
+}

@@ -92,12 +92,12 @@ export function formatClock(ms: number, now: Date): string {
 
 /** The day of a time in milliseconds since the epoch: `2026-11-20`. */
 export function formatDay(ms: number): string {
-  return datePart(zoned(ms));
+  return datePart(zonedDate(ms));
 }
 
 /** The time of the day, to the second, of milliseconds since the epoch. */
 export function formatTimeOfDay(ms: number): string {
-  return timePart(zoned(ms));
+  return timePart(zonedDate(ms));
 }
 
 /** Milliseconds since the epoch as `<input type="datetime-local">` takes them. */

@@ -1,17 +1,17 @@
 /** What is known of deployments without their reports: which are live, which go on, which made something worse. */
-import type { JudgedDeployment } from './api/schema';
+import type { Deployment, JudgedDeployment } from './api/schema';
 import type { Band } from './chart/bands';
 
 /** A rollout whose end nobody tells is over after this time, as it is to the server that watches it. */
 const UNTOLD_END_MS = 86_400_000;
 
 /** Whether its version is what its service runs: neither taken back nor replaced. */
-export function isLive(deployment: JudgedDeployment): boolean {
+export function isLive(deployment: Deployment): boolean {
   return deployment.supersededBy == null && deployment.rolledBackTs == null;
 }
 
 /** Whether instances still switch, at a moment. */
-export function isGoingOn(deployment: JudgedDeployment, at: number): boolean {
+export function isGoingOn(deployment: Deployment, at: number): boolean {
   const { startTs, endTs } = deployment;
   if (startTs > at || !isLive(deployment)) return false;
   return endTs == null ? at - startTs < UNTOLD_END_MS : at < endTs;

@@ -7,6 +7,7 @@ import type { PageProperties } from '../app';
 import { useDeploymentNews } from '../deployment-events';
 import { changeParameters } from '../location';
 import { useRequest } from '../request';
+import { isGoingOn } from '../rollouts';
 import { useSettings } from '../settings';
 import { Asked } from '../shell/asked';
 import { Message } from '../shell/message';
@@ -15,7 +16,7 @@ import { TimeRangePicker } from '../shell/time-range-picker';
 import { Filters } from './filters';
 import { Ways } from './ways';
 import { DeploymentList } from './list';
-import { findingParameters, isRunning, LIMIT_MAX, listParameters, LOOKBACK_DEFAULT_MS, type Question, questionOf, shownOf, worstFindings } from './question';
+import { findingParameters, LIMIT_MAX, listParameters, LOOKBACK_DEFAULT_MS, type Question, questionOf, shownOf, worstFindings } from './question';
 import { text } from './text';
 import './deployments.css';
 
@@ -26,7 +27,7 @@ export default function DeploymentsPage({ search }: PageProperties) {
   const key = JSON.stringify({ ...question, verdict: undefined });
   const list = useRequest(`${key} ${looked}`, (signal) => getDeployments(listParameters(question, Date.now()), signal));
   const findings = useRequest(list.answer ? `${key} ${looked}` : null, (signal) => getRegressions(findingParameters(question, Date.now()), signal));
-  const running = (list.answer?.body ?? []).some(isRunning);
+  const running = (list.answer?.body ?? []).some((deployment) => isGoingOn(deployment, Date.now()));
   const look = () => setLooked((before) => before + 1);
   useDeploymentNews(undefined, running, look);
   const standing = standingOf(useServer().deployments);
@@ -46,7 +47,7 @@ export default function DeploymentsPage({ search }: PageProperties) {
       {question.range && <TimeRangePicker range={question.range} />}
       <Asked request={list} missing={({ missing }) => missing}>
         {({ body }) => {
-          const shown = shownOf(body, question.verdict);
+          const shown = shownOf(body, question.verdict, Date.now());
           if (shown.length === 0) return <Empty question={question} any={body.length > 0} />;
           return (
             <>

@@ -1,5 +1,6 @@
 /** What a list of deployments is asked for, from the address, and which of them are shown. */
 import type { JudgedDeployment, Regression, Verdict } from '../api/schema';
+import { isGoingOn } from '../rollouts';
 import { apiWindow, type TimeRange, timeRangeOf } from '../time-range';
 
 /** A week: most installations do not deploy every hour. */
@@ -56,17 +57,12 @@ export function findingParameters({ environment, range }: Question, now: number)
   };
 }
 
-/** Whether it still goes on. */
-export function isRunning({ endTs, rolledBackTs, supersededBy }: JudgedDeployment): boolean {
-  return endTs == null && rolledBackTs == null && supersededBy == null;
-}
-
 /** Those with a verdict, or in a state, of a list; all without one. */
-export function shownOf(deployments: JudgedDeployment[], filter: VerdictFilter | undefined): JudgedDeployment[] {
+export function shownOf(deployments: JudgedDeployment[], filter: VerdictFilter | undefined, now: number): JudgedDeployment[] {
   if (!filter) return deployments;
   return deployments.filter((deployment) => {
-    if (filter === 'running') return isRunning(deployment);
-    if (filter === 'pending') return deployment.verdict == null && !isRunning(deployment);
+    if (filter === 'running') return isGoingOn(deployment, now);
+    if (filter === 'pending') return deployment.verdict == null && !isGoingOn(deployment, now);
     return deployment.verdict === filter;
   });
 }

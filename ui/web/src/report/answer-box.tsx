@@ -6,6 +6,7 @@ import type { Finding, Regression, Report } from '../api/schema';
 import { formatChange } from '../format';
 import { pathOf } from '../location';
 import { useRequest } from '../request';
+import { isGoingOn } from '../rollouts';
 import { CopyButton } from '../shell/copy-button';
 import { Link } from '../shell/link';
 import { DecisionChip, VerdictChip } from '../shell/verdict-chip';
@@ -13,11 +14,11 @@ import { gateCommand, markdownOf } from './export';
 import { deploymentName, formatInterval, formatP, formatShareChange, formatWhole, operationKey, operationName } from './names';
 import { OtherDeployment } from './other-deployment';
 import { PASSING_SCORE } from './score';
-import { type Answer, answerOf, isRunning, meanBefore, pointsOf } from './sentence';
+import { type Answer, answerOf, meanBefore, pointsOf } from './sentence';
 import { text } from './text';
 
 export function AnswerBox({ report }: { report: Report }) {
-  const running = isRunning(report.deployment);
+  const running = !!report.deployment && isGoingOn(report.deployment, Date.now());
   const answer = answerOf(report, running);
   return (
     <section class={`report-answer report-tone-${toneOf(report)}`} aria-label={text.answer}>

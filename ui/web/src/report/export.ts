@@ -1,9 +1,10 @@
 /** A report for elsewhere: Markdown for a ticket, and the command that asks the gate. */
 import type { Deployment, Report } from '../api/schema';
 import { formatChange, formatScore } from '../format';
+import { isGoingOn } from '../rollouts';
 import { text as shell } from '../shell/text';
 import { deploymentName, formatInterval, operationName } from './names';
-import { answerOf, isRunning } from './sentence';
+import { answerOf } from './sentence';
 import { text } from './text';
 
 /** What Markdown would take for its own. */
@@ -13,7 +14,7 @@ function escaped(words: string): string {
 
 /** The answer, the findings and where the time went, with a link to `address`. */
 export function markdownOf(report: Report, address: string): string {
-  const answer = answerOf(report, isRunning(report.deployment));
+  const answer = answerOf(report, !!report.deployment && isGoingOn(report.deployment, Date.now()));
   const title = report.deployment ? `${deploymentName(report.deployment)}: ` : '';
   const score = report.score == null ? '' : ` ${formatScore(report.score)}/100`;
   const lines = [`## ${escaped(title)}${shell.verdicts[report.verdict]}${score}`, '', `**${escaped(answer.lead)}**`];

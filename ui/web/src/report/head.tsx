@@ -2,10 +2,10 @@
 import type { Deployment, Report } from '../api/schema';
 import { formatClock, formatDuration, formatZone } from '../format';
 import { pathOf } from '../location';
+import { isGoingOn } from '../rollouts';
 import { Link } from '../shell/link';
 import { short } from './names';
 import { OtherDeployment } from './other-deployment';
-import { isRunning } from './sentence';
 import { text } from './text';
 
 /** Of what a pipeline told, so many entries. */
@@ -36,7 +36,7 @@ export function Head({ report }: { report: Report }) {
         <li>{inferred ? text.inferred : text.declared}</li>
       </ul>
       <Metadata metadata={deployment.metadata ?? {}} />
-      {isRunning(deployment) && (
+      {isGoingOn(deployment, Date.now()) && (
         <p class="note" role="status">
           <span class="pulse" aria-hidden="true" />
           {text.running}

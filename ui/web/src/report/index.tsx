@@ -7,6 +7,7 @@ import type { PageProperties } from '../app';
 import { useDeploymentNews } from '../deployment-events';
 import { formatScore } from '../format';
 import { useRequest } from '../request';
+import { isGoingOn } from '../rollouts';
 import { useSettings } from '../settings';
 import { Asked } from '../shell/asked';
 import { Link } from '../shell/link';
@@ -19,7 +20,6 @@ import { deploymentName } from './names';
 import { PANELS } from './panel';
 import { Proof } from './proof';
 import { ScorePanel } from './score-panel';
-import { isRunning } from './sentence';
 import { Shape } from './shape';
 import { Sure } from './sure';
 import { text } from './text';
@@ -36,7 +36,7 @@ function OneReport({ id, search }: { id: string; search: string }) {
   useSettings();
   const request = useRequest(id, (signal) => getReport(id, signal));
   const { answer: report, error } = request;
-  const running = isRunning(report?.deployment) || report?.decision === 'wait';
+  const running = (!!report?.deployment && isGoingOn(report.deployment, Date.now())) || report?.decision === 'wait';
   useDeploymentNews(report?.deployment?.serviceName, running, request.retry);
   useTitle(report);
   if (!report && error?.status === 404) {

@@ -4,7 +4,7 @@ import { ChartFrame } from '../chart/frame';
 import { digits, formatScore } from '../format';
 import { short } from './names';
 import { Panel } from './panel';
-import { costOf, failedCritical, PASSING_SCORE, type Scored, scoredChecks, type ScoredGroup, scoredGroups } from './score';
+import { boundOf, costOf, failedCritical, PASSING_SCORE, type Scored, scoredChecks, type ScoredGroup, scoredGroups, sumOf } from './score';
 import { text } from './text';
 
 /** Points that are too few to be told from none. */
@@ -19,6 +19,7 @@ export function ScorePanel({ report }: { report: Report }) {
   return (
     <Panel name="score">
       {score == null ? <p>{text.score.noScore}</p> : <p class="report-sum">{sumSentence(score)}</p>}
+      <Bounded report={report} mean={sumOf(scored)} />
       {critical.length > 0 && <p class="error-note">{text.score.critical(critical.join(', '))}</p>}
       {failing.length > 0 && <p>{text.score.toPass(failing.slice(0, 3).map((one) => `${short(one.check.name)} (${text.score.cost(points(costOf(one)))})`).join(', '))}</p>}
       {checks.length === 0 ? <p class="muted">{text.score.nothing}</p> : <GroupBar groups={scoredGroups(checks)} />}
@@ -35,6 +36,19 @@ export function ScorePanel({ report }: { report: Report }) {
         {kayentaScore != null && text.score.kayenta(formatScore(kayentaScore))}
       </p>
     </Panel>
+  );
+}
+
+/** Why the score is below the weighted mean; nothing where it is not, or where the rest of the checks is not told. */
+function Bounded({ report: { checks, score, omitted }, mean }: { report: Report; mean: number }) {
+  const bound = boundOf(checks);
+  if (score == null || !bound || bound.most >= mean || failedCritical(checks).length > 0 || (omitted?.checks ?? 0) > 0) return null;
+  const { most, by } = bound;
+  return (
+    <p>
+      {text.score.mean(points(mean))}{' '}
+      {by ? text.score.bound(points(most), short(by.name), digits(by.grade ?? 1)) : text.score.boundWithout(points(most))}
+    </p>
   );
 }
 

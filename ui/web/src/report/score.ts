@@ -57,3 +57,21 @@ export function scoredGroups(checks: readonly Check[]): ScoredGroup[] {
   }
   return [...groups.values()];
 }
+
+/** What the score cannot be above, and the check that says so. */
+export interface Bound {
+  most: number;
+  /** The worst that users felt; absent where only other checks have a reason. */
+  by?: Check;
+}
+
+/** A deployment that made something worse has at most this, times the worst grade of what its users felt. */
+const WORSENED_MAX = 89;
+
+/** Where a check has a reason: 89 times the worst grade of entry operations, and of failures with a reason. */
+export function boundOf(checks: readonly Check[]): Bound | undefined {
+  if (checks.every(({ reason }) => !reason)) return undefined;
+  const felt = checks.filter(({ group, reason, grade }) => grade != null && (group === 'entries' || (group === 'errors' && reason)));
+  const by = felt.toSorted((a, b) => (a.grade ?? 1) - (b.grade ?? 1))[0];
+  return { most: WORSENED_MAX * Math.min(1, by?.grade ?? 1), ...(by && { by }) };
+}

@@ -2,7 +2,7 @@
  * The answer of a report in words: what happened, to whom, why, how much, how sure, what to do. Everything else on the
  * page is the evidence for it.
  */
-import type { Deployment, EntryChange, Finding, Report } from '../api/schema';
+import type { EntryChange, Finding, Report } from '../api/schema';
 import { formatDuration, formatShare } from '../format';
 import { formatShareChange, operationKey, operationName, deploymentName, short, formatWhole } from './names';
 import { sentence, text } from './text';
@@ -149,10 +149,4 @@ function adviceOf({ deployment, decision, baseline, candidate }: Report): string
   const previous = deployment?.previousVersion ?? baseline.version ?? undefined;
   if (!deployment || candidate.version === previous) return text.decisions[decision](service, undefined);
   return text.decisions[decision](service, previous && short(previous));
-}
-
-/** Whether a rollout still goes on: nobody said that it ended, was taken back, or was followed by another. */
-export function isRunning(deployment: Deployment | null | undefined): boolean {
-  if (!deployment) return false;
-  return deployment.endTs == null && deployment.rolledBackTs == null && deployment.supersededBy == null;
 }

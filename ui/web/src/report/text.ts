@@ -252,6 +252,10 @@ export const text = {
     above: (points: string) => `${points} above`,
     below: (points: string) => `${points} below`,
     critical: (names: string) => `A critical check failed and sets the score to 0: ${names}.`,
+    mean: (mean: string) => `The weighted mean of the grades is ${mean} of 100.`,
+    bound: (most: string, check: string, grade: string) =>
+      `What was made worse does not pass: the score is at most 89 times the worst grade that users felt, ${grade} of ${check}. That is ${most}.`,
+    boundWithout: (most: string) => `What was made worse does not pass: the score is at most ${most}.`,
     arithmetic: 'Each check has a weight of 100 and a grade of 0 to 1; the score is the weighted mean of those that have data.',
     kayenta: (score: string) => `Counted as Kayenta does, each check passed or not: ${score}.`,
     head: ['Check', 'Weight', 'Grade', 'Points', 'Found'],

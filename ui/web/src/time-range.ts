@@ -77,8 +77,8 @@ export function apiWindow(range: TimeRange, now: number): { endTs: string; lookb
   return { endTs: String(range.endTs ?? now), lookback: String(range.lookback) };
 }
 
-/** The range before or after, for the keys that go there; never beyond now. */
+/** The range before or after, for the keys that go there; never beyond now, and now again where it would almost be. */
 export function shifted(range: TimeRange, direction: -1 | 1, now: number): TimeRange {
   const endTs = (range.endTs ?? now) + direction * range.lookback;
-  return { lookback: range.lookback, endTs: endTs >= now ? null : Math.max(endTs, range.lookback) };
+  return { lookback: range.lookback, endTs: endTs >= now - range.lookback / 10 ? null : Math.max(endTs, range.lookback) };
 }

@@ -1,6 +1,6 @@
 /** The page of the search, as the shell loads it. */
 import type { PageProperties } from '../app';
-import '../style/search.css';
+import './search.css';
 import { SearchPage } from './search-page';
 
 export default function Page({ config, search }: PageProperties) {

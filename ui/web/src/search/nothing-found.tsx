@@ -1,17 +1,9 @@
 /** An empty list has reasons, and each another way out: no span ever came, or the conditions are too narrow. */
-import { formatTime } from '../format';
+import { formatClock } from '../format';
 import { Message } from '../shell/message';
-import { hasConditions, type SearchQuery, TEXT_FIELDS, widened, windowOf } from './query';
-
-const LABELS: Record<(typeof TEXT_FIELDS)[number], string> = {
-  serviceName: 'service',
-  spanName: 'span name',
-  remoteServiceName: 'remote service',
-  annotationQuery: 'tags',
-  q: 'text',
-  minDuration: 'minimum duration',
-  maxDuration: 'maximum duration',
-};
+import { type Outcome, useOutcomes } from './conditions';
+import { hasConditions, type SearchQuery, widened, windowOf } from './query';
+import { text } from './text';
 
 /** Says how a span is sent, by a command that can be pasted. */
 export function NoData() {
@@ -23,52 +15,74 @@ export function NoData() {
   "localEndpoint": {"serviceName": "my-service"}
 }]'`;
   return (
-    <Message title="No spans yet">
-      <p>
-        This server has not received any span. Point a Zipkin reporter at <code>{collector}</code>, or send
-        one by hand:
-      </p>
+    <Message title={text.noSpans}>
+      <p>{text.noSpansWhy}</p>
       <pre tabIndex={0}>
         <code>{command}</code>
       </pre>
+      <p>{text.noSpansDemo}</p>
+      <pre tabIndex={0}>
+        <code>{DEMO}</code>
+      </pre>
       <p class="muted" role="status">
-        <span class="pulse" aria-hidden="true" /> Waiting for spans; they appear here by themselves.
+        <span class="pulse" aria-hidden="true" /> {text.waiting}
       </p>
     </Message>
   );
 }
 
+const DEMO = 'tracehound demo';
+
 interface NoMatchProperties {
   query: SearchQuery;
+  versionTag: string;
   /** Why something that matches may not have been found. */
   missing: string | null;
   onSearch: (query: SearchQuery) => void;
 }
 
-/** Says what was asked, and offers to drop each condition. */
-export function NoMatch({ query, missing, onSearch }: NoMatchProperties) {
-  const { startTs, endTs } = windowOf(query, Date.now());
-  const now = new Date();
-  const conditions = TEXT_FIELDS.filter((field) => query[field] !== '');
+const WORDS: Record<Outcome, string> = {
+  asking: text.asking,
+  found: text.matchesWithout,
+  none: text.noneWithout,
+  failed: text.notAsked,
+};
+
+/** Says what was asked, which condition removes everything, and offers to drop each. */
+export function NoMatch({ query, versionTag, missing, onSearch }: NoMatchProperties) {
+  const now = Date.now();
+  const { startTs, endTs } = windowOf(query, now);
+  const { conditions, outcomes } = useOutcomes(query, versionTag);
+  const clock = (ms: number) => formatClock(ms, new Date(now));
+  const window = text.window(clock(startTs), query.endTs === null ? text.now : clock(endTs));
   return (
-    <Message title="No trace matches">
-      <p>
-        Nothing {hasConditions(query) ? 'matches these conditions' : 'was recorded'} between{' '}
-        {formatTime(startTs * 1000, now)} and {query.endTs === null ? 'now' : formatTime(endTs * 1000, now)}.
-      </p>
-      {missing !== null && <p class="note">Not everything was searched: {missing}</p>}
-      <p class="ways-out">
-        {query.lookback !== '7d' && (
-          <button type="button" onClick={() => onSearch(widened(query))}>
-            Search the last 7 days
-          </button>
-        )}
-        {conditions.map((field) => (
-          <button type="button" key={field} onClick={() => onSearch({ ...query, [field]: '' })}>
-            Without {LABELS[field]} <q>{query[field]}</q>
-          </button>
-        ))}
-      </p>
+    <Message title={text.noMatch}>
+      <p>{hasConditions(query) ? text.noneMatches(window) : text.noneRecorded(window)}</p>
+      {missing !== null && <p class="note">{text.partial(missing)}</p>}
+      {conditions.length > 0 && <p>{text.whichCondition}</p>}
+      {conditions.length > 0 && (
+        <ul class="conditions" aria-live="polite">
+          {conditions.map(({ field, value, without }, index) => {
+            const outcome = outcomes[index] ?? 'asking';
+            return (
+              <li key={`${field} ${value}`} class={`condition-${outcome}`}>
+                <button type="button" onClick={() => onSearch(without)}>
+                  <span>
+                    {field === null ? text.withoutAny : text.without(text.conditionNames[field])}{' '}
+                    {value !== '' && <q>{value.slice(0, 100)}</q>}
+                  </span>
+                </button>
+                <span>{WORDS[outcome]}</span>
+              </li>
+            );
+          })}
+        </ul>
+      )}
+      {query.lookback !== '7d' && (
+        <button type="button" onClick={() => onSearch(widened(query))}>
+          {text.lastWeek}
+        </button>
+      )}
     </Message>
   );
 }

@@ -1,12 +1,17 @@
 /** The form of a search. What is typed is a draft until it is run; then it is the address. */
-import type { ComponentChildren } from 'preact';
 import { useEffect, useState } from 'preact/hooks';
 
-import { getRemoteServices, getSpanNames } from '../api';
-import { fromLocalInput, toLocalInput } from '../format';
+import { getAutocompleteValues, getRemoteServices, getSpanNames } from '../api';
 import { useRequest } from '../request';
-import { LOOKBACK_MS } from '../time-range';
-import { errorsOf, LIMIT_MAX, type Lookback, type SearchQuery, type Sort, SORTS } from './query';
+import { useSettings } from '../settings';
+import { text as shellText } from '../shell/text';
+import { useServer } from '../shell/server';
+import { LOOKBACK_MS, type NamedLookback } from '../time-range';
+import { ofDeployment } from './deployment-query';
+import { Field, NumberField, TextField, TimeField } from './fields';
+import { errorsOf, type FieldErrors, LIMIT_MAX, type Lookback, type SearchQuery, SORTS, type TextField as TextName } from './query';
+import { keyOf, tagSuggestions } from './suggestions';
+import { text } from './text';
 
 interface Properties {
   query: SearchQuery;
@@ -16,188 +21,186 @@ interface Properties {
   onSearch: (query: SearchQuery) => void;
 }
 
-const LOOKBACK_LABELS: Record<Lookback, string> = {
-  '1m': 'Last minute',
-  '5m': 'Last 5 minutes',
-  '15m': 'Last 15 minutes',
-  '30m': 'Last 30 minutes',
-  '1h': 'Last hour',
-  '2h': 'Last 2 hours',
-  '3h': 'Last 3 hours',
-  '6h': 'Last 6 hours',
-  '12h': 'Last 12 hours',
-  '1d': 'Last day',
-  '2d': 'Last 2 days',
-  '7d': 'Last 7 days',
-  millis: 'Last … milliseconds',
-  range: 'From … to …',
-};
+/** What the fields of a draft have in common. */
+interface Draft {
+  draft: SearchQuery;
+  errors: FieldErrors;
+  set: (change: Partial<SearchQuery>) => void;
+}
 
-const SORT_LABELS: Record<Sort, string> = { newest: 'Newest', slowest: 'Slowest', errors: 'Errors' };
+/** Below this the conditions that are rarely used are folded, or results would be far down. */
+const WIDE_PX = 1024;
+
+/** Fields that may be folded. */
+const MORE: TextName[] = ['remoteServiceName', 'annotationQuery', 'q', 'minDuration', 'maxDuration'];
 
 export function SearchForm({ query, services, tagKeys, busy, onSearch }: Properties) {
+  // Times in fields are those of the zone.
+  useSettings();
   const [draft, setDraft] = useState(query);
   const set = (change: Partial<SearchQuery>) => setDraft((before) => ({ ...before, ...change }));
   useEffect(() => setDraft(query), [JSON.stringify(query)]);
   const errors = errorsOf(draft);
-  const valid = Object.keys(errors).length === 0;
-  // Names are asked for when a service is known to be one, not for every letter of it.
-  const service = services.includes(draft.serviceName) ? draft.serviceName : null;
-  const spanNames = useRequest(service, (signal) => getSpanNames(draft.serviceName, signal));
-  const remoteServices = useRequest(service, (signal) => getRemoteServices(draft.serviceName, signal));
   const submit = (event: Event) => {
     event.preventDefault();
-    if (valid) onSearch(draft);
+    if (Object.keys(errors).length === 0) onSearch(draft);
+    else (event.currentTarget as HTMLElement).querySelector<HTMLElement>('[aria-invalid="true"]')?.focus();
   };
-  const text = (field: 'serviceName' | 'spanName' | 'remoteServiceName') => ({
-    value: draft[field],
-    onValue: (value: string) => set({ [field]: value }),
-  });
+  const [open, setOpen] = useState(() => window.innerWidth >= WIDE_PX || MORE.some((field) => query[field] !== ''));
+  const shared = { draft, errors, set };
   return (
-    <form class="search-form" aria-label="Search traces" onSubmit={submit}>
-      <TextField label="Service" name="serviceName" placeholder="any" suggestions={services} {...text('serviceName')} />
+    <form class="search-form" aria-label={text.searchTraces} noValidate onSubmit={submit}>
+      <Names {...shared} services={services} />
+      <WindowFields {...shared} />
+      <NumberField
+        label={text.limit}
+        name="limit"
+        class="narrow"
+        max={LIMIT_MAX}
+        value={draft.limit}
+        error={errors.limit}
+        onValue={(limit) => set({ limit })}
+      />
+      <button type="submit" class="primary" aria-busy={busy}>
+        {text.run}
+      </button>
+      <details class="more-conditions" open={open} onToggle={(event) => setOpen(event.currentTarget.open)}>
+        <summary>{text.moreConditions}</summary>
+        <MoreConditions {...shared} tagKeys={tagKeys} />
+      </details>
+    </form>
+  );
+}
+
+/** Of whom: names are asked for when a service is known to be one, not for every letter of it. */
+function Names({ draft, set, services }: Draft & { services: readonly string[] }) {
+  const { deployments = [] } = useServer();
+  const service = services.includes(draft.serviceName) ? draft.serviceName : null;
+  const spanNames = useRequest(service, (signal) => getSpanNames(draft.serviceName, signal));
+  const those = deployments.filter(({ serviceName }) => draft.serviceName === '' || serviceName === draft.serviceName);
+  return (
+    <>
       <TextField
-        label="Span name"
+        label={text.service}
+        name="serviceName"
+        placeholder={text.any}
+        suggestions={services}
+        value={draft.serviceName}
+        onValue={(serviceName) => set({ serviceName })}
+      />
+      <TextField
+        label={text.spanName}
         name="spanName"
-        placeholder="any"
+        placeholder={text.any}
         suggestions={spanNames.answer ?? []}
-        {...text('spanName')}
+        value={draft.spanName}
+        onValue={(spanName) => set({ spanName })}
       />
       <TextField
-        label="Remote service"
-        name="remoteServiceName"
-        placeholder="any"
-        suggestions={remoteServices.answer ?? []}
-        {...text('remoteServiceName')}
+        label={text.version}
+        name="version"
+        placeholder={text.any}
+        suggestions={[...new Set(those.map(({ version }) => version))]}
+        value={draft.version}
+        onValue={(version) => set({ version })}
       />
+    </>
+  );
+}
+
+function MoreConditions({ draft, errors, set, tagKeys }: Draft & { tagKeys: readonly string[] }) {
+  const known = draft.serviceName === '' ? null : draft.serviceName;
+  const remoteServices = useRequest(known, (signal) => getRemoteServices(draft.serviceName, signal));
+  const key = keyOf(draft.annotationQuery, tagKeys);
+  const values = useRequest(key, (signal) => getAutocompleteValues(key ?? '', signal));
+  return (
+    <div class="fields">
+      <DeploymentField draft={draft} errors={errors} set={set} />
       <TextField
-        label="Tags and annotations"
+        label={text.tags}
         name="annotationQuery"
         class="wide"
-        placeholder="error and http.method=GET"
-        suggestions={tagKeys.map((key) => `${key}=`)}
+        placeholder={text.tagsExample}
+        suggestions={tagSuggestions(draft.annotationQuery, tagKeys, values.answer ?? [])}
         value={draft.annotationQuery}
         onValue={(annotationQuery) => set({ annotationQuery })}
       />
       <TextField
-        label="Text"
-        name="q"
-        class="wide"
-        placeholder={'timeo* "connection refused" /5\\d\\d/'}
-        value={draft.q}
-        onValue={(q) => set({ q })}
-      />
-      <TextField
-        label="Longer than"
+        label={text.longerThan}
         name="minDuration"
-        placeholder="10ms"
+        placeholder={text.minimumExample}
         value={draft.minDuration}
         error={errors.minDuration}
         onValue={(minDuration) => set({ minDuration })}
       />
       <TextField
-        label="Shorter than"
+        label={text.shorterThan}
         name="maxDuration"
-        placeholder="1.5s"
+        placeholder={text.maximumExample}
         value={draft.maxDuration}
         error={errors.maxDuration}
         onValue={(maxDuration) => set({ maxDuration })}
       />
-      <WindowFields draft={draft} errors={errors} set={set} />
-      <Field label="Limit" name="limit" class="narrow" error={errors.limit}>
-        <input
-          id="limit"
-          type="number"
-          min={1}
-          max={LIMIT_MAX}
-          value={draft.limit || ''}
-          aria-invalid={errors.limit !== undefined}
-          onInput={(event) => set({ limit: event.currentTarget.valueAsNumber || 0 })}
-        />
-      </Field>
-      <SortField sort={draft.sort} onSort={(sort) => (valid ? onSearch({ ...draft, sort }) : set({ sort }))} />
-      <button type="submit" class="primary" aria-busy={busy}>
-        Run search
-      </button>
-    </form>
-  );
-}
-
-interface FieldProperties {
-  label: string;
-  /** Also the element's identifier. */
-  name: string;
-  error?: string | undefined;
-  class?: string;
-  children: ComponentChildren;
-}
-
-function Field({ label, name, error, class: className = '', children }: FieldProperties) {
-  return (
-    <div class={`field ${className}`}>
-      <label for={name}>{label}</label>
-      {children}
-      {error !== undefined && (
-        <span class="field-error" id={`${name}-error`} role="alert">
-          {error}
-        </span>
-      )}
+      <TextField
+        label={text.remoteService}
+        name="remoteServiceName"
+        placeholder={text.any}
+        suggestions={remoteServices.answer ?? []}
+        value={draft.remoteServiceName}
+        onValue={(remoteServiceName) => set({ remoteServiceName })}
+      />
+      <TextField
+        label={text.words}
+        name="q"
+        class="wide"
+        placeholder={text.wordsExample}
+        value={draft.q}
+        onValue={(q) => set({ q })}
+      />
     </div>
   );
 }
 
-interface TextFieldProperties extends Omit<FieldProperties, 'children'> {
-  value: string;
-  placeholder: string;
-  suggestions?: readonly string[];
-  onValue: (value: string) => void;
-}
-
-function TextField({ value, placeholder, suggestions, onValue, ...field }: TextFieldProperties) {
-  const list = suggestions && suggestions.length > 0 ? `${field.name}-list` : undefined;
+/** Fills service, version and time in: of a deployment, traces since it began. */
+function DeploymentField({ draft, set }: Draft) {
+  const { deployments = [] } = useServer();
+  const those = deployments.filter(({ serviceName }) => draft.serviceName === '' || serviceName === draft.serviceName);
+  const chosen = those.find(({ serviceName, version }) => serviceName === draft.serviceName && version === draft.version);
+  const choose = (id: string) => {
+    const deployment = those.find((one) => one.id === id);
+    set(deployment ? ofDeployment(deployment, Date.now()) : { version: '' });
+  };
   return (
-    <Field {...field}>
-      <input
-        id={field.name}
-        name={field.name}
-        value={value}
-        placeholder={placeholder}
-        list={list}
-        spellcheck={false}
-        autocomplete="off"
-        aria-invalid={field.error !== undefined}
-        aria-describedby={field.error === undefined ? undefined : `${field.name}-error`}
-        onInput={(event) => onValue(event.currentTarget.value.trimStart())}
-      />
-      {list && (
-        <datalist id={list}>
-          {suggestions?.map((suggestion) => (
-            <option key={suggestion} value={suggestion} />
-          ))}
-        </datalist>
-      )}
+    <Field label={text.deployment} name="deployment">
+      <select id="deployment" value={chosen?.id ?? ''} onChange={(event) => choose(event.currentTarget.value)}>
+        <option value="">{text.anyDeployment}</option>
+        {those.map(({ id, serviceName, version }) => (
+          <option key={id} value={id}>
+            {`${serviceName} ${version}`.slice(0, 80)}
+          </option>
+        ))}
+      </select>
     </Field>
   );
 }
 
-interface WindowProperties {
-  draft: SearchQuery;
-  errors: ReturnType<typeof errorsOf>;
-  set: (change: Partial<SearchQuery>) => void;
-}
-
 /** How far back, and until when: a part of them at a time. */
-function WindowFields({ draft, errors, set }: WindowProperties) {
+function WindowFields({ draft, errors, set }: Draft) {
   const { lookback, millis, startTs, endTs } = draft;
   const choose = (lookback: Lookback) => {
     const begin = startTs ?? Date.now() - LOOKBACK_MS['1h'];
     set({ lookback, startTs: lookback === 'range' ? begin : null, ...(lookback !== 'range' && { endTs: null }) });
   };
+  const names: [Lookback, string][] = [
+    ...Object.keys(LOOKBACK_MS).map((name): [Lookback, string] => [name as NamedLookback, shellText.last[name as NamedLookback]]),
+    ['millis', text.lookbacks.millis],
+    ['range', text.lookbacks.range],
+  ];
   return (
     <>
-      <Field label="Time" name="lookback">
+      <Field label={text.time} name="lookback">
         <select id="lookback" value={lookback} onChange={(event) => choose(event.currentTarget.value as Lookback)}>
-          {Object.entries(LOOKBACK_LABELS).map(([value, label]) => (
+          {names.map(([value, label]) => (
             <option key={value} value={value}>
               {label}
             </option>
@@ -205,56 +208,40 @@ function WindowFields({ draft, errors, set }: WindowProperties) {
         </select>
       </Field>
       {lookback === 'millis' && (
-        <Field label="Milliseconds" name="millis" error={errors.millis}>
-          <input
-            id="millis"
-            type="number"
-            min={1}
-            value={millis || ''}
-            onInput={(event) => set({ millis: event.currentTarget.valueAsNumber || 0 })}
-          />
-        </Field>
+        <NumberField
+          label={text.milliseconds}
+          name="millis"
+          value={millis}
+          error={errors.millis}
+          onValue={(millis) => set({ millis })}
+        />
       )}
       {lookback === 'range' && (
-        <TimeField label="From" name="startTs" value={startTs} error={errors.startTs} onValue={(startTs) => set({ startTs })} />
+        <TimeField label={text.from} name="startTs" value={startTs} error={errors.startTs} onValue={(startTs) => set({ startTs })} />
       )}
       {(lookback === 'range' || endTs !== null) && (
-        <TimeField label="Until (empty is now)" name="endTs" value={endTs} error={errors.endTs} onValue={(endTs) => set({ endTs })} />
+        <TimeField label={text.until} name="endTs" value={endTs} error={errors.endTs} onValue={(endTs) => set({ endTs })} />
       )}
     </>
   );
 }
 
-interface TimeFieldProperties extends Omit<FieldProperties, 'children'> {
-  value: number | null;
-  onValue: (value: number | null) => void;
-}
-
-function TimeField({ value, onValue, ...field }: TimeFieldProperties) {
-  return (
-    <Field {...field}>
-      <input
-        id={field.name}
-        type="datetime-local"
-        step={1}
-        value={value === null ? '' : toLocalInput(value)}
-        aria-invalid={field.error !== undefined}
-        onChange={(event) => onValue(fromLocalInput(event.currentTarget.value))}
-      />
-    </Field>
-  );
-}
-
 /** Runs the search again at once: the order is the server's, over the whole window. */
-function SortField({ sort, onSort }: { sort: Sort; onSort: (sort: Sort) => void }) {
+export function OrderField({ query, onSearch }: Pick<Properties, 'query' | 'onSearch'>) {
   return (
-    <fieldset class="field sort-field">
-      <legend>Order</legend>
+    <fieldset class="search-order">
+      <legend>{text.order}</legend>
       <span class="segments">
-        {SORTS.map((value) => (
-          <label key={value}>
-            <input type="radio" name="sort" value={value} checked={value === sort} onChange={() => onSort(value)} />
-            <span>{SORT_LABELS[value]}</span>
+        {SORTS.map((sort) => (
+          <label key={sort}>
+            <input
+              type="radio"
+              name="sort"
+              value={sort}
+              checked={sort === query.sort}
+              onChange={() => onSearch({ ...query, sort })}
+            />
+            <span>{text.orders[sort]}</span>
           </label>
         ))}
       </span>

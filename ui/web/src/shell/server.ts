@@ -55,13 +55,16 @@ export function openRegressions(deployments: readonly JudgedDeployment[], now: n
   );
 }
 
-/** The deployments whose verdict is another one than before, or that have one now. */
+/** The deployments whose verdict is another one than before, or that have one now; that it is not known is no news. */
 export function verdictChanges(
   before: readonly JudgedDeployment[],
   after: readonly JudgedDeployment[],
 ): JudgedDeployment[] {
   const verdicts = new Map(before.map(({ id, verdict }) => [id, verdict]));
-  return after.filter(({ id, verdict }) => verdict != null && verdicts.has(id) && verdicts.get(id) !== verdict);
+  return after.filter(
+    ({ id, verdict }) =>
+      verdict != null && verdict !== 'insufficient_data' && verdicts.has(id) && verdicts.get(id) !== verdict,
+  );
 }
 
 /** Whether a page is not the one that this script came with. */

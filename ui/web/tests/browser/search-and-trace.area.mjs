@@ -92,51 +92,6 @@ function brokenTrace() {
 
 const rowOf = (page, name) => page.getByRole('row', { name });
 
-async function searches({ page, expectQuiet, shot }) {
-  await page.goto(`${origin}/`);
-  assert.equal(new URL(page.url()).pathname, '/zipkin/', 'the root leads to the app');
-  await page.getByLabel('Service', { exact: true }).fill(gateway);
-  await page.getByLabel('Tags and annotations').fill('http.method and http.path=/checkout');
-  await page.getByRole('button', { name: 'Run search' }).click();
-  const result = page.locator('.result', { hasText: gateway });
-  await result.waitFor();
-  await page.waitForURL(/annotationQuery/);
-  const text = (await result.textContent()).replaceAll(/\s+/g, ' ');
-  for (const expected of ['get /checkout', '84.3 ms', '10 spans', '2.0.1', 'payments', '1 error']) {
-    assert.ok(text.includes(expected), `"${expected}" in: ${text}`);
-  }
-  const address = new URL(page.url());
-  assert.equal(address.searchParams.get('serviceName'), gateway);
-  assert.equal(address.searchParams.get('annotationQuery'), 'http.method and http.path=/checkout');
-
-  await page.getByText('Slowest', { exact: true }).click();
-  await page.waitForURL(/sort=slowest/);
-  await page.reload();
-  await result.waitFor();
-  assert.equal(await page.getByLabel('Service', { exact: true }).inputValue(), gateway, 'a reload restores the form');
-  assert.ok(await page.getByLabel('Slowest').isChecked());
-  await page.goBack();
-  await page.waitForFunction(() => !location.search.includes('sort'));
-  expectQuiet();
-
-  await page.goto(`${origin}/zipkin/?lookback=1h&limit=5`);
-  await page.locator('.result').first().waitFor();
-  await shot('search');
-  expectQuiet();
-}
-
-async function findsNothing({ page, expectQuiet, shot }) {
-  await page.goto(`${origin}/zipkin/?serviceName=${gateway}&minDuration=1h`);
-  await page.getByText('Write 10s, 10ms').waitFor();
-  await shot('field-error');
-  await page.goto(`${origin}/zipkin/?serviceName=${gateway}&minDuration=10s`);
-  await page.getByRole('heading', { name: 'No trace matches' }).waitFor();
-  await shot('no-match');
-  await page.getByRole('button', { name: 'Without minimum duration' }).click();
-  await page.locator('.result').waitFor();
-  expectQuiet();
-}
-
 async function opensATrace({ page, expectQuiet, shot }) {
   await page.goto(`${origin}/zipkin/?serviceName=${gateway}`);
   await page.locator('.result', { hasText: gateway }).click();
@@ -234,53 +189,8 @@ async function saysWhatIsNotThere({ page, complaints, expectQuiet, shot }) {
   assert.equal(complaints.splice(0).filter((complaint) => !complaint.includes('404')).length, 0);
 }
 
-/** A server without any span says how to send one, and shows it as soon as it comes. */
-async function waitsForTheFirstSpan({ page, expectQuiet, shot }) {
-  const asked = /api\/v2\/(services|traceSummaries)/;
-  await page.route(asked, (route) => route.fulfill({ json: [] }));
-  await page.goto(`${origin}/zipkin/`);
-  await page.getByRole('heading', { name: 'No spans yet' }).waitFor();
-  const command = await page.locator('pre').innerText();
-  assert.ok(command.includes(`curl -X POST ${origin}/api/v2/spans`), command);
-  await shot('no-data');
-  await page.unroute(asked);
-  await page.locator('.result').first().waitFor();
-  expectQuiet();
-}
-
-async function saysThatSearchIsOff({ page, expectQuiet, shot }) {
-  const answer = await fetch(`${origin}/zipkin/config.json`);
-  const config = { ...(await answer.json()), searchEnabled: false, environment: 'staging' };
-  await page.route(/config\.json/, (route) => route.fulfill({ json: config }));
-  await page.goto(`${origin}/zipkin/`);
-  await page.getByRole('heading', { name: 'Search is switched off' }).waitFor();
-  await page.getByText('staging').waitFor();
-  assert.equal(await page.getByRole('button', { name: 'Run search' }).count(), 0);
-  await shot('search-off');
-  await page.unroute(/config\.json/);
-  expectQuiet();
-}
-
-/** A server that fails keeps what was found, and says what it said. */
-async function survivesAFailure({ page, complaints, shot }) {
-  await page.goto(`${origin}/zipkin/?serviceName=${gateway}`);
-  await page.locator('.result').waitFor();
-  const failing = /traceSummaries/;
-  await page.route(failing, (route) => route.fulfill({ status: 500, body: 'the store is on fire' }));
-  await page.getByRole('button', { name: 'Run search' }).click();
-  await page.getByText('the store is on fire').waitFor();
-  await page.locator('.results.stale').waitFor();
-  await shot('failure');
-  await page.unroute(failing);
-  await page.getByRole('button', { name: 'Try again' }).click();
-  await page.locator('.results:not(.stale)').waitFor();
-  await page.getByText('the store is on fire').waitFor({ state: 'detached' });
-  assert.equal(complaints.splice(0).filter((complaint) => !complaint.includes('500')).length, 0);
-}
-
 async function fitsANarrowWindow({ page, shot }) {
   for (const [name, path] of [
-    ['search', `?serviceName=${gateway}`],
     ['trace', `traces/${shopId}`],
   ]) {
     await page.setViewportSize(NARROW);
@@ -299,14 +209,9 @@ export async function prepare(server) {
 }
 
 export const checks = [
-  searches,
-  findsNothing,
   opensATrace,
   isUsedByKeyboard,
   scrollsALargeTrace,
   saysWhatIsNotThere,
-  waitsForTheFirstSpan,
-  saysThatSearchIsOff,
-  survivesAFailure,
   fitsANarrowWindow,
 ];

@@ -43,6 +43,7 @@ describe('an address', () => {
       serviceName: 'web',
       spanName: 'get /',
       remoteServiceName: 'db',
+      version: '',
       annotationQuery: 'error and a=b',
       q: 'timeo*',
       minDuration: '10ms',

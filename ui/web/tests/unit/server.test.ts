@@ -34,12 +34,13 @@ it('counts what regressed in the last day and was not taken back or followed', (
 });
 
 it('knows which verdicts changed, and takes a deployment never seen before for no change', () => {
-  const before = [deployment('a'), deployment('b', { verdict: 'regressed' }), deployment('c', { verdict: 'improved' })];
+  const before = [deployment('a'), deployment('b', { verdict: 'regressed' }), deployment('c', { verdict: 'improved' }), deployment('d')];
   const after = [
     deployment('n', { verdict: 'regressed' }),
     deployment('a', { verdict: 'regressed' }),
     deployment('b', { verdict: 'regressed' }),
     deployment('c'),
+    deployment('d', { verdict: 'insufficient_data' }),
   ];
   expect(verdictChanges(before, after).map(({ id }) => id)).toEqual(['a']);
   expect(verdictChanges([], after)).toEqual([]);

@@ -13,7 +13,7 @@ const SHOWN = new Set(['title', 'aria-label', 'placeholder', 'alt', 'label']);
 const NAMES = new Set(['Tracehound', 'curl']);
 
 /** Pages whose words are still to be taken out. */
-const PENDING = ['search', 'trace'];
+const PENDING = ['trace'];
 
 const components = readdirSync(SOURCES, { recursive: true, encoding: 'utf8' }).filter(
   (path) => path.endsWith('.tsx') && !PENDING.includes(dirname(path)),

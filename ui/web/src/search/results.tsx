@@ -1,14 +1,14 @@
 /** What was found: how much of it that is, the chart, what narrows it, the rows, and the next page. */
 import { useMemo, useRef } from 'preact/hooks';
 
-import type { TraceSummary } from '../api';
-import { getDeploymentsIn } from '../api/search';
+import { getDeployments, type TraceSummary } from '../api';
 import { formatClock, formatDuration } from '../format';
 import { useShortcuts } from '../keyboard';
 import { navigate, pathOf } from '../location';
 import { useRequest } from '../request';
 import { Link } from '../shell/link';
 import { copyLink } from '../shell/shortcuts';
+import { apiWindow } from '../time-range';
 import { FacetPanel } from './facet-panel';
 import { facetsOf, isNarrowed, isShown } from './facets';
 import type { FirstPage, Pages } from './pages';
@@ -19,6 +19,9 @@ import { narrowed } from './scatter-data';
 import { OrderField } from './search-form';
 import { text } from './text';
 import { comparePath, toggled, type View } from './view';
+
+/** More bands in a chart hide it. */
+const BANDS_MAX = '30';
 
 /** So many deployments are named below the chart; the others are bands in it, and on their own page. */
 const NAMED_MAX = 6;
@@ -89,8 +92,10 @@ function countSentence(query: SearchQuery, pages: Pages, answer: FirstPage): str
 
 function Chart({ query, answer, traces, onSearch }: Pick<Properties, 'query' | 'answer' | 'onSearch'> & { traces: TraceSummary[] }) {
   const window = windowOf(query, answer.askedAt);
-  const deployments = useRequest(`${window.startTs} ${window.endTs}`, (signal) => getDeploymentsIn(window, signal));
-  const known = useMemo(() => deployments.answer ?? [], [deployments.answer]);
+  const deployments = useRequest(`${window.startTs} ${window.endTs}`, (signal) =>
+    getDeployments({ ...apiWindow({ lookback: window.endTs - window.startTs, endTs: window.endTs }, window.endTs), limit: BANDS_MAX }, signal),
+  );
+  const known = useMemo(() => deployments.answer?.body ?? [], [deployments.answer]);
   return (
     <div class="search-chart">
       <Scatter traces={traces} deployments={known} window={window} onStretch={(stretch) => onSearch(narrowed(query, stretch))} />

@@ -7,11 +7,14 @@ import type uPlot from 'uplot';
 
 import type { TraceSummary } from '../api';
 import type { JudgedDeployment } from '../api/schema';
+import { paintBandLabels, paintBands } from '../chart/bands';
 import { tokenColour } from '../chart/colours';
 import { ChartFrame } from '../chart/frame';
 import { axisLook, Plot, type PlotOptions } from '../chart/plot';
-import { formatClock, formatDuration, formatTime, formatZone } from '../format';
+import { timeLabels } from '../chart/time-axis';
+import { formatDuration, formatTime, formatZone } from '../format';
 import { navigate } from '../location';
+import { bandsOf } from '../rollouts';
 import type { Window } from '../time-range';
 import { nameOf } from './result-rows';
 import { logSplits, nearest, type Point, pointsOf, type Stretch } from './scatter-data';
@@ -111,7 +114,7 @@ interface Actions {
 
 function plotOptions(points: readonly Point[], deployments: readonly JudgedDeployment[], window: Window, actions: Actions): PlotOptions {
   const look = axisLook();
-  const now = new Date();
+  const bands = bandsOf(deployments, Date.now());
   return {
     legend: { show: false },
     padding: [16, 8, 0, 0],
@@ -124,7 +127,7 @@ function plotOptions(points: readonly Point[], deployments: readonly JudgedDeplo
       y: { distr: 3, log: 10, range: (_, low, high) => [low / HEADROOM, high * HEADROOM] },
     },
     axes: [
-      { ...look, space: 90, size: 32, values: (_, splits) => splits.map((split) => formatClock(split * 1000, now)) },
+      { ...look, space: 90, size: 32, values: timeLabels },
       { ...look, size: 70, splits: (_, __, low, high) => logSplits(low, high), filter: (_, splits) => splits, values: (_, splits) => splits.map((split) => (split === null ? '' : formatDuration(split))) },
     ],
     series: [
@@ -133,8 +136,8 @@ function plotOptions(points: readonly Point[], deployments: readonly JudgedDeplo
       { paths: () => null, points: { show: false } },
     ],
     hooks: {
-      drawClear: [(plot) => drawDeployments(plot, deployments)],
-      draw: [(plot) => drawFailed(plot, points)],
+      drawClear: [(plot) => paintBands(plot, bands)],
+      draw: [(plot) => drawFailed(plot, points), (plot) => paintBandLabels(plot, bands)],
       setSelect: [(plot) => stretched(plot, actions.onStretch)],
       ready: [(plot) => listenToPoints(plot, points, actions.onTip)],
     },
@@ -149,40 +152,6 @@ function extent(points: readonly Point[], { startTs, endTs }: Window): [number, 
   const [first, last] = [points[0]?.x ?? 0, points.at(-1)?.x ?? 0];
   const margin = Math.max(0.5, (last - first) * 0.02);
   return [Math.max(Math.min(first, startTs / 1000), first - margin), Math.min(Math.max(last, endTs / 1000), last + margin)];
-}
-
-/** A band from begin to finish with its name; names that would lie on each other are on lines of their own. */
-function drawDeployments(plot: uPlot, deployments: readonly JudgedDeployment[]): void {
-  const { ctx, bbox } = plot;
-  const ratio = devicePixelRatio;
-  const line = 14 * ratio;
-  const ends: number[] = [];
-  ctx.save();
-  ctx.beginPath();
-  ctx.rect(bbox.left, 0, bbox.width, bbox.top + bbox.height);
-  ctx.clip();
-  ctx.font = `${11 * ratio}px system-ui`;
-  const { min = 0, max = 0 } = plot.scales['x'] ?? {};
-  const seen = deployments.filter(({ startTs, endTs }) => startTs / 1000 < max && (endTs ?? startTs) / 1000 > min);
-  const at = ({ startTs, endTs }: JudgedDeployment) => {
-    const from = plot.valToPos(startTs / 1000, 'x', true);
-    return { from, to: Math.max(from + 2 * ratio, plot.valToPos((endTs ?? startTs) / 1000, 'x', true)) };
-  };
-  ctx.fillStyle = tokenColour('--marginal-surface');
-  for (const { from, to } of seen.map(at)) ctx.fillRect(from, bbox.top, to - from, bbox.height);
-  ctx.fillStyle = tokenColour('--marginal');
-  for (const deployment of seen.toReversed()) {
-    const { from } = at(deployment);
-    ctx.fillRect(from, bbox.top, ratio, bbox.height);
-    const label = `${deployment.serviceName} ${deployment.version}`.slice(0, 40);
-    const free = ends.findIndex((end) => end < from);
-    const row = free < 0 ? ends.length : free;
-    if (row * line > bbox.height / 2) continue;
-    const begin = Math.max(from, bbox.left) + 4 * ratio;
-    ends[row] = begin + ctx.measureText(label).width + 8 * ratio;
-    ctx.fillText(label, begin, bbox.top + line * (row + 1) - 3 * ratio);
-  }
-  ctx.restore();
 }
 
 /** Crosses, not points of another colour only. */

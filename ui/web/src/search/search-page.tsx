@@ -1,8 +1,7 @@
 /** The search: what is asked in the address, the form to change it, and what was found. */
 import { useEffect, useMemo } from 'preact/hooks';
 
-import { getAutocompleteKeys, getServices, getTraceSummaries, type UiConfig } from '../api';
-import { getDeployment } from '../api/search';
+import { getAutocompleteKeys, getDeployment, getServices, getTraceSummaries, type UiConfig } from '../api';
 import { useShortcuts } from '../keyboard';
 import { changeParameters, href, navigate } from '../location';
 import { useRequest } from '../request';

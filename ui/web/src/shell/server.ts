@@ -5,9 +5,10 @@
  */
 import { useEffect, useState } from 'preact/hooks';
 
-import { ANSWERED, ApiError, UNANSWERED } from '../api';
+import { ANSWERED, ApiError, getDeployments, UNANSWERED } from '../api';
 import type { JudgedDeployment } from '../api/schema';
-import { getIndex, getNewestDeployments } from '../api/shell';
+import { getIndex } from '../api/shell';
+import { liveRegressions } from '../rollouts';
 import { announce } from './announcer';
 import { text } from './text';
 
@@ -21,7 +22,7 @@ export interface ServerState {
 }
 
 /** Enough for the list of a find, and for a badge of a day. */
-const DEPLOYMENTS_MAX = 100;
+const NEWEST = { limit: '100' };
 
 const LOOK_MS = 30_000;
 const RETRY_MAX_MS = 30_000;
@@ -49,10 +50,7 @@ export function retryAfter(failures: number): number {
 
 /** What nobody took back yet and made something worse, of the day before. */
 export function openRegressions(deployments: readonly JudgedDeployment[], now: number): JudgedDeployment[] {
-  return deployments.filter(
-    ({ verdict, startTs, rolledBackTs, supersededBy }) =>
-      verdict === 'regressed' && startTs > now - DAY_MS && rolledBackTs == null && supersededBy == null,
-  );
+  return liveRegressions(deployments).filter(({ startTs }) => startTs > now - DAY_MS);
 }
 
 /** The deployments whose verdict is another one than before, or that have one now; that it is not known is no news. */
@@ -78,7 +76,7 @@ export async function lookAtServer(): Promise<void> {
   looking = true;
   clearTimeout(timer);
   try {
-    const deployments = await getNewestDeployments(DEPLOYMENTS_MAX, AbortSignal.timeout(LOOK_MS));
+    const { body: deployments } = await getDeployments(NEWEST, AbortSignal.timeout(LOOK_MS));
     tellChanges(state.deployments ?? [], deployments);
     change({ deployments });
     await answered();

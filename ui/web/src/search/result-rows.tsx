@@ -193,7 +193,7 @@ function Errors({ trace: { errorCount } }: { trace: TraceSummary }) {
   return errorCount > 0 ? <span class="error-note">✖ {text.errors(errorCount)}</span> : null;
 }
 
-function Duration({ trace: { duration, errorCount }, longest }: RowProperties) {
+function Duration({ trace: { duration }, longest }: RowProperties) {
   return (
     <span class="result-duration">
       <span class="numbers" title={formatExact(duration)}>
@@ -201,10 +201,7 @@ function Duration({ trace: { duration, errorCount }, longest }: RowProperties) {
       </span>
       <span class="result-track" aria-hidden="true">
         {duration !== undefined && (
-          <span
-            class={`result-bar ${errorCount > 0 ? 'failed' : ''}`}
-            style={{ width: `${(duration / longest) * 100}%` }}
-          />
+          <span class="result-bar" style={{ width: `${(duration / longest) * 100}%` }} />
         )}
       </span>
     </span>

@@ -29,6 +29,9 @@ interface Properties {
 
 const HEIGHT_PX = 200;
 
+/** Fewer points are read faster in the rows. */
+const POINTS_MIN = 3;
+
 /** So much less and more than what there is fits, as factors of a logarithmic scale. */
 const HEADROOM = 1.3;
 
@@ -66,7 +69,7 @@ export function Scatter({ traces, deployments, window, onStretch }: Properties) 
       }),
     [points, deployments, startTs, endTs],
   );
-  if (points.length === 0) return null;
+  if (points.length < POINTS_MIN) return null;
   const durations = points.map(({ y }) => y);
   const failed = points.filter((point) => point.failed).length;
   const now = new Date();

@@ -76,7 +76,6 @@ async function searches({ page, open, shot, expectAccessible }) {
   }
   assert.equal(parameters(page).get('annotationQuery'), 'http.method and http.path=/checkout');
   assert.match(await sentence(page), /^1 trace: all that match/);
-  await page.locator('.u-over').waitFor();
   await shot('search-one');
   await expectAccessible();
 }
@@ -228,6 +227,7 @@ async function selectsTwo({ page, open, shot, expectAccessible }) {
   await rows(page).first().getByRole('checkbox').check();
   await page.waitForURL(/selected=[^&]*%2C/);
   await shot('search-selected');
+  await page.evaluate(() => window.scrollTo(0, 0));
   await expectAccessible();
   await page.getByRole('button', { name: 'Compare', exact: true }).click();
   await page.waitForURL(`**/zipkin/compare?a=${a}&b=${shopId}`);
@@ -403,7 +403,6 @@ async function waitsAndCancels({ page, open, shot, expectAccessible }) {
 async function survivesHostileData({ page, open, shot, expectAccessible, expectNarrow }) {
   await open(`?${new URLSearchParams({ serviceName: hostile.toLowerCase(), lookback: '1h' })}`);
   await rows(page).nth(2).waitFor();
-  await page.locator('.u-over').waitFor();
   await shot('search-hostile');
   await expectAccessible();
   await expectNarrow('hostile names');

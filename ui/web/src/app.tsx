@@ -41,6 +41,7 @@ const PAGES: { [Name in Route['page']]?: Page } = {
   deployments: lazyPage(() => import('./deployments')),
   report: lazyPage(() => import('./report')),
   compare: lazyPage(() => import('./compare')),
+  map: lazyPage(() => import('./map')),
 };
 
 export function App() {

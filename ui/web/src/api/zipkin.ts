@@ -68,6 +68,15 @@ export interface UiConfig {
   searchEnabled: boolean;
   logsUrl: string | null;
   supportUrl: string | null;
+  /** The map; absent on servers that do not say. */
+  dependency?: DependencyConfig;
+}
+
+export interface DependencyConfig {
+  enabled: boolean;
+  /** Shares of calls that fail from which a link is marked. */
+  lowErrorRate: number;
+  highErrorRate: number;
 }
 
 export function getConfig(signal: AbortSignal): Promise<UiConfig> {

@@ -6,6 +6,7 @@ import { isGoingOn } from '../rollouts';
 import { Link } from '../shell/link';
 import { VerdictChip } from '../shell/verdict-chip';
 import type { LiveVersion } from './figures';
+import './cells.css';
 import { text } from './text';
 
 export function Rate({ rate, count }: { rate: number; count: number }) {

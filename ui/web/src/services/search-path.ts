@@ -3,6 +3,7 @@ import type { Window } from '../time-range';
 
 export interface TraceSearch {
   serviceName?: string;
+  remoteServiceName?: string;
   spanName?: string;
   /** Microseconds. */
   minDuration?: number;

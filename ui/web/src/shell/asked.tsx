@@ -44,7 +44,7 @@ export function Failure<T>({ request }: { request: Requested<T> }) {
   );
 }
 
-function Waiting() {
+export function Waiting() {
   return (
     <div class="skeleton" role="status">
       <span class="visually-hidden">{text.loading}</span>

@@ -1,0 +1,10 @@
+/** Lays a map out beside the page, which goes on meanwhile. */
+import { type LayoutInput, layoutOf } from './layout';
+
+onmessage = ({ data }: MessageEvent<LayoutInput>) => {
+  try {
+    postMessage({ layout: layoutOf(data) });
+  } catch (error) {
+    postMessage({ error: String(error) });
+  }
+};

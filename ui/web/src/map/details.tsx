@@ -82,7 +82,7 @@ function Others({ title, own, end, links }: OthersProperties) {
         {shown.map((link) => (
           <li key={link[end]}>
             <button type="button" class="map-other" onClick={() => changeParameters({ service: link[end] })}>
-              <bdi>{link[end] === own ? text.itself : link[end]}</bdi>
+              <bdi>{link[end] === own ? text.itself : link[end] || text.unnamed}</bdi>
             </button>
             <span class="muted numbers">
               {link.callCount.toLocaleString('en')}

@@ -25,6 +25,12 @@ export function NodeShape({ index, serviceName, figures, at, chosen, reachable, 
   const tone = toneOf(change);
   const shown = versions.slice(0, VERSIONS_SHOWN).map(({ version }) => cut(version, VERSION_CHARACTERS));
   const more = versions.length - shown.length;
+  const name = cut(serviceName || text.unnamed, NAME_CHARACTERS);
+  const busy = [formatRate(figures.rate), ...(figures.p95 === undefined ? [] : [text.p95Of(formatDuration(figures.p95))])].join(' · ');
+  const errors = figures.errorShare ? ` · ${text.errorsShort(formatShare(figures.errorShare))}` : '';
+  const last = change
+    ? `${tone === 'worse' ? '▲ ' : tone === 'better' ? '▼ ' : ''}${text.p95Of(formatChange(change.difference))}`
+    : `${shown.join(', ')}${more > 0 ? ` +${more}` : ''}`;
   const classes = ['map-node', chosen && 'chosen', !reports && 'silent', `tone-${tone}`].filter(Boolean).join(' ');
   return (
     <g
@@ -32,45 +38,31 @@ export function NodeShape({ index, serviceName, figures, at, chosen, reachable, 
       data-node={index}
       transform={`translate(${at.x - NODE_WIDTH / 2} ${at.y - NODE_HEIGHT / 2})`}
       role="button"
-      tabIndex={reachable ? 0 : -1}
+      tabindex={reachable ? 0 : -1}
       aria-pressed={chosen}
-      aria-label={text.nodeLabel(cut(serviceName, 200), facts(figures))}
+      aria-description={marks(figures).join(', ') || undefined}
       onClick={() => onChoose(serviceName)}
     >
       {rolling && <rect class="map-ring" x={-5} y={-5} width={NODE_WIDTH + 10} height={NODE_HEIGHT + 10} rx={9} />}
       <rect class="map-box" width={NODE_WIDTH} height={NODE_HEIGHT} rx={4} />
-      <title>{cut(serviceName, 500)}</title>
       <text class="map-name" x={10} y={20} direction="ltr">
         {regressed && <tspan class="map-cross">✖ </tspan>}
-        {cut(serviceName, NAME_CHARACTERS)}
+        {`${name} `}
       </text>
       <text class="map-facts" x={10} y={38}>
-        {formatRate(figures.rate)}
-        {figures.p95 !== undefined && ` · ${text.p95Of(formatDuration(figures.p95))}`}
-        {figures.errorShare ? <tspan class="map-errors">{` · ${text.errorsShort(formatShare(figures.errorShare))}`}</tspan> : null}
+        {busy}
+        {errors !== '' && <tspan class="map-errors">{errors}</tspan>}{' '}
       </text>
-      <text class="map-facts map-versions" x={10} y={55}>
-        {change ? (
-          <tspan class="map-change">{`${tone === 'worse' ? '▲ ' : tone === 'better' ? '▼ ' : ''}${text.p95Of(formatChange(change.difference))}`}</tspan>
-        ) : (
-          `${shown.join(', ')}${more > 0 ? ` +${more}` : ''}`
-        )}
+      <text class={`map-facts ${change ? 'map-change' : 'map-versions'}`} x={10} y={55}>
+        {last}
       </text>
     </g>
   );
 }
 
-function facts({ rate, p95, errorShare, versions, rolling, regressed, change, reports }: NodeFigures): string[] {
-  return [
-    text.rateOf(formatRate(rate)),
-    ...(p95 === undefined ? [] : [text.p95Of(formatDuration(p95))]),
-    ...(errorShare ? [text.errorsOf(formatShare(errorShare))] : []),
-    ...versions.slice(0, VERSIONS_SHOWN).map(({ version }) => text.versionOf(cut(version, VERSION_CHARACTERS))),
-    ...(change ? [text.changeOf(formatChange(change.difference))] : []),
-    ...(regressed ? [text.regressed] : []),
-    ...(rolling ? [text.rolling] : []),
-    ...(reports ? [] : [text.legendSilent]),
-  ];
+/** What is told by frames and dashes, in words. */
+function marks({ rolling, regressed, reports }: NodeFigures): string[] {
+  return [...(regressed ? [text.regressed] : []), ...(rolling ? [text.rolling] : []), ...(reports ? [] : [text.legendSilent])];
 }
 
 export function cut(name: string, characters: number): string {

@@ -60,6 +60,7 @@ export function serviceColumns(steps: Pieces<ServiceSteps>, budgets: Pieces<Serv
 }
 
 export function ServiceLink({ name }: { name: string }) {
+  if (name === '') return <span class="muted">{text.unnamed}</span>;
   return (
     <Link path={sameTime(pathOf('services', name))} class="services-name">
       <bdi>{name}</bdi>

@@ -100,6 +100,7 @@ export const text = {
   meanTook: 'Mean',
   outside: 'Asked from outside, or by who is not traced.',
   nothingCalled: 'Calls nothing that is traced.',
+  unnamed: '(without a name)',
   caller: 'Caller',
   callee: 'Callee',
 };

@@ -1,6 +1,7 @@
 /** Services, one service, one operation: what is busy, slow and failing, since when, and by which deployment. */
 import assert from 'node:assert/strict';
 
+import { sendJudged } from '../fixture/judged.mjs';
 import { rollout } from '../fixture/rollout.mjs';
 import { NARROW, WINDOW } from './harness.mjs';
 
@@ -184,13 +185,9 @@ async function isReadInANarrowWindow(view, { query }) {
 
 export async function prepare(server) {
   const now = Date.now();
-  const { spans, deployments, switchedTs } = rollout({ name, endMicros: now * 1000, minutes: 10 });
-  await server.post(spans);
-  for (const deployment of deployments) {
-    const { id } = await server.ask('POST', 'deployments', deployment);
-    await server.ask('GET', `deployments/${id}/report`);
-  }
-  return { query: `lookback=15m&endTs=${now}`, switchedTs };
+  const sent = rollout({ name, endMicros: now * 1000, minutes: 10 });
+  await sendJudged(server, sent);
+  return { query: `lookback=15m&endTs=${now}`, switchedTs: sent.switchedTs };
 }
 
 export const checks = [

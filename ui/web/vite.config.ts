@@ -14,6 +14,8 @@ export default defineConfig(({ command }) => ({
     target: ['chrome123', 'firefox120', 'safari17.5'],
     assetsInlineLimit: 0,
     modulePreload: { polyfill: false },
+    // One file for all pages is a third smaller than a piece for each, and no page is seen before its styles.
+    cssCodeSplit: false,
   },
   server: { proxy: { '/api': server, '/zipkin/api': server, '/zipkin/config.json': server } },
 }));

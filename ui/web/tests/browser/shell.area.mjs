@@ -23,7 +23,7 @@ const deployment = (id, verdict, more) => ({
 
 const deploymentsAre = (page, deployments) => page.route(DEPLOYMENTS, (route) => route.fulfill({ json: deployments }));
 
-async function findsWithTheKeyboard({ page, open, shot, expectAccessible }) {
+async function findsWithTheKeyboard({ page, open, shot, expectAccessible, expectOnly }) {
   await deploymentsAre(page, [deployment('1', 'regressed')]);
   await open('settings');
   await page.getByRole('heading', { name: 'Settings' }).waitFor();
@@ -47,6 +47,8 @@ async function findsWithTheKeyboard({ page, open, shot, expectAccessible }) {
   await box.press('Escape');
   await box.waitFor({ state: 'detached' });
   await page.unroute(DEPLOYMENTS);
+  // The server knows nothing of the deployment that the bar was told of.
+  expectOnly(/404/);
 }
 
 async function countsWhatRegressed({ page, open, shot, expectAccessible, expectNarrow }) {

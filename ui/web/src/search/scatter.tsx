@@ -27,7 +27,7 @@ interface Properties {
   onStretch: (stretch: Stretch) => void;
 }
 
-const HEIGHT_PX = 200;
+const HEIGHT_PX = 176;
 
 /** Fewer points are read faster in the rows. */
 const POINTS_MIN = 3;
@@ -117,7 +117,9 @@ interface Actions {
 
 function plotOptions(points: readonly Point[], deployments: readonly JudgedDeployment[], window: Window, actions: Actions): PlotOptions {
   const look = axisLook();
-  const bands = bandsOf(deployments, Date.now());
+  // When one that was only seen in spans ended, nobody knows: it is marked where it began.
+  const known = deployments.map((one) => (one.inferred ? { ...one, endTs: one.endTs ?? one.startTs } : one));
+  const bands = bandsOf(known, Date.now());
   return {
     legend: { show: false },
     padding: [16, 8, 0, 0],

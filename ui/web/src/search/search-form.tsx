@@ -99,6 +99,7 @@ function Names({ draft, set, services }: Draft & { services: readonly string[] }
       <TextField
         label={text.version}
         name="version"
+        class="half"
         placeholder={text.any}
         suggestions={[...new Set(those.map(({ version }) => version))]}
         value={draft.version}
@@ -126,20 +127,12 @@ function MoreConditions({ draft, errors, set, tagKeys }: Draft & { tagKeys: read
         onValue={(annotationQuery) => set({ annotationQuery })}
       />
       <TextField
-        label={text.longerThan}
-        name="minDuration"
-        placeholder={text.minimumExample}
-        value={draft.minDuration}
-        error={errors.minDuration}
-        onValue={(minDuration) => set({ minDuration })}
-      />
-      <TextField
-        label={text.shorterThan}
-        name="maxDuration"
-        placeholder={text.maximumExample}
-        value={draft.maxDuration}
-        error={errors.maxDuration}
-        onValue={(maxDuration) => set({ maxDuration })}
+        label={text.words}
+        name="q"
+        class="wide"
+        placeholder={text.wordsExample}
+        value={draft.q}
+        onValue={(q) => set({ q })}
       />
       <TextField
         label={text.remoteService}
@@ -150,12 +143,22 @@ function MoreConditions({ draft, errors, set, tagKeys }: Draft & { tagKeys: read
         onValue={(remoteServiceName) => set({ remoteServiceName })}
       />
       <TextField
-        label={text.words}
-        name="q"
-        class="wide"
-        placeholder={text.wordsExample}
-        value={draft.q}
-        onValue={(q) => set({ q })}
+        label={text.longerThan}
+        name="minDuration"
+        class="narrow"
+        placeholder={text.minimumExample}
+        value={draft.minDuration}
+        error={errors.minDuration}
+        onValue={(minDuration) => set({ minDuration })}
+      />
+      <TextField
+        label={text.shorterThan}
+        name="maxDuration"
+        class="narrow"
+        placeholder={text.maximumExample}
+        value={draft.maxDuration}
+        error={errors.maxDuration}
+        onValue={(maxDuration) => set({ maxDuration })}
       />
     </div>
   );
@@ -198,7 +201,7 @@ function WindowFields({ draft, errors, set }: Draft) {
   ];
   return (
     <>
-      <Field label={text.time} name="lookback">
+      <Field label={text.time} name="lookback" class="half">
         <select id="lookback" value={lookback} onChange={(event) => choose(event.currentTarget.value as Lookback)}>
           {names.map(([value, label]) => (
             <option key={value} value={value}>

@@ -48,7 +48,7 @@ export const text = {
   /** What the limit means is said with every answer. */
   all: (count: number, window: string) => `${formatCount(count, 'trace')}: all that match, ${window}.`,
   first: {
-    newest: (count: number, window: string) => `The newest ${count} that match, ${window}. Older ones follow.`,
+    newest: (count: number, window: string) => `The newest ${count} that match, ${window}; there may be older ones.`,
     slowest: (count: number, window: string) => `The slowest ${count} of all that match, ${window}.`,
     errors: (count: number, window: string) => `The ${count} with most errors of all that match, ${window}.`,
   },
@@ -97,7 +97,7 @@ export const text = {
   scatterSummary: (count: number, failed: number, from: string, to: string) =>
     `${formatCount(count, 'trace')} took ${from} to ${to}; ${failed === 0 ? 'none has errors' : `${failed} with errors, marked ✖`}.`,
   scatterNote: (zone: string) =>
-    `Durations are logarithmic, times are in ${zone}. Drag to search a stretch (the fields Time, Longer than and Shorter than do the same); press a point to open its trace.`,
+    `Times in ${zone}, durations on a logarithmic scale. Drag to search a stretch, as the fields above do; press a point to open its trace.`,
   deploymentsShown: 'Deployments in this time:',
   deploymentsFailed: 'Which deployments there were in this time could not be asked.',
   traceId: 'Trace ID',

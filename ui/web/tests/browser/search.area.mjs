@@ -211,6 +211,26 @@ async function loadsMore({ page, open }) {
   await page.unroute(/traceSummaries/);
 }
 
+/** What was deployed last is above every search, and leads to its report. */
+async function tellsOfTheLastDeployment({ page, open, expectOnly }) {
+  const deployment = { id: 'last', serviceName: many, version: '2.0', startTs: Date.now() - 180_000, endTs: Date.now() - 60_000, inferred: false, rollback: false, verdict: 'regressed', score: 41.5 };
+  await page.route(/deployments\?limit=100/, (route) => route.fulfill({ json: [deployment] }));
+  await open(`?serviceName=${many}`);
+  const strip = page.locator('.last-deployment');
+  await strip.getByText('Regressed').waitFor();
+  assert.match(await strip.innerText(), /41/);
+  assert.match(await strip.innerText(), /3 min ago/);
+  await page.getByLabel('Deployment', { exact: true }).selectOption('last');
+  await page.getByRole('button', { name: 'Run search' }).click();
+  await page.waitForURL((url) => url.searchParams.get('version') === '2.0' && url.searchParams.get('lookback') === 'range');
+  await strip.getByRole('link', { name: `${many} 2.0` }).click();
+  await page.waitForURL('**/zipkin/deployments/last');
+  await page.getByRole('heading').first().waitFor();
+  await page.unroute(/deployments\?limit=100/);
+  await page.waitForTimeout(500);
+  expectOnly(/404/);
+}
+
 /** Two rows are selected by key and by hand, the selection outlives a search, and leads to their comparison. */
 async function selectsTwo({ page, open, shot, expectAccessible }) {
   await open(`?serviceName=${many}&lookback=15m&limit=5`);
@@ -221,6 +241,10 @@ async function selectsTwo({ page, open, shot, expectAccessible }) {
   await page.waitForURL(/selected=/);
   const a = parameters(page).get('selected');
   assert.equal(await rows(page).nth(1).getAttribute('data-trace'), a, 'the second row was selected');
+  await rows(page).nth(2).click({ modifiers: ['Alt'] });
+  await page.getByText('Two traces are selected.').waitFor();
+  await rows(page).nth(2).click({ modifiers: ['Alt'] });
+  await page.getByText('One trace is selected').waitFor();
   await field(page, 'Service').fill(gateway);
   await field(page, 'Service').press('Enter');
   await rows(page).filter({ hasText: gateway }).waitFor();
@@ -460,6 +484,7 @@ export const checks = [
   suggestsTags,
   narrowsWhatIsLoaded,
   loadsMore,
+  tellsOfTheLastDeployment,
   selectsTwo,
   isUsedByKeyboard,
   copiesAbsoluteTimes,

@@ -60,15 +60,24 @@ export function durationText(micros: number, round: (value: number) => number): 
   return rounded >= 1000 ? `${rounded / 1000}ms` : `${rounded}us`;
 }
 
-/** Round values of a logarithmic scale: 1, 2 and 5 of each decade, or all digits where that is less than three. */
+/** More lines than these, and their texts would lie on each other. */
+const SPLITS_MAX = 7;
+
+/** Round values of a logarithmic scale: all digits of each decade, or 1, 2 and 5, or decades, or every few of them. */
 export function logSplits(low: number, high: number): number[] {
-  const of = (digits: readonly number[]) => {
+  const of = (digits: readonly number[], step: number) => {
     const splits: number[] = [];
-    for (let decade = 10 ** Math.floor(Math.log10(low)); decade <= high; decade *= 10) {
-      splits.push(...digits.map((digit) => digit * decade).filter((split) => split >= low && split <= high));
+    for (let exponent = Math.floor(Math.log10(low)); 10 ** exponent <= high; exponent += 1) {
+      if (exponent % step !== 0) continue;
+      splits.push(...digits.map((digit) => digit * 10 ** exponent).filter((split) => split >= low && split <= high));
     }
     return splits;
   };
-  const few = of([1, 2, 5]);
-  return few.length >= 3 ? few : of([1, 2, 3, 4, 5, 6, 7, 8, 9]);
+  for (const digits of [[1, 2, 3, 4, 5, 6, 7, 8, 9], [1, 2, 5]]) {
+    const splits = of(digits, 1);
+    if (splits.length <= SPLITS_MAX) return splits;
+  }
+  let step = 1;
+  while (of([1], step).length > SPLITS_MAX) step += 1;
+  return of([1], step);
 }

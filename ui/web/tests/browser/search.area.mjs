@@ -110,6 +110,8 @@ async function orders({ page, open, shot, expectAccessible }) {
 async function takesLinksOfZipkin({ page, open }) {
   const [from, to] = [Math.round(nowMicros / 1000) - 61_000, Math.round(nowMicros / 1000)];
   const found = async (search, count) => {
+    // What the page before goes on asking is not meant.
+    await page.goto('about:blank');
     const asked = page.waitForRequest(/traceSummaries/);
     await open(search);
     const { searchParams } = new URL((await asked).url());
@@ -465,11 +467,12 @@ async function isQuick({ page, open, colorScheme }) {
     assert.equal(painted, 50);
     took.push({ server, whole: Date.now() - began, bytes: (await response.body()).length });
   }
-  const median = took.sort((a, b) => a.whole - b.whole)[2];
-  console.log(`search of 50 (${colorScheme}): answered after ${median.server} ms, painted after ${median.whole} ms, ${median.bytes} bytes`);
-  // 300 ms for the server, 100 for the paint; and as much again for a machine that does other things.
-  assert.ok(median.whole < 800, `${median.whole} ms`);
-  assert.ok(median.bytes < 100_000, `${median.bytes} bytes`);
+  // The fastest of five: the machine does other things as well.
+  const best = took.reduce((a, b) => (a.whole < b.whole ? a : b));
+  console.log(`search of 50 (${colorScheme}): answered after ${best.server} ms, painted after ${best.whole} ms, ${best.bytes} bytes`);
+  // 300 ms for the server, 100 for the paint.
+  assert.ok(best.whole < 400, `${best.whole} ms`);
+  assert.ok(best.bytes < 30 * 1024, `${best.bytes} bytes`);
 }
 
 export async function prepare(server) {

@@ -153,6 +153,8 @@ describe('the chart', () => {
   it('has round values at its side', () => {
     expect(logSplits(90, 1200)).toEqual([100, 200, 500, 1000]);
     expect(logSplits(51, 83)).toEqual([60, 70, 80]);
+    expect(logSplits(0.8, 2e12)).toEqual([1, 100, 1e4, 1e6, 1e8, 1e10, 1e12]);
+    expect(logSplits(1, 9e18).length).toBeLessThanOrEqual(7);
   });
 });
 

@@ -97,7 +97,7 @@ function startsOf(spans: readonly Span[]): Map<string, number> {
   return starts;
 }
 
-/** Where each span of a side is; one outside its parent, whose clock was another, is put into the middle of it. */
+/** Where each span of a side is; one that begins before its parent was told by another clock, and is put into the middle. */
 function placedSpans(spans: readonly SpanDiff[], side: Side, starts: ReadonlyMap<string, number>): (Placed | undefined)[] {
   const placed: (Placed | undefined)[] = [];
   let origin: number | undefined;
@@ -111,8 +111,8 @@ function placedSpans(spans: readonly SpanDiff[], side: Side, starts: ReadonlyMap
     origin ??= start;
     const parent = span.parent == null ? undefined : placed[span.parent];
     const [from, took] = [start - origin, times.duration];
-    const isOutside = parent && (from < parent.from || from + took > parent.to) && took <= parent.to - parent.from;
-    const moved = isOutside ? parent.from + (parent.to - parent.from - took) / 2 : from;
+    const isSkewed = parent && from < parent.from && took <= parent.to - parent.from;
+    const moved = isSkewed ? parent.from + (parent.to - parent.from - took) / 2 : from;
     placed.push({ from: moved, to: moved + took });
   }
   return placed;

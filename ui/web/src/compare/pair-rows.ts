@@ -29,7 +29,7 @@ export interface PairRow {
   index: number;
   span: SpanDiff;
   depth: number;
-  /** How many spans of the answer it stands for. */
+  /** Of the first of several spans that can be one row: how many they are. */
   size: number;
   /** Shows its spans one by one. */
   open: boolean;
@@ -81,7 +81,8 @@ export function pairRows(diff: TraceDiff, a: readonly Span[], b: readonly Span[]
     const members = isGrouped ? group : [index];
     const side = (name: Side) => sideOf(members, spans, name, name === 'baseline' ? placed.baseline : shifted, order[name]);
     const row = rowOf(index, members, spans, side('baseline'), side('candidate'));
-    rows.push({ ...row, size: group.length, open: group.length > 1 && !isGrouped && index === first, words: wordsOf(row, least) });
+    const size = index === first ? group.length : 1;
+    rows.push({ ...row, size, open: size > 1 && !isGrouped, words: wordsOf(row, least) });
   }
   return rows;
 }

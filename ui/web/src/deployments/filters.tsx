@@ -25,7 +25,7 @@ export function Filters({ question, known }: Properties) {
     <form class="deployments-filters" aria-label={text.filters} onSubmit={(event) => event.preventDefault()}>
       <label>
         {text.service}
-        <input list="deployments-services" value={question.serviceName} onChange={set('serviceName')} placeholder={text.any} />
+        <input key={question.serviceName} list="deployments-services" defaultValue={question.serviceName} onChange={set('serviceName')} placeholder={text.any} />
         <Offered id="deployments-services" values={offered(known.map(({ serviceName }) => serviceName))} />
       </label>
       <label>
@@ -41,7 +41,7 @@ export function Filters({ question, known }: Properties) {
       </label>
       <label>
         {text.environment}
-        <input list="deployments-environments" value={question.environment} onChange={set('environment')} placeholder={text.any} />
+        <input key={question.environment} list="deployments-environments" defaultValue={question.environment} onChange={set('environment')} placeholder={text.any} />
         <Offered id="deployments-environments" values={offered(known.map(({ environment }) => environment))} />
       </label>
     </form>

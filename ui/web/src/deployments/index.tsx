@@ -16,8 +16,9 @@ import { TimeRangePicker } from '../shell/time-range-picker';
 import { Filters } from './filters';
 import { Ways } from './ways';
 import { DeploymentList } from './list';
-import { findingParameters, LIMIT_MAX, listParameters, LOOKBACK_DEFAULT_MS, type Question, questionOf, shownOf, worstFindings } from './question';
+import { findingParameters, LIMIT_MAX, listParameters, LOOKBACK_DEFAULT_MS, type Question, questionOf, shownOf } from './question';
 import { text } from './text';
+import { useWorst } from './worst';
 import './deployments.css';
 
 export default function DeploymentsPage({ search }: PageProperties) {
@@ -26,7 +27,8 @@ export default function DeploymentsPage({ search }: PageProperties) {
   const [looked, setLooked] = useState(0);
   const key = JSON.stringify({ ...question, verdict: undefined });
   const list = useRequest(`${key} ${looked}`, (signal) => getDeployments(listParameters(question, Date.now()), signal));
-  const findings = useRequest(list.answer ? `${key} ${looked}` : null, (signal) => getRegressions(findingParameters(question, Date.now()), signal));
+  // An analysis of each: asked for again only where one came, went, or has another verdict.
+  const findings = useRequest(list.answer ? `${key} ${standingOf(list.answer.body)}` : null, (signal) => getRegressions(findingParameters(question, Date.now()), signal));
   const running = (list.answer?.body ?? []).some((deployment) => isGoingOn(deployment, Date.now()));
   const look = () => setLooked((before) => before + 1);
   useDeploymentNews(undefined, running, look);
@@ -39,7 +41,7 @@ export default function DeploymentsPage({ search }: PageProperties) {
   useEffect(() => {
     document.title = `${text.title} · Tracehound`;
   }, []);
-  const worst = findings.answer ? worstFindings(findings.answer.body) : undefined;
+  const worst = useWorst(list.answer?.body ?? [], findings.answer?.body, !!findings.error);
   return (
     <main class="page">
       <h1>{text.title}</h1>

@@ -44,7 +44,8 @@ function reportPath({ id }: JudgedDeployment): string {
 
 function columnsOf(worst: Map<string, Regression> | undefined, asked: boolean): Column<JudgedDeployment>[] {
   const findingOf = ({ id }: JudgedDeployment) => worst?.get(id);
-  const waiting = !worst && !asked ? text.waiting : '–';
+  const isAwaited = ({ verdict }: JudgedDeployment) => (!worst && !asked) || verdict === 'regressed' || verdict === 'improved';
+  const waitingOf = (row: JudgedDeployment) => (isAwaited(row) ? text.waiting : '–');
   return [
     {
       key: 'verdict',
@@ -61,11 +62,11 @@ function columnsOf(worst: Map<string, Regression> | undefined, asked: boolean): 
     { key: 'version', title: text.columns.version, cell: (row) => <Versions row={row} />, sortBy: ({ version }) => version },
     { key: 'kind', title: text.columns.kind, cell: kindOf },
     { key: 'when', title: text.columns.when, cell: (row) => <When row={row} />, sortBy: ({ startTs }) => startTs },
-    { key: 'origin', title: text.columns.origin, cell: (row) => <Origin row={row} finding={findingOf(row)} waiting={waiting} /> },
+    { key: 'origin', title: text.columns.origin, cell: (row) => <Origin row={row} finding={findingOf(row)} waiting={waitingOf(row)} /> },
     {
       key: 'effect',
       title: text.columns.effect,
-      cell: (row) => <Effect finding={findingOf(row)} waiting={waiting} />,
+      cell: (row) => <Effect finding={findingOf(row)} waiting={waitingOf(row)} />,
       sortBy: (row) => findingOf(row)?.contribution,
     },
     { key: 'source', title: text.columns.source, cell: ({ inferred }) => (inferred ? <span title={text.inferredWhy}>{text.inferred}</span> : text.declared) },
@@ -98,7 +99,8 @@ function When({ row }: { row: JudgedDeployment }) {
   const rest = endTs != null ? `(${formatDuration((endTs - startTs) * 1000)})` : isGoingOn(row, Date.now()) ? text.switched(instances.length) : '';
   return (
     <span class="numbers">
-      {formatTimeOfDay(startTs)} <span class="muted">{rest}</span>
+      {formatTimeOfDay(startTs)}
+      {rest !== '' && <span class="deployments-interval">{rest}</span>}
     </span>
   );
 }

@@ -11,7 +11,7 @@ import { CopyButton } from '../shell/copy-button';
 import { Link } from '../shell/link';
 import { DecisionChip, VerdictChip } from '../shell/verdict-chip';
 import { gateCommand, markdownOf } from './export';
-import { deploymentName, formatInterval, formatP, formatShareChange, formatWhole, operationKey, operationName } from './names';
+import { deploymentName, formatInterval, formatP, formatShareChange, formatWhole, operationKey, operationName, unbroken } from './names';
 import { OtherDeployment } from './other-deployment';
 import { PASSING_SCORE } from './score';
 import { type Answer, answerOf, meanBefore, pointsOf } from './sentence';
@@ -26,8 +26,8 @@ export function AnswerBox({ report }: { report: Report }) {
         <VerdictChip verdict={report.verdict} score={report.score} running={running} large />
         <span class="muted">{report.score == null ? text.noScore : text.passesAt(PASSING_SCORE)}</span>
       </p>
-      <p class="report-lead">{answer.lead}</p>
-      {answer.details.length > 0 && <p class="report-details">{answer.details.join(' ')}</p>}
+      <p class="report-lead">{unbroken(answer.lead)}</p>
+      {answer.details.length > 0 && <p class="report-details">{unbroken(answer.details.join(' '))}</p>}
       {answer.otherDeploymentId && (
         <p>
           <OtherDeployment id={answer.otherDeploymentId} />

@@ -41,7 +41,8 @@ function OneReport({ id, search }: { id: string; search: string }) {
   useTitle(report);
   if (!report && error?.status === 404) {
     return (
-      <main class="page">
+      <main class="page report">
+        <h1>{text.heading}</h1>
         <Message title={text.noReport}>
           <p>{text.noReportWhy}</p>
           <p class="links">
@@ -53,6 +54,7 @@ function OneReport({ id, search }: { id: string; search: string }) {
   }
   return (
     <main class="page report">
+      {!report && <h1>{text.heading}</h1>}
       <Asked request={request} missing={({ completeness }) => (completeness === 'complete' ? null : completeness)}>
         {(answer) => <Whole report={answer} search={search} />}
       </Asked>

@@ -19,8 +19,15 @@ export function operationKey(operation: Named): string {
   return JSON.stringify([operation.serviceName, operation.spanName, operation.spanKind ?? '']);
 }
 
+/** Marks that turn what follows them around, and would beyond the name's end. */
+const TURNING = /[\u202a-\u202e\u2066-\u2069]/g;
+const RIGHT_TO_LEFT = /[\u0590-\u08ff\ufb1d-\ufdff\ufe70-\ufeff]/;
+
+/** A name as it can stand in a sentence: not too long, and not turning the words around it. */
 export function short(name: string): string {
-  return name.length <= NAME_CHARACTERS_MAX ? name : `${name.slice(0, NAME_CHARACTERS_MAX)}…`;
+  const plain = name.slice(0, NAME_CHARACTERS_MAX).replaceAll(TURNING, '');
+  const cut = name.length <= NAME_CHARACTERS_MAX ? plain : `${plain}…`;
+  return RIGHT_TO_LEFT.test(cut) ? `\u2068${cut}\u2069` : cut;
 }
 
 /** `inventory 1.4.3`. */
@@ -47,4 +54,9 @@ export function formatInterval(low: number, high: number): string {
 
 export function formatWhole(count: number): string {
   return Math.round(count).toLocaleString('en');
+}
+
+/** Words whose numbers stay on the line of their units. */
+export function unbroken(words: string): string {
+  return words.replaceAll(/(\d) (ms|µs|s|min|h|%)(?![\p{Letter}\d])/gu, '$1\u00a0$2');
 }

@@ -59,7 +59,7 @@ function points(value: number): string {
 function sumSentence(score: number): string {
   const margin = score - PASSING_SCORE;
   const words = margin >= 0 ? text.score.above(points(margin)) : text.score.below(points(-margin));
-  return text.score.sum(points(Math.floor(score * 10) / 10), PASSING_SCORE, words);
+  return text.score.sum((Math.floor(score * 10) / 10).toLocaleString('en'), PASSING_SCORE, words);
 }
 
 /** Widths are weights; what is filled was got. */

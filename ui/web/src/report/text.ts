@@ -112,7 +112,7 @@ export const text = {
   decisions,
   designs,
   groups,
-  title: (service: string, version: string) => `${service} ${version}`,
+  heading: 'Report of a deployment',
   noReport: 'There is no such deployment',
   noReportWhy: 'It may have been deleted, or be one of another server.',
   allDeployments: 'All deployments',
@@ -182,8 +182,6 @@ export const text = {
     byDeployment: 'This deployment',
     betweenGroups: 'Between A and B',
     more: (count: number) => `${count} more findings are in the JSON.`,
-    listTitle: 'Findings',
-    see: 'Side by side',
     nothing: 'No operation of the service changed by itself.',
   },
   sure: {
@@ -274,6 +272,4 @@ export const text = {
   },
   meanwhile: 'What was deployed meanwhile and changed it',
   metadata: 'About this deployment',
-  environment: 'Environment',
-  showAll: (count: number) => `Show all ${count}`,
 };

@@ -37,11 +37,13 @@ const DECISIONS: Record<Decision, Look> = {
 const PATHS: Record<Shape, string> = {
   cross: 'M4 4l8 8M12 4l-8 8',
   check: 'M3 8.5l3.5 3.5L13 4.5',
-  half: 'M8 2a6 6 0 1 0 0 12zM8 2a6 6 0 1 1 0 12',
+  half: 'M8 2.5a5.5 5.5 0 1 0 0 11a5.5 5.5 0 1 0 0-11z',
   question: 'M5 6a3 3 0 1 1 4.2 2.7C8.3 9.2 8 9.6 8 10.5M8 13.4v.2',
   arrow: 'M8 13V4M4 8l4-4.5L12 8',
   ring: 'M8 2.5a5.5 5.5 0 1 0 0 11a5.5 5.5 0 1 0 0-11z',
 };
+
+const FILLED_HALF = 'M8 2.5a5.5 5.5 0 1 0 0 11z';
 
 interface VerdictProperties {
   verdict: Verdict | null | undefined;
@@ -81,8 +83,9 @@ interface ChipProperties {
 function Chip({ look, large, children }: ChipProperties) {
   return (
     <span class={`chip chip-${look.tone} ${large ? 'chip-large' : ''}`}>
-      <svg viewBox="0 0 16 16" aria-hidden="true" class={look.shape === 'half' ? 'chip-half' : ''}>
+      <svg viewBox="0 0 16 16" aria-hidden="true">
         <path d={PATHS[look.shape]} />
+        {look.shape === 'half' && <path class="chip-filled" d={FILLED_HALF} />}
       </svg>
       {children}
     </span>

@@ -106,6 +106,7 @@ describe('two traces', () => {
     const opened = rowsOf(given, new Set([1]));
     expect(opened.map(({ span }) => span.serviceName)).toEqual(['root', 'price', 'below', 'price', 'price', 'price', 'price', 'price', 'price', 'other']);
     expect(opened[1]).toMatchObject({ size: 7, open: true, a: { count: 1 }, b: { count: 1 } });
+    expect(opened[3]).toMatchObject({ size: 1, open: false, words: ['added'] });
   });
 
   it('begin where their parent began in A', () => {

@@ -7,7 +7,7 @@ import type { Check, EntryChange, Finding, Report } from '../../src/api/schema';
 import { countOf, ecdfOf, type Histogram, logBinsOf, logExtentOf, quantileOf } from '../../src/report/distribution';
 import { gateCommand, markdownOf } from '../../src/report/export';
 import { cohortPath, pairPath } from '../../src/report/links';
-import { formatP, formatShareChange, operationName } from '../../src/report/names';
+import { formatP, formatShareChange, operationName, unbroken } from '../../src/report/names';
 import { boundOf, costOf, scoredChecks, scoredGroups, sumOf } from '../../src/report/score';
 import { answerOf } from '../../src/report/sentence';
 import { extentOf, waterfallOf } from '../../src/report/waterfall';
@@ -110,9 +110,10 @@ describe('the answer', () => {
     expect(answerOf(bare, true).lead).toContain('made gateway get /checkout 19.9 ms slower, because');
   });
 
-  it('cuts names that are too long for a sentence', () => {
+  it('cuts names that are too long for a sentence, and lets none turn it around', () => {
     expect(operationName({ serviceName: 'a'.repeat(10_000), spanName: 'b' })).toHaveLength(121);
     expect(operationName({ serviceName: '', spanName: '' })).toBe('–');
+    expect(operationName({ serviceName: 'a', spanName: 'של\u202e\u2069' })).toBe('\u2068a של\u2069');
   });
 });
 
@@ -244,6 +245,10 @@ describe('links to comparisons', () => {
 });
 
 describe('figures', () => {
+  it('stay with their units', () => {
+    expect(unbroken('get /2 something took 19.9 ms (+39 %), 3 spans')).toBe('get /2 something took 19.9\u00a0ms (+39\u00a0%), 3 spans');
+  });
+
   it.each([[0.386, '+39 %'], [-0.1, '−10 %'], [0, '±0 %']])('%s is %s', (share, expected) => {
     expect(formatShareChange(share)).toBe(expected);
   });

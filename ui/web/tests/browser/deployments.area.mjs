@@ -1,0 +1,164 @@
+/** The list of deployments: what became of each, filters that are in the address, and how the first one gets there. */
+import assert from 'node:assert/strict';
+
+import { regressed } from '../fixture/reports.mjs';
+import { rollout } from '../fixture/rollout.mjs';
+
+const run = Date.now().toString(36);
+
+export async function prepare(server) {
+  const { spans, deployments, service } = rollout({ name: `-list-${run}`, endMicros: Date.now() * 1000, perMinute: 60 });
+  await server.post(spans);
+  const ids = [];
+  for (const deployment of deployments) ids.push((await server.ask('POST', 'deployments', deployment)).id);
+  for (const id of ids) await server.ask('GET', `deployments/${id}/report`);
+  return { ids, service };
+}
+
+const rows = (page) => page.locator('.data-table tbody tr:not(.group)');
+
+async function listsWhatWasDeployed({ page, open, shot, expectAccessible, expectNarrow, expectQuiet }, { ids, service }) {
+  await open(`deployments?serviceName=${service('inventory')}`);
+  const row = rows(page).filter({ hasText: service('inventory') });
+  // What began where is an analysis of every deployment that is not finished.
+  await row.getByText(`${service('inventory')} get /stock`).waitFor();
+  const words = (await row.textContent()).replaceAll(/\s+/g, ' ');
+  for (const expected of ['Regressed', '1.4.2 → 1.4.3', 'prod, rolling, 4 instances', '(80 s)', `${service('inventory')} get /stock`, 'declared']) {
+    assert.ok(words.includes(expected), `"${expected}" in: ${words}`);
+  }
+  assert.match(words, /\+(19|20)(\.\d)? ms95 %: \+19/);
+  await open('deployments');
+  await rows(page).filter({ hasText: service('payments') }).getByText('Unchanged').waitFor();
+  assert.match(await page.locator('tr.group').first().textContent(), /^\d{4}-\d\d-\d\d, today$/);
+  await shot('deployments');
+  await expectAccessible();
+  await expectNarrow('deployments');
+  await row.getByRole('link', { name: `Report of ${service('inventory')} 1.4.3` }).click();
+  await page.waitForURL(`**/deployments/${ids[0]}`);
+  await page.locator('.report-lead').waitFor();
+  expectQuiet();
+}
+
+async function isFiltered({ page, open, expectQuiet }, { service }) {
+  await open('deployments');
+  await page.getByRole('combobox', { name: 'Service' }).fill(service('payments'));
+  await page.getByRole('combobox', { name: 'Service' }).press('Enter');
+  await page.waitForURL(/serviceName=payments-list/);
+  await page.waitForFunction(() => document.querySelectorAll('.data-table tbody tr:not(.group)').length === 1);
+  await page.getByRole('combobox', { name: 'Verdict' }).selectOption({ label: 'Regressed' });
+  await page.getByRole('heading', { name: 'No deployment matches' }).waitFor();
+  await page.reload();
+  assert.equal(await page.getByRole('combobox', { name: 'Verdict' }).inputValue(), 'regressed');
+  assert.equal(await page.getByRole('combobox', { name: 'Service' }).inputValue(), service('payments'));
+  await page.getByRole('button', { name: 'All of them' }).click();
+  await page.waitForURL((url) => !url.search.includes('serviceName'));
+  await rows(page).first().waitFor();
+  await page.goBack();
+  await page.getByRole('heading', { name: 'No deployment matches' }).waitFor();
+  expectQuiet();
+}
+
+async function isWalkedByKeyboard({ page, open, expectQuiet }, { ids, service }) {
+  await open(`deployments?serviceName=${service('inventory')}`);
+  await rows(page).first().waitFor();
+  await page.keyboard.press('j');
+  await page.locator('tr.active').waitFor();
+  await page.keyboard.press('Enter');
+  await page.waitForURL(`**/deployments/${ids[0]}`);
+  expectQuiet();
+}
+
+/** States that take long to come about. */
+function states() {
+  const { deployment } = regressed();
+  const at = Date.now();
+  const { endTs: _, ...open } = deployment;
+  const of = (id, more, base = deployment) => ({ ...base, id, startTs: at - 3_600_000, endTs: at - 3_000_000, ...more });
+  return [
+    { ...open, id: 'going', startTs: at - 60_000, instances: deployment.instances.slice(0, 3) },
+    { ...open, id: 'early', startTs: at - 60_000, verdict: 'insufficient_data' },
+    { ...open, id: 'suspect', startTs: at - 60_000, verdict: 'regressed', score: 12.9 },
+    of('nobody-looked', {}),
+    of('little', { verdict: 'insufficient_data', inferred: true, instances: [], strategy: undefined }),
+    of('faster', { verdict: 'improved', score: 100 }),
+    of('innocent', { verdict: 'unchanged', score: 97, supersededBy: 'next' }),
+    of('taken-back', { verdict: 'regressed', score: 0, rolledBackTs: at - 2_000_000 }),
+    of('back', { rollback: true, startTs: at - 90_000_000, verdict: 'unchanged', score: 100 }),
+    { id: 'bare', serviceName: `<b>${'long'.repeat(2500)}</b>`, version: 'גרסה \u202e2', startTs: at - 95_000_000, inferred: true, rollback: false, endTs: at - 95_000_000 },
+  ];
+}
+
+async function showsEveryState({ page, open, shot, expectAccessible, expectNarrow, expectQuiet }) {
+  const finding = { ...regressed().findings[0], verdict: 'unchanged', score: 97 };
+  const findings = [
+    { ...finding, deployment: { ...regressed().deployment, id: 'innocent' }, causedByDeployment: false, explanation: 'load' },
+    { ...finding, deployment: { ...regressed().deployment, id: 'taken-back' }, kind: 'errors', cause: 'errors', contribution: 0, errorRateChange: 0.062 },
+  ];
+  await page.route(/api\/v2\/deployments\?/, (route) => route.fulfill({ json: states() }));
+  await page.route(/deployments\/\w+\/report/, (route) => route.fulfill({ json: regressed() }));
+  let answered;
+  const gate = new Promise((resolve) => (answered = resolve));
+  await page.route(/api\/v2\/regressions/, async (route) => {
+    await gate;
+    await route.fulfill({ json: findings });
+  });
+  await open('deployments');
+  await page.locator('.data-table').waitFor();
+  await page.getByText('…', { exact: true }).first().waitFor();
+  await shot('deployments-pending');
+  answered();
+  for (const expected of ['Running', '3 instances switched', 'so far', 'Not judged yet', 'Not enough data', 'needs more requests', 'Improved', 'not this deployment', '+6.2 points of failures', 'rolled back', 'superseded', 'return', 'inferred']) {
+    await page.locator('.data-table').getByText(expected).first().waitFor();
+  }
+  assert.ok((await page.locator('tr.group').count()) >= 2, 'days are told apart');
+  assert.equal(await page.locator('main b').count(), 0);
+  await shot('deployments-states');
+  await expectAccessible();
+  await expectNarrow('deployments of every state');
+  await page.unrouteAll({ behavior: 'wait' });
+  expectQuiet();
+}
+
+async function saysHowTheFirstGetsThere({ page, open, origin, shot, expectAccessible, expectNarrow, expectQuiet }) {
+  await page.route(/api\/v2\/deployments\?/, (route) => route.fulfill({ json: [] }));
+  await open('deployments?lookback=all');
+  await page.getByRole('heading', { name: 'No deployment yet' }).waitFor();
+  assert.equal(await page.locator('.deployments-ways li').count(), 3);
+  await page.getByRole('button', { name: 'Copy: By HTTP' }).click();
+  await page.getByText('It is copied.').waitFor();
+  const command = await page.evaluate(() => navigator.clipboard.readText());
+  assert.ok(command.startsWith(`curl -i ${origin}/api/v2/deployments -d '{`), command);
+  await shot('deployments-none');
+  await expectAccessible();
+  await expectNarrow('no deployments');
+  await open('deployments?lookback=1h');
+  await page.getByRole('heading', { name: 'No deployment began in this time' }).waitFor();
+  await page.getByRole('button', { name: 'Look at the last 7 days' }).click();
+  await page.waitForURL((url) => !url.search.includes('lookback'));
+  await page.unrouteAll({ behavior: 'wait' });
+  expectQuiet();
+}
+
+async function saysThatItFailed({ page, open, shot, expectAccessible, expectOnly }) {
+  await page.route(/api\/v2\/deployments\?.*limit=100/, (route) => (route.request().url().includes('lookback') ? route.fulfill({ status: 500, json: { error: 'the store is on fire' } }) : route.continue()));
+  await open('deployments');
+  await page.getByText('the store is on fire').waitFor();
+  await shot('deployments-failed');
+  await expectAccessible();
+  await page.unrouteAll({ behavior: 'wait' });
+  await page.route(/api\/v2\/regressions/, (route) => route.fulfill({ status: 503, json: { error: 'analyses are going on' } }));
+  await page.getByRole('button', { name: 'Try again' }).click();
+  await rows(page).first().waitFor();
+  await page.getByText('analyses are going on').waitFor();
+  await page.unrouteAll({ behavior: 'wait' });
+  expectOnly(/50[03]/);
+}
+
+export const checks = [
+  listsWhatWasDeployed,
+  isFiltered,
+  isWalkedByKeyboard,
+  showsEveryState,
+  saysHowTheFirstGetsThere,
+  saysThatItFailed,
+];

@@ -28,7 +28,9 @@ export default function DeploymentsPage({ search }: PageProperties) {
   const key = JSON.stringify({ ...question, verdict: undefined });
   const list = useRequest(`${key} ${looked}`, (signal) => getDeployments(listParameters(question, Date.now()), signal));
   // An analysis of each: asked for again only where one came, went, or has another verdict.
-  const findings = useRequest(list.answer ? `${key} ${standingOf(list.answer.body)}` : null, (signal) => getRegressions(findingParameters(question, Date.now()), signal));
+  // Those of one service are few, and asked for by themselves.
+  const ofAll = question.serviceName === '';
+  const findings = useRequest(list.answer && ofAll ? `${key} ${standingOf(list.answer.body)}` : null, (signal) => getRegressions(findingParameters(question, Date.now()), signal));
   const running = (list.answer?.body ?? []).some((deployment) => isGoingOn(deployment, Date.now()));
   const look = () => setLooked((before) => before + 1);
   useDeploymentNews(undefined, running, look);
@@ -41,7 +43,7 @@ export default function DeploymentsPage({ search }: PageProperties) {
   useEffect(() => {
     document.title = `${text.title} · Tracehound`;
   }, []);
-  const worst = useWorst(list.answer?.body ?? [], findings.answer?.body, !!findings.error);
+  const worst = useWorst(list.answer?.body ?? [], findings.answer?.body, !!findings.error || !ofAll);
   return (
     <main class="page">
       <h1>{text.title}</h1>

@@ -1,17 +1,17 @@
 /** The answer: a chip, a sentence, five facts, and what can be done with it. */
 import type { ComponentChildren } from 'preact';
 
-import { getRegressions, reportUrl } from '../api';
-import type { Finding, Regression, Report } from '../api/schema';
+import { reportUrl } from '../api';
+import type { Finding, Report } from '../api/schema';
 import { formatChange } from '../format';
 import { pathOf } from '../location';
-import { useRequest } from '../request';
 import { isGoingOn } from '../rollouts';
 import { CopyButton } from '../shell/copy-button';
 import { Link } from '../shell/link';
 import { DecisionChip, VerdictChip } from '../shell/verdict-chip';
 import { gateCommand, markdownOf } from './export';
-import { deploymentName, formatInterval, formatP, formatShareChange, formatWhole, operationKey, operationName, unbroken } from './names';
+import { formatInterval, formatP, formatShareChange, formatWhole, operationName, unbroken } from './names';
+import { Meanwhile } from './meanwhile';
 import { OtherDeployment } from './other-deployment';
 import { PASSING_SCORE } from './score';
 import { type Answer, answerOf, meanBefore, pointsOf } from './sentence';
@@ -33,7 +33,7 @@ export function AnswerBox({ report }: { report: Report }) {
           <OtherDeployment id={answer.otherDeploymentId} />
         </p>
       )}
-      {answer.unexplained.length > 0 && <Meanwhile report={report} answer={answer} />}
+      {answer.unexplained.length > 0 && <Meanwhile report={report} unexplained={answer.unexplained} />}
       <Facts report={report} answer={answer} />
       <Actions report={report} />
     </section>
@@ -116,37 +116,4 @@ function Actions({ report }: { report: Report }) {
       </button>
     </p>
   );
-}
-
-/** How far around a deployment others are looked for that changed the same entry operations, milliseconds. */
-const MEANWHILE_MS = 3_600_000;
-const MEANWHILE_MAX = 3;
-
-/** What changed an entry operation in the same time, where this deployment did not: other deployments' findings. */
-function Meanwhile({ report, answer: { unexplained } }: { report: Report; answer: Answer }) {
-  const { deployment } = report;
-  const key = deployment ? `${deployment.id} ${report.candidate.endTs}` : null;
-  const { answer } = useRequest(key, (signal) => {
-    const endTs = String((deployment?.startTs ?? 0) + MEANWHILE_MS);
-    return getRegressions({ endTs, lookback: String(2 * MEANWHILE_MS), limit: '50' }, signal);
-  });
-  const entries = new Set(unexplained.map(({ entry }) => operationKey(entry)));
-  const others = (answer?.body ?? []).filter((found) => isOther(found, deployment?.id, entries)).slice(0, MEANWHILE_MAX);
-  if (others.length === 0) return null;
-  return (
-    <div class="report-meanwhile">
-      <p>{text.meanwhile}:</p>
-      <ul>
-        {others.map((found, index) => (
-          <li key={index}>
-            <Link path={pathOf('deployments', found.deployment.id)}>{deploymentName(found.deployment)}</Link> {found.summary}
-          </li>
-        ))}
-      </ul>
-    </div>
-  );
-}
-
-function isOther(found: Regression, id: string | undefined, entries: ReadonlySet<string>): boolean {
-  return found.causedByDeployment && found.deployment.id !== id && found.victims.some((victim) => entries.has(operationKey(victim)));
 }

@@ -42,6 +42,8 @@ const PAGES: { [Name in Route['page']]?: Page } = {
   report: lazyPage(() => import('./report')),
   compare: lazyPage(() => import('./compare')),
   map: lazyPage(() => import('./map')),
+  objectives: lazyPage(() => import('./slo')),
+  objective: lazyPage(() => import('./slo')),
 };
 
 export function App() {

@@ -135,7 +135,7 @@ function wholeRange({ starts, step }: TimeSteps): [number, number] {
 
 /** Linear ones begin at 0: a cut axis makes small changes look large. Above is room for what stands on bands. */
 function yScale(logarithmic: boolean | undefined, heat: Heat | undefined, banded: boolean, least: number): uPlot.Scale {
-  if (!logarithmic) return { range: (_, __, max) => [0, Math.max(least, max) * (banded ? 1.3 : 1.1)] };
+  if (!logarithmic) return { range: (_, min, max) => [Math.min(0, min * 1.1), Math.max(least, max) * (banded ? 1.3 : 1.1)] };
   return {
     distr: 3,
     range: (_, min, max) => {

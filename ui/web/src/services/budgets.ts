@@ -2,12 +2,13 @@
 import { getBudget, getObjectives } from '../api/objectives';
 import { type Pieces, useFew } from '../few';
 import { useRequest } from '../request';
+import { budgetLeft } from '../slo/budget';
 import type { AskedWindow } from '../window';
 
 export interface ServiceBudget {
   /** Of the objective that has the least left. */
   name: string;
-  /** Share of the budget, negative once it is overspent; absent without requests. */
+  /** Share of the budget, negative once it is overspent; absent without enough requests. */
   left?: number | undefined;
 }
 
@@ -21,7 +22,7 @@ export function useBudgets(asked: AskedWindow): Pieces<ServiceBudget | null> {
     for (const { name, serviceName: of } of all ?? []) {
       if (of !== serviceName) continue;
       const { body } = await getBudget(name, asked.endTs, signal);
-      const left = body.budgetRemaining ?? undefined;
+      const left = budgetLeft(body);
       if (least === null || (left !== undefined && left < (least.left ?? Infinity))) least = { name, left };
     }
     return least;

@@ -8,7 +8,7 @@ export interface ApiWindow {
   lookback: string;
 }
 
-/** A step of a chart; where it was asked for, the durations in buckets: `[upper bound, how many]`, in order. */
+/** A step of a chart; where it was asked for, how durations are spread: `[greatest of a bin, how many]`, ascending. */
 export interface LatencyPoint extends Point {
   histogram?: [number, number][];
 }
@@ -27,7 +27,10 @@ export interface LatencyQuestion {
   spanKind?: string;
   /** Milliseconds, whole minutes. */
   step?: number;
+  /** A series a version. */
   groupBy?: 'version';
+  /** With durations in buckets; not of versions. */
+  histogram?: boolean;
 }
 
 /** Who calls whom. Errors and durations are absent where there are none. */
@@ -52,8 +55,8 @@ export function getOperations(window: ApiWindow, serviceName: string | null, sig
 
 /** Rate, errors and durations over time. */
 export function getLatency(question: LatencyQuestion, window: ApiWindow, signal: AbortSignal): Promise<Answer<Latency>> {
-  const { step, ...asked } = question;
-  const parameters = { ...asked, ...window, histogram: 'true', ...(step !== undefined && { step: String(step) }) };
+  const { step, histogram, ...asked } = question;
+  const parameters = { ...asked, ...window, ...(histogram && { histogram: 'true' }), ...(step !== undefined && { step: String(step) }) };
   return getAnswer(apiUrl('latency', parameters), signal);
 }
 

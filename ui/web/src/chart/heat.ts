@@ -4,13 +4,13 @@ import type uPlot from 'uplot';
 import { tokenColour } from './colours';
 import type { TimeSteps } from './time-chart';
 
-/** Cells between a duration and ten times it. */
-const CELLS_A_DECADE = 12;
+/** Parts that an octave is divided into, 2 to this power: as the server does it. */
+const PART_BITS = 2;
 
 export interface HeatCell {
   /** Which step. */
   step: number;
-  /** Microseconds; above `low`, up to `high`. */
+  /** Microseconds, both are in it. */
   low: number;
   high: number;
   count: number;
@@ -18,31 +18,25 @@ export interface HeatCell {
 
 export interface Heat {
   cells: HeatCell[];
-  /** The lowest and the highest edge of all cells. */
+  /** Of all cells. */
   low: number;
   high: number;
   /** Of the fullest cell. */
   most: number;
 }
 
-/** The index of the cell that a bucket belongs to; a bucket is told by its upper bound. */
-function cellOf(upper: number): number {
-  // What is a power of ten to a computer's last digit is one.
-  return Math.max(0, Math.ceil(Math.log10(Math.max(1, upper)) * CELLS_A_DECADE - 1e-9) - 1);
+/** The least duration of the bin whose greatest this is: an octave has four bins, and below 4 every number is one. */
+function lowest(high: number): number {
+  const octave = Math.floor(Math.log2(Math.max(1, high)));
+  return high + 1 - 2 ** Math.max(0, octave - PART_BITS);
 }
 
-const edge = (cell: number) => 10 ** (cell / CELLS_A_DECADE);
-
-/** Cells of steps' buckets, `[upper bound, how many]`; `null` where no step has any. */
+/** Cells of steps' bins, `[greatest, how many]`; `null` where no step has any. */
 export function heatOf(steps: readonly (readonly (readonly [number, number])[] | undefined)[]): Heat | null {
   const cells: HeatCell[] = [];
   steps.forEach((buckets, step) => {
-    const counts = new Map<number, number>();
-    for (const [upper, count] of buckets ?? []) {
-      if (count > 0) counts.set(cellOf(upper), (counts.get(cellOf(upper)) ?? 0) + count);
-    }
-    for (const [cell, count] of [...counts].sort(([a], [b]) => a - b)) {
-      cells.push({ step, low: edge(cell), high: edge(cell + 1), count });
+    for (const [high, count] of buckets ?? []) {
+      if (count > 0) cells.push({ step, low: lowest(high), high, count });
     }
   });
   if (cells.length === 0) return null;
@@ -52,12 +46,12 @@ export function heatOf(steps: readonly (readonly (readonly [number, number])[] |
     high = Math.max(high, cell.high);
     most = Math.max(most, cell.count);
   }
-  return { cells, low, high, most };
+  return { cells, low: Math.max(1, low), high, most };
 }
 
 /** The cell at a step and a duration, if there is one. */
 export function cellAt(heat: Heat, step: number, duration: number): HeatCell | undefined {
-  return heat.cells.find((cell) => cell.step === step && duration > cell.low && duration <= cell.high);
+  return heat.cells.find((cell) => cell.step === step && duration >= cell.low && duration < cell.high + 1);
 }
 
 /** How strong a cell is, 0 to 1: by the root, or a few slow requests would not be seen beside many usual ones. */
@@ -77,8 +71,8 @@ export function paintHeat(chart: uPlot, heat: Heat, { starts, step }: TimeSteps)
     const start = starts[cell.step] ?? 0;
     const left = chart.valToPos(start / 1000, 'x', true);
     const right = chart.valToPos((start + step) / 1000, 'x', true);
-    const top = chart.valToPos(cell.high, 'y', true);
-    const bottom = chart.valToPos(cell.low, 'y', true);
+    const top = chart.valToPos(cell.high + 1, 'y', true);
+    const bottom = chart.valToPos(Math.max(0.5, cell.low), 'y', true);
     ctx.globalAlpha = strength(cell.count, heat.most);
     ctx.fillRect(left, top, Math.max(1, right - left - 1), Math.max(1, bottom - top - 1));
   }

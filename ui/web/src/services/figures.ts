@@ -31,17 +31,16 @@ export interface LiveVersion {
 /** What a series of steps tells of a service. */
 export interface ServiceSteps {
   count: number;
+  /** The usual ones of a step. */
   percentiles?: Percentiles | undefined;
   /** p95 a step. */
   p95s: (number | undefined)[];
   /** Those that served in the last steps with requests, the one with the most first. */
   live: LiveVersion[];
-  /** p95 by version, of those with a version and requests. */
+  /** The usual p95 of a step by version, of those with a version and requests. */
   byVersion: { version: string; count: number; p95?: number | undefined }[];
   missing: string | null;
 }
-
-type Buckets = readonly (readonly [number, number])[];
 
 /** The rows that are requests of their service: those that answer, else local ones, else its own calls. */
 export function requestRows(rows: readonly OperationRow[]): OperationRow[] {
@@ -70,58 +69,40 @@ function figuresOf(serviceName: string, rows: readonly OperationRow[]): ServiceF
   return { serviceName, count: sum((row) => row.count), errors: sum((row) => row.errors), rate: sum((row) => row.rate), ...single };
 }
 
-/** The upper bound of the bucket that a share of all values lies in; nothing of no values. */
-export function quantile(buckets: Buckets, share: number): number | undefined {
-  const total = buckets.reduce((sum, [, count]) => sum + count, 0);
-  if (total === 0) return undefined;
-  const rank = Math.max(1, Math.ceil(share * total));
+/** The value that half of the weight is at or below; nothing of nothing. */
+export function weightedMedian(values: readonly (readonly [value: number, weight: number])[]): number | undefined {
+  const sorted = values.filter(([, weight]) => weight > 0).toSorted(([a], [b]) => a - b);
+  const half = sorted.reduce((sum, [, weight]) => sum + weight, 0) / 2;
   let seen = 0;
-  for (const [upper, count] of buckets) {
-    seen += count;
-    if (seen >= rank) return upper;
+  for (const [value, weight] of sorted) {
+    seen += weight;
+    if (seen >= half) return value;
   }
   return undefined;
 }
 
-/** Buckets of several in one, in order. */
-export function merged(all: readonly Buckets[]): [number, number][] {
-  const counts = new Map<number, number>();
-  for (const buckets of all) {
-    for (const [upper, count] of buckets) counts.set(upper, (counts.get(upper) ?? 0) + count);
-  }
-  return [...counts].sort(([a], [b]) => a - b);
-}
-
-/** Percentiles of several steps or versions together: by their buckets, or those of the only one with requests. */
-export function percentilesOf(points: readonly LatencyPoint[]): Percentiles | undefined {
-  const busy = points.filter(({ count }) => count > 0);
-  const [only] = busy;
-  if (busy.length === 1 && only?.p50 != null && only.p95 != null && only.p99 != null) {
-    return { p50: only.p50, p95: only.p95, p99: only.p99 };
-  }
-  if (busy.some(({ histogram }) => histogram === undefined)) return undefined;
-  const buckets = merged(busy.map(({ histogram }) => histogram ?? []));
-  const [p50, p95, p99] = [0.5, 0.95, 0.99].map((share) => quantile(buckets, share));
+/** The usual percentiles of steps: of each the median, by requests. Those of all steps together nobody can tell from them. */
+export function usualPercentiles(points: readonly LatencyPoint[]): Percentiles | undefined {
+  const of = (key: keyof Percentiles) => weightedMedian(points.flatMap((point) => (point[key] == null ? [] : [[point[key], point.count] as const])));
+  const [p50, p95, p99] = [of('p50'), of('p95'), of('p99')];
   return p50 === undefined || p95 === undefined || p99 === undefined ? undefined : { p50, p95, p99 };
 }
 
 /** The last steps with requests that say which versions are live. */
 const LIVE_STEPS = 2;
 
-/** What steps by version tell of their service as a whole. */
-export function stepsOf({ series }: Latency, missing: string | null): ServiceSteps {
-  const steps = series[0]?.points.length ?? 0;
-  const at = (index: number) => series.flatMap(({ points }) => points[index] ?? []);
-  const together = Array.from({ length: steps }, (_, index) => at(index));
-  const busy = together.flatMap((points, index) => (points.some(({ count }) => count > 0) ? [index] : []));
+/** What its steps, and those by version, tell of a service. */
+export function stepsOf(all: Latency, byVersion: Latency, missing: string | null): ServiceSteps {
+  const points = all.series[0]?.points ?? [];
+  const busy = points.flatMap(({ count }, index) => (count > 0 ? [index] : []));
   return {
-    count: together.flat().reduce((sum, { count }) => sum + count, 0),
-    percentiles: percentilesOf(together.flat()),
-    p95s: together.map((points) => percentilesOf(points)?.p95),
-    live: liveVersions(series, busy.slice(-LIVE_STEPS)),
-    byVersion: series.flatMap(({ version, points }) => {
-      const count = points.reduce((sum, point) => sum + point.count, 0);
-      return version == null || count === 0 ? [] : [{ version, count, p95: percentilesOf(points)?.p95 }];
+    count: points.reduce((sum, { count }) => sum + count, 0),
+    percentiles: usualPercentiles(points),
+    p95s: points.map(({ p95 }) => p95 ?? undefined),
+    live: liveVersions(byVersion.series, busy.slice(-LIVE_STEPS)),
+    byVersion: byVersion.series.flatMap(({ version, points: own }) => {
+      const count = own.reduce((sum, point) => sum + point.count, 0);
+      return version == null || count === 0 ? [] : [{ version, count, p95: usualPercentiles(own)?.p95 }];
     }),
     missing,
   };

@@ -1,7 +1,6 @@
 /** Lines of charts out of what the server says a step. */
 import type { Latency, LatencyPoint, LatencySeries } from '../api/services';
 import type { TimeLine } from '../chart/time-chart';
-import { merged } from './figures';
 import { text } from './text';
 
 /** Percentiles are told apart by how they are drawn. */
@@ -57,7 +56,7 @@ export function versionName({ version }: Pick<LatencySeries, 'version'>): string
   return version ?? text.noVersion;
 }
 
-/** All series together, step by step; percentiles are those of the only one, or none. */
+/** All series together, step by step; percentiles of several nobody can tell. */
 export function merge({ series }: Latency): LatencyPoint[] {
   const [first] = series;
   if (series.length === 1 && first) return first.points;
@@ -65,14 +64,12 @@ export function merge({ series }: Latency): LatencyPoint[] {
     const points = series.flatMap(({ points }) => points[index] ?? []);
     const sum = (of: (point: LatencyPoint) => number) => points.reduce((total, point) => total + of(point), 0);
     const [count, errors] = [sum((point) => point.count), sum((point) => point.errors)];
-    const histograms = points.flatMap(({ histogram }) => (histogram ? [histogram] : []));
     return {
       startTs,
       count,
       errors,
       rate: sum(({ rate }) => rate),
       ...(count > 0 && { errorRate: errors / count }),
-      ...(histograms.length > 0 && { histogram: merged(histograms) }),
     };
   });
 }

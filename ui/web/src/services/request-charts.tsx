@@ -5,7 +5,7 @@ import type { Answer } from '../api';
 import { getLatency, type Latency, type LatencyQuestion } from '../api/services';
 import type { Band } from '../chart/bands';
 import { ChartFrame } from '../chart/frame';
-import { heatOf } from '../chart/heat';
+import { cellAt, heatOf } from '../chart/heat';
 import { Heatmap } from '../chart/heatmap';
 import { TimeChart, type TimeLine, type TimeSteps } from '../chart/time-chart';
 import { formatClock, formatDuration, formatRate, formatShare } from '../format';
@@ -31,7 +31,7 @@ const GROUP = 'requests';
 
 export function RequestCharts({ question, asked, search, bands }: Properties) {
   const split = new URLSearchParams(search).get('groupBy') === 'version';
-  const full: LatencyQuestion = split ? { ...question, groupBy: 'version' } : question;
+  const full: LatencyQuestion = split ? { ...question, groupBy: 'version' } : { ...question, histogram: true };
   const latency = useRequest(`${JSON.stringify(full)} ${asked.key}`, (signal) => getLatency(full, asked.api, signal));
   const choose = (event: Event) => changeParameters({ groupBy: (event.currentTarget as HTMLInputElement).checked ? 'version' : null });
   return (
@@ -77,7 +77,7 @@ function Charts({ latency, question, bands, split }: ChartsProperties) {
   };
   const pick = (at: number, duration: number) => {
     const index = Math.max(0, Math.min(steps.starts.length - 1, Math.floor((at - (steps.starts[0] ?? 0)) / steps.step)));
-    const cell = heat?.cells.find(({ step, low, high }) => step === index && duration > low && duration <= high);
+    const cell = heat && cellAt(heat, index, duration);
     navigate(cell ? tracesAt(index, cell.low, cell.high) : tracesAt(index));
   };
   const rows = (of: TimeLine[], format: (value: number) => string) =>

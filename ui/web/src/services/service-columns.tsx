@@ -26,7 +26,7 @@ export function serviceColumns(steps: Pieces<ServiceSteps>, budgets: Pieces<Serv
     key,
     title: text[key],
     numeric: true,
-    cell: (row) => <Took duration={percentile(key)(row)} />,
+    cell: (row) => (row[key] === undefined ? <About duration={percentile(key)(row)} /> : <Took duration={row[key]} />),
     sortBy: percentile(key),
   });
   const idle = ({ count }: ServiceRow) => count === 0;
@@ -57,6 +57,12 @@ export function serviceColumns(steps: Pieces<ServiceSteps>, budgets: Pieces<Serv
       sortBy: (row) => budgets.known.get(row.serviceName)?.answer?.left,
     },
   ];
+}
+
+/** Of several operations: the usual one of a step. */
+function About({ duration }: { duration: number | undefined }) {
+  if (duration === undefined) return <Took duration={undefined} />;
+  return <span title={text.about}>≈ {formatDuration(duration)}</span>;
 }
 
 export function ServiceLink({ name }: { name: string }) {

@@ -100,6 +100,8 @@ export const text = {
   meanTook: 'Mean',
   outside: 'Asked from outside, or by who is not traced.',
   nothingCalled: 'Calls nothing that is traced.',
+  usual: (step: string) => `Percentiles are the usual ones of ${step}: the median of the steps' own, by requests.`,
+  about: 'The usual one of a step: of several operations together nobody can tell it exactly.',
   unnamed: '(without a name)',
   caller: 'Caller',
   callee: 'Callee',

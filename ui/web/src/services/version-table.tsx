@@ -2,13 +2,13 @@
 import { useMemo } from 'preact/hooks';
 
 import { getLatency, type Latency } from '../api/services';
-import { formatShare } from '../format';
+import { formatDuration, formatShare } from '../format';
 import { useRequest } from '../request';
 import { Asked } from '../shell/asked';
 import { type Column, DataTable } from '../shell/data-table';
 import type { AskedWindow } from '../window';
 import { Errors, Took } from './cells';
-import { percentilesOf, type Percentiles, sparkStep } from './figures';
+import { type Percentiles, sparkStep, usualPercentiles } from './figures';
 import { text } from './text';
 
 interface VersionRow {
@@ -44,6 +44,7 @@ export function VersionTable({ serviceName, asked, search }: Properties) {
                   {text.noVersions} {text.howVersions}
                 </p>
               )}
+              <p class="chart-summary">{text.usual(formatDuration(body.step * 1000))}</p>
               <DataTable label={text.versionsOf} columns={columns} rows={rows} rowKey={({ version }) => version ?? ''} search={search} parameter="versions" />
             </>
           );
@@ -58,7 +59,7 @@ function versionRows({ series }: Latency): VersionRow[] {
     version: version ?? undefined,
     count: points.reduce((sum, point) => sum + point.count, 0),
     errors: points.reduce((sum, point) => sum + point.errors, 0),
-    percentiles: percentilesOf(points),
+    percentiles: usualPercentiles(points),
   }));
   const all = rows.reduce((sum, { count }) => sum + count, 0);
   return rows.filter(({ count }) => count > 0).map((row) => ({ ...row, share: row.count / all }));

@@ -1,6 +1,6 @@
 /** What can honestly be said of an error budget, and what an objective is in words. */
 import type { Budget, BurnRate, Objective } from '../api/schema';
-import { formatDuration } from '../format';
+import { formatDuration, formatShare } from '../format';
 import { text } from './text';
 
 const DAY_MS = 86_400_000;
@@ -27,8 +27,8 @@ export function burnIn({ burnRates }: Budget, window: number): (BurnRate & { sho
 
 export const HOUR_MS = 3_600_000;
 
-/** Those that a list has. */
-export const LISTED_WINDOWS = [300_000, HOUR_MS, 6 * HOUR_MS, 72 * HOUR_MS];
+/** Those that a list has, by their length. */
+export const LISTED_WINDOWS: Record<number, string> = { 300_000: text.windows[0], [HOUR_MS]: text.windows[1], [6 * HOUR_MS]: text.windows[2], [72 * HOUR_MS]: text.windows[3] };
 
 /** What the projection goes by. */
 export const PROJECTED_BY = 6 * HOUR_MS;
@@ -61,4 +61,9 @@ export function formatObjective(objective: number): string {
 export function objectiveText({ objective, indicator, thresholdMs }: Objective): string {
   const share = formatObjective(objective);
   return indicator === 'latency' && thresholdMs != null ? text.inTime(share, formatDuration(thresholdMs * 1000)) : text.available(share);
+}
+
+/** What is left, negative once it is overspent. */
+export function formatLeft(left: number): string {
+  return left < 0 ? `−${formatShare(-left)}` : formatShare(left);
 }

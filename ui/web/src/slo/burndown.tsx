@@ -6,10 +6,10 @@ import type { JudgedDeployment, Objective } from '../api/schema';
 import { ChartFrame } from '../chart/frame';
 import { TimeChart, type TimeLine } from '../chart/time-chart';
 import { useFew } from '../few';
-import { formatClock, formatShare } from '../format';
+import { formatClock } from '../format';
 import { bandsOf } from '../rollouts';
 import { useWindowText } from '../window';
-import { budgetLeft, burndownMoments } from './budget';
+import { budgetLeft, burndownMoments, formatLeft } from './budget';
 import { text } from './text';
 
 interface Properties {
@@ -44,15 +44,15 @@ export function Burndown({ objective, endTs, deployments }: Properties) {
   return (
     <ChartFrame
       title={text.burndown}
-      summary={first === undefined || last === undefined ? (done ? text.burndownNone : text.loading) : text.burndownSummary(formatShare(first), formatShare(last))}
+      summary={first === undefined || last === undefined ? (done ? text.burndownNone : text.loading) : text.burndownSummary(formatLeft(first), formatLeft(last))}
       note={`${text.burndownNote(window, moments.length)} ${done ? '' : text.burndownPartial(budgets.known.size, moments.length)}`}
       interactive
       table={{
         head: [text.at, text.left],
-        rows: moments.map((moment, index) => [formatClock(moment, new Date(endTs)), values[index] == null ? text.tooFew : formatShare(values[index])]),
+        rows: moments.map((moment, index) => [formatClock(moment, new Date(endTs)), values[index] == null ? text.tooFew : formatLeft(values[index])]),
       }}
     >
-      <TimeChart label={text.burndown} steps={steps} lines={lines} bands={bands} format={formatShare} group="burndown" least={1} />
+      <TimeChart label={text.burndown} steps={steps} lines={lines} bands={bands} format={formatLeft} group="burndown" least={1} />
     </ChartFrame>
   );
 }

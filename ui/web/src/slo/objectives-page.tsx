@@ -67,7 +67,7 @@ function columnsOf(known: ReadonlyMap<string, Piece<Budget>>, want: (name: strin
   const budgetOf = ({ name }: Objective) => known.get(name)?.answer;
   const burn = (window: number): Column<Objective> => ({
     key: `burn-${window / 60_000}`,
-    title: text.burn(formatDuration(window * 1000)),
+    title: text.burn(LISTED_WINDOWS[window] ?? ''),
     numeric: true,
     cell: (row) => <Burn budget={budgetOf(row)} window={window} />,
     sortBy: (row) => {
@@ -86,14 +86,23 @@ function columnsOf(known: ReadonlyMap<string, Piece<Budget>>, want: (name: strin
       ),
       sortBy: ({ name }) => name,
     },
-    { key: 'objective', title: text.objective, cell: (row) => objectiveText(row) },
+    {
+      key: 'objective',
+      title: text.objective,
+      cell: (row) => (
+        <>
+          {objectiveText(row)}
+          <br />
+          <span class="muted">{text.days(row.windowDays)}</span>
+        </>
+      ),
+    },
     {
       key: 'of',
       title: text.of,
       cell: (row) => <Whose objective={row} />,
       sortBy: ({ serviceName, spanName }) => `${serviceName} ${spanName ?? ''}`,
     },
-    { key: 'window', title: text.window, numeric: true, cell: ({ windowDays }) => text.days(windowDays) },
     { key: 'now', title: text.now, numeric: true, cell: (row) => <Good budget={budgetOf(row)} />, sortBy: (row) => budgetOf(row)?.sli ?? undefined },
     {
       key: 'left',
@@ -108,7 +117,7 @@ function columnsOf(known: ReadonlyMap<string, Piece<Budget>>, want: (name: strin
         return budget && budgetLeft(budget);
       },
     },
-    ...LISTED_WINDOWS.map(burn),
+    ...Object.keys(LISTED_WINDOWS).map((window) => burn(Number(window))),
     { key: 'exhausted', title: text.exhausted, numeric: true, cell: (row) => <Exhausted budget={budgetOf(row)} /> },
     { key: 'alerts', title: text.alerts, cell: (row) => <Alerts budget={budgetOf(row)} /> },
   ];

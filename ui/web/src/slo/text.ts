@@ -23,6 +23,7 @@ export const text = {
   now: 'Good now',
   left: 'Budget left',
   burn: (window: string) => `Burn ${window}`,
+  windows: ['5 min', '1 h', '6 h', '3 d'] as const,
   exhausted: 'Spent in',
   alerts: 'Alerts',
   days: (days: number) => formatCount(days, 'day'),

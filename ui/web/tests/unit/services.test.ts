@@ -10,7 +10,7 @@ import { timeLabels } from '../../src/chart/time-axis';
 import { makeLine } from '../../src/few';
 import { bandsOf, isGoingOn, liveRegressions, newestByService } from '../../src/rollouts';
 import { aroundOperation } from '../../src/services/around';
-import { merged, quantile, requestRows, serviceFigures, sparkStep, stepsOf } from '../../src/services/figures';
+import { requestRows, serviceFigures, sparkStep, stepsOf, weightedMedian } from '../../src/services/figures';
 import { merge } from '../../src/services/lines';
 import { searchPath } from '../../src/services/search-path';
 
@@ -44,68 +44,61 @@ describe('the requests of a service', () => {
   });
 });
 
-describe('buckets', () => {
+describe('a median by weight', () => {
   it.each([
-    [0.5, 10],
-    [0.51, 20],
-    [0.99, 30],
-    [1, 30],
-  ])('have a quantile %d', (share, upper) => {
-    expect(quantile([[10, 50], [20, 40], [30, 10]], share)).toBe(upper);
-  });
-
-  it('of nothing have none', () => expect(quantile([], 0.5)).toBeUndefined());
-
-  it('are put together by their bounds', () => expect(merged([[[10, 1], [30, 2]], [[20, 5], [30, 1]]])).toEqual([[10, 1], [20, 5], [30, 3]]));
+    [[[10, 1], [20, 1], [30, 1]], 20],
+    [[[30, 5], [10, 1]], 30],
+    [[[10, 1], [20, 1]], 10],
+    [[[10, 0], [20, 1]], 20],
+    [[], undefined],
+  ] as [[number, number][], number | undefined][])('of %j is %s', (values, expected) => expect(weightedMedian(values)).toBe(expected));
 });
 
-const point = (count: number, p95: number | undefined, histogram?: [number, number][]): LatencyPoint => ({
+const point = (count: number, p95: number | undefined): LatencyPoint => ({
   startTs: 0,
   count,
   errors: 1,
   rate: count,
-  ...(p95 !== undefined && { p50: p95, p95, p99: p95 }),
-  ...(histogram && { histogram }),
+  ...(p95 !== undefined && { p50: p95 - 1, p95, p99: p95 + 1 }),
 });
 
 const latency = (series: Latency['series']): Latency => ({ serviceName: 'a', startTs: 0, endTs: 1, step: 60_000, side: 'server', series });
 
-describe('steps by version', () => {
-  const old = { version: '1', points: [point(10, 5, [[5, 10]]), point(5, 5, [[5, 5]]), point(0, undefined)] };
-  const fresh = { version: '2', points: [point(0, undefined), point(15, 9, [[9, 15]]), point(0, undefined)] };
+describe('the steps of a service', () => {
+  const all = latency([{ points: [point(10, 5), point(20, 8), point(0, undefined)] }]);
+  const old = { version: '1', points: [point(10, 5), point(5, 5), point(0, undefined)] };
+  const fresh = { version: '2', points: [point(0, undefined), point(15, 9), point(0, undefined)] };
 
-  it('tell which are live, the one with the most first, by the last steps with requests', () => {
-    expect(stepsOf(latency([old, fresh]), null).live).toEqual([
+  it('tell which versions are live, the one with the most first, by the last steps with requests', () => {
+    expect(stepsOf(all, latency([old, fresh]), null).live).toEqual([
       { version: '1', share: 0.5 },
       { version: '2', share: 0.5 },
     ]);
-    const later = { ...fresh, points: [...fresh.points.slice(0, 2), point(15, 9)] };
-    expect(stepsOf(latency([old, later]), null).live.map(({ version }) => version)).toEqual(['2', '1']);
+    const gone = { ...old, points: [point(10, 5), point(0, undefined), point(0, undefined)] };
+    expect(stepsOf(all, latency([gone, { version: '2', points: [point(0, undefined), point(15, 9)] }]), null).live.map(({ version }) => version)).toEqual(['2', '1']);
   });
 
-  it('have percentiles of all by their buckets', () => {
-    const steps = stepsOf(latency([old, fresh]), 'why');
-    expect(steps).toMatchObject({ count: 30, p95s: [5, 9, undefined], missing: 'why', percentiles: { p50: 5, p95: 9 } });
+  it('tell the usual percentiles, of all and of each version', () => {
+    const steps = stepsOf(all, latency([old, fresh, { points: [point(3, 1)] }]), 'why');
+    expect(steps).toMatchObject({ count: 30, p95s: [5, 8, undefined], missing: 'why', percentiles: { p50: 7, p95: 8, p99: 9 } });
     expect(steps.byVersion).toEqual([
       { version: '1', count: 15, p95: 5 },
       { version: '2', count: 15, p95: 9 },
     ]);
   });
 
-  it('have none where there are no buckets to put together', () => {
-    const without = [point(10, 5), point(5, 5)];
-    const steps = stepsOf(latency([{ points: without }]), null);
-    expect(steps.percentiles).toBeUndefined();
-    expect(steps.p95s).toEqual([5, 5]);
-    expect(steps.live).toEqual([]);
+  it('tell nothing where nothing took any time', () => {
+    const steps = stepsOf(latency([{ points: [point(3, undefined)] }]), latency([]), null);
+    expect(steps).toMatchObject({ percentiles: undefined, p95s: [undefined], live: [], byVersion: [] });
   });
 
-  it('are put together', () => {
-    expect(merge(latency([old, fresh])).map(({ count, errorRate, histogram }) => ({ count, errorRate, histogram }))).toEqual([
-      { count: 10, errorRate: 0.2, histogram: [[5, 10]] },
-      { count: 20, errorRate: 0.1, histogram: [[5, 5], [9, 15]] },
-      { count: 0, errorRate: undefined, histogram: undefined },
+  it('of versions are put together', () => {
+    expect(merge(latency([old, fresh])).map(({ count, errorRate, p95 }) => ({ count, errorRate, p95 }))).toEqual([
+      { count: 10, errorRate: 0.2, p95: undefined },
+      { count: 20, errorRate: 0.1, p95: undefined },
+      { count: 0, errorRate: undefined, p95: undefined },
     ]);
+    expect(merge(all)).toBe(all.series[0]?.points);
   });
 });
 
@@ -124,30 +117,44 @@ describe('a step of a sparkline', () => {
 });
 
 describe('a heatmap', () => {
-  const heat = heatOf([[[1000, 3], [1005, 1]], undefined, [[10_000, 16]]]);
+  const heat = heatOf([[[1279, 3], [2047, 1], [5000, 0]], undefined, [[19, 16]]]);
 
-  it('puts buckets into cells that a decade has twelve of', () => {
-    expect(heat?.cells.map(({ step, count }) => [step, count])).toEqual([[0, 3], [0, 1], [2, 16]]);
-    expect(heat?.most).toBe(16);
-    const [first] = heat?.cells ?? [];
-    expect(first?.high).toBeCloseTo(1000);
-    expect(first && first.high / first.low).toBeCloseTo(10 ** (1 / 12));
-    expect(heat?.high).toBeCloseTo(10_000);
+  it('has a cell for every bin that holds any, of which an octave has four', () => {
+    expect(heat).toEqual({
+      cells: [
+        { step: 0, low: 1024, high: 1279, count: 3 },
+        { step: 0, low: 1792, high: 2047, count: 1 },
+        { step: 2, low: 16, high: 19, count: 16 },
+      ],
+      low: 16,
+      high: 2047,
+      most: 16,
+    });
   });
+
+  it.each([
+    [0, 0],
+    [1, 1],
+    [3, 3],
+    [7, 7],
+    [9, 8],
+    [11, 10],
+    [39, 32],
+  ])('begins a bin up to %d at %d', (high, low) => expect(heatOf([[[high, 1]]])?.cells[0]).toMatchObject({ low, high }));
 
   it('finds a cell by step and duration', () => {
-    expect(heat && cellAt(heat, 2, 9999)?.count).toBe(16);
-    expect(heat && cellAt(heat, 1, 9999)).toBeUndefined();
+    expect(heat && cellAt(heat, 0, 1024)?.count).toBe(3);
+    expect(heat && cellAt(heat, 0, 1279.9)?.count).toBe(3);
+    expect(heat && cellAt(heat, 0, 1280)).toBeUndefined();
+    expect(heat && cellAt(heat, 1, 1100)).toBeUndefined();
   });
 
-  it('is nothing without buckets', () => expect(heatOf([undefined, []])).toBeNull());
+  it('is nothing without bins', () => expect(heatOf([undefined, []])).toBeNull());
 
   it('shows a single request beside a thousand', () => {
     expect(strength(1, 1000)).toBeGreaterThan(0.12);
     expect(strength(1000, 1000)).toBe(1);
   });
-
-  it('takes durations of nothing', () => expect(heatOf([[[0, 1]]])?.cells[0]).toMatchObject({ low: 1, count: 1 }));
 });
 
 describe('deployments', () => {

@@ -9,7 +9,7 @@ import type { DependencyLink } from '../api/services';
 import { useShortcuts } from '../keyboard';
 import { changeParameters } from '../location';
 import { widthOf } from './graph';
-import { type Direction, nearest } from './layout';
+import { type Direction, nearest } from './geometry';
 import { LinkShape } from './link-shape';
 import { ZOOM_MAX, ZOOM_MIN } from './map-state';
 import { NodeShape } from './node-shape';

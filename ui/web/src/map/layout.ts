@@ -1,8 +1,7 @@
 /** Where everything on the map is: layers from left to right, callers before what they call. */
 import { Graph, layout } from '@dagrejs/dagre';
 
-export const NODE_WIDTH = 236;
-export const NODE_HEIGHT = 66;
+import { type At, type Layout, type LayoutInput, NODE_HEIGHT, NODE_WIDTH } from './geometry';
 
 const LABEL = { width: 84, height: 18 };
 const MARGIN = 24;
@@ -12,27 +11,6 @@ const SIMPLE_LINKS = 100;
 
 /** How far a service's call of itself goes above it. */
 const LOOP_HEIGHT = 18;
-
-export interface LayoutInput {
-  /** Names of services. */
-  nodes: string[];
-  /** Indexes of `nodes`. */
-  links: { parent: number; child: number }[];
-}
-
-export interface At {
-  x: number;
-  y: number;
-}
-
-export interface Layout {
-  width: number;
-  height: number;
-  /** Middles, in the order that was given. */
-  nodes: At[];
-  /** In the order that was given. */
-  links: { points: At[]; label: At }[];
-}
 
 /** The same input gives the same layout. Tangled hundreds take seconds: not for the page's own thread. */
 export function layoutOf({ nodes, links }: LayoutInput): Layout {
@@ -80,43 +58,4 @@ function fromSideToSide(from: At | undefined, between: At[], to: At | undefined)
   if (!from || !to) return between;
   const half = (Math.sign(to.x - from.x) * NODE_WIDTH) / 2;
   return [{ x: from.x + half, y: from.y }, ...between, { x: to.x - half, y: to.y }];
-}
-
-/** A line that is level wherever it passes a point. */
-export function pathThrough(points: readonly At[]): string {
-  const [first, ...rest] = points;
-  if (!first) return '';
-  let path = `M${first.x} ${first.y}`;
-  let before = first;
-  for (const point of rest) {
-    const middle = (before.x + point.x) / 2;
-    path += `C${middle} ${before.y} ${middle} ${point.y} ${point.x} ${point.y}`;
-    before = point;
-  }
-  return path;
-}
-
-/** A call of itself, up and around. */
-export function loopPath(points: readonly At[]): string {
-  const [out, corner, other, end] = points;
-  return out && corner && other && end ? `M${out.x} ${out.y}C${corner.x} ${corner.y} ${other.x} ${other.y} ${end.x} ${end.y}` : '';
-}
-
-export type Direction = 'left' | 'right' | 'up' | 'down';
-
-/** The nearest other place in a direction; sideways counts twice. */
-export function nearest(places: readonly At[], from: number, direction: Direction): number | null {
-  const here = places[from];
-  if (!here) return null;
-  const horizontal = direction === 'left' || direction === 'right';
-  const sign = direction === 'left' || direction === 'up' ? -1 : 1;
-  let best: { index: number; distance: number } | null = null;
-  places.forEach((place, index) => {
-    const [dx, dy] = [place.x - here.x, place.y - here.y];
-    const ahead = sign * (horizontal ? dx : dy);
-    if (ahead <= 0) return;
-    const distance = ahead + 2 * Math.abs(horizontal ? dy : dx);
-    if (!best || distance < best.distance) best = { index, distance };
-  });
-  return (best as { index: number } | null)?.index ?? null;
 }

@@ -1,5 +1,6 @@
 /** Lays a map out beside the page, which goes on meanwhile. */
-import { type LayoutInput, layoutOf } from './layout';
+import type { LayoutInput } from './geometry';
+import { layoutOf } from './layout';
 
 onmessage = ({ data }: MessageEvent<LayoutInput>) => {
   try {

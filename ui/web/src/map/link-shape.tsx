@@ -4,7 +4,7 @@ import type { DependencyLink } from '../api/services';
 import { formatChange, formatCount, formatDuration, formatShare } from '../format';
 import { type Delta, toneOf } from './figures';
 import { healthOf } from './graph';
-import { type At, loopPath, pathThrough } from './layout';
+import { type At, loopPath, pathThrough } from './geometry';
 import { cut } from './node-shape';
 import { text } from './text';
 
@@ -33,7 +33,7 @@ export function LinkShape({ link, line, width, change, rates, faded }: Propertie
       <path class="map-line" d={link.parent === link.child ? loopPath(line.points) : pathThrough(line.points)} stroke-width={width} />
       <path class="map-head" d={headAt(line.points, link.parent === link.child, width)} />
       {label !== '' && (
-        <text class="map-label" x={line.label.x} y={line.label.y + 4}>
+        <text class="map-label" x={line.label.x} y={line.label.y - (link.parent === link.child ? -4 : width / 2 + 4)}>
           {label}
         </text>
       )}

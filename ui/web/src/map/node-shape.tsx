@@ -1,7 +1,7 @@
 /** A service on the map: its name, how busy, slow and wrong it is, and which versions it runs. */
 import { formatChange, formatDuration, formatRate, formatShare } from '../format';
 import { type NodeFigures, toneOf } from './figures';
-import { NODE_HEIGHT, NODE_WIDTH } from './layout';
+import { NODE_HEIGHT, NODE_WIDTH } from './geometry';
 import { text } from './text';
 
 interface Properties {

@@ -2,7 +2,7 @@
 import { useEffect, useState } from 'preact/hooks';
 
 import type { Graph } from './graph';
-import type { Layout, LayoutInput } from './layout';
+import type { Layout, LayoutInput } from './geometry';
 
 /** Whatever takes longer is too tangled to be read, too. */
 const PATIENCE_MS = 15_000;

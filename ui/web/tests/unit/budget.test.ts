@@ -4,7 +4,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { brotliCompressSync, gzipSync } from 'node:zlib';
 import { build, type Manifest } from 'vite';
-import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
 
 const ROOT = join(import.meta.dirname, '../..');
 const KB = 1024;
@@ -17,7 +17,10 @@ let manifest: Manifest;
 
 beforeAll(async () => {
   directory = mkdtempSync(join(tmpdir(), 'budget-'));
+  // Tests run with another environment, in which what helps to develop would be built in and weighed.
+  vi.stubEnv('NODE_ENV', 'production');
   await build({ root: ROOT, logLevel: 'error', build: { outDir: directory, emptyOutDir: true, manifest: 'manifest.json' } });
+  vi.unstubAllEnvs();
   manifest = JSON.parse(readFileSync(join(directory, 'manifest.json'), 'utf8')) as Manifest;
 }, 120_000);
 

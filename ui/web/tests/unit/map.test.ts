@@ -5,7 +5,8 @@ import type { JudgedDeployment } from '../../src/api/schema';
 import type { DependencyLink } from '../../src/api/services';
 import { deltaOf, nodeFigures, toneOf } from '../../src/map/figures';
 import { busiest, drawable, graphOf, healthOf, neighbourhood, widthOf } from '../../src/map/graph';
-import { layoutOf, nearest, NODE_HEIGHT, NODE_WIDTH, pathThrough } from '../../src/map/layout';
+import { nearest, NODE_HEIGHT, NODE_WIDTH, pathThrough } from '../../src/map/geometry';
+import { layoutOf } from '../../src/map/layout';
 import { mapState } from '../../src/map/map-state';
 import type { ServiceSteps } from '../../src/services/figures';
 

@@ -3,7 +3,7 @@ import type { TraceDiff } from '../api/schema';
 import { getTrace, getTraceDiff, type Span } from '../api';
 import { formatChange, formatCount, formatDuration, formatShare } from '../format';
 import { changeParameters, isTraceId, navigate, normalTraceId, pathOf } from '../location';
-import { formatShareChange, operationName } from '../report/names';
+import { formatShareChange, operationName, unbroken } from '../report/names';
 import { useRequest } from '../request';
 import { Asked } from '../shell/asked';
 import { Link } from '../shell/link';
@@ -108,8 +108,8 @@ function Sentence({ diff }: { diff: TraceDiff }) {
   const cut = [baseline, candidate].filter(({ cutMicros, duration }) => cutMicros > CUT_MAX * (duration ?? 0));
   return (
     <section class="compare-answer">
-      <p class="compare-lead">{lead}</p>
-      <p>{parts.length === 0 ? text.pathNothing : text.path(told)}</p>
+      <p class="compare-lead">{unbroken(lead)}</p>
+      <p>{unbroken(parts.length === 0 ? text.pathNothing : text.path(told))}</p>
       <ul class="compare-sides">
         {([['a', baseline], ['b', candidate]] as const).map(([name, side]) => (
           <li key={name} class={`compare-${name}`}>

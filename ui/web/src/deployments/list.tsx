@@ -58,7 +58,7 @@ function columnsOf(worst: Map<string, Regression> | undefined, asked: boolean): 
       ),
       sortBy: ({ score }) => score ?? undefined,
     },
-    { key: 'service', title: text.columns.service, cell: ({ serviceName }) => short(serviceName), sortBy: ({ serviceName }) => serviceName },
+    { key: 'service', title: text.columns.service, cell: ({ serviceName }) => <span class="deployments-name">{short(serviceName)}</span>, sortBy: ({ serviceName }) => serviceName },
     { key: 'version', title: text.columns.version, cell: (row) => <Versions row={row} />, sortBy: ({ version }) => version },
     { key: 'kind', title: text.columns.kind, cell: kindOf },
     { key: 'when', title: text.columns.when, cell: (row) => <When row={row} />, sortBy: ({ startTs }) => startTs },
@@ -75,10 +75,10 @@ function columnsOf(worst: Map<string, Regression> | undefined, asked: boolean): 
 
 function Versions({ row: { version, previousVersion } }: { row: JudgedDeployment }) {
   return (
-    <>
+    <span class="deployments-name">
       {previousVersion && <span class="muted">{short(previousVersion)} → </span>}
       {short(version)}
-    </>
+    </span>
   );
 }
 
@@ -109,7 +109,7 @@ function Origin({ row, finding, waiting }: { row: JudgedDeployment; finding: Reg
   if (!finding) return <>{row.verdict === 'insufficient_data' ? text.needsMore : waiting}</>;
   return (
     <>
-      {operationName(finding.origin)}
+      <span class="deployments-name">{operationName(finding.origin)}</span>
       {!finding.causedByDeployment && <span class="deployments-other">{text.notThis}</span>}
     </>
   );

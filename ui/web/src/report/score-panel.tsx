@@ -7,6 +7,9 @@ import { Panel } from './panel';
 import { boundOf, costOf, failedCritical, PASSING_SCORE, type Scored, scoredChecks, type ScoredGroup, scoredGroups, sumOf } from './score';
 import { text } from './text';
 
+/** What rounding can make of a score: reports that are kept were made by the rules of their time, and are not explained by others. */
+const ROUNDED = 0.05;
+
 /** Points that are too few to be told from none. */
 const NONE = 0.005;
 
@@ -42,8 +45,9 @@ export function ScorePanel({ report }: { report: Report }) {
 /** Why the score is below the weighted mean; nothing where it is not, or where the rest of the checks is not told. */
 function Bounded({ report: { checks, score, omitted }, mean }: { report: Report; mean: number }) {
   const bound = boundOf(checks);
-  if (score == null || !bound || bound.most >= mean || failedCritical(checks).length > 0 || (omitted?.checks ?? 0) > 0) return null;
+  if (score == null || !bound || bound.most >= mean || (omitted?.checks ?? 0) > 0) return null;
   const { most, by } = bound;
+  if (Math.abs(score - most) > ROUNDED) return null;
   return (
     <p>
       {text.score.mean(points(mean))}{' '}

@@ -3,6 +3,7 @@
  * screenshots, and who asks the server.
  */
 import assert from 'node:assert/strict';
+import { readFile } from 'node:fs/promises';
 import { createRequire } from 'node:module';
 import { join } from 'node:path';
 
@@ -88,7 +89,7 @@ export async function openView(browser, origin, screenshots, colorScheme) {
 
 /** axe finds nothing on the page as it is. */
 async function expectAccessible(page) {
-  if (!(await page.evaluate(() => 'axe' in window))) await page.addScriptTag({ path: AXE }).catch(() => evaluateAxe(page));
+  if (!(await page.evaluate(() => 'axe' in window))) await page.evaluate(await axeSource());
   const violations = await page.evaluate(async (tags) => {
     const found = await window.axe.run(document, { runOnly: tags, resultTypes: ['violations'] });
     return found.violations.map(({ id, help, nodes }) => ({ id, help, nodes: nodes.slice(0, 5).map((node) => `${node.html.slice(0, 200)} ${node.failureSummary?.slice(0, 300)}`) }));
@@ -96,10 +97,12 @@ async function expectAccessible(page) {
   assert.deepEqual(violations, [], JSON.stringify(violations, null, 1));
 }
 
-/** The page's policy lets no inline script in; what the debugger evaluates is not bound by it. */
-async function evaluateAxe(page) {
-  const { readFile } = await import('node:fs/promises');
-  await page.evaluate(await readFile(AXE, 'utf8'));
+let axe;
+
+/** Evaluated by the debugger, which the page's policy does not bind: it lets no inline script in. */
+async function axeSource() {
+  axe ??= await readFile(AXE, 'utf8');
+  return axe;
 }
 
 /** The page fits a window of 320 pixels, without scrolling sideways. */

@@ -105,6 +105,7 @@ export function href(path: string): string {
 /** Goes to a path relative to the base. `replace` for what the back button should not undo step by step. */
 export function navigate(path: string, how: 'push' | 'replace' = 'push'): void {
   if (how === 'push') {
+    history.replaceState({ scrollY: window.scrollY }, '');
     history.pushState(null, '', href(path));
     window.scrollTo(0, 0);
   } else {
@@ -141,11 +142,27 @@ function here(): Place {
   return { route: routeOf(location.pathname, basePath()), search: location.search };
 }
 
+let stepped = false;
+
+/** Whether the user came to the current place by the browser's back or forward, not by a link. */
+export function wasStepped(): boolean {
+  return stepped;
+}
+
+/** How far down the user was when a link led away from the current place. */
+export function leftAt(): number {
+  const state: unknown = history.state;
+  return typeof state === 'object' && state !== null && 'scrollY' in state ? Number(state.scrollY) || 0 : 0;
+}
+
 /** The current place; renders again when it changes. */
 export function usePlace(): Place {
   const [place, setPlace] = useState(here);
   useEffect(() => {
-    const update = () => setPlace(here());
+    const update = (event: Event) => {
+      stepped = event.type === 'popstate';
+      setPlace(here());
+    };
     window.addEventListener('popstate', update);
     window.addEventListener(CHANGED, update);
     return () => {

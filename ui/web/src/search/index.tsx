@@ -1,5 +1,6 @@
 /** The page of the search, as the shell loads it. */
 import type { PageProperties } from '../app';
+import './results.css';
 import './search.css';
 import { SearchPage } from './search-page';
 

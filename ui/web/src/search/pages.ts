@@ -2,6 +2,7 @@
 import { useEffect, useRef, useState } from 'preact/hooks';
 
 import { ApiError, type Found, getTraceSummaries, type TraceSummary } from '../api';
+import { leftAt, wasStepped } from '../location';
 import { type Requested, useRequest } from '../request';
 
 /** The first page, and what it was asked with: the next ones are of the same window. */
@@ -31,18 +32,35 @@ interface Further {
   error?: ApiError;
 }
 
+/** What was found last, for who comes back to it, with its further pages. */
+interface Left {
+  key: string;
+  answer: FirstPage;
+  further: Further;
+}
+
+let left: Left | null = null;
+
 const NOTHING: Further = { traces: [], next: null, loading: false };
 
 /** `key` as for {@link useRequest}; `ask` gives the parameters of the first page. */
 export function usePages(key: string | null, ask: (signal: AbortSignal) => Promise<URLSearchParams>): Pages {
-  const first = useRequest<FirstPage>(key, async (signal) => {
+  // Stepping back finds the list as it was left; any other way to it asks anew.
+  const [before, setBefore] = useState<Left | null>(() => (wasStepped() ? left : null));
+  const found = before !== null && before.key === key ? before : null;
+  useEffect(() => {
+    if (before !== null && key !== null && before.key !== key) setBefore(null);
+  }, [before, key]);
+  const asked = useRequest<FirstPage>(found ? null : key, async (signal) => {
     const askedAt = Date.now();
     const parameters = await ask(signal);
     return { ...(await getTraceSummaries(parameters, signal)), parameters, askedAt };
   });
-  const [further, setFurther] = useState<Further>(NOTHING);
+  const first = found ? { ...asked, answer: found.answer, retry: () => setBefore(null) } : asked;
+  const [further, setFurther] = useState<Further>(found?.further ?? NOTHING);
   const controller = useRef<AbortController>(null);
   const { answer } = first;
+  useLeaving(key, answer, further, found);
   useEffect(() => () => controller.current?.abort(), [answer]);
   // Pages of an answer that is not there any more are forgotten.
   const { traces, next, loading, error } =
@@ -72,6 +90,16 @@ export function usePages(key: string | null, ask: (signal: AbortSignal) => Promi
     loadingMore: loading,
     ...(error && { moreError: error }),
   };
+}
+
+/** Keeps what is shown for who comes back, and puts who came back where they were. */
+function useLeaving(key: string | null, answer: FirstPage | undefined, further: Further, found: Left | null): void {
+  useEffect(() => {
+    if (found) window.scrollTo(0, leftAt());
+  }, []);
+  useEffect(() => {
+    if (key !== null && answer) left = { key, answer, further };
+  }, [key, answer, further]);
 }
 
 /** A trace that grew between two pages is on both: the later knows more of it. */

@@ -187,7 +187,7 @@ async function narrowsWhatIsLoaded({ page, open, shot, expectAccessible }) {
 }
 
 /** The next page comes by the server's cursor and is added; each trace is there once. */
-async function loadsMore({ page, open }) {
+async function loadsMore({ page, open, expectOnly }) {
   const pages = { first: 'c1', c1: 'c2', c2: null };
   const asked = [];
   await page.route(/traceSummaries/, async (route) => {
@@ -210,6 +210,37 @@ async function loadsMore({ page, open }) {
   assert.match(await sentence(page), /^29 traces: all that match/);
   assert.deepEqual(asked.map(([after]) => after), [null, 'c1', 'c2']);
   assert.equal(new Set(asked.map(([, endTs]) => endTs)).size, 1, 'all pages are of one window');
+  await rows(page).nth(25).locator('a').first().click();
+  await page.waitForURL('**/zipkin/traces/*');
+  await page.getByRole('heading', { name: /no such trace|not found/i }).waitFor();
+  await page.goBack();
+  await page.waitForFunction(() => document.querySelectorAll('[data-trace]').length === 29);
+  assert.equal(asked.length, 3, 'who comes back finds the pages that were loaded');
+  expectOnly(/404/);
+  await page.unroute(/traceSummaries/);
+}
+
+/** A trace is looked at and left again: the list is as it was, and nothing was asked. */
+async function comesBackToTheList({ page, open }) {
+  await open(`?serviceName=${many}&lookback=15m&limit=40`);
+  await rows(page).nth(39).waitFor();
+  const before = await rows(page).evaluateAll((all) => all.map((row) => row.dataset.trace));
+  await rows(page).nth(30).locator('a').first().click();
+  await page.waitForURL(`**/zipkin/traces/${before[30]}`);
+  let asked = 0;
+  await page.route(/traceSummaries/, (route) => {
+    asked += 1;
+    return route.continue();
+  });
+  await page.goBack();
+  await rows(page).nth(39).waitFor();
+  assert.deepEqual(await rows(page).evaluateAll((all) => all.map((row) => row.dataset.trace)), before);
+  await page.waitForFunction(() => window.scrollY > 100);
+  assert.equal(asked, 0);
+  await page.getByRole('link', { name: 'Traces', exact: true }).click();
+  await page.waitForFunction(() => location.search === '');
+  await page.waitForTimeout(300);
+  assert.ok(asked > 0, 'any other way to the list asks');
   await page.unroute(/traceSummaries/);
 }
 
@@ -487,6 +518,7 @@ export const checks = [
   suggestsTags,
   narrowsWhatIsLoaded,
   loadsMore,
+  comesBackToTheList,
   tellsOfTheLastDeployment,
   selectsTwo,
   isUsedByKeyboard,

@@ -34,6 +34,7 @@ type Page = ComponentType<PageProperties>;
 const PAGES: { [Name in Route['page']]?: Page } = {
   search: lazyPage(() => import('./search')),
   trace: lazyPage(() => import('./trace')),
+  upload: lazyPage(() => import('./trace')),
   settings: lazyPage(() => import('./settings-page')),
   services: lazyPage(() => import('./services')),
   service: lazyPage(() => import('./services')),

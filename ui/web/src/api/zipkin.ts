@@ -68,6 +68,9 @@ export interface UiConfig {
   searchEnabled: boolean;
   logsUrl: string | null;
   supportUrl: string | null;
+  /** Where a trace is posted to in order to be kept, and where it is seen then. */
+  archivePostUrl?: string | null;
+  archiveUrl?: string | null;
   /** The map; absent on servers that do not say. */
   dependency?: DependencyConfig;
 }

@@ -1,9 +1,9 @@
-/** What the panel beside the rows says of one of them, apart from how it looks. */
-import type { Endpoint, Kind, Span } from '../api';
-import type { Row } from './tree';
+/** What is said of one row, apart from how it looks. */
+import type { Endpoint, RowSpans, Span } from '../api';
+import { text } from './text';
 
 export interface Event {
-  /** Microseconds since the epoch. */
+  /** Microseconds since the epoch, clocks corrected. */
   timestamp: number;
   text: string;
   /** Follows from the span's begin, end and kind; not reported as an annotation. */
@@ -11,37 +11,21 @@ export interface Event {
   serviceName: string | undefined;
 }
 
-const BEGIN: Record<Kind, string> = {
-  CLIENT: 'Client start',
-  SERVER: 'Server start',
-  PRODUCER: 'Producer start',
-  CONSUMER: 'Consumer start',
-};
-
-const END: Record<Kind, string> = {
-  CLIENT: 'Client finish',
-  SERVER: 'Server finish',
-  PRODUCER: 'Producer finish',
-  CONSUMER: 'Consumer finish',
-};
-
 /** Everything that has a time in a row, in order. */
-export function eventsOf(row: Row): Event[] {
-  return row.spans.flatMap(spanEvents).sort((a, b) => a.timestamp - b.timestamp);
+export function eventsOf({ spans, skew, skews }: RowSpans): Event[] {
+  const events = spans.flatMap((span, index) => spanEvents(span, skews?.[index] ?? skew));
+  return events.sort((a, b) => a.timestamp - b.timestamp);
 }
 
-function spanEvents(span: Span): Event[] {
+function spanEvents(span: Span, skew: number): Event[] {
   const { kind, timestamp, duration } = span;
   const serviceName = span.localEndpoint?.serviceName;
   const events: Event[] = [];
-  if (timestamp !== undefined) {
-    events.push({ timestamp, text: kind ? BEGIN[kind] : 'Start', derived: true, serviceName });
-  }
-  for (const { timestamp, value } of span.annotations ?? []) {
-    events.push({ timestamp, text: value, derived: false, serviceName });
-  }
+  const add = (at: number, words: string, derived: boolean) => events.push({ timestamp: at + skew, text: words, derived, serviceName });
+  if (timestamp !== undefined) add(timestamp, kind ? text.begin[kind] : text.beginAny, true);
+  for (const annotation of span.annotations ?? []) add(annotation.timestamp, annotation.value, false);
   if (timestamp !== undefined && duration !== undefined) {
-    events.push({ timestamp: timestamp + duration, text: kind ? END[kind] : 'Finish', derived: true, serviceName });
+    add(timestamp + duration, kind ? text.end[kind] : text.endAny, true);
   }
   return events;
 }
@@ -54,10 +38,10 @@ export interface Tag {
 }
 
 /** The tags of all of a row's spans, the error first. The same from both sides is one. */
-export function tagsOf(row: Row): Tag[] {
-  const tags = row.spans.flatMap((span) =>
+export function tagsOf(spans: readonly Span[]): Tag[] {
+  const tags = spans.flatMap((span) =>
     Object.entries(span.tags ?? {}).map(([key, value]) => {
-      const serviceName = row.spans.length > 1 ? span.localEndpoint?.serviceName : undefined;
+      const serviceName = spans.length > 1 ? span.localEndpoint?.serviceName : undefined;
       return { key, value, serviceName };
     }),
   );

@@ -1,45 +1,65 @@
-/** Which rows are in sight, and which is next: the arithmetic of rows that are all of one height. */
+/**
+ * Which lines are in sight, and where: the arithmetic of lines that are all of one height, but for one below which
+ * details may be open.
+ */
 
-/** CSS pixels; `--row-height` in trace.css. */
-export const ROW_HEIGHT = 28;
+/** CSS pixels; `--trace-row-height` in trace.css. */
+export const ROW_HEIGHT = 24;
 
-/** The band with the time axis, which stays above the rows. `--axis-height` in trace.css. */
+/** The band with the time axis, which stays above the rows. `--trace-axis-height` in trace.css. */
 export const BAND_HEIGHT = 28;
 
-/** Rows beyond either edge, so that a quick scroll does not show a gap. */
+/** Details that are open below a line; `--trace-inline-height` in trace.css. */
+export const INLINE_HEIGHT = 320;
+
+/** Lines beyond either edge, so that a quick scroll does not show a gap. */
 const SPARE_ROWS = 12;
 
-/** The rows to draw, from `first` to before `last`. */
-export function windowOf(top: number, height: number, count: number): { first: number; last: number } {
-  const first = Math.max(0, Math.floor(top / ROW_HEIGHT) - SPARE_ROWS);
-  const last = Math.min(count, Math.ceil((top + height) / ROW_HEIGHT) + SPARE_ROWS);
+/** The line below which details are open, -1 for none. */
+export type OpenLine = number;
+
+/** Where a line begins, below the first one's beginning. */
+export function lineTop(line: number, open: OpenLine): number {
+  return line * ROW_HEIGHT + (open >= 0 && line > open ? INLINE_HEIGHT : 0);
+}
+
+/** The line at a height: with open details below it, of these too. */
+export function lineAtHeight(height: number, open: OpenLine): number {
+  const below = open < 0 ? Infinity : (open + 1) * ROW_HEIGHT;
+  if (height < below) return Math.floor(height / ROW_HEIGHT);
+  return Math.max(open, Math.floor((height - INLINE_HEIGHT) / ROW_HEIGHT));
+}
+
+/** The lines to draw, from `first` to before `last`. */
+export function windowOf(top: number, height: number, count: number, open: OpenLine): { first: number; last: number } {
+  const first = Math.max(0, lineAtHeight(top, open) - SPARE_ROWS);
+  const last = Math.min(count, lineAtHeight(top + height, open) + 1 + SPARE_ROWS);
   return { first: Math.min(first, last), last };
 }
 
-/** The nearest place to scroll to from which a row is in sight whole. */
-export function scrollTopFor(position: number, top: number, viewHeight: number): number {
-  if (position < 0) return top;
-  const begin = position * ROW_HEIGHT;
+/** The nearest place to scroll to from which a line is in sight whole. `viewHeight` has the band in it. */
+export function scrollTopFor(line: number, top: number, viewHeight: number, open: OpenLine): number {
+  if (line < 0) return top;
+  const begin = lineTop(line, open);
   const height = Math.max(ROW_HEIGHT, viewHeight - BAND_HEIGHT);
+  const end = begin + ROW_HEIGHT + (line === open ? Math.min(INLINE_HEIGHT, height - ROW_HEIGHT) : 0);
   if (begin < top) return begin;
-  return Math.max(top, begin + ROW_HEIGHT - height);
+  return Math.max(top, end - height);
 }
 
-/** Where a key moves to from a row, or `null` where it does not move. */
-export function move(key: string, position: number, count: number, height: number): number | null {
+/** Where a key moves to from a line, or `null` where it does not move. */
+export function move(key: string, line: number, count: number, height: number): number | null {
   const page = Math.max(1, Math.floor(height / ROW_HEIGHT) - 1);
   const clamp = (target: number) => Math.max(0, Math.min(count - 1, target));
   switch (key) {
     case 'ArrowDown':
-    case 'j':
-      return clamp(position + 1);
+      return clamp(line + 1);
     case 'ArrowUp':
-    case 'k':
-      return clamp(position - 1);
+      return clamp(line - 1);
     case 'PageDown':
-      return clamp(position + page);
+      return clamp(line + page);
     case 'PageUp':
-      return clamp(position - page);
+      return clamp(line - page);
     case 'Home':
       return 0;
     case 'End':

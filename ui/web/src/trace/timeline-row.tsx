@@ -1,7 +1,12 @@
-/** A row: where in the tree it is, what it is called, how long it took, and when, as a bar. */
+/** A line of the timeline: where in the tree it is, what it is called, how long it took. Its bar is painted. */
 import { formatDuration } from '../format';
-import { colourClass, type ServiceColour } from '../service-colour';
-import type { Row, Trace } from './tree';
+import { colourClass } from '../service-colour';
+import { at } from './groups';
+import { lineAt } from './layout';
+import type { Model } from './model';
+import { brief, groupLabel, groupSize, nameOf, remoteOf, rowLabel, serviceOf } from './names';
+import { text } from './text';
+import { idOf, known } from './view';
 
 /** CSS pixels a level. */
 const INDENT = 14;
@@ -10,85 +15,159 @@ const INDENT = 14;
 const INDENT_LEVELS_MAX = 16;
 
 interface Properties {
-  row: Row;
-  trace: Trace;
-  colour: ServiceColour | undefined;
-  /** Among the rows that are not folded away; the first is 2, after the axis. */
-  rowIndex: number;
-  /** How many rows are below it. */
-  children: number;
-  open: boolean;
-  active: boolean;
-  selected: boolean;
-  onToggle: () => void;
-  onSelect: () => void;
+  model: Model;
+  line: number;
+  /** By row: the parent that it names and that is missing. */
+  orphans: ReadonlyMap<number, string>;
+  matches: ReadonlySet<number>;
+  onShowAll: () => void;
 }
 
-export function TimelineRow(properties: Properties) {
-  const { row, trace, colour, rowIndex, children, open, active, selected, onToggle, onSelect } = properties;
+export function TimelineRow({ model, line, orphans, matches, onShowAll }: Properties) {
+  const item = lineAt(model.layout, model.groups, line);
+  if ('pruned' in item) return <PrunedLine model={model} line={line} pruned={item.pruned} onShowAll={onShowAll} />;
+  if ('group' in item) return <GroupLine model={model} line={line} group={item.group} />;
+  return <SpanLine model={model} line={line} row={item.row} orphan={orphans.get(item.row)} match={matches.has(item.row)} />;
+}
+
+/** The attributes of any line. */
+function lineAttributes(model: Model, line: number) {
+  return {
+    id: lineId(line),
+    role: 'row',
+    'aria-rowindex': line + 2,
+    'aria-level': at(model.layout.depth, line) + 1,
+  } as const;
+}
+
+export function lineId(line: number): string {
+  return `trace-line-${line}`;
+}
+
+function SpanLine({ model, line, row, orphan, match }: { model: Model; line: number; row: number; orphan: string | undefined; match: boolean }) {
+  const { view, selected, active } = model;
+  const { rows } = view;
+  const failed = rows.error[row] === 1;
+  const open = model.openOf(line);
+  const [service, name, remote] = [serviceOf(view, row), nameOf(view, row), remoteOf(view, row)];
+  const below = at(rows.end, row) - row - 1;
+  const select = () => {
+    model.activate(line);
+    model.select(row === selected ? -1 : row);
+  };
+  const classes = ['trace-row', active === line && 'active', row === selected && 'selected', failed && 'failed', match && 'match'];
+  return (
+    <div
+      {...lineAttributes(model, line)}
+      class={classes.filter(Boolean).join(' ')}
+      aria-selected={row === selected}
+      aria-expanded={open}
+      aria-label={rowLabel(view, row)}
+      data-span={idOf(rows, row)}
+      onClick={select}
+    >
+      <span class="trace-row-name" role="gridcell">
+        <Indent model={model} line={line} open={open} />
+        <span class={`swatch ${colourClass(model.colours.get(service))}`} />
+        {failed && <span class="error-mark">✖</span>}
+        <bdi class="trace-row-service">{brief(service)}</bdi>
+        <bdi class="trace-row-span" title={`${brief(service)}: ${brief(name)}`}>
+          {brief(name)}
+        </bdi>
+        {remote !== undefined && <bdi class="trace-row-remote">→ {brief(remote)}</bdi>}
+        {orphan !== undefined && (
+          <span class="trace-orphan" title={text.missingParentWhy(orphan)}>
+            {text.missingParent}
+          </span>
+        )}
+        {open === false && <span class="badge-count">+{below.toLocaleString('en')}</span>}
+      </span>
+      <span class="trace-row-duration numbers" role="gridcell">
+        {formatDuration(known(rows.duration[row]))}
+      </span>
+      <span class="trace-row-time" role="gridcell" />
+    </div>
+  );
+}
+
+/** Lines and the button that folds. */
+function Indent({ model, line, open }: { model: Model; line: number; open: boolean | undefined }) {
+  const depth = at(model.layout.depth, line);
   const toggle = (event: Event) => {
     event.stopPropagation();
-    onToggle();
+    model.toggle(line);
+  };
+  return (
+    <>
+      <span class="trace-indent" style={{ width: `${Math.min(depth, INDENT_LEVELS_MAX) * INDENT}px` }} />
+      {open === undefined ? (
+        <span class="trace-toggle-space" />
+      ) : (
+        <span class="trace-toggle" title={open ? text.collapse : text.expand} onClick={toggle}>
+          {open ? '▾' : '▸'}
+        </span>
+      )}
+      {depth > INDENT_LEVELS_MAX && <span class="badge-count">{depth.toLocaleString('en')}</span>}
+    </>
+  );
+}
+
+function GroupLine({ model, line, group }: { model: Model; line: number; group: number }) {
+  const { view, groups, active } = model;
+  const first = at(groups.members, at(groups.begin, group));
+  const [service, name] = [serviceOf(view, first), nameOf(view, first)];
+  const open = model.openOf(line);
+  const times = [groups.min, groups.median, groups.max].map((column) => formatDuration(at(column, group)));
+  const [min = '', median = '', max = ''] = times;
+  const press = () => {
+    model.activate(line);
+    model.toggle(line);
   };
   return (
     <div
-      id={`row-${row.id}`}
-      class={`row ${active ? 'active' : ''} ${selected ? 'selected' : ''} ${row.failed ? 'failed' : ''}`}
-      role="row"
-      aria-rowindex={rowIndex}
-      aria-level={row.depth + 1}
-      aria-selected={selected}
-      aria-expanded={children > 0 ? open : undefined}
-      aria-label={label(row, trace)}
-      onClick={onSelect}
+      {...lineAttributes(model, line)}
+      class={`trace-row trace-group ${active === line ? 'active' : ''} ${groups.errors[group] ? 'failed' : ''}`}
+      aria-expanded={open}
+      aria-label={groupLabel(view, groups, group)}
+      title={open ? undefined : text.slowestShown}
+      onClick={press}
     >
-      <span class="row-name" role="gridcell">
-        <span class="indent" style={{ width: `${Math.min(row.depth, INDENT_LEVELS_MAX) * INDENT}px` }} />
-        {children > 0 ? (
-          <span class="toggle" title={open ? 'Collapse' : 'Expand'} onClick={toggle}>
-            {open ? '▾' : '▸'}
-          </span>
-        ) : (
-          <span class="toggle-space" />
-        )}
-        {row.depth > INDENT_LEVELS_MAX && <span class="badge-count">{row.depth}</span>}
-        <span class={`swatch ${colourClass(colour)}`} />
-        {row.failed && <span class="error-mark">✖</span>}
-        <span class="row-service">{row.serviceName}</span>
-        <span class="row-span" title={`${row.serviceName}: ${row.name}`}>
-          {row.name}
+      <span class="trace-row-name" role="gridcell">
+        <Indent model={model} line={line} open={open} />
+        <span class={`swatch ${colourClass(model.colours.get(service))}`} />
+        {at(groups.errors, group) > 0 && <span class="error-mark">✖ {at(groups.errors, group).toLocaleString('en')}</span>}
+        <strong class="trace-repeats">{text.repeats(groupSize(groups, group))}</strong>
+        <bdi class="trace-row-service">{brief(service)}</bdi>
+        <bdi class="trace-row-span">{brief(name)}</bdi>
+      </span>
+      <span class="trace-row-duration numbers" role="gridcell" title={text.repeatTimesWhy} />
+      <span class="trace-row-time" role="gridcell">
+        <span class="trace-group-times numbers" title={text.repeatTimesWhy}>
+          {text.repeatTimes(min, median, max)}
         </span>
-        {row.orphaned && (
-          <span class="orphan" title={`Its parent ${row.parentId} is not in this trace`}>
-            no parent
-          </span>
-        )}
-        {children > 0 && !open && <span class="badge-count">+{children.toLocaleString('en')}</span>}
-      </span>
-      <span class="row-duration numbers" role="gridcell">
-        {formatDuration(row.duration)}
-      </span>
-      <span class="row-time" role="gridcell">
-        <Bar row={row} trace={trace} colour={colour} />
       </span>
     </div>
   );
 }
 
-function Bar({ row, trace, colour }: { row: Row; trace: Trace; colour: ServiceColour | undefined }) {
-  if (row.timestamp === undefined || trace.start === undefined) return null;
-  const left = ((row.timestamp - trace.start) / trace.duration) * 100;
-  const width = ((row.duration ?? 0) / trace.duration) * 100;
-  return <span class={`bar ${colourClass(colour)}`} style={{ left: `${left}%`, width: `${width}%` }} />;
-}
-
-/** What the row is to who does not see it. */
-function label(row: Row, trace: Trace): string {
-  const parts = [`${row.serviceName} ${row.name}`, formatDuration(row.duration)];
-  if (row.timestamp !== undefined && trace.start !== undefined) {
-    parts.push(`starts at ${formatDuration(row.timestamp - trace.start)}`);
-  }
-  if (row.failed) parts.push('failed');
-  if (row.orphaned) parts.push('its parent is missing');
-  return parts.join(', ');
+function PrunedLine({ model, line, pruned, onShowAll }: { model: Model; line: number; pruned: number; onShowAll: () => void }) {
+  const { rows, errors } = model.layout.pruned[pruned] ?? { rows: 0, errors: 0 };
+  const words = text.hiddenSpans(rows, errors);
+  return (
+    <div
+      {...lineAttributes(model, line)}
+      class={`trace-row trace-pruned ${model.active === line ? 'active' : ''} ${errors > 0 ? 'failed' : ''}`}
+      aria-label={words}
+      title={text.showAll}
+      onClick={onShowAll}
+    >
+      <span class="trace-row-name" role="gridcell">
+        <Indent model={model} line={line} open={undefined} />
+        {errors > 0 && <span class="error-mark">✖</span>}
+        <span class="muted">{words}</span>
+      </span>
+      <span class="trace-row-duration" role="gridcell" />
+      <span class="trace-row-time" role="gridcell" />
+    </div>
+  );
 }

@@ -1,125 +1,120 @@
 /**
- * The rows of a trace. Only those in sight are elements, so that a hundred thousand scroll as ten do.
+ * The lines of a trace: names and times as rows of a tree grid, bars on a canvas over them. Only lines in sight are
+ * elements and are painted, so that a hundred thousand scroll as ten do.
  *
- * It is one tree grid to the keyboard: the focus stays on the grid, and the arrows move its active row.
+ * It is one grid to the keyboard: the focus stays on the grid, and the arrows move its active row.
  */
+import { Fragment } from 'preact';
 import { useEffect, useLayoutEffect, useMemo, useRef, useState } from 'preact/hooks';
 
 import { formatDuration } from '../format';
-import type { ServiceColours } from '../service-colour';
-import { BAND_HEIGHT, move, ROW_HEIGHT, scrollTopFor, windowOf } from './scrolling';
-import { TimelineRow } from './timeline-row';
-import { activePosition, parentIndex, type Row, type Trace, visibleRows } from './tree';
+import { stepOf, tickLabel, ticksOf } from './axis';
+import { paintLine, prepareCanvas } from './bars';
+import type { Marks } from './details';
+import { back, closeOrLeave, openOrEnter } from './keys';
+import { lineAt } from './layout';
+import type { Model } from './model';
+import type { Palette, ServiceFill } from './palette';
+import { BAND_HEIGHT, lineTop, move, ROW_HEIGHT, scrollTopFor, windowOf } from './scrolling';
+import { SpanDetails } from './span-details';
+import type { SpanSource } from './span-request';
+import { text } from './text';
+import { lineId, TimelineRow } from './timeline-row';
+import { useStretchPointer } from './stretch-pointer';
+
+/** A label of the axis needs so many CSS pixels. */
+const LABEL_WIDTH = 72;
+const LABEL_LEAST = 52;
 
 interface Properties {
-  trace: Trace;
-  colours: ServiceColours;
-  selectedId: string | null;
-  onSelect: (id: string | null) => void;
+  model: Model;
+  palette: Palette;
+  fills: ServiceFill[];
+  marks: Marks | null;
+  matches: ReadonlySet<number>;
+  /** Percent of the width. */
+  nameWidth: number;
+  /** Where details of the selected row come from, where they are open in the rows; else `null`. */
+  inline: SpanSource | null;
+  logsUrl: string | null;
+  onShowAll: () => void;
 }
 
-/** Where the time axis is labelled, as parts of the whole. */
-const TICKS = [0, 0.25, 0.5, 0.75];
-
-export function Timeline({ trace, colours, selectedId, onSelect }: Properties) {
-  const { rows } = trace;
-  const [collapsed, setCollapsed] = useState<ReadonlySet<string>>(new Set());
-  const [activeId, setActiveId] = useState(selectedId ?? rows[0]?.id ?? null);
-  const visible = useMemo(() => visibleRows(rows, collapsed), [rows, collapsed]);
-  const active = useMemo(() => activePosition(rows, visible, activeId), [rows, visible, activeId]);
-  const shownId = rows[visible[active] ?? 0]?.id ?? null;
-  const { scroller, top, height } = useScroll();
-  const reveal = (position: number) => {
-    const element = scroller.current;
-    if (element) element.scrollTop = scrollTopFor(position, element.scrollTop, element.clientHeight);
-  };
-  // A link to a span shows it, wherever it is; so does the back button.
+export function Timeline(properties: Properties) {
+  const { model, matches, nameWidth, inline, logsUrl, onShowAll } = properties;
+  const { layout, active, revealed, selected } = model;
+  const scroller = useRef<HTMLDivElement>(null);
+  const band = useRef<HTMLSpanElement>(null);
+  const { top, height, width } = useScroll(scroller, band, nameWidth);
+  const open = inline && selected >= 0 ? (layout.lineOfRow[selected] ?? -1) : -1;
+  const orphans = useMemo(() => orphansOf(model), [model.view]);
   useLayoutEffect(() => {
-    if (selectedId === null) return;
-    setActiveId(selectedId);
-    reveal(activePosition(rows, visible, selectedId));
-  }, [selectedId]);
-  const activate = (position: number) => {
-    const index = visible[position];
-    if (index === undefined) return;
-    setActiveId(rows[index]?.id ?? null);
-    reveal(position);
-  };
-  const setOpen = (row: Row, open: boolean) => {
-    const next = new Set(collapsed);
-    if (open) next.delete(row.id);
-    else next.add(row.id);
-    setCollapsed(next);
-  };
-  const onKeyDown = (event: KeyboardEvent) => {
-    const index = visible[active];
-    const row = index === undefined ? undefined : rows[index];
-    if (!row || index === undefined || event.metaKey || event.ctrlKey || event.altKey) return;
-    const hasChildren = row.end > index + 1;
-    const isOpen = hasChildren && !collapsed.has(row.id);
-    const target = move(event.key, active, visible.length, height);
-    if (target !== null) activate(target);
-    else if (['ArrowRight', 'l'].includes(event.key) && hasChildren) isOpen ? activate(active + 1) : setOpen(row, true);
-    else if (['ArrowLeft', 'h'].includes(event.key) && isOpen) setOpen(row, false);
-    else if (['ArrowLeft', 'h'].includes(event.key)) activate(visible.indexOf(parentIndex(rows, index)));
-    else if (['Enter', ' '].includes(event.key)) onSelect(selectedId === row.id ? null : row.id);
-    else if (event.key === 'Escape' && selectedId !== null) onSelect(null);
-    else return;
-    event.preventDefault();
-  };
-  const { first, last } = windowOf(top, height, visible.length);
+    const element = scroller.current;
+    if (element) element.scrollTop = scrollTopFor(active, element.scrollTop, element.clientHeight, open);
+  }, [revealed, open]);
+  const { first, last } = windowOf(top, height, layout.count, open);
+  const lines = Array.from({ length: last - first }, (_, offset) => first + offset);
+  useStretchPointer(scroller, band, model);
   return (
-    <section class="timeline">
-      <Toolbar rows={rows} setCollapsed={setCollapsed} />
-      <div
-        ref={scroller}
-        class="timeline-scroller"
-        role="treegrid"
-        aria-label="Spans"
-        aria-rowcount={visible.length + 1}
-        aria-activedescendant={active >= first && active < last ? `row-${shownId}` : undefined}
-        tabIndex={0}
-        onKeyDown={onKeyDown}
-      >
-        <TimeAxis trace={trace} />
-        <div class="timeline-rows" style={{ height: `${visible.length * ROW_HEIGHT}px` }} role="rowgroup">
-          <div style={{ transform: `translateY(${first * ROW_HEIGHT}px)` }} role="presentation">
-            {visible.slice(first, last).map((index, offset) => {
-              const row = rows[index] as Row;
-              return (
-                <TimelineRow
-                  key={row.id}
-                  row={row}
-                  trace={trace}
-                  colour={colours.get(row.serviceName)}
-                  rowIndex={first + offset + 2}
-                  children={row.end - index - 1}
-                  open={!collapsed.has(row.id)}
-                  active={row.id === shownId}
-                  selected={row.id === selectedId}
-                  onToggle={() => setOpen(row, collapsed.has(row.id))}
-                  onSelect={() => {
-                    setActiveId(row.id);
-                    onSelect(row.id === selectedId ? null : row.id);
-                  }}
-                />
-              );
-            })}
-          </div>
+    <div
+      ref={scroller}
+      class="trace-scroller"
+      style={{ '--trace-name-width': `${nameWidth}%` }}
+      role="treegrid"
+      aria-label={text.tree}
+      aria-rowcount={layout.count + 1}
+      aria-activedescendant={active >= first && active < last ? lineId(active) : undefined}
+      tabIndex={0}
+      onKeyDown={(event) => onKeyDown(event, model, height, onShowAll)}
+    >
+      <TimeAxis model={model} band={band} width={width} />
+      <Bars {...properties} first={first} last={last} top={top} height={height} width={width} open={open} />
+      <div class="trace-rows" style={{ height: `${lineTop(layout.count, open)}px` }} role="rowgroup">
+        <div style={{ transform: `translateY(${lineTop(first, open)}px)` }} role="presentation">
+          {lines.map((line) => (
+            <Fragment key={line}>
+              <TimelineRow model={model} line={line} orphans={orphans} matches={matches} onShowAll={onShowAll} />
+              {line === open && inline && <InlineDetails model={model} source={inline} logsUrl={logsUrl} />}
+            </Fragment>
+          ))}
         </div>
       </div>
-    </section>
+    </div>
   );
 }
 
-/** Where the scroller is and how high, as state. */
-function useScroll() {
-  const scroller = useRef<HTMLDivElement>(null);
-  const [{ top, height }, setScroll] = useState({ top: 0, height: 800 });
-  useEffect(() => {
+function onKeyDown(event: KeyboardEvent, model: Model, height: number, onShowAll: () => void): void {
+  if (event.target !== event.currentTarget || event.metaKey || event.ctrlKey || event.altKey) return;
+  const target = move(event.key, model.active, model.layout.count, height);
+  if (target !== null) model.activate(target);
+  else if (event.key === 'ArrowRight') openOrEnter(model);
+  else if (event.key === 'ArrowLeft') closeOrLeave(model);
+  else if (event.key === 'Enter' || event.key === ' ') press(model, onShowAll);
+  else if (event.key === 'Escape') back(model);
+  else return;
+  event.preventDefault();
+}
+
+function press(model: Model, onShowAll: () => void): void {
+  const item = lineAt(model.layout, model.groups, model.active);
+  if ('group' in item) model.toggle(model.active);
+  else if ('row' in item) model.select(item.row === model.selected ? -1 : item.row);
+  else onShowAll();
+}
+
+/** Where the scroller is, how high the lines' part of it is, and how wide the bars' place, as state. */
+function useScroll(scroller: { current: HTMLElement | null }, band: { current: HTMLElement | null }, nameWidth: number) {
+  const [state, setState] = useState({ top: 0, height: 800, width: 0 });
+  useLayoutEffect(() => {
     const element = scroller.current;
     if (!element) return;
-    const update = () => setScroll({ top: element.scrollTop, height: element.clientHeight });
+    const update = () =>
+      setState({
+        top: element.scrollTop,
+        height: Math.max(0, element.clientHeight - BAND_HEIGHT),
+        width: band.current?.clientWidth ?? 0,
+      });
+    update();
     const observer = new ResizeObserver(update);
     observer.observe(element);
     element.addEventListener('scroll', update, { passive: true });
@@ -127,44 +122,89 @@ function useScroll() {
       observer.disconnect();
       element.removeEventListener('scroll', update);
     };
-  }, []);
-  return { scroller, top, height: Math.max(0, height - BAND_HEIGHT) };
+  }, [nameWidth]);
+  return state;
 }
 
-function Toolbar({ rows, setCollapsed }: { rows: readonly Row[]; setCollapsed: (ids: ReadonlySet<string>) => void }) {
-  const collapseAll = () => {
-    const parents = rows.filter((row, index) => row.end > index + 1 && row.depth > 0);
-    setCollapsed(new Set(parents.map((row) => row.id)));
-  };
+/** Rows whose parent is missing, with the parent's identifier, as far as the server told them. */
+function orphansOf({ view }: Model): ReadonlyMap<number, string> {
+  const orphans = new Map<number, string>();
+  for (const note of view.notes) if (note.kind === 'missing_parent') orphans.set(note.row, note.parentId);
+  return orphans;
+}
+
+function TimeAxis({ model, band, width }: { model: Model; band: { current: HTMLSpanElement | null }; width: number }) {
+  const { from, to } = model.stretch;
+  const count = Math.max(1, Math.floor(width / LABEL_WIDTH));
+  const step = stepOf(to - from, count);
   return (
-    <div class="timeline-toolbar">
-      <button type="button" onClick={() => setCollapsed(new Set())}>
-        Expand all
-      </button>
-      <button type="button" onClick={collapseAll}>
-        Collapse all
-      </button>
-      <span class="muted hint">↑ ↓ move · ← → fold · Enter opens a span</span>
+    <div class="trace-axis" role="row" aria-rowindex={1}>
+      <span role="columnheader">{text.nameColumn}</span>
+      <span role="columnheader" class="trace-row-duration">
+        {text.durationColumn}
+      </span>
+      <span ref={band} role="columnheader" class="trace-axis-time" aria-label={text.timeColumn(formatDuration(from), formatDuration(to))}>
+        {width > 0 && ticksOf(from, to, count).map((tick) => <Tick key={tick} left={((tick - from) / (to - from)) * width} width={width} gap={(step / (to - from)) * width} label={tickLabel(tick, step, to)} />)}
+      </span>
     </div>
   );
 }
 
-function TimeAxis({ trace }: { trace: Trace }) {
+/** The label is right of its line; where that has no room left of it, if there it has. All in CSS pixels. */
+function Tick({ left, width, gap, label }: { left: number; width: number; gap: number; label: string }) {
+  const hasRoom = width - left >= LABEL_LEAST;
+  const place = hasRoom ? { left: `${left}px` } : { right: `${width - left}px` };
   return (
-    <div class="timeline-axis" role="row" aria-rowindex={1}>
-      <span role="columnheader">Service and span</span>
-      <span role="columnheader" class="axis-duration">
-        Duration
-      </span>
-      <span role="columnheader" class="axis-time" aria-label={`Time, from 0 to ${formatDuration(trace.duration)}`}>
-        {trace.start !== undefined &&
-          TICKS.map((tick) => (
-            <span key={tick} class="tick" style={{ left: `${tick * 100}%` }}>
-              {formatDuration(Math.round(trace.duration * tick))}
-            </span>
-          ))}
-        {trace.start !== undefined && <span class="tick tick-last">{formatDuration(trace.duration)}</span>}
-      </span>
+    <span class={`trace-tick ${hasRoom ? '' : 'trace-tick-last'}`} style={place}>
+      {hasRoom || gap >= 2 * LABEL_LEAST ? label : ''}
+    </span>
+  );
+}
+
+interface BarsProperties extends Properties {
+  first: number;
+  last: number;
+  top: number;
+  height: number;
+  width: number;
+  open: number;
+}
+
+/** The canvas stays where it is while lines scroll below it, and is painted anew. */
+function Bars({ model, palette, fills, marks, first, last, top, height, width, open }: BarsProperties) {
+  const canvas = useRef<HTMLCanvasElement>(null);
+  const { view, groups, layout, stretch } = model;
+  useEffect(() => {
+    performance.mark('trace-painted');
+  }, []);
+  useLayoutEffect(() => {
+    const context = canvas.current && prepareCanvas(canvas.current, width, height);
+    if (!context || width === 0) return;
+    context.fillStyle = palette.border;
+    for (const tick of ticksOf(stretch.from, stretch.to, Math.max(1, Math.floor(width / LABEL_WIDTH)))) {
+      context.fillRect(Math.round(((tick - stretch.from) / (stretch.to - stretch.from)) * width), 0, 1, height);
+    }
+    const painting = { rows: view.rows, groups, layout, fills, palette, marks, stretch, width };
+    for (let line = first; line < last; line++) {
+      const y = lineTop(line, open) - top;
+      if (y > -ROW_HEIGHT && y < height) paintLine(context, painting, line, y);
+    }
+    if (open >= 0) context.clearRect(0, lineTop(open, open) + ROW_HEIGHT - top, width, lineTop(open + 1, open) - lineTop(open, open) - ROW_HEIGHT);
+  });
+  return (
+    <div class="trace-canvas-place" role="presentation">
+      <canvas ref={canvas} class="trace-canvas" aria-hidden="true" style={{ width: `${width}px`, height: `${height}px` }} />
+    </div>
+  );
+}
+
+/** Details between the rows, as high as the arithmetic of scrolling takes them to be. */
+function InlineDetails({ model, source, logsUrl }: { model: Model; source: SpanSource; logsUrl: string | null }) {
+  return (
+    <div class="trace-inline" role="row" aria-level={1}>
+      <div role="gridcell" class="trace-inline-cell">
+        <SpanDetails key={model.selected} model={model} source={source} logsUrl={logsUrl} onClose={() => model.select(-1)} />
+      </div>
     </div>
   );
 }

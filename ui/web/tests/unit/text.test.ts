@@ -1,6 +1,6 @@
 /** Words that a user reads are in `text.ts` files, so that they can be translated: none stands in a component. */
 import { readdirSync, readFileSync } from 'node:fs';
-import { dirname, join } from 'node:path';
+import { join } from 'node:path';
 import ts from 'typescript';
 import { describe, expect, it } from 'vitest';
 
@@ -12,12 +12,7 @@ const SHOWN = new Set(['title', 'aria-label', 'placeholder', 'alt', 'label']);
 /** Names of programs and the like, which no language has other words for. */
 const NAMES = new Set(['Tracehound', 'curl']);
 
-/** Pages whose words are still to be taken out. */
-const PENDING = ['trace'];
-
-const components = readdirSync(SOURCES, { recursive: true, encoding: 'utf8' }).filter(
-  (path) => path.endsWith('.tsx') && !PENDING.includes(dirname(path)),
-);
+const components = readdirSync(SOURCES, { recursive: true, encoding: 'utf8' }).filter((path) => path.endsWith('.tsx'));
 
 /** Text with letters that stands in a component, each as `file:line text`. */
 function wordsIn(path: string, source: string): string[] {

@@ -4,8 +4,7 @@ import { describe, expect, it } from 'vitest';
 import type { Span } from '../../src/api';
 import { serviceColours } from '../../src/service-colour';
 import { eventsOf, formatEndpoint, tagsOf } from '../../src/trace/detail';
-import { BAND_HEIGHT, move, ROW_HEIGHT, scrollTopFor, windowOf } from '../../src/trace/scrolling';
-import { buildTrace, type Row } from '../../src/trace/tree';
+import { BAND_HEIGHT, INLINE_HEIGHT, lineAtHeight, lineTop, move, ROW_HEIGHT, scrollTopFor, windowOf } from '../../src/trace/scrolling';
 
 const client: Span = {
   traceId: 't',
@@ -27,11 +26,11 @@ const server: Span = {
   localEndpoint: { serviceName: 'shop' },
   tags: { 'http.method': 'GET', 'http.path': '/' },
 };
-const row = buildTrace('t', [server, client]).rows[0] as Row;
+const reported = { spans: [client, server], skew: 0 };
 
 describe('the panel', () => {
   it('tells what happened in order, begins and ends among it', () => {
-    expect(eventsOf(row).map(({ timestamp, text, serviceName }) => [timestamp, text, serviceName])).toEqual([
+    expect(eventsOf(reported).map(({ timestamp, text, serviceName }) => [timestamp, text, serviceName])).toEqual([
       [100, 'Client start', 'web'],
       [105, 'Server start', 'shop'],
       [110, 'retry', 'web'],
@@ -40,8 +39,13 @@ describe('the panel', () => {
     ]);
   });
 
+  it('moves what another clock timed', () => {
+    const events = eventsOf({ ...reported, skews: [0, -3] });
+    expect(events.map(({ timestamp }) => timestamp)).toEqual([100, 102, 110, 122, 150]);
+  });
+
   it('has the error first, and once what both sides say', () => {
-    expect(tagsOf(row).map(({ key, value }) => [key, value])).toEqual([
+    expect(tagsOf(reported.spans).map(({ key, value }) => [key, value])).toEqual([
       ['error', '500'],
       ['cached', ''],
       ['http.method', 'GET'],
@@ -81,25 +85,32 @@ describe('colours', () => {
 
 describe('scrolling', () => {
   it('draws what is in sight and little more', () => {
-    const { first, last } = windowOf(50_000 * ROW_HEIGHT, 800, 100_000);
+    const { first, last } = windowOf(50_000 * ROW_HEIGHT, 800, 100_000, -1);
     expect(first).toBeLessThan(50_000);
     expect(last).toBeGreaterThanOrEqual(50_000 + 800 / ROW_HEIGHT);
     expect(last - first).toBeLessThan(100);
-    expect(windowOf(0, 800, 3)).toEqual({ first: 0, last: 3 });
-    expect(windowOf(1_000_000, 800, 3)).toEqual({ first: 3, last: 3 });
+    expect(windowOf(0, 800, 3, -1)).toEqual({ first: 0, last: 3 });
+    expect(windowOf(1_000_000, 800, 3, -1)).toEqual({ first: 3, last: 3 });
   });
 
   it('goes no further than it must', () => {
     const height = 10 * ROW_HEIGHT + BAND_HEIGHT;
-    expect(scrollTopFor(5, 0, height)).toBe(0);
-    expect(scrollTopFor(10, 0, height)).toBe(ROW_HEIGHT);
-    expect(scrollTopFor(2, 10 * ROW_HEIGHT, height)).toBe(2 * ROW_HEIGHT);
-    expect(scrollTopFor(-1, 7, height)).toBe(7);
+    expect(scrollTopFor(5, 0, height, -1)).toBe(0);
+    expect(scrollTopFor(10, 0, height, -1)).toBe(ROW_HEIGHT);
+    expect(scrollTopFor(2, 10 * ROW_HEIGHT, height, -1)).toBe(2 * ROW_HEIGHT);
+    expect(scrollTopFor(-1, 7, height, -1)).toBe(7);
+  });
+
+  it('leaves room for details that are open below a line', () => {
+    expect([lineTop(4, 4), lineTop(5, 4)]).toEqual([4 * ROW_HEIGHT, 5 * ROW_HEIGHT + INLINE_HEIGHT]);
+    for (const line of [0, 4, 5, 90]) expect(lineAtHeight(lineTop(line, 4), 4)).toBe(line);
+    expect(lineAtHeight(5 * ROW_HEIGHT + 100, 4)).toBe(4);
+    expect(windowOf(0, 10 * ROW_HEIGHT, 100, 4).last).toBeGreaterThan(5);
   });
 
   it('follows the keys, and stops at either end', () => {
-    const keys = ['ArrowDown', 'k', 'PageDown', 'PageUp', 'Home', 'End', 'x'];
+    const keys = ['ArrowDown', 'ArrowUp', 'PageDown', 'PageUp', 'Home', 'End', 'x'];
     expect(keys.map((key) => move(key, 50, 100, 10 * ROW_HEIGHT))).toEqual([51, 49, 59, 41, 0, 99, null]);
-    expect([move('ArrowUp', 0, 100, 280), move('j', 99, 100, 280)]).toEqual([0, 99]);
+    expect([move('ArrowUp', 0, 100, 280), move('ArrowDown', 99, 100, 280)]).toEqual([0, 99]);
   });
 });

@@ -1,0 +1,58 @@
+/** The time axis: where it is labelled and how, for any stretch of any length. */
+
+/** The nearest step of 1, 2 or 5 times a power of ten that gives at most `count` labels; at least a microsecond. */
+export function stepOf(length: number, count: number): number {
+  const least = Math.max(1, length / Math.max(1, count));
+  const power = 10 ** Math.floor(Math.log10(least));
+  const factor = [1, 2, 5, 10].find((candidate) => candidate * power >= least * 0.999) ?? 10;
+  return factor * power;
+}
+
+/** Round times in a stretch, at most `count` and one more. */
+export function ticksOf(from: number, to: number, count: number): number[] {
+  const step = stepOf(to - from, count);
+  const ticks: number[] = [];
+  for (let tick = Math.ceil(from / step) * step; tick <= to && ticks.length <= count; tick += step) ticks.push(tick);
+  return ticks;
+}
+
+const UNITS: [string, number][] = [
+  ['µs', 1],
+  ['ms', 1000],
+  ['s', 1_000_000],
+  ['min', 60_000_000],
+  ['h', 3_600_000_000],
+];
+
+/** A time of the axis with as many decimals as tell it from its neighbours: `1.2345 s` where steps are so small. */
+export function tickLabel(time: number, step: number, end: number): string {
+  const [unit, size] = UNITS.findLast(([, size]) => end >= size * 2) ?? ['µs', 1];
+  const decimals = Math.max(0, Math.min(9, Math.ceil(-Math.log10(step / size) - 1e-9)));
+  return `${(time / size).toLocaleString('en', { minimumFractionDigits: 0, maximumFractionDigits: decimals })} ${unit}`;
+}
+
+/** A stretch around a point that stays where it is: `factor` below 1 goes nearer. Within the whole, a microsecond at least. */
+export function zoomed(stretch: Stretch, whole: Stretch, factor: number, around: number): Stretch {
+  const length = Math.min(whole.to - whole.from, Math.max(1, (stretch.to - stretch.from) * factor));
+  const part = (around - stretch.from) / Math.max(1e-9, stretch.to - stretch.from);
+  return within({ from: around - part * length, to: around + (1 - part) * length }, whole);
+}
+
+/** A stretch moved by a part of its length, and no further than the whole. */
+export function panned(stretch: Stretch, whole: Stretch, part: number): Stretch {
+  const by = (stretch.to - stretch.from) * part;
+  return within({ from: stretch.from + by, to: stretch.to + by }, whole);
+}
+
+/** As long, but inside. */
+function within({ from, to }: Stretch, whole: Stretch): Stretch {
+  const length = Math.min(to - from, whole.to - whole.from);
+  const begin = Math.min(Math.max(from, whole.from), whole.to - length);
+  return { from: begin, to: begin + length };
+}
+
+/** Microseconds since the trace's start. */
+export interface Stretch {
+  from: number;
+  to: number;
+}

@@ -1,0 +1,77 @@
+/**
+ * Loads a trace beside the page: reads the answer, makes columns of it, and finds text. The page stays usable however
+ * long the trace is.
+ */
+import { ApiError, getJson, missingOf, send } from '../api/http';
+import type { Span } from '../api';
+import { detailsOf, SPANS_MAX } from './details';
+import { readFile, spansIn } from './file-spans';
+import { findRows } from './find';
+import { groupBuffers, groupsOf } from './groups';
+import type { Question, Source, Told } from './messages';
+import { buffersOf, decodeView, type TraceView, type TraceViewAnswer } from './view';
+
+let view: TraceView | null = null;
+let texts: string[] | null = null;
+let wanted = '';
+let file: Blob | null = null;
+
+function tell(told: Told, transfer: Transferable[] = []): void {
+  self.postMessage(told, { transfer });
+}
+
+async function load(source: Source): Promise<void> {
+  file = source.file ?? null;
+  try {
+    const init = source.file ? { method: 'POST', body: source.file } : {};
+    const response = await send(source.url, init);
+    const missing = missingOf(response.headers.get('tracehound-completeness'));
+    const answer = (await response.json()) as TraceViewAnswer;
+    view = decodeView(answer);
+    const groups = groupsOf(view.rows);
+    // The page gets the columns; what is kept here is a copy.
+    const given = structuredClone(view);
+    tell({ kind: 'loaded', view: given, groups, missing }, [...buffersOf(given), ...groupBuffers(groups)]);
+  } catch (error) {
+    const status = error instanceof ApiError ? error.status : 0;
+    tell({ kind: 'failed', status, message: error instanceof Error ? error.message : String(error) });
+    return;
+  }
+  if (source.spansUrl && view.spanCount <= SPANS_MAX) await loadDetails(view, source.spansUrl);
+}
+
+/** Nothing of the page waits for it: where it fails, tags are not found and annotations have no marks. */
+async function loadDetails(of: TraceView, url: string): Promise<void> {
+  try {
+    const spans = await getJson<Span[]>(url, new AbortController().signal);
+    const details = detailsOf(of, spans);
+    texts = details.texts;
+    tell({ kind: 'marked', marks: details.marks });
+    if (wanted !== '') find(wanted);
+  } catch (error) {
+    console.info('Tags cannot be searched:', error);
+  }
+}
+
+function find(text: string): void {
+  wanted = text;
+  if (!view) return;
+  const rows = findRows(view, texts, text);
+  tell({ kind: 'found', text, rows }, [rows.buffer as ArrayBuffer]);
+}
+
+/** The file is read again every time: it may be large, and details are looked at one by one. */
+async function details(number: number, spanId: string): Promise<void> {
+  try {
+    if (!file) throw new Error('There is no file.');
+    tell({ kind: 'detailed', number, found: spansIn(await readFile(file), spanId) });
+  } catch (error) {
+    tell({ kind: 'undetailed', number, message: error instanceof Error ? error.message : String(error) });
+  }
+}
+
+self.onmessage = ({ data }: MessageEvent<Question>) => {
+  if (data.kind === 'load') void load(data.source);
+  else if (data.kind === 'details') void details(data.number, data.spanId);
+  else find(data.text);
+};

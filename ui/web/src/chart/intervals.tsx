@@ -2,10 +2,10 @@
  * Values with their intervals, one a row, on one scale with a line at zero: as dots with whiskers, or as bars that
  * follow each other. Goes inside a `ChartFrame`, which has the same as a table.
  */
-import { scaleLinear } from 'd3-scale';
 import type { ComponentChildren } from 'preact';
 
 import './intervals.css';
+import { linearScale, niceDomain } from './scale';
 
 /** Which colour says what kind of value it is; the sign and the words say it too. */
 export type IntervalTone = 'worse' | 'better' | 'neutral' | 'total';
@@ -35,10 +35,7 @@ const TICKS = 4;
 
 export function Intervals({ rows, format }: Properties) {
   const values = rows.flatMap(({ from, to, low, high }) => [from ?? 0, to, low ?? to, high ?? to]);
-  const scale = scaleLinear()
-    .domain([Math.min(0, ...values), Math.max(0, ...values)])
-    .nice(TICKS)
-    .range([1, 99]);
+  const scale = linearScale(niceDomain([Math.min(0, ...values), Math.max(0, ...values)], TICKS), [1, 99]);
   const ticks = scale.ticks(TICKS);
   return (
     <div class="intervals">

@@ -1,10 +1,9 @@
 /** What the durations of an operation look like, before and after: distribution, histogram, percentiles. */
-import { scaleLinear, scaleLog } from 'd3-scale';
-import { curveStepAfter, line } from 'd3-shape';
 import type { ComponentChildren } from 'preact';
 
 import type { OperationComparison, Report } from '../api/schema';
 import { ChartFrame } from '../chart/frame';
+import { linearScale, logScale } from '../chart/scale';
 import { formatChange, formatDuration, formatShare } from '../format';
 import { Chooser } from './chooser';
 import { countOf, ecdfOf, logBinsOf, logExtentOf, quantileOf, type Step } from './distribution';
@@ -57,9 +56,9 @@ function Legend({ report: { baseline, candidate } }: { report: Report }) {
 
 /** The plot's ground: a logarithmic scale of durations below, shares on the left. */
 function Ground({ extent, top, children }: { extent: [number, number]; top: number; children: ComponentChildren }) {
-  const x = scaleLog().domain(extent).range([0, 100]);
-  const y = scaleLinear().domain([0, top]).range([100, 0]);
-  const powers = x.ticks(4).filter((tick) => /^[125]0*$/.test(String(Math.round(tick))));
+  const x = logScale(extent, [0, 100]);
+  const y = linearScale([0, top], [100, 0]);
+  const powers = x.ticks(4);
   const ticks = powers.length > 1 ? powers : [extent[0], Math.sqrt(extent[0] * extent[1]), extent[1]];
   const shown = ticks.length > 6 ? ticks.filter((tick) => /^[1]0*$/.test(String(Math.round(tick)))) : ticks;
   return (
@@ -90,12 +89,9 @@ function Ground({ extent, top, children }: { extent: [number, number]; top: numb
 function Ecdf({ operation: { baseline, candidate } }: { operation: OperationComparison }) {
   const extent = logExtentOf([baseline.histogram, candidate.histogram]);
   const [before, after] = [ecdfOf(baseline.histogram), ecdfOf(candidate.histogram)];
-  const x = scaleLog().domain(extent).range([0, 100]);
-  const path = line<Step>()
-    .x(({ bound }) => x(Math.max(bound, extent[0])))
-    .y(({ share }) => 100 - 100 * share)
-    .curve(curveStepAfter);
-  const whole = (steps: Step[]) => path([{ bound: extent[0], share: 0 }, ...steps, { bound: extent[1], share: 1 }]) ?? '';
+  const x = logScale(extent, [0, 100]);
+  const path = (steps: Step[]) => steps.map(({ bound, share }) => `H${x(Math.max(bound, extent[0]))}V${100 - 100 * share}`).join('');
+  const whole = (steps: Step[]) => `M0,100${path([...steps, { bound: extent[1], share: 1 }])}`;
   const at = (steps: Step[], share: number) => formatDuration(quantileOf(steps, share));
   return (
     <ChartFrame

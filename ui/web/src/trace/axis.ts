@@ -1,19 +1,14 @@
 /** The time axis: where it is labelled and how, for any stretch of any length. */
+import { multiplesOf, stepOf } from '../chart/scale';
 
-/** The nearest step of 1, 2 or 5 times a power of ten that gives at most `count` labels; at least a microsecond. */
-export function stepOf(length: number, count: number): number {
-  const least = Math.max(1, length / Math.max(1, count));
-  const power = 10 ** Math.floor(Math.log10(least));
-  const factor = [1, 2, 5, 10].find((candidate) => candidate * power >= least * 0.999) ?? 10;
-  return factor * power;
+/** How far labels are apart, where at most `count` have room; at least a microsecond. */
+export function tickStep(length: number, count: number): number {
+  return Math.max(1, stepOf(length, count));
 }
 
 /** Round times in a stretch, at most `count` and one more. */
 export function ticksOf(from: number, to: number, count: number): number[] {
-  const step = stepOf(to - from, count);
-  const ticks: number[] = [];
-  for (let tick = Math.ceil(from / step) * step; tick <= to && ticks.length <= count; tick += step) ticks.push(tick);
-  return ticks;
+  return multiplesOf(tickStep(to - from, count), from, to);
 }
 
 const UNITS: [string, number][] = [

@@ -198,7 +198,7 @@ export const text = {
   p95: 'p95',
   thisOne: 'This one',
   noVersion: 'no version',
-  slowerThan: (share: string) => `slower than ${share}`,
+  slowerThan: (percentile: string | undefined) => (percentile === undefined ? 'as usual' : `above ${percentile}`),
   overTime: 'This operation over time',
   asInFile: 'As it is in the file',
   detailsFailed: 'The details could not be loaded',

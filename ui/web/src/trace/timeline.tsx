@@ -8,7 +8,7 @@ import { Fragment } from 'preact';
 import { useEffect, useLayoutEffect, useMemo, useRef, useState } from 'preact/hooks';
 
 import { formatDuration } from '../format';
-import { stepOf, tickLabel, ticksOf } from './axis';
+import { tickLabel, ticksOf, tickStep } from './axis';
 import { paintLine, prepareCanvas } from './bars';
 import type { Marks } from './details';
 import { back, closeOrLeave, openOrEnter } from './keys';
@@ -136,7 +136,7 @@ function orphansOf({ view }: Model): ReadonlyMap<number, string> {
 function TimeAxis({ model, band, width }: { model: Model; band: { current: HTMLSpanElement | null }; width: number }) {
   const { from, to } = model.stretch;
   const count = Math.max(1, Math.floor(width / LABEL_WIDTH));
-  const step = stepOf(to - from, count);
+  const step = tickStep(to - from, count);
   return (
     <div class="trace-axis" role="row" aria-rowindex={1}>
       <span role="columnheader">{text.nameColumn}</span>

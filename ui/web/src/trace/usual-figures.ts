@@ -1,6 +1,10 @@
-/** How long an operation usually takes, by version, and where a span is among them. Durations are microseconds. */
-import type { Latency, LatencySeries } from '../api/services';
-import { merged, percentilesOf } from '../services/figures';
+/** How long an operation usually takes, by version, and where a span is among that. Durations are microseconds. */
+import type { Latency } from '../api/services';
+import type { Point } from '../api/schema';
+
+/** The percentiles that steps have, from the lowest. */
+export const PERCENTILES = ['p50', 'p90', 'p95', 'p99'] as const;
+export type Percentile = (typeof PERCENTILES)[number];
 
 export interface Usual {
   /** Absent where spans bear none. */
@@ -8,30 +12,20 @@ export interface Usual {
   count: number;
   p50: number | undefined;
   p95: number | undefined;
-  /** The share of requests that took as long or less than the span; absent where the server does not say. */
-  share: number | undefined;
+  /** The highest percentile that the span is above; absent where it is above none. */
+  above: Percentile | undefined;
 }
 
-/** The span's own version first, then those with the most requests. */
-export function usualOf({ series }: Latency, duration: number, version: string | undefined): Usual[] {
-  const all = series.map((one) => usualOfSeries(one, duration)).filter(({ count }) => count > 0);
+/** The span's own version first, then those with the most requests. Of each its busiest step. */
+export function usualOf({ series }: Pick<Latency, 'series'>, duration: number, version: string | undefined): Usual[] {
+  const all = series.flatMap(({ version: of, points }) => {
+    const busiest = points.reduce<Point | undefined>((most, point) => (point.count > (most?.count ?? 0) ? point : most), undefined);
+    return busiest ? [usualOfStep(busiest, of ?? undefined, duration)] : [];
+  });
   return all.sort((a, b) => Number(b.version === version) - Number(a.version === version) || b.count - a.count);
 }
 
-function usualOfSeries({ version, points }: LatencySeries, duration: number): Usual {
-  const count = points.reduce((sum, point) => sum + point.count, 0);
-  const percentiles = percentilesOf(points);
-  const buckets = merged(points.map(({ histogram }) => histogram ?? []));
-  const total = buckets.reduce((sum, [, requests]) => sum + requests, 0);
-  // A bucket goes from the bound before it to its own: what lies in the span's own counts by half.
-  const within = buckets.findIndex(([upper]) => upper >= duration);
-  const below = buckets.reduce((sum, [upper, requests]) => sum + (upper < duration ? requests : 0), 0);
-  const beside = (buckets[within]?.[1] ?? 0) / 2;
-  return {
-    version: version ?? undefined,
-    count,
-    p50: percentiles?.p50,
-    p95: percentiles?.p95,
-    share: total > 0 ? (below + beside) / total : undefined,
-  };
+function usualOfStep(point: Point, version: string | undefined, duration: number): Usual {
+  const above = PERCENTILES.findLast((name) => duration > (point[name] ?? Infinity));
+  return { version, count: point.count, p50: point.p50 ?? undefined, p95: point.p95 ?? undefined, above };
 }

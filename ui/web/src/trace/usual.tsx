@@ -1,6 +1,6 @@
 /** Beside a span: how long its operation usually takes, by version, so that one sees whether this one was slow. */
 import { getLatency } from '../api/services';
-import { formatDuration, formatShare } from '../format';
+import { formatDuration } from '../format';
 import { pathOf } from '../location';
 import { useRequest } from '../request';
 import { Link } from '../shell/link';
@@ -56,7 +56,7 @@ export function UsualTimes({ view, row }: { view: TraceView; row: number }) {
               <td class="number">{one.count.toLocaleString('en')}</td>
               <td class="number">{formatDuration(one.p50)}</td>
               <td class="number">{formatDuration(one.p95)}</td>
-              <td class="number">{one.share === undefined ? '–' : text.slowerThan(formatShare(one.share))}</td>
+              <td class="number">{text.slowerThan(one.above)}</td>
             </tr>
           ))}
         </tbody>

@@ -1,7 +1,7 @@
 /** The parts of a trace's page that are arithmetic: state, axis, finding, operations, call paths, pixels, summaries. */
 import { describe, expect, it } from 'vitest';
 
-import { panned, stepOf, tickLabel, ticksOf, zoomed } from '../../src/trace/axis';
+import { panned, tickLabel, ticksOf, tickStep, zoomed } from '../../src/trace/axis';
 import { detailsOf } from '../../src/trace/details';
 import { filled, markdownOf, markedAsArchived } from '../../src/trace/export';
 import { readFile, spansIn } from '../../src/trace/file-spans';
@@ -46,7 +46,7 @@ describe('the axis', () => {
     [3, 10, 1],
     [6e10, 6, 1e10],
   ])('of %d in %d labels has steps of %d', (length, count, step) => {
-    expect(stepOf(length, count)).toBe(step);
+    expect(tickStep(length, count)).toBe(step);
   });
 
   it('is labelled at round times', () => {
@@ -125,17 +125,15 @@ describe('a file', () => {
 
 describe('what is usual', () => {
   const point = (count: number, more = {}) => ({ startTs: 0, rate: 1, errors: 0, count, ...more });
-  const latency = (...series: object[]) => ({ serviceName: 's', side: 'server', startTs: 0, endTs: 1, step: 1, series }) as Parameters<typeof usualOf>[0];
 
-  it('is told by version, the own one first, with the share that was quicker', () => {
-    const histogram: [number, number][] = [[10, 50], [20, 40], [40, 10]];
-    const old = { version: '1', points: [point(0), point(100, { histogram, p50: 10, p95: 40, p99: 40 })] };
-    const own = { version: '2', points: [point(5, { p50: 30, p95: 40, p99: 40 })] };
-    expect(usualOf(latency(old, own, { points: [point(0)] }), 20, '2')).toEqual([
-      { version: '2', count: 5, p50: 30, p95: 40, share: undefined },
-      { version: '1', count: 100, p50: 10, p95: 40, share: 0.7 },
+  it('is told by version, the own one first, by its busiest step', () => {
+    const old = { version: '1', points: [point(3, { p50: 99 }), point(100, { p50: 10, p90: 20, p95: 40, p99: 40 }), point(0)] };
+    const own = { version: '2', points: [point(5, { p50: 30, p95: 40, p99: 41 })] };
+    expect(usualOf({ series: [old, own, { points: [point(0)] }] }, 20.5, '2')).toEqual([
+      { version: '2', count: 5, p50: 30, p95: 40, above: undefined },
+      { version: '1', count: 100, p50: 10, p95: 40, above: 'p90' },
     ]);
-    expect(usualOf(latency(old), 99, '1')[0]?.share).toBe(1);
+    expect(usualOf({ series: [own] }, 99, '1')[0]?.above).toBe('p99');
   });
 });
 

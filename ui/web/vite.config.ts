@@ -20,7 +20,7 @@ export default defineConfig(({ command }) => ({
     // One file for all pages is a third smaller than a piece for each, and no page is seen before its styles.
     cssCodeSplit: false,
     // Many small pieces compress badly: what most pages use is one.
-    rolldownOptions: { output: { advancedChunks: { groups: [{ name: 'shared', test: SHARED, minShareCount: 3 }] } } },
+    rolldownOptions: { output: { codeSplitting: { groups: [{ name: 'shared', test: SHARED, minShareCount: 3 }] } } },
   },
   server: { proxy: { '/api': server, '/zipkin/api': server, '/zipkin/config.json': server } },
 }));

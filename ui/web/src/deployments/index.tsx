@@ -11,8 +11,8 @@ import { isGoingOn } from '../rollouts';
 import { useSettings } from '../settings';
 import { Asked } from '../shell/asked';
 import { Message } from '../shell/message';
+import { PageTime } from '../shell/page-time';
 import { useServer } from '../shell/server';
-import { TimeRangePicker } from '../shell/time-range-picker';
 import { Filters } from './filters';
 import { Ways } from './ways';
 import { DeploymentList } from './list';
@@ -24,15 +24,16 @@ import './deployments.css';
 export default function DeploymentsPage({ search }: PageProperties) {
   useSettings();
   const question = questionOf(search);
-  const [looked, setLooked] = useState(0);
+  // When it was looked at, milliseconds since the epoch: what ends now ends then.
+  const [looked, setLooked] = useState(() => Date.now());
   const key = JSON.stringify({ ...question, verdict: undefined });
-  const list = useRequest(`${key} ${looked}`, (signal) => getDeployments(listParameters(question, Date.now()), signal));
+  const list = useRequest(`${key} ${looked}`, (signal) => getDeployments(listParameters(question, looked), signal));
   // An analysis of each: asked for again only where one came, went, or has another verdict.
   // Those of one service are few, and asked for by themselves.
   const ofAll = question.serviceName === '';
-  const findings = useRequest(list.answer && ofAll ? `${key} ${standingOf(list.answer.body)}` : null, (signal) => getRegressions(findingParameters(question, Date.now()), signal));
+  const findings = useRequest(list.answer && ofAll ? `${key} ${standingOf(list.answer.body)}` : null, (signal) => getRegressions(findingParameters(question, looked), signal));
   const running = (list.answer?.body ?? []).some((deployment) => isGoingOn(deployment, Date.now()));
-  const look = () => setLooked((before) => before + 1);
+  const look = () => setLooked(Date.now());
   useDeploymentNews(undefined, running, look);
   const standing = standingOf(useServer().deployments);
   const before = useRef(standing);
@@ -48,7 +49,7 @@ export default function DeploymentsPage({ search }: PageProperties) {
     <main class="page">
       <h1>{text.title}</h1>
       <Filters question={question} known={list.answer?.body ?? []} />
-      {question.range && <TimeRangePicker range={question.range} />}
+      {question.range && <PageTime asked={{ range: question.range, endTs: question.range.endTs ?? looked, again: look }} />}
       <Asked request={list} missing={({ missing }) => missing}>
         {({ body }) => {
           const shown = shownOf(body, question.verdict, Date.now());

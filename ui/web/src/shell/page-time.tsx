@@ -7,7 +7,7 @@ import { copyLink, useSharedAddress } from './shortcuts';
 import { text } from './text';
 import { TimeRangePicker } from './time-range-picker';
 
-export function PageTime({ asked }: { asked: AskedWindow }) {
+export function PageTime({ asked }: { asked: Pick<AskedWindow, 'range' | 'endTs' | 'again'> }) {
   // A link shows the same to who follows it later: it says when the window ended.
   useSharedAddress(() => {
     const fixed = timeRangeParameters({ lookback: asked.range.lookback, endTs: asked.endTs });

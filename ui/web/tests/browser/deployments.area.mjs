@@ -58,6 +58,18 @@ async function isFiltered({ page, open, expectQuiet }, { service }) {
   expectQuiet();
 }
 
+/** A copied link shows the same later: it says when the time ended. */
+async function isHandedOn({ page, open, expectQuiet }, { service }) {
+  await open(`deployments?serviceName=${service('payments')}`);
+  await rows(page).first().waitFor();
+  await page.keyboard.press('y');
+  await page.getByText('The link is copied.').waitFor();
+  const link = new URL(await page.evaluate(() => navigator.clipboard.readText()));
+  assert.equal(link.searchParams.get('serviceName'), service('payments'));
+  assert.ok(Math.abs(Number(link.searchParams.get('endTs')) - Date.now()) < 120_000, link.href);
+  expectQuiet();
+}
+
 async function isWalkedByKeyboard({ page, open, expectQuiet }, { ids, service }) {
   await open(`deployments?serviceName=${service('inventory')}`);
   await rows(page).first().waitFor();
@@ -157,6 +169,7 @@ async function saysThatItFailed({ page, open, shot, expectAccessible, expectOnly
 export const checks = [
   listsWhatWasDeployed,
   isFiltered,
+  isHandedOn,
   isWalkedByKeyboard,
   showsEveryState,
   saysHowTheFirstGetsThere,

@@ -1,5 +1,7 @@
 /** Cells of tables about services and operations. */
 import type { Change, JudgedDeployment, OperationRow } from '../api/schema';
+import { Sparkline } from '../chart/sparkline';
+import type { Piece } from '../few';
 import { formatAgo, formatChange, formatCount, formatDuration, formatRate, formatShare } from '../format';
 import { pathOf } from '../location';
 import { isGoingOn } from '../rollouts';
@@ -71,4 +73,14 @@ export function Changed({ change, row }: { change: Change | null | undefined; ro
 /** p50, p95, p99 as columns have them. */
 export function Took({ duration }: { duration: number | null | undefined }) {
   return <span class={duration == null ? 'muted' : ''}>{formatDuration(duration ?? undefined)}</span>;
+}
+
+/** p95 over time, as soon as it is known. */
+export function Spark({ piece }: { piece: Piece<(number | undefined)[]> | undefined }) {
+  if (!piece) return <span class="services-skeleton" />;
+  if (!piece.answer) return <span class="muted" title={piece.error}>{text.failed}</span>;
+  const known = piece.answer.filter((value) => value !== undefined);
+  if (known.length === 0) return <span class="muted">–</span>;
+  const label = text.sparkLabel(formatDuration(Math.min(...known)), formatDuration(Math.max(...known)));
+  return <Sparkline values={piece.answer} label={label} />;
 }

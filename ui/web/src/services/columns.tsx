@@ -1,6 +1,7 @@
 /** The columns of tables on the page of a service. */
 import type { JudgedDeployment, OperationRow } from '../api/schema';
 import type { DependencyLink } from '../api/services';
+import type { Pieces } from '../few';
 import { digits, formatClock, formatDuration } from '../format';
 import { pathOf } from '../location';
 import { isGoingOn } from '../rollouts';
@@ -8,7 +9,9 @@ import type { Column } from '../shell/data-table';
 import { Link } from '../shell/link';
 import { VerdictChip } from '../shell/verdict-chip';
 import { sameTime } from '../window';
-import { Changed, Errors, Rate, Took } from './cells';
+import { Changed, Errors, Rate, Spark, Took } from './cells';
+import { Seen } from './seen';
+import { operationKey } from './service-steps';
 import { ServiceLink } from './service-columns';
 import { text } from './text';
 
@@ -18,7 +21,7 @@ export function operationPath({ serviceName, spanName, spanKind }: OperationRow)
   return sameTime(pathOf('services', serviceName, spanName), called ? { kind: spanKind } : {});
 }
 
-export function operationColumns(): Column<OperationRow>[] {
+export function operationColumns(steps: Pieces<(number | undefined)[]>): Column<OperationRow>[] {
   const took = (key: 'mean' | 'p50' | 'p95' | 'p99'): Column<OperationRow> => ({
     key,
     title: text[key],
@@ -44,6 +47,15 @@ export function operationColumns(): Column<OperationRow>[] {
     took('p50'),
     took('p95'),
     took('p99'),
+    {
+      key: 'spark',
+      title: text.p95Time,
+      cell: (row) => (
+        <Seen name={operationKey(row)} onSeen={steps.want}>
+          <Spark piece={steps.known.get(operationKey(row))} />
+        </Seen>
+      ),
+    },
     {
       key: 'change',
       title: text.p95Change,

@@ -111,13 +111,13 @@ function Charts({ latency, question, bands, split }: ChartsProperties) {
         <ChartFrame
           title={text.rate}
           summary={rates ? text.rateSummary(formatRate(rates.low), formatRate(rates.high)) : text.noRequests}
-          note={window}
+          note={text.shortNote(window, count)}
           interactive
           table={table(lines.rate, formatRate)}
         >
           <TimeChart label={text.rate} lines={lines.rate} format={formatRate} least={0.01} {...shared} />
         </ChartFrame>
-        <ChartFrame title={text.errors} summary={text.errorSummary(errors, count)} note={window} interactive table={table(lines.errors, formatShare)}>
+        <ChartFrame title={text.errors} summary={text.errorSummary(errors, count)} note={text.shortNote(window, count)} interactive table={table(lines.errors, formatShare)}>
           <TimeChart label={text.errors} lines={lines.errors} format={formatShare} least={0.01} {...shared} />
         </ChartFrame>
       </div>

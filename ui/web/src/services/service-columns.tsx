@@ -1,6 +1,5 @@
 /** The columns of the list of services. */
 import type { JudgedDeployment } from '../api/schema';
-import { Sparkline } from '../chart/sparkline';
 import type { Piece, Pieces } from '../few';
 import { formatDuration, formatShare } from '../format';
 import { pathOf } from '../location';
@@ -8,7 +7,7 @@ import type { Column } from '../shell/data-table';
 import { Link } from '../shell/link';
 import { sameTime } from '../window';
 import type { ServiceBudget } from './budgets';
-import { Deployed, Errors, Rate, Took, Versions } from './cells';
+import { Deployed, Errors, Rate, Spark, Took, Versions } from './cells';
 import type { Percentiles, ServiceFigures, ServiceSteps } from './figures';
 import { Seen } from './seen';
 import { text } from './text';
@@ -43,7 +42,7 @@ export function serviceColumns(steps: Pieces<ServiceSteps>, budgets: Pieces<Serv
       cell: (row) =>
         idle(row) ? null : (
           <Seen name={row.serviceName} onSeen={onSeen}>
-            <Spark piece={steps.known.get(row.serviceName)} />
+            <Spark piece={p95sOf(steps.known.get(row.serviceName))} />
           </Seen>
         ),
     },
@@ -59,6 +58,10 @@ export function serviceColumns(steps: Pieces<ServiceSteps>, budgets: Pieces<Serv
   ];
 }
 
+function p95sOf(piece: Piece<ServiceSteps> | undefined): Piece<(number | undefined)[]> | undefined {
+  return piece?.answer ? { answer: piece.answer.p95s } : piece?.error === undefined ? undefined : { error: piece.error };
+}
+
 /** Of several operations: the usual one of a step. */
 function About({ duration }: { duration: number | undefined }) {
   if (duration === undefined) return <Took duration={undefined} />;
@@ -72,15 +75,6 @@ export function ServiceLink({ name }: { name: string }) {
       <bdi>{name}</bdi>
     </Link>
   );
-}
-
-function Spark({ piece }: { piece: Piece<ServiceSteps> | undefined }) {
-  if (!piece) return <span class="services-skeleton" />;
-  if (!piece.answer) return <span class="muted" title={piece.error}>{text.failed}</span>;
-  const known = piece.answer.p95s.filter((value) => value !== undefined);
-  if (known.length === 0) return <span class="muted">–</span>;
-  const label = text.sparkLabel(formatDuration(Math.min(...known)), formatDuration(Math.max(...known)));
-  return <Sparkline values={piece.answer.p95s} label={label} />;
 }
 
 function BudgetLeft({ piece }: { piece: Piece<ServiceBudget | null> | undefined }) {

@@ -18,6 +18,7 @@ import { type AskedWindow, sameTime, useAskedWindow } from '../window';
 import { deploymentColumns, linkColumns, operationColumns, operationPath } from './columns';
 import { RequestCharts } from './request-charts';
 import { searchPath } from './search-path';
+import { useOperationSteps } from './service-steps';
 import { text } from './text';
 import { VersionTable } from './version-table';
 
@@ -72,7 +73,8 @@ interface OperationsProperties {
 }
 
 function Operations({ operations, serviceName, search, asked }: OperationsProperties) {
-  const columns = useMemo(() => operationColumns(), []);
+  const steps = useOperationSteps(asked);
+  const columns = useMemo(() => operationColumns(steps), [steps.known, steps.want]);
   return (
     <section class="services-section">
       <h2>{text.operations}</h2>

@@ -81,6 +81,7 @@ export const text = {
   errorSummary: (errors: number, count: number) => (errors === 0 ? `None of ${formatCount(count, 'request')} failed.` : `${errors.toLocaleString('en')} of ${formatCount(count, 'request')} failed.`),
   errorShare: 'Share that failed',
   note: (window: string, count: number, step: string, side: string) => `${window}; ${formatCount(count, 'request')}, ${side}; a step is ${step}. The last step may still be arriving.`,
+  shortNote: (window: string, count: number) => `${window}; ${formatCount(count, 'request')}.`,
   sides: { server: 'those it answered', local: 'local work', client: 'calls it made' },
   pickCell: 'Click, or move with the arrow keys and press Enter, for the traces there.',
   bandsNote: 'Bands are deployments, from the first switched instance to the last.',

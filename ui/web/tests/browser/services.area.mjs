@@ -106,6 +106,42 @@ async function showsAnOperation(view, { query, switchedTs }) {
   await page.locator('.result').first().waitFor();
 }
 
+/** The greatest duration of the bin that one is in: an octave has four. */
+function binOf(duration) {
+  const bits = Math.max(0, Math.floor(Math.log2(duration)) - 2);
+  return duration | (2 ** bits - 1);
+}
+
+/** Durations are drawn as the server's bins, and a cell leads to the traces in it. */
+async function drawsDurations(view, { query }) {
+  const { page, open } = view;
+  await page.route(/api\/v2\/latency.*histogram=true/, async (route) => {
+    const response = await route.fetch();
+    const body = await response.json();
+    for (const point of body.series[0].points) {
+      if (point.count === 0) continue;
+      const bins = [0.8, 0.9, 1, 1.1, 1.3].map((factor) => binOf(Math.round(point.p50 * factor)));
+      point.histogram = [...new Set([...bins, binOf(point.p99)])].sort((a, b) => a - b).map((bin, index) => [bin, 1 + ((point.count * (7 - index)) >> 4)]);
+    }
+    await route.fulfill({ response, json: body });
+  });
+  await open(`${path(inventory, 'get /stock')}?${query}`);
+  await page.getByText('Requests in a cell').waitFor();
+  const duration = page.getByRole('slider', { name: 'Duration: moment' });
+  await duration.locator('canvas').waitFor();
+  await duration.scrollIntoViewIfNeeded();
+  await expectPage(view, 'operation-heatmap');
+  await duration.focus();
+  await page.keyboard.press('End');
+  await page.keyboard.press('ArrowLeft');
+  await page.keyboard.press('Enter');
+  await page.waitForURL((url) => url.pathname.endsWith('/zipkin/'));
+  const found = new URL(page.url()).searchParams;
+  const [low, high] = [found.get('minDuration'), found.get('maxDuration')].map((text) => Number(/^(\d+)us$/.exec(text)[1]));
+  assert.ok(low < high && high < low * 1.3, `a cell, not more: ${low} to ${high}`);
+  await page.unroute(/api\/v2\/latency.*histogram=true/);
+}
+
 async function saysWhatIsNotThere(view, { query }) {
   const { page, open } = view;
   await open(`${path(`nobody${name}`)}?${query}`);
@@ -195,6 +231,7 @@ export const checks = [
   walksByKeyboard,
   showsAService,
   showsAnOperation,
+  drawsDurations,
   saysWhatIsNotThere,
   survivesAFailure,
   saysThatItIsPartial,

@@ -74,8 +74,10 @@ describe('the steps of a service', () => {
       { version: '1', share: 0.5 },
       { version: '2', share: 0.5 },
     ]);
-    const gone = { ...old, points: [point(10, 5), point(0, undefined), point(0, undefined)] };
-    expect(stepsOf(all, latency([gone, { version: '2', points: [point(0, undefined), point(15, 9)] }]), null).live.map(({ version }) => version)).toEqual(['2', '1']);
+    const busy = latency([{ points: [point(100, 5), point(15, 9), point(15, 9)] }]);
+    const gone = { ...old, points: [point(100, 5), point(0, undefined), point(1, 5)] };
+    const next = { version: '2', points: [point(0, undefined), point(15, 9), point(14, 9)] };
+    expect(stepsOf(busy, latency([gone, next]), null).live.map(({ version }) => version)).toEqual(['2', '1']);
   });
 
   it('tell the usual percentiles, of all and of each version', () => {

@@ -4,6 +4,9 @@ import { useEffect, useRef, useState } from 'preact/hooks';
 /** How many are on their way at once. */
 const AT_ONCE = 4;
 
+/** Answers that come within this time of another are told together. */
+const TOGETHER_MS = 200;
+
 /** What is known about one of many; absent: not asked yet. */
 export interface Piece<T> {
   answer?: T;
@@ -25,10 +28,24 @@ export function useFew<T>(key: string, ask: (name: string, signal: AbortSignal) 
   const [known, setKnown] = useState<ReadonlyMap<string, Piece<T>>>(new Map());
   const latest = useRef(ask);
   latest.current = ask;
+  const arrived = useRef(new Map<string, Piece<T>>());
+  const timer = useRef<ReturnType<typeof setTimeout> | null>(null);
+  const flush = () => {
+    timer.current = null;
+    const fresh = arrived.current;
+    arrived.current = new Map();
+    setKnown((before) => new Map([...before, ...fresh]));
+  };
+  const forget = () => {
+    if (timer.current !== null) clearTimeout(timer.current);
+    timer.current = null;
+    arrived.current = new Map();
+  };
   const line = useRef<Line | null>(null);
   const lineKey = useRef('');
   if (line.current === null || lineKey.current !== key) {
     line.current?.stop();
+    forget();
     lineKey.current = key;
     line.current = makeLine(AT_ONCE, async (name, signal) => {
       let piece: Piece<T>;
@@ -37,13 +54,22 @@ export function useFew<T>(key: string, ask: (name: string, signal: AbortSignal) 
       } catch (error) {
         piece = { error: error instanceof Error ? error.message : String(error) };
       }
-      if (!signal.aborted) setKnown((before) => new Map(before).set(name, piece));
+      if (signal.aborted) return;
+      arrived.current.set(name, piece);
+      // Everything that asks is drawn anew for it: a hundred answers are not a hundred drawings.
+      timer.current ??= setTimeout(flush, TOGETHER_MS);
     });
   }
   useEffect(() => {
     setKnown((before) => (before.size === 0 ? before : new Map()));
   }, [key]);
-  useEffect(() => () => line.current?.stop(), []);
+  useEffect(
+    () => () => {
+      line.current?.stop();
+      forget();
+    },
+    [],
+  );
   return { known, want: line.current.want };
 }
 

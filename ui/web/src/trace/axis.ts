@@ -1,14 +1,15 @@
 /** The time axis: where it is labelled and how, for any stretch of any length. */
 import { multiplesOf, stepOf } from '../chart/scale';
 
-/** How far labels are apart, where at most `count` have room; at least a microsecond. */
-export function tickStep(length: number, count: number): number {
-  return Math.max(1, stepOf(length, count));
+/** How far labels are apart, where at most `count` have room: round in the unit that they are written in. */
+export function tickStep(from: number, to: number, count: number): number {
+  const [, size] = unitOf(to);
+  return Math.max(1, stepOf((to - from) / size, count) * size);
 }
 
 /** Round times in a stretch, at most `count` and one more. */
 export function ticksOf(from: number, to: number, count: number): number[] {
-  return multiplesOf(tickStep(to - from, count), from, to);
+  return multiplesOf(tickStep(from, to, count), from, to);
 }
 
 const UNITS: [string, number][] = [
@@ -19,9 +20,14 @@ const UNITS: [string, number][] = [
   ['h', 3_600_000_000],
 ];
 
+/** In which times of an axis are written that ends there. */
+function unitOf(end: number): [string, number] {
+  return UNITS.findLast(([, size]) => end >= size * 2) ?? ['µs', 1];
+}
+
 /** A time of the axis with as many decimals as tell it from its neighbours: `1.2345 s` where steps are so small. */
 export function tickLabel(time: number, step: number, end: number): string {
-  const [unit, size] = UNITS.findLast(([, size]) => end >= size * 2) ?? ['µs', 1];
+  const [unit, size] = unitOf(end);
   const decimals = Math.max(0, Math.min(9, Math.ceil(-Math.log10(step / size) - 1e-9)));
   return `${(time / size).toLocaleString('en', { minimumFractionDigits: 0, maximumFractionDigits: decimals })} ${unit}`;
 }

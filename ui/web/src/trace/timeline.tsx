@@ -136,7 +136,7 @@ function orphansOf({ view }: Model): ReadonlyMap<number, string> {
 function TimeAxis({ model, band, width }: { model: Model; band: { current: HTMLSpanElement | null }; width: number }) {
   const { from, to } = model.stretch;
   const count = Math.max(1, Math.floor(width / LABEL_WIDTH));
-  const step = tickStep(to - from, count);
+  const step = tickStep(from, to, count);
   return (
     <div class="trace-axis" role="row" aria-rowindex={1}>
       <span role="columnheader">{text.nameColumn}</span>

@@ -44,14 +44,22 @@ describe('the axis', () => {
     [84_300, 8, 20_000],
     [100, 4, 50],
     [3, 10, 1],
-    [6e10, 6, 1e10],
+    [6e8, 7, 1.2e8],
+    [6e10, 6, 1.8e10],
   ])('of %d in %d labels has steps of %d', (length, count, step) => {
-    expect(tickStep(length, count)).toBe(step);
+    expect(tickStep(0, length, count)).toBe(step);
   });
 
   it('is labelled at round times', () => {
     expect(ticksOf(31_000, 84_300, 4)).toEqual([40_000, 60_000, 80_000]);
     expect(ticksOf(0, 1, 8)).toEqual([0, 1]);
+  });
+
+  it('says of every label what it is', () => {
+    const said = (end: number) => ticksOf(0, end, 7).map((tick) => tickLabel(tick, tickStep(0, end, 7), end));
+    expect(said(6e8)).toEqual(['0 min', '2 min', '4 min', '6 min', '8 min', '10 min']);
+    expect(said(1.5e8)).toEqual(['0 min', '0.5 min', '1 min', '1.5 min', '2 min', '2.5 min']);
+    expect(said(84_300)).toEqual(['0 ms', '20 ms', '40 ms', '60 ms', '80 ms']);
   });
 
   it('has as many decimals as tell labels apart', () => {

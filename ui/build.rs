@@ -33,6 +33,9 @@ const SOURCES: [&str; 8] = [
 /// Says which lock file `node_modules` was installed from: its content, copied.
 const INSTALLED_LOCK: &str = "node_modules/.installed-lock.json";
 
+/// What is compressed at a time; says nothing about how well.
+const BROTLI_BUFFER_BYTES: usize = 64 << 10;
+
 /// Beyond the end of a failed command's output nobody looks.
 const OUTPUT_LINES_MAX: usize = 20;
 
@@ -151,19 +154,22 @@ fn embed(dist: &Path, out: &Path) -> Result<()> {
         let path = file.strip_prefix(dist).map_err(|error| error.to_string())?;
         let path = path.to_string_lossy().replace('\\', "/");
         let content = read(file)?;
-        let short = gzip(&content).map_err(|error| format!("{path}: {error}"))?;
-        let gzip = if short.len() < content.len() {
-            let file = compressed.join(format!("{index}.gz"));
+        let failed = |error: std::io::Error| format!("{path}: {error}");
+        let keep = |short: Vec<u8>, extension: &str| {
+            if short.len() >= content.len() {
+                return Ok("None".to_owned());
+            }
+            let file = compressed.join(format!("{index}.{extension}"));
             write(&file, &short)?;
-            format!("Some(include_bytes!({:?}))", file.display().to_string())
-        } else {
-            "None".to_owned()
+            Ok::<_, String>(format!("Some(include_bytes!({:?}))", file.display().to_string()))
         };
+        let gzip = keep(gzip(&content).map_err(failed)?, "gz")?;
+        let brotli = keep(brotli(&content).map_err(failed)?, "br")?;
         let content = file.canonicalize().map_err(|error| format!("{path}: {error}"))?;
         let content = content.display().to_string();
         writeln!(
             table,
-            "    File {{ path: {path:?}, content: include_bytes!({content:?}), gzip: {gzip} }},"
+            "    File {{ path: {path:?}, content: include_bytes!({content:?}), gzip: {gzip}, brotli: {brotli} }},"
         )
         .map_err(|error| error.to_string())?;
     }
@@ -195,6 +201,13 @@ fn gzip(content: &[u8]) -> std::io::Result<Vec<u8>> {
     let mut encoder = GzEncoder::new(Vec::new(), Compression::best());
     encoder.write_all(content)?;
     encoder.finish()
+}
+
+fn brotli(content: &[u8]) -> std::io::Result<Vec<u8>> {
+    let mut encoder = brotli::CompressorWriter::new(Vec::new(), BROTLI_BUFFER_BYTES, 11, 22);
+    encoder.write_all(content)?;
+    encoder.flush()?;
+    Ok(encoder.into_inner())
 }
 
 fn read(path: &Path) -> Result<Vec<u8>> {

@@ -2,7 +2,8 @@
 
 use std::time::Duration;
 
-use model::{IdError, TraceId};
+use bytes::Bytes;
+use model::{IdError, SpanId, TraceId};
 use serde::Serialize;
 use storage::{Completeness, QueryError, SpanSource, StorageError};
 
@@ -22,6 +23,8 @@ pub(crate) struct Answer {
 pub(crate) enum Body {
     /// Small: written already.
     Whole(Vec<u8>),
+    /// Long, and written already where that held nobody up.
+    Written(Bytes),
     /// Spans, written while they are sent.
     Spans(SpanJson),
 }
@@ -32,6 +35,15 @@ impl Answer {
         let json = serde_json::to_vec(value).expect("answers are strings, numbers and lists of them");
         Self {
             body: Body::Whole(json),
+            cacheable: false,
+            completeness: Completeness::Complete,
+        }
+    }
+
+    /// Written already.
+    pub(crate) fn written(json: Bytes) -> Self {
+        Self {
+            body: Body::Written(json),
             cacheable: false,
             completeness: Completeness::Complete,
         }
@@ -78,6 +90,15 @@ pub(crate) enum Failure {
     /// There is no such trace.
     #[error("{0} not found")]
     NotFound(TraceId),
+    /// The trace has no such span.
+    #[error("{0} not found")]
+    SpanNotFound(SpanId),
+    /// A body is beyond its bound.
+    #[error("{0}")]
+    TooLarge(String),
+    /// A body did not come in time.
+    #[error("the body did not arrive within {} ms", .0.as_millis())]
+    TooSlow(Duration),
     /// The store did not answer in time.
     #[error("no answer within {0:?} (QUERY_TIMEOUT)")]
     TimedOut(Duration),

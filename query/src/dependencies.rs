@@ -1,6 +1,7 @@
 //! Who calls whom, counted live over the traces of a window (`zipkin.md` 4.5, 5.6).
 
 use model::DependencyLink;
+use schemars::JsonSchema;
 use serde::Serialize;
 
 use crate::Query;
@@ -8,12 +9,16 @@ use crate::answer::{Answer, Failure};
 use crate::params::{self, Params};
 
 /// A link as Zipkin writes it: errors are named only where there are any.
-#[derive(Serialize)]
+#[derive(Serialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
-struct LinkJson<'a> {
+#[schemars(rename = "DependencyLink")]
+pub(crate) struct LinkJson<'a> {
+    /// Who calls.
     parent: &'a str,
+    /// Who is called.
     child: &'a str,
     call_count: u64,
+    /// Absent where none failed.
     #[serde(skip_serializing_if = "is_zero")]
     error_count: u64,
 }

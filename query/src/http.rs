@@ -1,4 +1,4 @@
-//! The routes, and how answers and failures become HTTP. The only file here that knows axum.
+//! The routes, and how answers and failures become HTTP. Beside `trace_view/http.rs` the only file here that knows axum.
 //!
 //! Left to the server, because they concern every route: compression, CORS, and that an unknown path or a wrong
 //! method is 404.
@@ -15,15 +15,16 @@ use axum::extract::{RawQuery, State};
 use axum::http::header::{CACHE_CONTROL, CONTENT_TYPE, HeaderName, HeaderValue, RETRY_AFTER};
 use axum::http::{StatusCode, Uri};
 use axum::response::{IntoResponse, Response};
-use axum::routing::get;
+use axum::routing::{MethodRouter, get, post};
 use bytes::Bytes;
 use hyper::body::Frame;
+use openapi::Endpoint;
 use storage::{Completeness, SpanSource, StorageError};
 
 use crate::answer::{self, Answer, Failure};
 use crate::params::Params;
-use crate::span_json::SpanJson;
-use crate::{Query, QueryConfig};
+use crate::span_json::{PIECE_BYTES, SpanJson};
+use crate::{Query, QueryConfig, described, trace_view};
 
 /// Zipkin answers at both: the second is what its UI calls.
 const PREFIXES: [&str; 2] = ["/api/v2", "/zipkin/api/v2"];
@@ -41,25 +42,51 @@ const RETRY_AFTER_S: HeaderValue = HeaderValue::from_static("1");
 /// Zipkin's query API, at `/api/v2/*` and `/zipkin/api/v2/*`. `GET /api/v2/spans` is meant to be merged with the
 /// collector's `POST` of the same path.
 pub fn router(config: QueryConfig, source: Arc<dyn SpanSource>) -> Router {
-    let query = Arc::new(Query::new(config, source));
-    let routes = PREFIXES.into_iter().fold(Router::new(), |router, prefix| {
-        router
-            .route(&format!("{prefix}/services"), get(services))
-            .route(&format!("{prefix}/spans"), get(span_names))
-            .route(&format!("{prefix}/remoteServices"), get(remote_services))
-            .route(&format!("{prefix}/traces"), get(traces))
-            .route(&format!("{prefix}/traces/untimed"), get(untimed))
-            .route(&format!("{prefix}/trace/{{id}}"), get(trace))
-            .route(&format!("{prefix}/traceMany"), get(trace_many))
-            .route(&format!("{prefix}/traceSummaries"), get(trace_summaries))
-            .route(&format!("{prefix}/dependencies"), get(dependencies))
-            .route(&format!("{prefix}/autocompleteKeys"), get(autocomplete_keys))
-            .route(&format!("{prefix}/autocompleteValues"), get(autocomplete_values))
-    });
-    routes.with_state(query)
+    routes().router.with_state(Arc::new(Query::new(config, source)))
 }
 
-type SharedQuery = State<Arc<Query>>;
+/// What each route says of itself, for the API's document.
+pub fn endpoints() -> Vec<Endpoint> {
+    routes().endpoints
+}
+
+fn routes() -> Routes {
+    Routes::default()
+        .add(described::SERVICES, get(services))
+        .add(described::SPANS, get(span_names))
+        .add(described::REMOTE_SERVICES, get(remote_services))
+        .add(described::TRACES, get(traces))
+        .add(described::UNTIMED, get(untimed))
+        .add(described::TRACE, get(trace))
+        .add(described::TRACE_MANY, get(trace_many))
+        .add(described::TRACE_SUMMARIES, get(trace_summaries))
+        .add(described::TRACE_VIEW_OF, post(trace_view::http::post))
+        .add(described::TRACE_VIEW, get(trace_view))
+        .add(described::TRACE_VIEW_SPANS, get(trace_view_spans))
+        .add(described::DEPENDENCIES, get(dependencies))
+        .add(described::AUTOCOMPLETE_KEYS, get(autocomplete_keys))
+        .add(described::AUTOCOMPLETE_VALUES, get(autocomplete_values))
+}
+
+/// Routes, and what each says of itself.
+#[derive(Default)]
+struct Routes {
+    router: Router<Arc<Query>>,
+    endpoints: Vec<Endpoint>,
+}
+
+impl Routes {
+    fn add(mut self, endpoint: Endpoint, method: MethodRouter<Arc<Query>>) -> Self {
+        for prefix in PREFIXES {
+            let path = format!("{prefix}{}", endpoint.path);
+            self.router = self.router.route(&path, method.clone());
+        }
+        self.endpoints.push(endpoint);
+        self
+    }
+}
+
+pub(crate) type SharedQuery = State<Arc<Query>>;
 
 async fn services(State(query): SharedQuery) -> Response {
     respond(&query, query.services()).await
@@ -87,6 +114,17 @@ async fn trace(State(query): SharedQuery, uri: Uri) -> Response {
     respond(&query, query.trace(escaped_id)).await
 }
 
+async fn trace_view(State(query): SharedQuery, uri: Uri) -> Response {
+    let escaped_id = uri.path().rsplit('/').next().unwrap_or_default();
+    respond(&query, query.trace_view(escaped_id)).await
+}
+
+async fn trace_view_spans(State(query): SharedQuery, uri: Uri) -> Response {
+    let mut parts = uri.path().rsplit('/');
+    let (span_id, trace_id) = (parts.next().unwrap_or_default(), parts.next().unwrap_or_default());
+    respond(&query, query.trace_view_spans(trace_id, span_id)).await
+}
+
 async fn trace_many(State(query): SharedQuery, RawQuery(text): RawQuery) -> Response {
     respond(&query, query.trace_many(&Params::parse(text.as_deref()))).await
 }
@@ -107,24 +145,37 @@ async fn autocomplete_values(State(query): SharedQuery, RawQuery(text): RawQuery
     respond(&query, query.autocomplete_values(&Params::parse(text.as_deref()))).await
 }
 
+/// Answers what is asked of the store, with whether all of it was considered.
 async fn respond(query: &Query, asked: impl Future<Output = Result<Answer, Failure>>) -> Response {
+    let of_store = async { Ok(asked.await?.with_completeness_of(query.source.as_ref())) };
+    respond_as_told(query, of_store).await
+}
+
+/// Answers what does not depend on what is stored.
+pub(crate) async fn respond_as_told(
+    query: &Query,
+    asked: impl Future<Output = Result<Answer, Failure>>,
+) -> Response {
     let timeout = query.config.timeout;
     let outcome = tokio::time::timeout(timeout, asked)
         .await
         .unwrap_or(Err(Failure::TimedOut(timeout)));
     match outcome {
-        Ok(answer) => {
-            let answer = answer.with_completeness_of(query.source.as_ref());
-            answer_response(&query.config, answer)
-        }
-        Err(failure) => failure_response(&failure, query.source.completeness()),
+        Ok(answer) => answer_response(&query.config, answer),
+        Err(failure) => refuse(query, &failure),
     }
+}
+
+/// Says why there is no answer.
+pub(crate) fn refuse(query: &Query, failure: &Failure) -> Response {
+    failure_response(failure, query.source.completeness())
 }
 
 fn answer_response(config: &QueryConfig, answer: Answer) -> Response {
     let body = match answer.body {
         answer::Body::Whole(json) => Body::from(json),
-        answer::Body::Spans(spans) => spans_body(spans),
+        answer::Body::Written(json) => pieces_body(Rest::Written(json)),
+        answer::Body::Spans(spans) => pieces_body(Rest::Spans(spans)),
     };
     let mut response = (
         [(CONTENT_TYPE, HeaderValue::from_static("application/json"))],
@@ -141,22 +192,46 @@ fn answer_response(config: &QueryConfig, answer: Answer) -> Response {
 }
 
 /// An answer that fits one piece is sent with its length, a longer one piece by piece.
-fn spans_body(mut spans: SpanJson) -> Body {
-    let first = spans.next().unwrap_or_default();
-    if spans.is_finished() {
+fn pieces_body(mut rest: Rest) -> Body {
+    let first = rest.next().unwrap_or_default();
+    if rest.is_finished() {
         return Body::from(first);
     }
     Body::new(Pieces {
         first: Some(first),
-        rest: spans,
+        rest,
         turn_pieces: 0,
     })
 }
 
-/// Writes each piece when the connection asks for it.
+/// What is still to be sent.
+enum Rest {
+    Written(Bytes),
+    /// Each piece is written when the connection asks for it.
+    Spans(SpanJson),
+}
+
+impl Rest {
+    fn next(&mut self) -> Option<Bytes> {
+        match self {
+            Self::Written(json) if json.is_empty() => None,
+            Self::Written(json) => Some(json.split_to(json.len().min(PIECE_BYTES))),
+            Self::Spans(spans) => spans.next().map(Bytes::from),
+        }
+    }
+
+    fn is_finished(&self) -> bool {
+        match self {
+            Self::Written(json) => json.is_empty(),
+            Self::Spans(spans) => spans.is_finished(),
+        }
+    }
+}
+
+/// Gives a piece when the connection asks for it.
 struct Pieces {
-    first: Option<Vec<u8>>,
-    rest: SpanJson,
+    first: Option<Bytes>,
+    rest: Rest,
     turn_pieces: usize,
 }
 
@@ -175,7 +250,7 @@ impl hyper::body::Body for Pieces {
         }
         self.turn_pieces += 1;
         let piece = self.first.take().or_else(|| self.rest.next());
-        Poll::Ready(piece.map(|piece| Ok(Frame::data(Bytes::from(piece)))))
+        Poll::Ready(piece.map(|piece| Ok(Frame::data(piece))))
     }
 
     fn is_end_stream(&self) -> bool {
@@ -194,7 +269,7 @@ fn failure_response(failure: &Failure, completeness: Completeness) -> Response {
         Failure::Storage(StorageError::Overloaded(_)) => {
             response.headers_mut().insert(RETRY_AFTER, RETRY_AFTER_S);
         }
-        Failure::NotFound(_) => {
+        Failure::NotFound(_) | Failure::SpanNotFound(_) => {
             response
                 .headers_mut()
                 .insert(COMPLETENESS, completeness_value(&completeness));
@@ -208,7 +283,9 @@ fn failure_response(failure: &Failure, completeness: Completeness) -> Response {
 fn status(failure: &Failure) -> StatusCode {
     match failure {
         Failure::Invalid(_) => StatusCode::BAD_REQUEST,
-        Failure::NotFound(_) => StatusCode::NOT_FOUND,
+        Failure::NotFound(_) | Failure::SpanNotFound(_) => StatusCode::NOT_FOUND,
+        Failure::TooLarge(_) => StatusCode::PAYLOAD_TOO_LARGE,
+        Failure::TooSlow(_) => StatusCode::REQUEST_TIMEOUT,
         Failure::TimedOut(_) => StatusCode::INTERNAL_SERVER_ERROR,
         Failure::Storage(StorageError::Invalid(_) | StorageError::Unsupported(_)) => StatusCode::BAD_REQUEST,
         Failure::Storage(StorageError::Overloaded(_)) => StatusCode::SERVICE_UNAVAILABLE,

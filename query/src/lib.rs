@@ -1,8 +1,8 @@
 //! Here is a question, give me traces: Zipkin's query API over any [`storage::SpanSource`].
 //!
 //! Read in this order: `params` turns a URL's query into a question that is valid; `traces`, `names`,
-//! `dependencies` and `summaries` ask it of the store; `answer` is what they hand back; `span_json` writes spans
-//! piece by piece; `http` is the routes, and the only file that knows axum.
+//! `dependencies`, `summaries` and `trace_view` ask it of the store; `answer` is what they hand back; `span_json`
+//! writes spans piece by piece; `described` says what each route is; `http` is the routes, which only files of that name know.
 //!
 //! Nothing here holds a runtime worker for long: a store does its own waiting, and what is done for every span
 //! of an answer is done in turns of bounded length (see `span_json` and `summaries`).
@@ -19,12 +19,16 @@ mod params;
 mod dependencies;
 mod names;
 mod summaries;
+mod trace_view;
 mod traces;
 
 mod answer;
+mod described;
 mod span_json;
 
 pub mod http;
+
+pub use trace_view::UploadLimits;
 
 /// The clock: milliseconds since the epoch.
 pub type Clock = Arc<dyn Fn() -> u64 + Send + Sync>;
@@ -44,6 +48,8 @@ pub struct QueryConfig {
     pub search_enabled: bool,
     /// `VERSION_TAGS`: the first of these tags that a span bears names the version that served it.
     pub version_tags: Vec<String>,
+    /// Of traces that are sent to be looked at and not stored.
+    pub upload: UploadLimits,
     /// What "now" is, the end of a search that does not say.
     pub now: Clock,
 }
@@ -60,6 +66,7 @@ impl QueryConfig {
             version_tags: ["service.version", "version", "app.version"]
                 .map(String::from)
                 .to_vec(),
+            upload: UploadLimits::default(),
             now,
         }
     }
@@ -74,6 +81,7 @@ impl fmt::Debug for QueryConfig {
             .field("autocomplete_keys", &self.autocomplete_keys)
             .field("search_enabled", &self.search_enabled)
             .field("version_tags", &self.version_tags)
+            .field("upload", &self.upload)
             .finish_non_exhaustive()
     }
 }
@@ -84,6 +92,7 @@ struct Query {
     source: Arc<dyn SpanSource>,
     /// How many names the last `/services` answer had: decides whether lists of names may be cached.
     service_count: AtomicUsize,
+    turns: trace_view::Turns,
 }
 
 impl Query {
@@ -94,6 +103,7 @@ impl Query {
             config,
             source,
             service_count: AtomicUsize::new(0),
+            turns: trace_view::Turns::default(),
         }
     }
 }

@@ -7,7 +7,7 @@
 use std::borrow::Cow;
 use std::collections::HashSet;
 
-use model::TraceId;
+use model::{SpanId, TraceId};
 use percent_encoding::percent_decode;
 use storage::{DependencyQuery, Order, QueryError, TraceQuery, TraceQueryBuilder};
 
@@ -168,6 +168,13 @@ pub(crate) fn trace_ids(text: &str) -> Result<Vec<TraceId>, Failure> {
 pub(crate) fn trace_id(escaped: &str) -> Result<TraceId, Failure> {
     let text = percent_decode(escaped.as_bytes()).decode_utf8_lossy();
     Ok(TraceId::parse(text.trim_matches(|character| character <= ' '))?)
+}
+
+/// The identifier of a span at the end of a path, still escaped.
+pub(crate) fn span_id(escaped: &str) -> Result<SpanId, Failure> {
+    let text = percent_decode(escaped.as_bytes()).decode_utf8_lossy();
+    let text = text.trim_matches(|character| character <= ' ');
+    Ok(SpanId::parse(text, "spanId")?)
 }
 
 /// Zipkin's limit is a 32-bit number without another maximum.

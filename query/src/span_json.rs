@@ -15,7 +15,7 @@ use std::vec::IntoIter;
 use model::Span;
 
 /// A piece ends with the first span that takes it this far.
-const PIECE_BYTES: usize = 64 * 1024;
+pub(crate) const PIECE_BYTES: usize = 64 * 1024;
 
 /// Room for the span that takes a piece over its size, so that it rarely grows.
 const PIECE_SLACK_BYTES: usize = 4 * 1024;

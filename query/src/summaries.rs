@@ -7,6 +7,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use model::{Span, SpanId, TraceId};
+use schemars::JsonSchema;
 use serde::Serialize;
 use storage::TraceQuery;
 
@@ -21,9 +22,9 @@ const SPANS_A_TURN: usize = 1024;
 const MATCHED_SPANS_MAX: usize = 100;
 
 /// A trace in short. Times are in microseconds.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
-struct TraceSummary {
+pub(crate) struct TraceSummary {
     /// The longest of its spans' identifiers, when 64 and 128 bits are taken as one.
     trace_id: String,
     /// Absent as long as no span without a parent was reported.
@@ -40,13 +41,14 @@ struct TraceSummary {
     error_count: usize,
     /// By name.
     services: Vec<ServiceSummary>,
-    /// The spans on which text was found that was searched for, distinct and sorted, at most [`MATCHED_SPANS_MAX`].
+    /// The spans on which text was found that was searched for, distinct and sorted, at most 100.
     #[serde(skip_serializing_if = "BTreeSet::is_empty")]
     matched_spans: BTreeSet<String>,
 }
 
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
+#[schemars(rename = "TraceRoot")]
 struct Root {
     #[serde(skip_serializing_if = "Option::is_none")]
     service_name: Option<String>,
@@ -55,7 +57,7 @@ struct Root {
 }
 
 /// What one service recorded of a trace.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 struct ServiceSummary {
     service_name: String,

@@ -16,6 +16,14 @@ use crate::{Reports, Settings, Sources};
 /// What tests take for now unless they say otherwise, epoch milliseconds.
 pub(crate) const NOW: u64 = 1_732_200_000_000;
 
+/// What the server answers for its document, as far as it is of the rollout API.
+async fn document() -> axum::response::Response {
+    crate::http::json(
+        http::StatusCode::OK,
+        &openapi::document(&crate::http::endpoints()),
+    )
+}
+
 /// An API of its own.
 pub(crate) struct Api {
     pub(crate) reports: Arc<Reports>,
@@ -62,6 +70,7 @@ impl Api {
         };
         let request = http::Request::builder().method(method).uri(path);
         let router = crate::http::router(Arc::clone(&self.reports), self.events.clone());
+        let router = router.route("/api/v2/openapi.json", axum::routing::get(document));
         let answered = router.oneshot(request.body(body).unwrap()).await.unwrap();
         let (head, body) = answered.into_parts();
         let completeness = head.headers.get("tracehound-completeness");

@@ -3,6 +3,7 @@
 //! Everything comes from the sums that stores keep by operation, version and minute; no span is read. So steps and
 //! windows are whole minutes.
 
+mod histogram;
 pub(crate) mod http;
 mod latency;
 mod minutes;

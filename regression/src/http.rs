@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use axum::Router;
 use axum::body::Body;
-use axum::extract::{FromRef, FromRequest, FromRequestParts, RawPathParams, RawQuery, Request, State};
+use axum::extract::{FromRef, FromRequest, FromRequestParts, RawPathParams, RawQuery, Request};
 use axum::handler::Handler;
 use axum::http::StatusCode;
 use axum::http::header::{CONTENT_TYPE, HeaderName, HeaderValue, RETRY_AFTER};
@@ -16,13 +16,12 @@ use axum::http::request::Parts;
 use axum::response::{IntoResponse, Response};
 use axum::routing::{MethodFilter, on};
 use http_body_util::BodyExt;
+use openapi::{Base, Endpoint, Parameter, Parameters, Verb};
 use serde::Serialize;
 use serde_json::Value;
 use storage::{Completeness, StorageError};
 
 use crate::fields::parse;
-use crate::openapi::{self, Base, Endpoint, Verb};
-use crate::parameters::{Parameter, Parameters};
 use crate::reports::Reports;
 use crate::sources::Sources;
 use crate::watch::Events;
@@ -41,19 +40,17 @@ const RETRY_AFTER_S: HeaderValue = HeaderValue::from_static("1");
 
 /// The rollout API, at `/api/v2/*` and `/zipkin/api/v2/*`, and Kayenta's routes at the root.
 pub fn router(reports: Arc<Reports>, events: Events) -> Router {
-    let Routes { router, endpoints } = routes();
-    let document = Arc::new(openapi::document(&endpoints));
-    router.with_state(Api {
-        reports,
-        document,
-        events,
-    })
+    routes().router.with_state(Api { reports, events })
+}
+
+/// What each route says of itself, for the API's document.
+pub fn endpoints() -> Vec<Endpoint> {
+    routes().endpoints
 }
 
 /// All of them: a line a group.
 fn routes() -> Routes {
-    let routes = Routes::default().add(openapi::DOCUMENT, document);
-    let routes = deployments::http::add(routes);
+    let routes = deployments::http::add(Routes::default());
     let routes = slos::http::add(routes);
     let routes = slo_budget::http::add(routes);
     let routes = reports::http::add(routes);
@@ -64,15 +61,10 @@ fn routes() -> Routes {
     trace_diff::http::add(routes)
 }
 
-async fn document(State(api): State<Api>) -> Response {
-    json(StatusCode::OK, &*api.document)
-}
-
 /// What handlers can ask for as their state, whole or in parts.
 #[derive(Clone, Debug)]
 pub(crate) struct Api {
     reports: Arc<Reports>,
-    document: Arc<Value>,
     events: Events,
 }
 

@@ -11,12 +11,12 @@ pub mod analysis;
 mod asking;
 mod charts;
 mod deployments;
+#[cfg(test)]
+mod documented;
 mod fields;
 mod gate;
 pub mod http;
 mod kayenta;
-mod openapi;
-mod parameters;
 pub mod report;
 mod reports;
 mod slo_budget;

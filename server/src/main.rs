@@ -8,6 +8,7 @@ mod beside;
 mod config;
 mod deploy;
 mod doctor;
+mod document;
 mod export;
 mod gate;
 mod grpc;

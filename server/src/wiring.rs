@@ -8,17 +8,16 @@ use axum::Router;
 use collector::Collector;
 use collector::grpc::UnaryMethod;
 use regression::Reports;
-use storage::StoreOptions;
 use tokio::time::MissedTickBehavior;
 
-use crate::config::{Config, QueryConfig, StorageConfig, StorageKind};
+use crate::config::{CollectorConfig, Config, StorageConfig, StorageKind};
 use crate::grpc::GrpcServer;
 use crate::http::{self, Metrics, Operations, Port, ServeLimits};
 use crate::intake::Intakes;
 use crate::self_tracing::{Reporter, RequestTracer};
 use crate::store::{self, Store};
 use crate::watching::Watching;
-use crate::{jaeger, otlp, shutdown};
+use crate::{document, jaeger, otlp, shutdown};
 
 /// How often deployments are looked through for finished ones whose report is not kept.
 const REPORTS_KEPT_EVERY: Duration = Duration::from_secs(60);
@@ -164,7 +163,7 @@ fn application(
         config
             .query
             .enabled
-            .then(|| query(&config.query, &config.storage.options, store)),
+            .then(|| query(config, store).merge(document::router())),
         watching.router(),
         config.ui.clone().map(ui::http::router),
     ];
@@ -172,7 +171,13 @@ fn application(
     http::application(parts.into_iter().flatten(), operations, metrics, origins)
 }
 
-fn query(config: &QueryConfig, options: &StoreOptions, store: &Store) -> Router {
+fn query(config: &Config, store: &Store) -> Router {
+    let Config {
+        query: config,
+        storage: StorageConfig { options, .. },
+        collector: CollectorConfig { limits, .. },
+        ..
+    } = config;
     let config = query::QueryConfig {
         lookback_ms: config.lookback_ms,
         names_max_age_s: config.names_max_age_s,
@@ -180,6 +185,11 @@ fn query(config: &QueryConfig, options: &StoreOptions, store: &Store) -> Router 
         autocomplete_keys: options.autocomplete_keys.clone(),
         search_enabled: options.search_enabled,
         version_tags: options.version_tags.clone(),
+        upload: query::UploadLimits {
+            body_bytes_max: limits.body_bytes_max,
+            inflated_bytes_max: limits.inflated_bytes_max,
+            body_timeout: limits.body_timeout,
+        },
         now: Arc::new(now_ms),
     };
     query::http::router(config, Arc::clone(&store.source))

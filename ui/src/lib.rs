@@ -3,6 +3,7 @@
 
 mod config;
 pub mod http;
+mod jaeger;
 
 pub use config::UiConfig;
 
@@ -13,6 +14,8 @@ struct File {
     content: &'static [u8],
     /// The same as gzip, where that is shorter.
     gzip: Option<&'static [u8]>,
+    /// The same as Brotli, where that is shorter.
+    brotli: Option<&'static [u8]>,
 }
 
 /// Written by `build.rs`, in the order of their paths.
@@ -61,6 +64,16 @@ mod tests {
                 "{base_path}: {page}"
             );
         }
+    }
+
+    #[test]
+    fn the_app_is_small() {
+        let bytes = |file: &File| match (file.gzip, file.brotli) {
+            (None, None) => file.content.len(),
+            (gzip, brotli) => gzip.map_or(0, <[u8]>::len) + brotli.map_or(0, <[u8]>::len),
+        };
+        let compressed: usize = FILES.iter().map(bytes).sum();
+        assert!(compressed <= 400 << 10, "{compressed} bytes as gzip and Brotli");
     }
 
     #[test]

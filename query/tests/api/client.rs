@@ -1,13 +1,11 @@
 //! Calls a router and reads the whole answer.
 
-use std::convert::Infallible;
-use std::fmt::Debug;
-
+use axum::Router;
+use axum::body::Body;
 use bytes::Bytes;
-use http::{HeaderMap, Method, Request, Response, StatusCode};
-use http_body_util::{BodyExt, Empty};
-use hyper::body::Body;
-use tower::{Service, ServiceExt};
+use http::{HeaderMap, Method, Request, StatusCode};
+use http_body_util::BodyExt;
+use tower::ServiceExt;
 
 /// What a client sees.
 #[derive(Debug)]
@@ -32,18 +30,24 @@ impl Reply {
     }
 }
 
+/// Asks without a body, and reads all pieces of the answer.
+pub(crate) async fn call(router: &Router, method: Method, uri: &str) -> Reply {
+    send(router, method, uri, &[], Bytes::new()).await
+}
+
 /// Asks, and reads all pieces of the answer.
-pub(crate) async fn call<S, B>(router: &S, method: Method, uri: &str) -> Reply
-where
-    S: Service<Request<Empty<Bytes>>, Response = Response<B>, Error = Infallible> + Clone,
-    B: Body<Data = Bytes> + Unpin,
-    B::Error: Debug,
-{
-    let request = Request::builder()
-        .method(method)
-        .uri(uri)
-        .body(Empty::new())
-        .unwrap();
+pub(crate) async fn send(
+    router: &Router,
+    method: Method,
+    uri: &str,
+    headers: &[(&str, &str)],
+    body: impl Into<Bytes>,
+) -> Reply {
+    let mut request = Request::builder().method(method).uri(uri);
+    for (name, value) in headers {
+        request = request.header(*name, *value);
+    }
+    let request = request.body(Body::from(body.into())).unwrap();
     let response = router.clone().oneshot(request).await.unwrap();
     let (parts, mut incoming) = response.into_parts();
     let (mut body, mut pieces) = (Vec::new(), 0);
@@ -60,11 +64,6 @@ where
 }
 
 /// As [`call`], with GET.
-pub(crate) async fn get<S, B>(router: &S, uri: &str) -> Reply
-where
-    S: Service<Request<Empty<Bytes>>, Response = Response<B>, Error = Infallible> + Clone,
-    B: Body<Data = Bytes> + Unpin,
-    B::Error: Debug,
-{
+pub(crate) async fn get(router: &Router, uri: &str) -> Reply {
     call(router, Method::GET, uri).await
 }

@@ -11,7 +11,7 @@ use crate::client::get;
 use crate::fake::{Fake, span};
 
 /// One address of every endpoint that asks the store.
-const ASKING: [&str; 9] = [
+const ASKING: [&str; 11] = [
     "/api/v2/services",
     "/api/v2/spans?serviceName=a",
     "/api/v2/remoteServices?serviceName=a",
@@ -19,6 +19,8 @@ const ASKING: [&str; 9] = [
     "/api/v2/trace/1",
     "/api/v2/traceMany?traceIds=1,2",
     "/api/v2/traceSummaries",
+    "/api/v2/traceView/1",
+    "/api/v2/traceView/1/1",
     "/zipkin/api/v2/dependencies?endTs=1",
     "/zipkin/api/v2/autocompleteValues?key=a",
 ];

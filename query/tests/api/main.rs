@@ -8,6 +8,8 @@
 mod case;
 mod cases;
 mod client;
+mod described;
 mod failures;
 mod fake;
 mod large;
+mod trace_views;

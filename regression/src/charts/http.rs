@@ -11,9 +11,8 @@ use super::latency::{self, LatencyChart, Question};
 use super::operations::{OperationList, operations};
 use super::{MINUTE_MS, Minutes};
 use crate::http::{Failure, Routes, json_with_completeness, parameters};
-use crate::openapi::{Answer, Endpoint, Verb, schema_of};
-use crate::parameters::{Kind, Parameter, Parameters};
 use crate::reports::Reports;
+use openapi::{Answer, Endpoint, Kind, Parameter, Parameters, Verb, schema_of};
 
 /// An hour.
 const LOOKBACK_DEFAULT_MS: u64 = 3_600_000;
@@ -57,6 +56,11 @@ const LATENCY_PARAMETERS: &[Parameter] = &[
         "groupBy",
         Kind::Word(&["version"]),
         "A series a version, as spans bear it in a tag; those without one are a series of their own",
+    ),
+    Parameter::optional(
+        "histogram",
+        Kind::Word(&["true", "false"]),
+        "How durations are spread in each step; not with groupBy",
     ),
 ];
 
@@ -147,6 +151,11 @@ fn question(parameters: &Parameters, now: u64) -> Result<Question, String> {
         }
         None => (window.count() / POINTS_DEFAULT).max(1),
     };
+    let is_by_version = parameters.text("groupBy").is_some();
+    let has_histogram = parameters.text("histogram") == Some("true");
+    if has_histogram && is_by_version {
+        return Err("histogram: not with groupBy, ask for it by itself".to_owned());
+    }
     let kind = parameters.text("spanKind").map(SpanKind::parse).transpose();
     Ok(Question {
         service_name: parameters.lower_case("serviceName").unwrap_or_default(),
@@ -154,7 +163,8 @@ fn question(parameters: &Parameters, now: u64) -> Result<Question, String> {
         kind: kind.map_err(|error| error.to_string())?,
         minutes: Question::steps(window, step_minutes)?,
         step_minutes,
-        is_by_version: parameters.text("groupBy").is_some(),
+        is_by_version,
+        has_histogram,
         now,
     })
 }

@@ -7,6 +7,7 @@ use schemars::JsonSchema;
 use serde::Serialize;
 use storage::{Completeness, OperationLatency};
 
+use super::histogram;
 use super::{BySide, CallSide, MINUTE_MS, Minutes, for_each_latency};
 use crate::sources::Sources;
 
@@ -33,6 +34,8 @@ pub(super) struct Question {
     pub(super) step_minutes: u64,
     /// A series a version.
     pub(super) is_by_version: bool,
+    /// With how durations are spread in each step.
+    pub(super) has_histogram: bool,
     /// Epoch milliseconds: of a step that is not over, the rate is of the time that it had.
     pub(super) now: u64,
 }
@@ -129,6 +132,10 @@ struct Point {
     p95: Option<u64>,
     #[serde(skip_serializing_if = "Option::is_none")]
     p99: Option<u64>,
+    /// How durations are spread: the greatest duration of a bin, and how many are in it. Only bins that have any,
+    /// ascending, four an octave; absent unless asked for.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    histogram: Option<Vec<(u64, u64)>>,
 }
 
 #[derive(Debug, Serialize, JsonSchema)]
@@ -266,6 +273,7 @@ fn point(question: &Question, step: u64, sums: &StepSums) -> Point {
         p90: quantile(0.9),
         p95: quantile(0.95),
         p99: quantile(0.99),
+        histogram: question.has_histogram.then(|| histogram::bins(&sums.durations)),
     }
 }
 
@@ -286,6 +294,7 @@ mod tests {
                 },
                 step_minutes: 5,
                 is_by_version: true,
+                has_histogram: false,
                 now: 0,
             };
             question.versions_max() as u64

@@ -14,11 +14,10 @@ use storage::{DeploymentLimits, DeploymentQuery, Patched, Put};
 
 use super::DeploymentJson;
 use crate::http::{Failure, JsonBody, PathName, Routes, json, parameters};
-use crate::openapi::{Answer, Endpoint, Verb, schema_of};
-use crate::parameters::{Kind, Parameter, Parameters};
 use crate::report::Verdict;
 use crate::reports::Reports;
 use crate::sources::{Clock, Sources};
+use openapi::{Answer, Endpoint, Kind, Parameter, Parameters, Verb, schema_of};
 
 const LIMIT_DEFAULT: u64 = 10;
 const LIMIT_MAX: u64 = 1_000;

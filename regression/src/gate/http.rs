@@ -10,10 +10,9 @@ use serde_json::{Map, Value};
 
 use super::{Asked, Budget, GateAnswer, Policy, Subject, ask};
 use crate::http::{AnyBody, Failure, Routes, json_with_completeness, parameters};
-use crate::openapi::{Answer, Endpoint, Verb, schema_of};
-use crate::parameters::{Kind, Parameter, Parameters};
 use crate::report::Decision;
 use crate::reports::Reports;
+use openapi::{Answer, Endpoint, Kind, Parameter, Parameters, Verb, schema_of};
 
 const MIN_SCORE: Parameter = Parameter::optional(
     "minScore",

@@ -12,9 +12,8 @@ use super::judge::{self, judge};
 use super::{CONFIG, Execution, JudgeResult, Question, execution};
 use crate::gate::{Asked, ask};
 use crate::http::{Failure, JsonBody, PathName, Routes, json, json_with_completeness, parameters};
-use crate::openapi::{Answer, Base, Endpoint, Verb, schema_of};
-use crate::parameters::{Kind, Parameter};
 use crate::reports::Reports;
+use openapi::{Answer, Base, Endpoint, Kind, Parameter, Verb, schema_of};
 
 const CONFIGS: Endpoint = Endpoint {
     base: Base::Root,

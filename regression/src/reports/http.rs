@@ -15,9 +15,8 @@ use crate::deployments;
 use crate::http::{
     Failure, PathName, Routes, json_bytes, json_with_completeness, parameters, with_completeness,
 };
-use crate::openapi::{Answer, Endpoint, Verb, schema_of};
-use crate::parameters::{Kind, Parameter};
 use crate::report::Report;
+use openapi::{Answer, Endpoint, Kind, Parameter, Verb, schema_of};
 
 const LIMIT_DEFAULT: u64 = 10;
 const LIMIT_MAX: u64 = 1_000;

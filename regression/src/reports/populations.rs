@@ -9,7 +9,7 @@ use storage::{
 };
 
 use crate::fields::Wrong;
-use crate::parameters::{Kind, Parameter, Parameters};
+use openapi::{Kind, Parameter, Parameters};
 
 /// Traces of a side.
 const TRACES_MAX: u64 = 20_000;

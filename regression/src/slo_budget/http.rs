@@ -8,10 +8,9 @@ use axum::response::Response;
 
 use super::{Budget, budget};
 use crate::http::{Failure, PathName, Routes, json_with_completeness, parameters};
-use crate::openapi::{Answer, Endpoint, Verb, schema_of};
-use crate::parameters::{Kind, Parameter};
 use crate::reports::Reports;
 use crate::slos;
+use openapi::{Answer, Endpoint, Kind, Parameter, Verb, schema_of};
 
 const PARAMETERS: &[Parameter] = &[Parameter::optional(
     "endTs",

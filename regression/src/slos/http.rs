@@ -7,8 +7,8 @@ use schemars::{Schema, SchemaGenerator, json_schema};
 
 use super::SloJson;
 use crate::http::{Failure, JsonBody, PathName, Routes, json};
-use crate::openapi::{Answer, Endpoint, Verb, schema_of};
 use crate::sources::Sources;
+use openapi::{Answer, Endpoint, Verb, schema_of};
 
 const LIST: Endpoint = Endpoint::new(
     Verb::Get,

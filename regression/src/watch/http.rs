@@ -14,8 +14,7 @@ use serde::Serialize;
 use super::event::EventJson;
 use super::events::{Events, Listener, Refusal, Told};
 use crate::http::{Failure, Routes, parameters};
-use crate::openapi::{Answer, Endpoint, Verb, schema_of};
-use crate::parameters::{Kind, Parameter};
+use openapi::{Answer, Endpoint, Kind, Parameter, Verb, schema_of};
 
 /// A comment is sent so often where nothing happens, so that nobody between takes the connection for dead.
 const HEARTBEAT: Duration = Duration::from_secs(15);
@@ -136,7 +135,7 @@ mod tests {
     use super::super::event::{Change, EventKind};
     use super::super::standing::Standing;
     use crate::asking::Api;
-    use crate::openapi::tests::assert_valid;
+    use openapi::check::assert_valid;
 
     fn publish(api: &Api, service_name: &str, environment: &str) {
         let deployment = Deployment {

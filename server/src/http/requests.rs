@@ -50,12 +50,11 @@ fn uri_label(route: Option<&str>, response: &Response) -> String {
         None => "UNKNOWN".to_owned(),
         Some(route) if route.starts_with("/zipkin") && is_page => UI_PAGE.to_owned(),
         Some(route) => {
-            let route = if route.starts_with("/zipkin/api") {
-                &route["/zipkin".len()..]
-            } else {
-                route
-            };
-            route.replace("/trace/{id}", "/trace/{traceId}")
+            let of_ui = route.strip_prefix("/zipkin");
+            of_ui
+                .filter(|path| path.starts_with("/api"))
+                .unwrap_or(route)
+                .to_owned()
         }
     }
 }
@@ -70,7 +69,10 @@ mod tests {
     fn routes_have_zipkins_labels() {
         let label = |route, response: Response| uri_label(route, &response);
         let ok = || StatusCode::OK.into_response();
-        assert_eq!(label(Some("/api/v2/trace/{id}"), ok()), "/api/v2/trace/{traceId}");
+        assert_eq!(
+            label(Some("/api/v2/trace/{traceId}"), ok()),
+            "/api/v2/trace/{traceId}"
+        );
         assert_eq!(label(Some("/zipkin/api/v2/services"), ok()), "/api/v2/services");
         assert_eq!(
             label(Some("/api/v2/spans"), StatusCode::ACCEPTED.into_response()),
@@ -78,7 +80,10 @@ mod tests {
         );
         assert_eq!(label(Some("/"), StatusCode::FOUND.into_response()), "REDIRECTION");
         assert_eq!(
-            label(Some("/api/v2/trace/{id}"), StatusCode::NOT_FOUND.into_response()),
+            label(
+                Some("/api/v2/trace/{traceId}"),
+                StatusCode::NOT_FOUND.into_response()
+            ),
             "NOT_FOUND"
         );
         assert_eq!(

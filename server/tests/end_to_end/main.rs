@@ -12,6 +12,7 @@ mod configuring;
 mod connections;
 mod deploying;
 mod doctoring;
+mod documenting;
 mod gating;
 mod grpc;
 mod killing;

@@ -55,6 +55,13 @@ async fn the_ways_to_the_app_lead_to_it() {
         ("/", "/zipkin/"),
         ("/zipkin", "/zipkin/"),
         ("/favicon.ico", "/zipkin/favicon.ico"),
+        ("/dependencies", "/zipkin/dependency"),
+        ("/trace/463ac35c9f6413ad", "/zipkin/traces/463ac35c9f6413ad"),
+        ("/trace/1...2", "/zipkin/compare?a=1&b=2"),
+        (
+            "/search?service=shop&lookback=1h",
+            "/zipkin/?serviceName=shop&lookback=1h",
+        ),
     ] {
         let answer = get(from, &[]).await;
         assert_eq!(
@@ -75,6 +82,16 @@ async fn every_page_is_the_same_and_kept_for_a_minute() {
         "/zipkin/traces/463ac35c9f6413ad48485a3953bb6124",
         "/zipkin/dependency?startTime=1&endTime=2",
         "/zipkin/traceViewer",
+        "/zipkin/map",
+        "/zipkin/deployments?q=a.b",
+        "/zipkin/deployments/2f1c",
+        "/zipkin/compare?a=1&b=2",
+        "/zipkin/services",
+        "/zipkin/services/shop.checkout",
+        "/zipkin/services/shop/get%20%2Fcart.html",
+        "/zipkin/slo",
+        "/zipkin/slo/checkout-latency",
+        "/zipkin/settings",
     ] {
         let answer = get(path, &[]).await;
         assert_eq!(answer.status, StatusCode::OK, "{path}");
@@ -95,15 +112,76 @@ async fn every_page_is_the_same_and_kept_for_a_minute() {
 }
 
 #[tokio::test]
-async fn nothing_else_is_found() {
+async fn the_app_says_itself_that_there_is_no_such_page() {
+    let page = get("/zipkin/", &[]).await;
     for path in [
         "/zipkin/nothing",
         "/zipkin/traces",
         "/zipkin/traces/1/2",
         "/zipkin/assets/",
-        "/config.json",
+        "/zipkin/apis",
     ] {
-        assert_eq!(get(path, &[]).await.status, StatusCode::NOT_FOUND, "{path}");
+        let answer = get(path, &[("if-none-match", "*")]).await;
+        assert_eq!(
+            (answer.status, &answer.body),
+            (StatusCode::NOT_FOUND, &page.body),
+            "{path}"
+        );
+        assert_eq!(answer.header("cache-control"), Some("no-cache"), "{path}");
+        assert_eq!(
+            answer.header("content-type"),
+            page.header("content-type"),
+            "{path}"
+        );
+    }
+}
+
+#[tokio::test]
+async fn what_is_no_page_is_not_found() {
+    for path in [
+        "/zipkin/nothing.js",
+        "/zipkin/assets/index.css",
+        "/zipkin/api/v2/nothing",
+        "/zipkin/api/",
+        "/config.json",
+        "/nothing",
+    ] {
+        let answer = get(path, &[]).await;
+        assert_eq!(answer.status, StatusCode::NOT_FOUND, "{path}");
+        assert!(!answer.body.starts_with(b"<!doctype"), "{path}");
+    }
+}
+
+#[tokio::test]
+async fn the_page_may_send_traces_to_the_archive_and_nowhere_else() {
+    let policy_with = async |archive: Option<&str>| {
+        let config = UiConfig {
+            archive_post_url: archive.map(str::to_owned),
+            ..UiConfig::default()
+        };
+        let answer = ask(config, Method::GET, "/zipkin/", &[]).await;
+        answer.header("content-security-policy").unwrap().to_owned()
+    };
+    let without = policy_with(None).await;
+    assert!(without.contains("connect-src 'self';"), "{without}");
+    for (archive, origin) in [
+        ("https://archive.example/api/v2/spans", "https://archive.example"),
+        ("http://[::1]:9411?a=b", "http://[::1]:9411"),
+    ] {
+        let policy = policy_with(Some(archive)).await;
+        assert!(
+            policy.contains(&format!("connect-src 'self' {origin};")),
+            "{policy}"
+        );
+    }
+    for elsewhere in [
+        "/api/v2/spans",
+        "https://a;b/",
+        "ftp://archive.example/",
+        "https://",
+        "a b",
+    ] {
+        assert_eq!(policy_with(Some(elsewhere)).await, without, "{elsewhere}");
     }
 }
 
@@ -144,6 +222,8 @@ async fn files_are_kept_and_typed() {
         assert_eq!(answer.header("content-encoding"), None, "{}", file.path);
         let expected = if file.path.starts_with("assets/") {
             "max-age=31536000, immutable"
+        } else if file.path.ends_with(".js") {
+            "max-age=600"
         } else {
             "max-age=31536000"
         };
@@ -157,24 +237,36 @@ async fn files_are_kept_and_typed() {
     }
 }
 
+fn plain(encoding: Option<&str>, body: &[u8]) -> Vec<u8> {
+    let mut plain = Vec::new();
+    match encoding {
+        Some("br") => brotli::Decompressor::new(body, 4096).read_to_end(&mut plain),
+        Some("gzip") => flate2::read::GzDecoder::new(body).read_to_end(&mut plain),
+        _ => return body.to_vec(),
+    }
+    .unwrap();
+    plain
+}
+
 #[tokio::test]
-async fn files_are_sent_compressed_to_who_accepts_that() {
-    for file in files().filter(|file| file.gzip.is_some()) {
-        let path = path_of(file);
-        for accepted in ["gzip", "br, GZIP;q=0.5", "deflate, *"] {
-            let answer = get(&path, &[("accept-encoding", accepted)]).await;
-            assert_eq!(answer.header("content-encoding"), Some("gzip"), "{accepted}");
+async fn files_are_sent_in_the_shortest_encoding_that_is_accepted() {
+    for file in files().filter(|file| file.gzip.is_some() && file.brotli.is_some()) {
+        for (accepted, encoding) in [
+            ("gzip", Some("gzip")),
+            ("gzip, br", Some("br")),
+            ("br, GZIP;q=0.5", Some("br")),
+            ("BR;q=0, gzip", Some("gzip")),
+            ("deflate, *", Some("br")),
+            ("*, br;q=0", Some("gzip")),
+            ("", None),
+            ("zstd", None),
+            ("gzip;q=0", None),
+            ("gzip; q=0.0, br;q=0, *", None),
+        ] {
+            let answer = get(&path_of(file), &[("accept-encoding", accepted)]).await;
+            assert_eq!(answer.header("content-encoding"), encoding, "{accepted}");
             assert_eq!(answer.header("vary"), Some("accept-encoding"));
-            let mut plain = Vec::new();
-            flate2::read::GzDecoder::new(&answer.body[..])
-                .read_to_end(&mut plain)
-                .unwrap();
-            assert_eq!(plain, file.content);
-        }
-        for refused in ["", "br", "gzip;q=0", "gzip; q=0.0, *"] {
-            let answer = get(&path, &[("accept-encoding", refused)]).await;
-            assert_eq!(answer.header("content-encoding"), None, "{refused}");
-            assert_eq!(answer.body, file.content);
+            assert_eq!(plain(encoding, &answer.body), file.content, "{accepted}");
         }
     }
 }
@@ -185,7 +277,7 @@ async fn what_a_client_has_is_not_sent_again() {
         .map(path_of)
         .chain(["/zipkin/", "/zipkin/config.json"].map(str::to_owned));
     for path in paths {
-        for encoding in ["identity", "gzip"] {
+        for encoding in ["identity", "gzip", "br"] {
             let encoding = ("accept-encoding", encoding);
             let first = get(&path, &[encoding]).await;
             let etag = first.header("etag").unwrap();
@@ -207,7 +299,13 @@ async fn encodings_have_names_of_their_own() {
     for file in files().filter(|file| file.gzip.is_some()) {
         let plain = get(&path_of(file), &[]).await;
         let gzip = get(&path_of(file), &[("accept-encoding", "gzip")]).await;
-        assert_ne!(plain.header("etag"), gzip.header("etag"), "{}", file.path);
+        let brotli = get(&path_of(file), &[("accept-encoding", "br")]).await;
+        let names = [&plain, &gzip, &brotli].map(|answer| answer.header("etag").unwrap());
+        assert!(
+            names[0] != names[1] && names[1] != names[2],
+            "{}: {names:?}",
+            file.path
+        );
     }
 }
 

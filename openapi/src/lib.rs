@@ -1,19 +1,21 @@
 //! What every route says of itself, and the OpenAPI document that is made of it.
 //!
-//! Schemas of answers come from the types that write them, parameters from the tables that read them, so that neither
-//! can say something else than the code does.
-
-#[cfg(test)]
-pub(crate) mod tests;
+//! Schemas of answers come from the types that write them, parameters from the tables that read them (`parameter`), so
+//! that neither can say something else than the code does. Packages with routes hand out their [`Endpoint`]s; the server
+//! makes one [`document`] of all. `check` is for tests that hold answers to it.
 
 use schemars::generate::SchemaSettings;
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde_json::{Map, Value, json};
 
-use crate::parameters::{Kind, Parameter};
+#[cfg(feature = "check")]
+pub mod check;
+mod parameter;
+
+pub use parameter::{Kind, Parameter, Parameters};
 
 /// Where the document is.
-pub(crate) const DOCUMENT: Endpoint = Endpoint::new(
+pub const DOCUMENT: Endpoint = Endpoint::new(
     Verb::Get,
     "/openapi.json",
     "This document",
@@ -21,7 +23,7 @@ pub(crate) const DOCUMENT: Endpoint = Endpoint::new(
 );
 
 /// Of bodies that say themselves what they are.
-pub(crate) fn any_object(_: &mut SchemaGenerator) -> Schema {
+pub fn any_object(_: &mut SchemaGenerator) -> Schema {
     json_schema!({"type": "object"})
 }
 
@@ -40,11 +42,16 @@ const MALFORMED: Answer = Answer::refused(400, "What was sent is malformed, and 
 
 /// A method of HTTP.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub(crate) enum Verb {
+pub enum Verb {
+    /// GET.
     Get,
+    /// POST.
     Post,
+    /// PUT.
     Put,
+    /// PATCH.
     Patch,
+    /// DELETE.
     Delete,
 }
 
@@ -63,7 +70,7 @@ impl Verb {
 
 /// Where the paths of a route begin.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Base {
+pub enum Base {
     /// Below `/api/v2` and `/zipkin/api/v2`.
     Api,
     /// At the root, as tools that speak another's API expect it.
@@ -71,40 +78,46 @@ pub(crate) enum Base {
 }
 
 /// Makes the schema of a body.
-pub(crate) type SchemaOf = fn(&mut SchemaGenerator) -> Schema;
+pub type SchemaOf = fn(&mut SchemaGenerator) -> Schema;
 
 /// The schema of a type, as a reference to where it stands once.
-pub(crate) fn schema_of<T: JsonSchema>(generator: &mut SchemaGenerator) -> Schema {
+pub fn schema_of<T: JsonSchema>(generator: &mut SchemaGenerator) -> Schema {
     generator.subschema_for::<T>()
 }
 
 /// An answer of a route. What every route can answer besides (500, 503) is described once, and what follows from how it
 /// is asked (400, 408, 413 of a body) is added to it.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Answer {
-    pub(crate) status: u16,
-    pub(crate) meaning: &'static str,
+pub struct Answer {
+    /// Of HTTP.
+    pub status: u16,
+    /// For people who read the document.
+    pub meaning: &'static str,
     /// `None` where it has no body.
-    pub(crate) schema: Option<SchemaOf>,
+    pub schema: Option<SchemaOf>,
     /// Of the body.
-    pub(crate) media_type: &'static str,
+    pub media_type: &'static str,
+    /// Whether it says that it is not done: how, the route's [`Errors`] tell.
+    pub is_refusal: bool,
 }
 
 /// What answers are unless they say otherwise.
 const JSON: &str = "application/json";
 
 impl Answer {
-    pub(crate) const fn of(status: u16, meaning: &'static str, schema: SchemaOf) -> Self {
+    /// With a body of JSON.
+    pub const fn of(status: u16, meaning: &'static str, schema: SchemaOf) -> Self {
         Self {
             status,
             meaning,
             schema: Some(schema),
             media_type: JSON,
+            is_refusal: false,
         }
     }
 
     /// Server-sent events; the schema is that of the data of each.
-    pub(crate) const fn events(meaning: &'static str, schema: SchemaOf) -> Self {
+    pub const fn events(meaning: &'static str, schema: SchemaOf) -> Self {
         Self {
             media_type: "text/event-stream",
             ..Self::of(200, meaning, schema)
@@ -112,36 +125,75 @@ impl Answer {
     }
 
     /// That it is not done, and why.
-    pub(crate) const fn refused(status: u16, meaning: &'static str) -> Self {
-        Self::of(status, meaning, error)
+    pub const fn refused(status: u16, meaning: &'static str) -> Self {
+        Self {
+            is_refusal: true,
+            ..Self::of(status, meaning, error)
+        }
     }
 
-    pub(crate) const fn empty(status: u16, meaning: &'static str) -> Self {
+    /// Without a body.
+    pub const fn empty(status: u16, meaning: &'static str) -> Self {
         Self {
             status,
             meaning,
             schema: None,
             media_type: JSON,
+            is_refusal: false,
         }
     }
 }
 
 /// A route: how it is asked, and what it answers.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Endpoint {
-    pub(crate) base: Base,
-    pub(crate) verb: Verb,
+pub struct Endpoint {
+    /// Where its path begins.
+    pub base: Base,
+    /// How it is asked.
+    pub verb: Verb,
     /// Below its base, with `{name}` for what varies.
-    pub(crate) path: &'static str,
-    pub(crate) summary: &'static str,
-    pub(crate) parameters: &'static [Parameter],
-    pub(crate) body: Option<SchemaOf>,
-    pub(crate) answers: &'static [Answer],
+    pub path: &'static str,
+    /// For people who read the document.
+    pub summary: &'static str,
+    /// What may follow the `?`.
+    pub parameters: &'static [Parameter],
+    /// `None` where it takes none.
+    pub body: Option<SchemaOf>,
+    /// What it answers; refusals that follow from how it is asked need not be named.
+    pub answers: &'static [Answer],
+    /// How it says what is wrong.
+    pub errors: Errors,
+}
+
+/// How a route says what is wrong.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Errors {
+    /// As `{"error": "…"}`.
+    Json,
+    /// As plain text: what Zipkin does.
+    Text,
+}
+
+impl Errors {
+    fn content(self, generator: &mut SchemaGenerator) -> Value {
+        match self {
+            Self::Json => content(JSON, error, generator),
+            Self::Text => json!({"text/plain": {"schema": {"type": "string"}}}),
+        }
+    }
+
+    /// Where the description of those stands that every route may answer.
+    const fn default_response(self) -> &'static str {
+        match self {
+            Self::Json => "#/components/responses/Error",
+            Self::Text => "#/components/responses/TextError",
+        }
+    }
 }
 
 impl Endpoint {
     /// One below the API's prefixes, without parameters or body.
-    pub(crate) const fn new(
+    pub const fn new(
         verb: Verb,
         path: &'static str,
         summary: &'static str,
@@ -155,12 +207,13 @@ impl Endpoint {
             parameters: &[],
             body: None,
             answers,
+            errors: Errors::Json,
         }
     }
 }
 
 /// The OpenAPI 3.1 document of routes.
-pub(crate) fn document(endpoints: &[Endpoint]) -> Value {
+pub fn document(endpoints: &[Endpoint]) -> Value {
     let settings = SchemaSettings::draft2020_12().for_serialize();
     let settings = settings.with(|settings| {
         settings.definitions_path = "/components/schemas".into();
@@ -177,10 +230,13 @@ pub(crate) fn document(endpoints: &[Endpoint]) -> Value {
         let path = path.or_insert_with(|| json!({}));
         path[endpoint.verb.name()] = operation(endpoint, &mut generator);
     }
-    let failed = json!({
-        "description": "It failed, and why; 503 with Retry-After: try later, nothing of the request was kept",
-        "content": content(JSON, error, &mut generator),
-    });
+    let mut failed = |errors: Errors| {
+        json!({
+            "description": "It failed, and why; 503 with Retry-After: try later, nothing of the request was kept",
+            "content": errors.content(&mut generator),
+        })
+    };
+    let responses = json!({"Error": failed(Errors::Json), "TextError": failed(Errors::Text)});
     let mut schemas = generator.take_definitions(true);
     schemas.insert(
         "Error".to_owned(),
@@ -189,13 +245,13 @@ pub(crate) fn document(endpoints: &[Endpoint]) -> Value {
     json!({
         "openapi": "3.1.0",
         "info": {
-            "title": "Tracehound: deployments, reports, gate",
+            "title": "Tracehound",
             "version": env!("CARGO_PKG_VERSION"),
             "description": "Durations are microseconds; what ends in Ts, and lookback, is milliseconds. Paths below /api/v2 \
                 are below /zipkin/api/v2 too. Unset fields are absent.",
         },
         "paths": paths,
-        "components": {"schemas": schemas, "responses": {"Error": failed}},
+        "components": {"schemas": schemas, "responses": responses},
     })
 }
 
@@ -210,13 +266,17 @@ fn operation(endpoint: &Endpoint, generator: &mut SchemaGenerator) -> Value {
     for answer in refusals.iter().chain(endpoint.answers) {
         let mut response = json!({"description": answer.meaning});
         if let Some(schema) = answer.schema {
-            response["content"] = content(answer.media_type, schema, generator);
+            response["content"] = if answer.is_refusal {
+                endpoint.errors.content(generator)
+            } else {
+                content(answer.media_type, schema, generator)
+            };
         }
         responses.insert(answer.status.to_string(), response);
     }
     responses.insert(
         "default".to_owned(),
-        json!({"$ref": "#/components/responses/Error"}),
+        json!({"$ref": endpoint.errors.default_response()}),
     );
     let in_path = path_names(endpoint.path)
         .map(|name| json!({"name": name, "in": "path", "required": true, "schema": {"type": "string"}}));
@@ -244,11 +304,12 @@ fn path_names(path: &str) -> impl Iterator<Item = &str> {
 
 fn describe(parameter: &Parameter) -> Value {
     let schema = match parameter.kind {
+        Kind::Text(usize::MAX) => json!({"type": "string"}),
         // Bytes, and a schema counts characters: of those there are at most as many.
         Kind::Text(bytes_max) => json!({"type": "string", "maxLength": bytes_max}),
         Kind::Whole(least, most) => json!({"type": "integer", "minimum": least, "maximum": most}),
         Kind::Number(least, most) => json!({"type": "number", "minimum": least, "maximum": most}),
-        Kind::Word(words) => json!({"enum": words}),
+        Kind::Word(words) => json!({"type": "string", "enum": words}),
     };
     json!({
         "name": parameter.name,

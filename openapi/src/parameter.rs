@@ -5,8 +5,6 @@
 
 use percent_encoding::percent_decode_str;
 
-use crate::fields::Wrong;
-
 /// Parameters beyond this many are not read.
 const PARAMETERS_MAX: usize = 1_024;
 /// Bytes of a value whose kind has no bound of its own.
@@ -16,17 +14,20 @@ const SHOWN_CHARS_MAX: usize = 64;
 
 /// One that a route knows.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Parameter {
-    pub(crate) name: &'static str,
-    pub(crate) kind: Kind,
-    pub(crate) is_required: bool,
+pub struct Parameter {
+    /// As it stands before the `=`.
+    pub name: &'static str,
+    /// What values it takes.
+    pub kind: Kind,
+    /// Whether it has to be there.
+    pub is_required: bool,
     /// For people who read the API's document.
-    pub(crate) meaning: &'static str,
+    pub meaning: &'static str,
 }
 
 /// What values a parameter takes.
 #[derive(Clone, Copy, Debug)]
-pub(crate) enum Kind {
+pub enum Kind {
     /// Any text of at most so many bytes.
     Text(usize),
     /// A whole number, both bounds included.
@@ -39,9 +40,11 @@ pub(crate) enum Kind {
 
 impl Kind {
     /// Epoch milliseconds, or how many of them.
-    pub(crate) const MILLIS: Self = Self::Whole(1, i64::MAX as u64);
+    pub const MILLIS: Self = Self::Whole(1, i64::MAX as u64);
+    /// Any text.
+    pub const TEXT: Self = Self::Text(usize::MAX);
     /// A service, a span, a version, an environment.
-    pub(crate) const NAME: Self = Self::Text(256);
+    pub const NAME: Self = Self::Text(256);
 
     fn check(self, value: &str) -> Result<(), String> {
         let is_fine = match self {
@@ -72,7 +75,7 @@ impl Kind {
 
 impl Parameter {
     /// One that may be absent.
-    pub(crate) const fn optional(name: &'static str, kind: Kind, meaning: &'static str) -> Self {
+    pub const fn optional(name: &'static str, kind: Kind, meaning: &'static str) -> Self {
         Self {
             name,
             kind,
@@ -82,7 +85,7 @@ impl Parameter {
     }
 
     /// One that has to be there.
-    pub(crate) const fn required(name: &'static str, kind: Kind, meaning: &'static str) -> Self {
+    pub const fn required(name: &'static str, kind: Kind, meaning: &'static str) -> Self {
         Self {
             name,
             kind,
@@ -94,13 +97,16 @@ impl Parameter {
 
 /// The parameters of one request, each as its table wants it.
 #[derive(Debug)]
-pub(crate) struct Parameters {
+pub struct Parameters {
     values: Vec<(&'static str, String)>,
 }
 
 impl Parameters {
-    /// Reads what follows the `?`; an error names the parameter.
-    pub(crate) fn read(query: Option<&str>, table: &'static [Parameter]) -> Result<Self, Wrong> {
+    /// Reads what follows the `?`.
+    ///
+    /// # Errors
+    /// What is wrong, with the parameter's name.
+    pub fn read(query: Option<&str>, table: &'static [Parameter]) -> Result<Self, String> {
         let mut read = Self { values: Vec::new() };
         let pairs = query.unwrap_or_default().split('&');
         for pair in pairs.filter(|pair| !pair.is_empty()).take(PARAMETERS_MAX) {
@@ -124,7 +130,10 @@ impl Parameters {
     }
 
     /// One more, unless it is empty, not in the table, or there already.
-    pub(crate) fn add(&mut self, name: &str, value: &str, table: &'static [Parameter]) -> Result<(), Wrong> {
+    ///
+    /// # Errors
+    /// What is wrong, with the parameter's name.
+    pub fn add(&mut self, name: &str, value: &str, table: &'static [Parameter]) -> Result<(), String> {
         let known = table.iter().find(|known| known.name == name);
         let known = known.filter(|_| !value.is_empty() && self.text(name).is_none());
         if let Some(known) = known {
@@ -138,28 +147,28 @@ impl Parameters {
     }
 
     /// A value as it was given.
-    pub(crate) fn text(&self, name: &str) -> Option<&str> {
+    pub fn text(&self, name: &str) -> Option<&str> {
         let named = self.values.iter().find(|(known, _)| *known == name);
         named.map(|(_, value)| value.as_str())
     }
 
     /// As [`Parameters::text`], in a string of its own.
-    pub(crate) fn owned(&self, name: &str) -> Option<String> {
+    pub fn owned(&self, name: &str) -> Option<String> {
         self.text(name).map(str::to_owned)
     }
 
     /// A name that the store has in lower case.
-    pub(crate) fn lower_case(&self, name: &str) -> Option<String> {
+    pub fn lower_case(&self, name: &str) -> Option<String> {
         self.text(name).map(str::to_lowercase)
     }
 
     /// Of [`Kind::Whole`].
-    pub(crate) fn whole(&self, name: &str) -> Option<u64> {
+    pub fn whole(&self, name: &str) -> Option<u64> {
         self.text(name)?.parse().ok()
     }
 
     /// Of [`Kind::Number`].
-    pub(crate) fn number(&self, name: &str) -> Option<f64> {
+    pub fn number(&self, name: &str) -> Option<f64> {
         self.text(name)?.parse().ok()
     }
 }
@@ -175,7 +184,7 @@ mod tests {
         Parameter::optional("groupBy", Kind::Word(&["version", "instance"]), ""),
     ];
 
-    fn read(query: &str) -> Result<Parameters, Wrong> {
+    fn read(query: &str) -> Result<Parameters, String> {
         Parameters::read(Some(query), TABLE)
     }
 

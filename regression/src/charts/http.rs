@@ -7,7 +7,7 @@ use axum::http::StatusCode;
 use axum::response::Response;
 use model::Kind as SpanKind;
 
-use super::latency::{self, LatencyChart, Question};
+use super::latency::{self, LatencyChart, POINTS_MAX, Question, SPREAD_POINTS_MAX};
 use super::operations::{OperationList, operations};
 use super::{MINUTE_MS, Minutes};
 use crate::http::{Failure, Routes, json_with_completeness, parameters};
@@ -60,7 +60,7 @@ const LATENCY_PARAMETERS: &[Parameter] = &[
     Parameter::optional(
         "histogram",
         Kind::Word(&["true", "false"]),
-        "How durations are spread in each step; not with groupBy",
+        "How durations are spread in each step, of at most 500 steps",
     ),
 ];
 
@@ -151,19 +151,16 @@ fn question(parameters: &Parameters, now: u64) -> Result<Question, String> {
         }
         None => (window.count() / POINTS_DEFAULT).max(1),
     };
-    let is_by_version = parameters.text("groupBy").is_some();
     let has_histogram = parameters.text("histogram") == Some("true");
-    if has_histogram && is_by_version {
-        return Err("histogram: not with groupBy, ask for it by itself".to_owned());
-    }
+    let points_max = if has_histogram { SPREAD_POINTS_MAX } else { POINTS_MAX };
     let kind = parameters.text("spanKind").map(SpanKind::parse).transpose();
     Ok(Question {
         service_name: parameters.lower_case("serviceName").unwrap_or_default(),
         span_name: parameters.lower_case("spanName"),
         kind: kind.map_err(|error| error.to_string())?,
-        minutes: Question::steps(window, step_minutes)?,
+        minutes: Question::steps(window, step_minutes, points_max)?,
         step_minutes,
-        is_by_version,
+        is_by_version: parameters.text("groupBy").is_some(),
         has_histogram,
         now,
     })

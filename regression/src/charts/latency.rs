@@ -13,6 +13,8 @@ use crate::sources::Sources;
 
 /// Steps of an answer.
 pub(super) const POINTS_MAX: u64 = 2_000;
+/// Steps of an answer that says how durations are spread in each.
+pub(super) const SPREAD_POINTS_MAX: u64 = 500;
 /// Versions that have a series of their own: those with the most requests.
 pub(super) const SERIES_MAX: usize = 20;
 /// Versions that are told apart while they are counted; where a tag is different for every request, the rest are
@@ -44,14 +46,14 @@ impl Question {
     /// The steps that a window touches, from multiples of the step on, so that points stay where they are as time goes on.
     ///
     /// # Errors
-    /// More points than [`POINTS_MAX`]; what to do, in words.
-    pub(super) fn steps(window: Minutes, step_minutes: u64) -> Result<Minutes, String> {
+    /// More points than that; what to do, in words.
+    pub(super) fn steps(window: Minutes, step_minutes: u64, points_max: u64) -> Result<Minutes, String> {
         let first = window.first - window.first % step_minutes;
         let points = (window.last - first) / step_minutes + 1;
-        if points > POINTS_MAX {
-            let least = window.count().div_ceil(POINTS_MAX - 1);
+        if points > points_max {
+            let least = window.count().div_ceil(points_max - 1);
             return Err(format!(
-                "step: the window has {points} steps, more than {POINTS_MAX}; at least {} would do",
+                "step: the window has {points} steps, more than {points_max}; at least {} would do",
                 least * MINUTE_MS
             ));
         }

@@ -61,7 +61,7 @@ fn answers(server: &Server, end: u64) -> Vec<Value> {
     let window = format!("endTs={}&lookback={}", end - 1, 10 * MINUTE - 1);
     [
         format!(
-            "/api/v2/latency?serviceName=shop&{window}&groupBy=version&step={}",
+            "/api/v2/latency?serviceName=shop&{window}&groupBy=version&histogram=true&step={}",
             5 * MINUTE
         ),
         format!("/api/v2/operations?serviceName=shop&{window}"),
@@ -70,6 +70,10 @@ fn answers(server: &Server, end: u64) -> Vec<Value> {
     ]
     .map(|path| get(server, &path))
     .to_vec()
+}
+
+fn series_points(chart: &Value, series: usize) -> &Vec<Value> {
+    chart["series"][series]["points"].as_array().unwrap()
 }
 
 fn assert_told([chart, operations, diff, budget]: &[Value; 4]) {
@@ -84,6 +88,8 @@ fn assert_told([chart, operations, diff, budget]: &[Value; 4]) {
         assert!((told - p95).abs() <= p95 / 128.0, "{told}");
     }
     assert_eq!(series[1]["points"][1]["errors"], 30);
+    let spread = |series: usize| &series_points(chart, series)[0]["histogram"];
+    assert_eq!((spread(0), spread(1)), (&json!([[20_479, 150]]), &json!([[32_767, 150]])));
 
     let rows = operations["operations"].as_array().unwrap();
     let cart = rows.iter().find(|row| row["spanName"] == "get /cart").unwrap();
@@ -141,6 +147,13 @@ fn what_cannot_be_answered_is_told_by_its_place() {
     let server = Server::start(&[]);
     for (path, told) in [
         ("latency?step=60000", (400, "serviceName: is required")),
+        (
+            "latency?serviceName=a&endTs=86399999&lookback=86400000&step=60000&histogram=true",
+            (
+                400,
+                "step: the window has 1440 steps, more than 500; at least 180000 would do",
+            ),
+        ),
         (
             "operations?limit=0",
             (

@@ -6,6 +6,7 @@
 
 mod analysis;
 mod commands;
+mod demo;
 mod jaeger;
 #[cfg(feature = "kafka")]
 mod kafka;
@@ -30,6 +31,7 @@ use collector::{Limits, Sampler};
 use storage::StoreOptions;
 use storage_journal::SyncPolicy;
 
+use crate::demo::DemoConfig;
 use crate::deploy::DeployConfig;
 use crate::doctor::DoctorConfig;
 use crate::export::ExportConfig;
@@ -154,6 +156,14 @@ pub(crate) struct LogConfig {
     pub(crate) json: bool,
     /// Directives of `tracing-subscriber`'s `EnvFilter`, valid.
     pub(crate) filter: String,
+    pub(crate) output: LogOutput,
+}
+
+/// Where it says that.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum LogOutput {
+    Standard,
+    Error,
 }
 
 /// Why there is no configuration.
@@ -199,6 +209,8 @@ pub(crate) enum Task {
     Deploy(DeployConfig),
     /// Wait for a verdict about one.
     Gate(GateConfig),
+    /// Show what all of this is for.
+    Demo(Box<Config>, DemoConfig),
 }
 
 impl Task {
@@ -227,6 +239,11 @@ impl Task {
             Some(("export", flags)) => Ok(Self::Export(commands::read_export(flags)?)),
             Some(("deploy", flags)) => Ok(Self::Deploy(commands::read_deploy(flags)?)),
             Some(("gate", flags)) => Ok(Self::Gate(commands::read_gate(flags)?)),
+            Some(("demo", flags)) => {
+                let config = demo::read(flags, values.environment());
+                let server = demo::server(flags, values.environment())?;
+                Ok(Self::Demo(Box::new(server), config))
+            }
             _ => Ok(Self::Serve(Box::new(Config::from_values(&values)?))),
         }
     }
@@ -250,6 +267,7 @@ fn read(reader: &mut Reader<'_>) -> Config {
         logs: LogConfig {
             json: reader.read("LOG_FORMAT", parse::log_format),
             filter: reader.read("RUST_LOG", parse::log_filter),
+            output: LogOutput::Standard,
         },
         otlp: otlp::read(reader),
         jaeger: jaeger::read(reader),

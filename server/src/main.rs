@@ -1,11 +1,12 @@
 //! The Tracehound server: a Zipkin that keeps its promises.
 //!
 //! `config` says what is wanted, `wiring` puts the parts together, `http` serves them, `shutdown` says when to
-//! stop. `doctor`, `import`, `export`, `deploy` and `gate` are the other things the binary does.
+//! stop. `doctor`, `import`, `export`, `deploy`, `gate` and `demo` are the other things the binary does.
 
 mod api_client;
 mod beside;
 mod config;
+mod demo;
 mod deploy;
 mod doctor;
 mod document;
@@ -45,6 +46,7 @@ fn main() -> ExitCode {
         Ok(Task::Export(config)) => export::run(&config),
         Ok(Task::Deploy(config)) => deploy::run(&config),
         Ok(Task::Gate(config)) => gate::run(&config),
+        Ok(Task::Demo(server, config)) => demo::run(*server, &config),
         Err(ConfigError::CommandLine(error)) => error.exit(),
         Err(ConfigError::Mistakes(mistakes)) => {
             for mistake in mistakes {

@@ -1,5 +1,6 @@
 //! Which parts there are and how they hang together: one function a part.
 
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
@@ -8,6 +9,7 @@ use axum::Router;
 use collector::Collector;
 use collector::grpc::UnaryMethod;
 use regression::Reports;
+use tokio::net::TcpListener;
 use tokio::time::MissedTickBehavior;
 
 use crate::config::{CollectorConfig, Config, StorageConfig, StorageKind};
@@ -24,8 +26,17 @@ const REPORTS_KEPT_EVERY: Duration = Duration::from_secs(60);
 
 /// Runs the server until it is asked to stop.
 pub(crate) async fn run(config: Config) -> anyhow::Result<()> {
-    warn_of_ignored(&config.ignored);
     let stop = shutdown::requested().context("cannot listen for signals")?;
+    run_until(config, stop, |_| {}).await
+}
+
+/// Runs the server until `stop` is done. `ready` is told where it listens, from when on connections are taken.
+pub(crate) async fn run_until(
+    config: Config,
+    stop: impl Future<Output = ()>,
+    ready: impl FnOnce(SocketAddr),
+) -> anyhow::Result<()> {
+    warn_of_ignored(&config.ignored);
     let mut store = open_store(config.storage.clone())?;
     if config.self_tracing.is_some() {
         store = store.traced();
@@ -41,6 +52,9 @@ pub(crate) async fn run(config: Config) -> anyhow::Result<()> {
     let reports = config.query.enabled.then(|| reports(&config, &store));
     let watching = Watching::start(config.watch.as_ref(), reports, &collector)?;
     let ports = ports(&config, &store, &collector, &intakes, &grpc, &watching, tracer)?;
+    if let Some(one_port) = ports.first() {
+        ready(address_of(&one_port.listener)?);
+    }
     let limits = ServeLimits {
         connections_max: config.server.connections_max,
         head_timeout: config.server.head_timeout,
@@ -99,9 +113,7 @@ fn ports(
     tracer: Option<Arc<RequestTracer>>,
 ) -> anyhow::Result<Vec<Port>> {
     let listener = http::listen(config.server.listen, config.server.port)?;
-    let address = listener
-        .local_addr()
-        .context("cannot tell the address listened on")?;
+    let address = address_of(&listener)?;
     let tls = config.server.tls.as_ref().map(http::tls).transpose()?;
     let application = application(config, store, collector, intakes, grpc, watching);
     let application = match tracer {
@@ -118,6 +130,12 @@ fn ports(
     ports.extend(otlp::ports(config, collector, tls.as_ref())?);
     ports.extend(jaeger::ports(config, collector)?);
     Ok(ports)
+}
+
+fn address_of(listener: &TcpListener) -> anyhow::Result<SocketAddr> {
+    listener
+        .local_addr()
+        .context("cannot tell the address listened on")
 }
 
 /// The methods of gRPC that take spans, with what tells about them; nothing where none is wanted.

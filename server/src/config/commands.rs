@@ -17,8 +17,15 @@ use crate::import::ImportConfig;
 use crate::peer::PeerAddress;
 
 /// All of them.
-pub(super) fn commands() -> [Command; 5] {
-    [doctor(), import(), export(), deploy(), gate()]
+pub(super) fn commands() -> [Command; 6] {
+    [
+        doctor(),
+        import(),
+        export(),
+        deploy(),
+        gate(),
+        super::demo::command(),
+    ]
 }
 
 fn doctor() -> Command {
@@ -272,7 +279,7 @@ const FILTERS: [(&str, &str, &str); 7] = [
     ("q", "q", "Traces with this text"),
 ];
 
-fn one(name: &'static str, value: &'static str, help: &'static str) -> Arg {
+pub(super) fn one(name: &'static str, value: &'static str, help: &'static str) -> Arg {
     Arg::new(name).long(name).value_name(value).help(help)
 }
 
@@ -280,7 +287,7 @@ fn several(name: &'static str, value: &'static str, help: &'static str) -> Arg {
     one(name, value, help).action(ArgAction::Append)
 }
 
-fn switch(name: &'static str, help: &'static str) -> Arg {
+pub(super) fn switch(name: &'static str, help: &'static str) -> Arg {
     Arg::new(name).long(name).action(ArgAction::SetTrue).help(help)
 }
 
@@ -309,7 +316,7 @@ fn server() -> [Arg; 2] {
     [address, token]
 }
 
-fn given<T: Clone + Send + Sync + 'static>(flags: &ArgMatches, name: &str) -> Option<T> {
+pub(super) fn given<T: Clone + Send + Sync + 'static>(flags: &ArgMatches, name: &str) -> Option<T> {
     flags.get_one::<T>(name).cloned()
 }
 

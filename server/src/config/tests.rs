@@ -309,3 +309,34 @@ fn what_kafka_cannot_be_told_stops_the_start() {
     }
     assert!(!all.contains("hush"), "{all}");
 }
+
+#[test]
+fn a_demo_hears_nothing_of_what_servers_are_told() {
+    let told = [
+        ("STORAGE_PATH", "/var/lib/theirs"),
+        ("STORAGE_TYPE", "mem"),
+        ("QUERY_PORT", "1"),
+        ("KAFKA_BOOTSTRAP_SERVERS", "kafka:9092"),
+        ("ANALYSIS_MIN_TRACES", "nonsense"),
+        ("NO_COLOR", "1"),
+    ];
+    let Task::Demo(server, demo) = load_task(&["demo", "--port", "0", "--seed", "3"], &told).unwrap() else {
+        panic!("expected a demo");
+    };
+    let StorageKind::Segment(segment) = &server.storage.kind else {
+        panic!("{:?}", server.storage.kind);
+    };
+    assert_ne!(segment.directory, PathBuf::from("/var/lib/theirs"));
+    assert_eq!(
+        (server.server.listen, server.server.port),
+        (Some([127, 0, 0, 1].into()), 0)
+    );
+    assert_eq!(server.query.analysis.warm_up_ms, 1_000);
+    assert_eq!(server.query.analysis.min_traces, 30);
+    assert_eq!(server.logs.output, LogOutput::Error);
+    assert_eq!(demo.options.seed, 3);
+    assert_eq!(demo.options.fault, ::demo::Fault::Serialised);
+    assert!(demo.no_colour && !demo.check);
+    let refused = load_task(&["demo", "--fault", "all"], &[]);
+    assert!(matches!(refused, Err(ConfigError::CommandLine(_))), "{refused:?}");
+}

@@ -10,6 +10,7 @@ mod charting;
 mod collecting;
 mod configuring;
 mod connections;
+mod demo;
 mod deploying;
 mod doctoring;
 mod documenting;

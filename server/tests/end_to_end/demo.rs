@@ -1,0 +1,146 @@
+//! The demo as a user runs it: what is injected is found, nobody is blamed for nothing, and nothing is left behind.
+
+use std::io::{BufRead, BufReader, Read};
+use std::net::Ipv4Addr;
+use std::path::Path;
+use std::process::{Child, Command, Stdio};
+use std::time::{Duration, Instant};
+
+use serde_json::Value;
+
+use crate::client::Connection;
+
+/// Ends with the test, also where that fails.
+struct Running(Child);
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        drop(self.0.kill());
+        drop(self.0.wait());
+    }
+}
+
+/// Its temporary files are below `directory`.
+fn demo(directory: &Path, arguments: &[&str]) -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_tracehound"));
+    command
+        .arg("demo")
+        .args(arguments)
+        .env_clear()
+        .env("TMPDIR", directory)
+        .env("STORAGE_PATH", directory.join("theirs"))
+        .current_dir(directory)
+        .stdin(Stdio::null());
+    command
+}
+
+/// What a check says. `None` where the machine is too busy for times to mean anything: then it must say so itself.
+fn check(fault: &str) -> Option<Value> {
+    let directory = tempfile::tempdir().unwrap();
+    let arguments = ["--check", "--fault", fault, "--seed", "2", "--rate", "80"];
+    let output = demo(directory.path(), &arguments).output().unwrap();
+    let said = String::from_utf8_lossy(&output.stdout);
+    let complaints = String::from_utf8_lossy(&output.stderr);
+    let json: Value = serde_json::from_str(&said).unwrap_or_else(|_| panic!("{said}\n{complaints}"));
+    let is_busy = json["requestsLate"].as_f64().unwrap() > 0.05 * json["requests"].as_f64().unwrap();
+    if is_busy {
+        let status = output.status.code().unwrap();
+        assert!([0, 3].contains(&status), "{said}\n{complaints}");
+        assert_eq!(status == 0, json["result"] == "same", "{said}");
+        return None;
+    }
+    assert_eq!(output.status.code(), Some(0), "{said}\n{complaints}");
+    assert_eq!(complaints, "", "{said}");
+    let left = directory.path().read_dir().unwrap().count();
+    assert_eq!(left, 0, "files are left behind");
+    assert_eq!(
+        (&json["spansLost"], &json["requestsFailed"]),
+        (&0.into(), &0.into()),
+        "{said}"
+    );
+    Some(json)
+}
+
+#[test]
+fn a_fault_is_found_with_its_origin_and_cause_and_its_neighbour_is_not_blamed() {
+    let Some(said) = check("serialised") else { return };
+    assert_eq!(said["result"], "same", "{said}");
+    let [inventory, payments] = &said["deployments"].as_array().unwrap()[..] else {
+        panic!("{said}");
+    };
+    assert_eq!(
+        (
+            &inventory["serviceName"],
+            &inventory["verdict"],
+            &inventory["decision"]
+        ),
+        (&"inventory".into(), &"regressed".into(), &"rollback".into()),
+        "{said}"
+    );
+    let worst = &inventory["findings"][0];
+    assert_eq!(worst["origin"]["spanName"], "get /stock", "{said}");
+    assert_eq!(worst["cause"], "serialized_calls", "{said}");
+    assert_ne!(payments["decision"], "rollback", "{said}");
+}
+
+#[test]
+fn nobody_is_blamed_for_nothing() {
+    let Some(said) = check("none") else { return };
+    assert_eq!(said["injected"], Value::Null, "{said}");
+    let inventory = &said["deployments"][0];
+    assert_eq!(
+        (&inventory["decision"], &inventory["verdict"]),
+        (&"continue".into(), &"unchanged".into()),
+        "{said}"
+    );
+}
+
+#[test]
+fn the_address_comes_first_and_is_soon_useful_and_a_signal_ends_all_of_it() {
+    let directory = tempfile::tempdir().unwrap();
+    let started = Instant::now();
+    let child = demo(directory.path(), &["--port", "0"])
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn();
+    let mut running = Running(child.unwrap());
+    let mut lines = BufReader::new(running.0.stdout.take().unwrap()).lines();
+    let first = lines.next().unwrap().unwrap();
+    assert!(first.starts_with("UI  http://localhost:"), "{first}");
+    assert!(!first.contains('\u{1b}'), "colours without a terminal: {first}");
+    let port = first
+        .split([':', '/'])
+        .find_map(|part| part.parse::<u16>().ok())
+        .unwrap();
+    let services = loop {
+        let mut connection = Connection::open((Ipv4Addr::LOCALHOST, port).into());
+        connection.request("GET", "/api/v2/services", &[], b"");
+        let services = connection.answer().unwrap().json().as_array().unwrap().len();
+        // Every service of the demo, by spans that it sent.
+        if services == 8 || started.elapsed() > Duration::from_secs(60) {
+            break services;
+        }
+        std::thread::sleep(Duration::from_millis(50));
+    };
+    assert_eq!(services, 8);
+    let killed = Command::new("kill")
+        .args(["-INT", &running.0.id().to_string()])
+        .status();
+    assert!(killed.unwrap().success());
+    let status = running.0.wait().unwrap();
+    assert_eq!(status.code(), Some(0));
+    let mut complaints = String::new();
+    running
+        .0
+        .stderr
+        .take()
+        .unwrap()
+        .read_to_string(&mut complaints)
+        .unwrap();
+    assert_eq!(complaints, "");
+    assert_eq!(
+        directory.path().read_dir().unwrap().count(),
+        0,
+        "files are left behind"
+    );
+}

@@ -4,13 +4,13 @@
 //! a new store, as one segment or several as the store sees fit, and prints a table each. As a test, it does so with few.
 
 use std::sync::Arc;
+use std::sync::atomic::AtomicU64;
 use std::time::Instant;
 
+use benches::embedded;
 use benches::workload::{EPOCH_US, Workload};
 use model::SpanBatch;
 use storage::{SpanSink, SpanSource, StoreOptions};
-use storage_journal::SyncPolicy;
-use storage_segment::{Retention, SegmentConfig, SegmentStore};
 
 const BATCH_SPANS: usize = 100;
 /// Traces read back, spread over all.
@@ -28,19 +28,12 @@ fn main() {
 
 fn measure(spans: usize) {
     let directory = tempfile::tempdir().expect("there is a directory for temporary files");
-    let store = SegmentStore::open(SegmentConfig {
-        directory: directory.path().to_owned(),
-        options: StoreOptions {
-            version_tags: vec!["service.version".to_owned()],
-            ..StoreOptions::default()
-        },
-        sync: SyncPolicy::Os,
-        journal_bytes_max: 16 << 30,
-        head_bytes_max: 16 << 30,
-        retention: Retention::default(),
-        now: Arc::new(|| EPOCH_US / 1_000),
-    })
-    .expect("the directory is empty");
+    let clock = Arc::new(AtomicU64::new(EPOCH_US / 1_000));
+    let options = StoreOptions {
+        version_tags: vec!["service.version".to_owned()],
+        ..StoreOptions::default()
+    };
+    let store = embedded::open(directory.path(), options, &clock).expect("the directory is empty");
     let runtime = tokio::runtime::Builder::new_current_thread()
         .build()
         .expect("a runtime without drivers needs nothing");

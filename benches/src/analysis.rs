@@ -12,6 +12,7 @@
 //! new version, or a list without an operation or a span of the day, fails the run.
 
 mod report;
+mod sightings;
 mod source;
 
 use std::collections::BTreeMap;
@@ -25,14 +26,17 @@ use regression::analysis::{Options as Sizes, analyse};
 use regression::{Sources, operations};
 use serde::Serialize;
 use serde_json::Value;
+use storage::StoreOptions;
 use tokio::runtime::Runtime;
 
+use crate::embedded;
 use crate::ingest::command;
 use crate::machine::{Machine, load_average};
 use crate::options::Reports;
 use crate::process::{Usage, forget_peak};
 use crate::store::quantiles;
-use source::{Stored, fill, open};
+use sightings::Sightings;
+use source::{Stored, fill};
 
 const MINUTE_MS: u64 = 60_000;
 const DAY_MS: u64 = 24 * 60 * MINUTE_MS;
@@ -101,6 +105,8 @@ struct Report {
     load_average_before: f64,
     load_average_after: f64,
     measured: Vec<Measured>,
+    /// Unless only some questions were asked.
+    sightings: Option<Sightings>,
 }
 
 /// The questions of a kind to a store.
@@ -122,6 +128,11 @@ struct Measured {
     /// Resident before the first question, and at most since.
     resident_bytes: u64,
     resident_bytes_max: u64,
+    /// Of segments, a span; and of these what profiles of traces take.
+    bytes_a_span: f64,
+    profile_bytes_a_span: f64,
+    /// Processor time of sealing, and joining what was sealed, nanoseconds a span.
+    sealing_ns_a_span: f64,
 }
 
 /// Measures, prints and writes the report.
@@ -139,6 +150,13 @@ pub fn run(options: &Options) -> anyhow::Result<()> {
             }
         }
     }
+    let sightings = match options.only {
+        Some(_) => None,
+        None => {
+            let runtime = tokio::runtime::Builder::new_current_thread().build()?;
+            Some(sightings::measure(&runtime, options.seed)?)
+        }
+    };
     let report = Report {
         command: command(),
         options: options.clone(),
@@ -146,6 +164,7 @@ pub fn run(options: &Options) -> anyhow::Result<()> {
         load_average_before,
         load_average_after: load_average(),
         measured,
+        sightings,
     };
     let markdown = report::markdown(&report);
     print!("{markdown}");
@@ -175,7 +194,7 @@ fn ask(
     stored: &Stored,
 ) -> anyhow::Result<Measured> {
     let clock = Arc::new(AtomicU64::new(stored.end_ms + 1));
-    let store = open(directory, &clock)?;
+    let store = embedded::open(directory, StoreOptions::default(), &clock)?;
     let told = Arc::clone(&clock);
     let asking = Asking {
         sources: Sources {
@@ -211,10 +230,15 @@ fn ask(
         asking.check(&answer)?;
     }
     let quantile = quantiles(took).context("no question at all")?;
+    let stats = store.stats();
+    let a_span = |bytes: u64| bytes as f64 / stats.segment_spans as f64;
+    let sections = store.section_bytes();
+    let profiles = sections.iter().find(|(name, _)| *name == "profiles");
+    let (_, profile_bytes) = profiles.context("segments have no profiles")?;
     let measured = Measured {
         kind,
         spans: stored.spans,
-        segments: store.stats().segments,
+        segments: stats.segments,
         about,
         first_ms,
         p50_ms: quantile(0.5),
@@ -223,6 +247,9 @@ fn ask(
         answer_bytes: answer.len(),
         resident_bytes,
         resident_bytes_max: Usage::own()?.resident_bytes_max,
+        bytes_a_span: a_span(stats.segment_bytes),
+        profile_bytes_a_span: a_span(*profile_bytes),
+        sealing_ns_a_span: stored.sealing.as_nanos() as f64 / stats.segment_spans as f64,
     };
     runtime.block_on(store.close())?;
     Ok(measured)

@@ -13,8 +13,6 @@ mod record;
 mod segment;
 mod spool;
 
-use std::time::{Duration, Instant};
-
 use benches::workload::Workload;
 use criterion::{criterion_group, criterion_main};
 use model::{Span, SpanBatch};
@@ -39,21 +37,6 @@ fn span_batch(spans: &[Span]) -> SpanBatch {
     let mut batch = SpanBatch::new();
     spans.iter().for_each(|span| batch.push_span(span));
     batch
-}
-
-/// The processor time that `work` takes of this thread, which a busy machine does not change; where the system does not
-/// tell, the time that passes.
-fn processor_time(work: impl FnOnce()) -> Duration {
-    let used = || {
-        let schedule = std::fs::read_to_string("/proc/thread-self/schedstat").ok()?;
-        Some(Duration::from_nanos(schedule.split(' ').next()?.parse().ok()?))
-    };
-    let (begin, before) = (Instant::now(), used());
-    work();
-    match (before, used()) {
-        (Some(before), Some(after)) => after.saturating_sub(before),
-        _ => begin.elapsed(),
-    }
 }
 
 criterion_group!(

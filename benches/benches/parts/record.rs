@@ -2,10 +2,11 @@
 
 use std::hint::black_box;
 
+use benches::process::time_of_thread;
 use criterion::{Criterion, SamplingMode, Throughput};
 use model::SpanBatch;
 
-use super::{BATCH_SPANS, batches, processor_time, size, span_batch};
+use super::{BATCH_SPANS, batches, size, span_batch};
 
 pub(crate) fn encode_and_decode(criterion: &mut Criterion) {
     let prepared: Vec<SpanBatch> = batches(size(2_000, 20))
@@ -28,7 +29,7 @@ pub(crate) fn encode_and_decode(criterion: &mut Criterion) {
                 .iter()
                 .for_each(|batch| drop(black_box(storage_record::encode(batch))))
         };
-        bencher.iter_custom(|iterations| processor_time(|| (0..iterations).for_each(|_| encode())));
+        bencher.iter_custom(|iterations| time_of_thread(|| (0..iterations).for_each(|_| encode())));
     });
     group.bench_function("decode", |bencher| {
         let mut batch = SpanBatch::new();
@@ -39,7 +40,7 @@ pub(crate) fn encode_and_decode(criterion: &mut Criterion) {
                 black_box(batch.len());
             }
         };
-        bencher.iter_custom(|iterations| processor_time(|| (0..iterations).for_each(|_| decode())));
+        bencher.iter_custom(|iterations| time_of_thread(|| (0..iterations).for_each(|_| decode())));
     });
     group.finish();
 }

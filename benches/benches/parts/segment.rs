@@ -6,17 +6,18 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Instant;
 
+use benches::embedded;
+use benches::process::time_of_thread;
 use benches::workload::EPOCH_US;
 use criterion::{Criterion, SamplingMode, Throughput};
 use model::{Span, SpanBatch};
 use proto::{Format, Wire};
 use storage::{DependencyQuery, SpanSink, SpanSource, StoreOptions, TraceQuery, TraceQueryBuilder};
-use storage_journal::SyncPolicy;
-use storage_segment::{Retention, SegmentConfig, SegmentStore};
+use storage_segment::SegmentStore;
 use tempfile::TempDir;
 use tokio::runtime::Runtime;
 
-use super::{BATCH_SPANS, batches, processor_time, size, span_batch};
+use super::{BATCH_SPANS, batches, size, span_batch};
 
 const DAY_MS: u64 = 86_400_000;
 
@@ -34,20 +35,11 @@ impl Fixture {
     pub(crate) fn new() -> Self {
         let directory = tempfile::tempdir().expect("there is a directory for temporary files");
         let clock = Arc::new(AtomicU64::new(EPOCH_US / 1_000));
-        let now = Arc::clone(&clock);
-        let store = SegmentStore::open(SegmentConfig {
-            directory: directory.path().to_owned(),
-            options: StoreOptions {
-                version_tags: vec!["service.version".to_owned()],
-                ..StoreOptions::default()
-            },
-            sync: SyncPolicy::Os,
-            journal_bytes_max: 4 << 30,
-            head_bytes_max: 4 << 30,
-            retention: Retention::default(),
-            now: Arc::new(move || now.load(Ordering::Relaxed)),
-        })
-        .expect("the directory is empty");
+        let options = StoreOptions {
+            version_tags: vec!["service.version".to_owned()],
+            ..StoreOptions::default()
+        };
+        let store = embedded::open(directory.path(), options, &clock).expect("the directory is empty");
         let runtime = tokio::runtime::Builder::new_current_thread()
             .build()
             .expect("a runtime without drivers needs nothing");
@@ -89,7 +81,7 @@ pub(crate) fn accept(criterion: &mut Criterion) {
             // A store a round: the same spans a second time would only make traces longer.
             let rounds = (0..iterations).map(|_| {
                 let fixture = Fixture::new();
-                processor_time(|| fixture.fill(&prepared))
+                time_of_thread(|| fixture.fill(&prepared))
             });
             rounds.sum()
         });
@@ -104,7 +96,7 @@ pub(crate) fn accept(criterion: &mut Criterion) {
         bencher.iter_custom(|iterations| {
             let rounds = (0..iterations).map(|_| {
                 let fixture = Fixture::new();
-                processor_time(|| {
+                time_of_thread(|| {
                     for body in &bodies {
                         batch.clear();
                         let read = proto::decode_message(Wire::List(Format::JsonV2), body, &mut batch);

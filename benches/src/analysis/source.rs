@@ -5,15 +5,17 @@ use std::ops::Range;
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
 
 use anyhow::{Context, bail};
 use model::{Deployment, Span, SpanBatch};
 use storage::{DeploymentStore, Put, SpanSink, StoreOptions};
-use storage_journal::SyncPolicy;
-use storage_segment::{Retention, SegmentConfig, SegmentStore};
+use storage_segment::SegmentStore;
 use tokio::runtime::Runtime;
 
 use super::{DAY_MS, Kind, MINUTE_MS};
+use crate::embedded;
+use crate::process::Usage;
 use crate::workload::{EPOCH_US, Rollout, Workload};
 
 /// The workload's own pace.
@@ -38,6 +40,8 @@ pub(super) struct Stored {
     pub(super) end_ms: u64,
     /// As a pipeline would declare it, whether there is one or not.
     pub(super) deployment: Arc<Deployment>,
+    /// Processor time of sealing, and joining what was sealed.
+    pub(super) sealing: Duration,
     /// Of each minute since the epoch how many spans of each operation begin in it.
     minutes: BTreeMap<u64, BTreeMap<u32, u64>>,
     names: BTreeMap<Name, u32>,
@@ -73,22 +77,6 @@ impl Stored {
     }
 }
 
-/// Opens the store of a directory, with the bounds of a server that is told nothing.
-pub(super) fn open(directory: &Path, clock: &Arc<AtomicU64>) -> anyhow::Result<Arc<SegmentStore>> {
-    let told = Arc::clone(clock);
-    let store = SegmentStore::open(SegmentConfig {
-        directory: directory.to_owned(),
-        options: StoreOptions::default(),
-        // Nobody relies on these spans while they are written.
-        sync: SyncPolicy::Os,
-        journal_bytes_max: 1 << 30,
-        head_bytes_max: 1 << 30,
-        retention: Retention::default(),
-        now: Arc::new(move || told.load(Ordering::Relaxed)),
-    })?;
-    Ok(store)
-}
-
 /// Fills a new store with so many spans, a few more for whole traces, and seals them all.
 pub(super) fn fill(
     directory: &Path,
@@ -106,7 +94,7 @@ pub(super) fn fill(
         workload = Workload::reference(seed).paced(spans as f64 / hours);
     }
     let clock = Arc::new(AtomicU64::new(EPOCH_US / 1_000));
-    let store = open(directory, &clock)?;
+    let store = embedded::open(directory, StoreOptions::default(), &clock)?;
     let declared = runtime.block_on(store.put_deployment(deployment))?;
     let (Put::Added(deployment) | Put::Present(deployment)) = declared else {
         bail!("the deployment is not taken: {declared:?}");
@@ -115,6 +103,7 @@ pub(super) fn fill(
         spans: 0,
         end_ms: 0,
         deployment,
+        sealing: Duration::ZERO,
         minutes: BTreeMap::new(),
         names: BTreeMap::new(),
     };
@@ -139,12 +128,19 @@ pub(super) fn fill(
         runtime.block_on(store.accept(&batch))?;
         if stored.end_ms >= sealed_ms + SEALED_AFTER_MS || store.stats().head_bytes >= SEALED_BYTES {
             sealed_ms = stored.end_ms;
-            store.seal_all()?;
+            stored.sealing += seal(&store)?;
         }
     }
-    store.seal_all()?;
+    stored.sealing += seal(&store)?;
     runtime.block_on(store.close())?;
     Ok(stored)
+}
+
+/// Seals everything; gives the processor time that took. Nothing else goes on in this process.
+fn seal(store: &SegmentStore) -> anyhow::Result<Duration> {
+    let before = Usage::own()?.cpu;
+    store.seal_all()?;
+    Ok(Usage::own()?.cpu - before)
 }
 
 /// The workload with a rollout of the service that is in most traces, in the middle of its time.

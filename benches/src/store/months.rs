@@ -15,14 +15,13 @@ use anyhow::{Context, ensure};
 use model::SpanBatch;
 use serde::Serialize;
 use storage::{SpanSink, StoreOptions};
-use storage_journal::SyncPolicy;
-use storage_segment::{Retention, SegmentConfig, SegmentStore};
 
 use super::ask::{Asked, PageCache, ask, quantiles};
 use super::disk::Disk;
 use super::questions::{Kind, Questions};
 use super::truth::{AUTOCOMPLETE_KEYS, Truth};
 use super::{STARTS, WARM_UP_QUESTIONS, cold, start};
+use crate::embedded;
 use crate::ingest::command;
 use crate::ingest::report::{of_machine, thousands};
 use crate::machine::{Machine, load_average};
@@ -168,20 +167,11 @@ fn build(directory: &Path, truth: &mut Truth, options: &Options) -> anyhow::Resu
     let now_ms = SystemTime::now().duration_since(UNIX_EPOCH)?.as_millis() as u64;
     let begin_ms = now_ms.saturating_sub(options.days * DAY_MS);
     let clock = Arc::new(AtomicU64::new(begin_ms));
-    let told = Arc::clone(&clock);
-    let store = SegmentStore::open(SegmentConfig {
-        directory: directory.to_owned(),
-        options: StoreOptions {
-            autocomplete_keys: AUTOCOMPLETE_KEYS.map(str::to_owned).into(),
-            ..StoreOptions::default()
-        },
-        // Nobody relies on these spans while they are written.
-        sync: SyncPolicy::Os,
-        journal_bytes_max: 1 << 30,
-        head_bytes_max: 1 << 30,
-        retention: Retention::default(),
-        now: Arc::new(move || told.load(Ordering::Relaxed)),
-    })?;
+    let kept = StoreOptions {
+        autocomplete_keys: AUTOCOMPLETE_KEYS.map(str::to_owned).into(),
+        ..StoreOptions::default()
+    };
+    let store = embedded::open(directory, kept, &clock)?;
     let runtime = tokio::runtime::Builder::new_multi_thread().build()?;
     let mut workload = Workload::reference(options.common.seed);
     let mut batch = SpanBatch::new();

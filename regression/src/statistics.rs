@@ -9,7 +9,7 @@
 //! | did a quantile, or the tail? | [`quantile_difference`], [`tail`] |
 //! | did the mean, a ratio, a mean by blocks? | [`RatioSums`], [`ratio_difference`], [`block_bootstrap`] |
 //! | the same where strata share blocks, and blocks resemble the next? | [`clustered_difference`] |
-//! | did a proportion, such as errors? | [`compare_proportions`] |
+//! | did a proportion, such as errors? | [`compare_proportions`], how many times as often [`risk_ratio`] |
 //! | did a count, such as calls a trace? | [`mean_score_test`], [`permutation_test`], [`poisson_test`] |
 //! | how much less do blocks say than independent values? | [`DesignEffect`] |
 //! | which of many? | [`benjamini_hochberg`] |
@@ -44,7 +44,7 @@ mod sequence;
 mod shift;
 mod tail;
 
-pub use blocks::{Block, DesignEffect};
+pub use blocks::{Block, BlockCell, BlockRanks, DesignEffect};
 pub use bootstrap::{BOOTSTRAP_ROUNDS_MAX, block_bootstrap};
 pub use clusters::{ClusteredDifference, Unit, clustered_difference};
 pub use distribution::two_sided_p;

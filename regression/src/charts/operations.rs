@@ -10,8 +10,8 @@ use super::Minutes;
 use crate::report::Operation;
 use crate::sources::Sources;
 use crate::statistics::{
-    Arms, DesignEffect, Histogram, Interval, Proportion, RatioSums, compare_proportions, quantile_difference,
-    ratio_difference,
+    Arms, DesignEffect, Histogram, Interval, Proportion, RatioSums, proportion_difference,
+    quantile_difference, ratio_difference,
 };
 
 /// Operations that are told apart while they are counted.
@@ -292,7 +292,7 @@ fn error_interval(arms: &Arms<WindowSums>) -> Option<Interval> {
     };
     let effect = if before > now { before } else { now };
     let shares = arms.as_ref().map(|sums| Proportion::new(sums.errors, sums.calls));
-    compare_proportions(&[shares], LEVEL, effect).map(|test| test.difference)
+    proportion_difference(&[shares], LEVEL, effect)
 }
 
 #[cfg(test)]

@@ -1,8 +1,6 @@
 //! Values of one minute on one instance resemble each other, so they say less than as many independent ones.
 
-use std::collections::BTreeMap;
-
-use super::{Histogram, Proportion};
+use super::{Cell, Histogram, Proportion};
 
 /// By how much variances are greater than if all values were independent, at least 1: tests divide their z by its
 /// root, and intervals are as much wider.
@@ -19,10 +17,86 @@ pub struct Block<'a> {
 }
 
 /// Scores of a block, and how many of all values are in it.
-#[derive(Clone, Copy, Default)]
+#[derive(Clone, Copy, Debug, Default)]
 struct BlockSum {
     scores: f64,
     count: f64,
+}
+
+/// A value that a block has.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct BlockCell {
+    /// In whatever unit the sample is.
+    pub value: f64,
+    /// The number of the block, from 0.
+    pub block: u32,
+    /// How often the block has it.
+    pub count: u64,
+}
+
+/// Adds ranks up by block, stratum by stratum, of values that are sorted already: see [`DesignEffect::of_blocks`].
+#[derive(Clone, Debug)]
+pub struct BlockRanks {
+    /// By number.
+    blocks: Vec<BlockSum>,
+    squares: f64,
+    /// How often the value at hand is in each block, and in which it is.
+    counts: Vec<u64>,
+    met: Vec<u32>,
+}
+
+impl BlockRanks {
+    /// Of so many blocks, numbered from 0.
+    pub fn new(blocks: usize) -> Self {
+        Self {
+            blocks: vec![BlockSum::default(); blocks],
+            squares: 0.0,
+            counts: vec![0; blocks],
+            met: Vec::new(),
+        }
+    }
+
+    /// Adds a stratum: its values, and the same by block, ascending. Linear.
+    ///
+    /// # Panics
+    /// If a block has another number than there are.
+    pub fn add(&mut self, values: &Histogram, mut of_blocks: &[BlockCell]) {
+        let scores = centred_ranks(values);
+        let cells = values.cells().iter().zip(&scores);
+        self.squares += cells
+            .clone()
+            .map(|(cell, score)| cell.count as f64 * score * score)
+            .sum::<f64>();
+        for (cell, score) in cells {
+            let equal = of_blocks.iter().take_while(|part| part.value <= cell.value);
+            let (equal, greater) = of_blocks.split_at(equal.count());
+            of_blocks = greater;
+            for part in equal {
+                let count = &mut self.counts[part.block as usize];
+                if *count == 0 {
+                    self.met.push(part.block);
+                }
+                *count = count.saturating_add(part.count);
+            }
+            for block in self.met.drain(..) {
+                let count = std::mem::take(&mut self.counts[block as usize]) as f64;
+                let sum = &mut self.blocks[block as usize];
+                sum.scores += count * score;
+                sum.count += count;
+            }
+        }
+    }
+
+    /// See [`DesignEffect::of_blocks`].
+    pub fn design_effect(&self) -> Option<DesignEffect> {
+        let met: Vec<BlockSum> = self
+            .blocks
+            .iter()
+            .filter(|block| block.count > 0.0)
+            .copied()
+            .collect();
+        DesignEffect::from_sums(&met, self.squares)
+    }
 }
 
 impl DesignEffect {
@@ -58,33 +132,26 @@ impl DesignEffect {
     ///
     /// `None` with fewer than two blocks. No variation at all is no effect.
     pub fn of_blocks(strata: &[Vec<Block<'_>>]) -> Option<Self> {
-        let mut blocks = BTreeMap::<u64, BlockSum>::new();
-        let mut squares = 0.0;
+        let mut numbers: Vec<u64> = strata.iter().flatten().map(|block| block.number).collect();
+        numbers.sort_unstable();
+        numbers.dedup();
+        let mut ranks = BlockRanks::new(numbers.len());
         for stratum in strata {
-            let pooled: Histogram = stratum
-                .iter()
-                .flat_map(|block| block.values.cells())
-                .map(|cell| (cell.value, cell.count))
-                .collect();
-            let scores = centred_ranks(&pooled);
-            squares += pooled
-                .cells()
-                .iter()
-                .zip(&scores)
-                .map(|(cell, score)| cell.count as f64 * score * score)
-                .sum::<f64>();
-            for block in stratum {
-                let sum = blocks.entry(block.number).or_default();
-                let mut at = 0;
-                for cell in block.values.cells() {
-                    at += pooled.cells()[at..].partition_point(|pooled| pooled.value < cell.value);
-                    sum.scores += cell.count as f64 * scores[at];
-                    sum.count += cell.count as f64;
-                }
-            }
+            let cells = stratum.iter().flat_map(|block| {
+                let number = numbers.partition_point(|&number| number < block.number) as u32;
+                let cells = block.values.cells().iter();
+                cells.map(move |&Cell { value, count }| BlockCell {
+                    value,
+                    block: number,
+                    count,
+                })
+            });
+            let mut cells: Vec<BlockCell> = cells.collect();
+            cells.sort_unstable_by(|a, b| a.value.total_cmp(&b.value));
+            let pooled: Histogram = cells.iter().map(|cell| (cell.value, cell.count)).collect();
+            ranks.add(&pooled, &cells);
         }
-        let sums: Vec<BlockSum> = blocks.into_values().collect();
-        Self::from_sums(&sums, squares)
+        ranks.design_effect()
     }
 
     /// Of a proportion, whose hits may come in bursts: [`DesignEffect::of_blocks`] with S the block's hits less what
@@ -136,4 +203,68 @@ fn centred_ranks(pooled: &Histogram) -> Vec<f64> {
             middle / total - 0.5
         })
         .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
+
+    use proptest::prelude::*;
+
+    use super::*;
+
+    /// As the formula of [`DesignEffect::of_blocks`] says, value by value.
+    fn by_the_formula(strata: &[Vec<(u64, f64)>]) -> Option<f64> {
+        let mut sums = BTreeMap::<u64, (f64, f64)>::new();
+        let (mut squares, mut total) = (0.0, 0.0);
+        for values in strata {
+            let count = values.len() as f64;
+            for &(block, value) in values {
+                let less = values.iter().filter(|other| other.1 < value).count() as f64;
+                let equal = values.iter().filter(|other| other.1 == value).count() as f64;
+                let score = (less + equal / 2.0) / count - 0.5;
+                squares += score * score;
+                let sum = sums.entry(block).or_default();
+                sum.0 += score;
+                sum.1 += 1.0;
+            }
+            total += count;
+        }
+        let kept = 1.0 - sums.values().map(|sum| (sum.1 / total).powi(2)).sum::<f64>();
+        let between: f64 = sums.values().map(|sum| sum.0 * sum.0).sum();
+        let factor = if squares > 1e-12 {
+            between / squares / kept
+        } else {
+            1.0
+        };
+        (kept > 1e-12).then_some(factor.max(1.0))
+    }
+
+    proptest! {
+        #[test]
+        fn ranks_are_added_up_as_the_formula_says(
+            strata in prop::collection::vec(prop::collection::vec((0u64..4, 0u8..6), 1..30), 1..4),
+        ) {
+            let strata: Vec<Vec<(u64, f64)>> = strata
+                .into_iter()
+                .map(|values| values.into_iter().map(|(block, value)| (block, f64::from(value))).collect())
+                .collect();
+            let of_block = |values: &Vec<(u64, f64)>, number: u64| -> Histogram {
+                values.iter().filter(|value| value.0 == number).map(|value| value.1).collect()
+            };
+            let histograms: Vec<Vec<Histogram>> = strata
+                .iter()
+                .map(|values| (0..4).map(|number| of_block(values, number)).collect())
+                .collect();
+            let blocks: Vec<Vec<Block<'_>>> = histograms
+                .iter()
+                .map(|all| (0..).zip(all).map(|(number, values)| Block { number, values }).collect())
+                .collect();
+            let found = DesignEffect::of_blocks(&blocks).map(DesignEffect::factor);
+            match (found, by_the_formula(&strata)) {
+                (Some(found), Some(expected)) => prop_assert!((found - expected).abs() < 1e-9, "{found} {expected}"),
+                (found, expected) => prop_assert_eq!(found, expected),
+            }
+        }
+    }
 }

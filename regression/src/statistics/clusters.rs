@@ -1,6 +1,8 @@
 //! How much a mean changed where what happens in the same place at the same time resembles each other, whatever stratum
 //! it is in, and the time after resembles it too.
 
+use std::ops::Range;
+
 use super::distribution::{critical, critical_t, two_sided_p_t};
 use super::{Arms, Interval};
 
@@ -171,7 +173,9 @@ impl Sums {
 /// How far the units of an arm move the estimate, with their blocks.
 #[derive(Default)]
 struct Influences {
-    of_units: Vec<((u64, u64), f64)>,
+    of_units: Vec<f64>,
+    /// Units of a block that came one after the other: place and period, and where they are.
+    runs: Vec<((u64, u64), Range<usize>)>,
     freedom: f64,
 }
 
@@ -190,22 +194,31 @@ impl Influences {
         let ratio = sums.numerator / sums.denominator;
         let by_deviation = weight / sums.denominator * (count / (count - 1.0)).sqrt();
         self.freedom += count - 1.0;
-        self.of_units.extend(units.iter().map(|unit| {
+        for unit in units {
             let deviation = unit.numerator - ratio * unit.denominator;
-            ((unit.place, unit.period), by_deviation * deviation)
-        }));
+            let (block, at) = ((unit.place, unit.period), self.of_units.len());
+            self.of_units.push(by_deviation * deviation);
+            match self.runs.last_mut() {
+                Some((last, run)) if *last == block => run.end = at + 1,
+                _ => self.runs.push((block, at..at + 1)),
+            }
+        }
     }
 
     fn spread(mut self) -> Spread {
-        // By value too, so that sums do not depend on the order of units.
-        self.of_units
-            .sort_unstable_by(|a, b| a.0.cmp(&b.0).then(a.1.total_cmp(&b.1)));
+        self.runs.sort_unstable_by_key(|(block, run)| (*block, run.start));
         let mut blocks = Blocks::default();
-        for block in self.of_units.chunk_by(|one, next| one.0 == next.0) {
+        let mut influences: Vec<f64> = Vec::new();
+        for runs in self.runs.chunk_by(|one, next| one.0 == next.0) {
+            influences.clear();
+            let of_runs = runs.iter().flat_map(|(_, run)| &self.of_units[run.clone()]);
+            influences.extend(of_runs);
+            // So that sums do not depend on the order of units.
+            influences.sort_unstable_by(f64::total_cmp);
             blocks.add(
-                block[0].0,
-                block.iter().map(|(_, influence)| influence).sum(),
-                block.iter().map(|(_, influence)| influence * influence).sum(),
+                runs[0].0,
+                influences.iter().sum(),
+                influences.iter().map(|influence| influence * influence).sum(),
             );
         }
         Spread {

@@ -1,11 +1,10 @@
 //! Did a proportion change: errors among requests, requests above a threshold?
 
 use super::{
-    Arms, DesignEffect, Interval, RatioInterval,
+    Arms, DesignEffect, Interval,
     distribution::{critical, normal_upper, two_sided_p},
     exact::exact_test,
     quantile::difference,
-    risk_ratio::risk_ratio,
 };
 
 /// Hits among a total.
@@ -45,10 +44,8 @@ pub struct ProportionTest {
     pub p_value: f64,
     /// Hits were too few, or too many, for the normal distribution.
     pub exact: bool,
-    /// The common difference of the proportions.
+    /// The common difference of the proportions; their ratio is [`super::risk_ratio`].
     pub difference: Interval,
-    /// Their common ratio; `None` without a hit in either arm.
-    pub ratio: Option<RatioInterval>,
 }
 
 /// The sums over strata that a hypergeometric distribution of the candidate's hits gives, margins being fixed.
@@ -100,7 +97,6 @@ pub fn compare_proportions(
         p_value: two_sided_p(z),
         exact: exact.is_some(),
         difference,
-        ratio: risk_ratio(strata, level, design_effect),
     })
 }
 

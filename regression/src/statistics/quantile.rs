@@ -22,8 +22,10 @@ pub fn quantile_interval(
     let count = values.count();
     let factor = design_effect.factor();
     let at_least = |rank: u64| binomial_at_least(rank as f64 / factor, count as f64 / factor, q);
-    let low = first_rank(count, |rank| 1.0 - at_least(rank) > outside) - 1;
-    let high = first_rank(count, |rank| at_least(rank) <= outside);
+    let away = about_upper(outside) * (q * (1.0 - q) * count as f64 * factor).sqrt();
+    let (middle, half) = (q * count as f64, factor / 2.0);
+    let low = first_rank(count, middle - away + half, |rank| 1.0 - at_least(rank) > outside) - 1;
+    let high = first_rank(count, middle + away + half, |rank| at_least(rank) <= outside);
     if low == 0 || high > count {
         return None;
     }
@@ -56,9 +58,45 @@ pub(super) fn difference(baseline: Interval, candidate: Interval) -> Option<Inte
     )
 }
 
-/// The least rank from 1 to `count` at which `holds`, which stays true once it is; `count + 1` if at none.
-fn first_rank(count: u64, holds: impl Fn(u64) -> bool) -> u64 {
+/// About the z that is exceeded with `probability` below a half: to begin a search at.
+/// M. Abramowitz and I. A. Stegun, "Handbook of mathematical functions", 1964, 26.2.22.
+fn about_upper(probability: f64) -> f64 {
+    let t = (-2.0 * probability.ln()).sqrt();
+    t - (2.30753 + 0.27061 * t) / (1.0 + 0.99229 * t + 0.04481 * t * t)
+}
+
+/// The least rank from 1 to `count` at which `holds`, which stays true once it is; `count + 1` if at none. It is looked
+/// for around `about`, in steps that double.
+fn first_rank(count: u64, about: f64, holds: impl Fn(u64) -> bool) -> u64 {
     let (mut least, mut beyond) = (1, count.saturating_add(1));
+    if least == beyond {
+        return least;
+    }
+    let begin = (about.ceil() as u64).clamp(1, count);
+    let is_beyond = holds(begin);
+    if is_beyond {
+        beyond = begin;
+    } else {
+        least = begin + 1;
+    }
+    let mut step = 1;
+    while least < beyond {
+        let next = if is_beyond {
+            beyond.saturating_sub(step).max(least)
+        } else {
+            least.saturating_add(step - 1).min(beyond - 1)
+        };
+        let holds = holds(next);
+        if holds {
+            beyond = next;
+        } else {
+            least = next + 1;
+        }
+        if holds != is_beyond {
+            break;
+        }
+        step = step.saturating_mul(2);
+    }
     while least < beyond {
         let middle = least + (beyond - least) / 2;
         if holds(middle) {
@@ -68,4 +106,41 @@ fn first_rank(count: u64, holds: impl Fn(u64) -> bool) -> u64 {
         }
     }
     least
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_rank_is_found_wherever_it_is_looked_for_first() {
+        for count in 0..40 {
+            for least in 1..=count + 1 {
+                for about in [
+                    -1e300,
+                    -1.0,
+                    0.4,
+                    1.0,
+                    7.5,
+                    20.0,
+                    39.0,
+                    40.0,
+                    41.0,
+                    1e300,
+                    f64::NAN,
+                ] {
+                    let found = first_rank(count, about, |rank| rank >= least);
+                    assert_eq!(found, least, "of {count}, from {about}");
+                }
+            }
+        }
+        assert_eq!(first_rank(u64::MAX, 5.0, |_| false), u64::MAX);
+    }
+
+    #[test]
+    fn a_search_begins_where_the_bound_is_about() {
+        for (probability, upper) in [(0.025, 1.96), (0.005, 2.576), (1e-6, 4.753)] {
+            assert!((about_upper(probability) - upper).abs() < 0.01, "{probability}");
+        }
+    }
 }

@@ -9,7 +9,7 @@
 //! | like with like | `comparison` |
 //! | where the change of the mean comes from, exactly | `sums`, `attribution`, `change`, `contributions` |
 //! | the quantities that can convict a version | `family` |
-//! | whether they changed | `evidence`, `study` |
+//! | whether they changed | `ranked`, `evidence`, `study` |
 //! | why | `cause`, `gaps` |
 //! | whether the deployment did it | `judgement`, `controls`, `load` |
 //! | what else happened | `surroundings` |
@@ -40,6 +40,7 @@ mod operations;
 mod options;
 mod population;
 mod power;
+mod ranked;
 mod rollout;
 mod score;
 mod separation;

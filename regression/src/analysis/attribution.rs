@@ -88,8 +88,13 @@ pub(super) struct Graph {
     /// Edges by caller: those of place p are `by_caller[starts[p]..starts[p + 1]]`.
     by_caller: Vec<usize>,
     starts: Vec<usize>,
+    /// Edges by operation, in their order: those of place p are `by_operation[ends[p - 1]..ends[p]]`.
+    by_operation: Vec<usize>,
+    ends: Vec<usize>,
     /// Places, callers before what they call, as far as nothing calls itself.
     order: Vec<usize>,
+    /// Whether something calls itself, be it by way of others.
+    is_round: bool,
 }
 
 impl Graph {
@@ -116,11 +121,19 @@ impl Graph {
         let starts = (0..operations.len() + 2)
             .map(|place| by_caller.partition_point(|&edge| edges[edge].caller < place))
             .collect();
+        let mut by_operation: Vec<usize> = (0..edges.len()).collect();
+        by_operation.sort_by_key(|&edge| edges[edge].operation);
+        let ends = (0..=operations.len())
+            .map(|place| by_operation.partition_point(|&edge| edges[edge].operation <= place))
+            .collect();
         let mut graph = Self {
             edges,
             by_caller,
             starts,
+            by_operation,
+            ends,
             order: Vec::new(),
+            is_round: false,
         };
         graph.put_in_order(operations.len() + 1);
         graph
@@ -159,9 +172,16 @@ impl Graph {
         &self.by_caller[self.starts[place]..self.starts[place + 1]]
     }
 
+    /// The edges of the calls of an operation.
+    fn calls_of(&self, place: usize) -> &[usize] {
+        let start = place.checked_sub(1).map_or(0, |before| self.ends[before]);
+        &self.by_operation[start..self.ends[place]]
+    }
+
     /// Depth first from the top; nothing recurses.
     fn put_in_order(&mut self, places: usize) {
         let mut is_seen = vec![false; places];
+        let mut is_finished = vec![false; places];
         let mut finished = Vec::with_capacity(places);
         for top in 0..places {
             if is_seen[top] {
@@ -174,6 +194,7 @@ impl Graph {
                 last.1 += 1;
                 let Some(&edge) = self.made_by(place).get(next) else {
                     finished.push(place);
+                    is_finished[place] = true;
                     open.pop();
                     continue;
                 };
@@ -181,6 +202,8 @@ impl Graph {
                 if !is_seen[callee] {
                     is_seen[callee] = true;
                     open.push((callee, 0));
+                } else if !is_finished[callee] {
+                    self.is_round = true;
                 }
             }
         }
@@ -231,7 +254,7 @@ impl Graph {
                     .max((cost.candidate - costs[place].candidate).abs());
                 costs[place] = cost;
             }
-            if moved < SETTLED {
+            if moved < SETTLED || !self.is_round {
                 return costs;
             }
         }
@@ -252,6 +275,14 @@ impl Graph {
     fn visits(&self, means: &[Mean], sums: &StratumSums) -> Vec<f64> {
         let mut visits = vec![0.0; self.order.len()];
         visits[0] = 1.0;
+        if !self.is_round {
+            for &place in &self.order {
+                for &edge in self.calls_of(place) {
+                    visits[place] += visits[self.edges[edge].caller] * means[edge].rate.middle();
+                }
+            }
+            return visits;
+        }
         for _ in 0..ROUNDS_MAX {
             let mut next = vec![0.0; visits.len()];
             next[0] = 1.0;

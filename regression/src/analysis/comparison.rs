@@ -18,6 +18,8 @@ pub(super) struct Compared {
     pub(super) side: Side,
     /// Period and instance, see [`Comparison::block_micros`].
     pub(super) block: u64,
+    /// The number of the block among those of the comparison, in their order.
+    pub(super) block_number: u32,
     pub(super) trace: u32,
 }
 
@@ -55,6 +57,8 @@ pub(super) struct Comparison {
     pub(super) not_comparable: u64,
     /// See [`Chosen`].
     pub(super) is_small: bool,
+    /// How many blocks there are.
+    pub(super) blocks: usize,
     /// How long the period of a block is: a minute, and less where a side has only some.
     block_micros: u64,
 }
@@ -109,6 +113,7 @@ impl Comparison {
             all: Vec::with_capacity(chosen.traces.len()),
             not_comparable: chosen.not_comparable,
             is_small: chosen.is_small,
+            blocks: 0,
             block_micros: block_micros(chosen),
         };
         for (position, &(number, side)) in chosen.traces.iter().enumerate() {
@@ -119,7 +124,24 @@ impl Comparison {
         let order = |compared: &Compared| (compared.stratum, compared.side, compared.block, compared.trace);
         comparison.compared.sort_unstable_by_key(order);
         comparison.all.sort_unstable_by_key(order);
+        comparison.number_blocks();
         comparison
+    }
+
+    fn number_blocks(&mut self) {
+        let of_same = |one: &Compared, next: &Compared| one.block == next.block;
+        let all = self.all.chunk_by(of_same);
+        let mut blocks: Vec<u64> = all.map(|same| same[0].block).collect();
+        blocks.sort_unstable();
+        blocks.dedup();
+        for compared in [&mut self.compared, &mut self.all] {
+            for same in compared.chunk_by_mut(of_same) {
+                let number = blocks.partition_point(|&block| block < same[0].block) as u32;
+                same.iter_mut()
+                    .for_each(|compared| compared.block_number = number);
+            }
+        }
+        self.blocks = blocks.len();
     }
 
     fn add(
@@ -136,6 +158,8 @@ impl Comparison {
             side,
             block: (trace.profile.timestamp / self.block_micros) << 24
                 | u64::from(facts.instance) & 0xff_ffff,
+            // Known when all are there.
+            block_number: 0,
             trace: number as u32,
         };
         let totals = &mut self.entries[trace.entry as usize];

@@ -182,7 +182,7 @@ impl Claims {
             .collect();
         let mut deviations = vec![vec![[Arms::<RatioSums>::default(); 2]; self.entries.len()]; self.count];
         for side in [Side::Baseline, Side::Candidate] {
-            let count = *side.of(&stretches.counts);
+            let count = side.of(&stretches.places).len();
             for stretch in 0..count {
                 let costs = self.costs_without(study, &graphs, &stretches, (side, stretch));
                 let found = deviations.iter_mut().flatten().zip(costs.iter().flatten());
@@ -219,9 +219,9 @@ impl Claims {
         (side, stretch): (Side, usize),
     ) -> Costs {
         let compared = &study.comparison.compared;
-        let taken = sum_of(study.traces, &study.comparison, |place| {
-            compared[place].side == side && stretches.of[place] == stretch
-        });
+        let places = side.of(&stretches.places)[stretch].iter();
+        let taken = places.map(|&place| &compared[place]);
+        let taken = sum_of(study.traces, &study.comparison, taken);
         // Strata that no trace is taken from are as they were.
         let whole = study.sums.iter().zip(&study.parts).zip(graphs);
         let left: Vec<Option<(StratumSums, Vec<Parts>)>> = whole
@@ -242,18 +242,16 @@ impl Claims {
     }
 }
 
-/// Which stretch of its side's time a compared trace is of.
+/// Stretches of time of each side.
 struct Stretches {
-    /// By place among the compared.
-    of: Vec<usize>,
-    counts: Arms<usize>,
+    /// Of each the places among the compared, ascending.
+    places: Arms<Vec<Vec<usize>>>,
 }
 
 /// Stretches of as many traces each.
 fn stretches(study: &Study<'_>) -> Stretches {
     let compared = &study.comparison.compared;
-    let mut of = vec![0; compared.len()];
-    let mut counts = Arms::default();
+    let mut stretches = Arms::<Vec<Vec<usize>>>::default();
     for side in [Side::Baseline, Side::Candidate] {
         let mut places: Vec<usize> = (0..compared.len())
             .filter(|&place| compared[place].side == side)
@@ -261,10 +259,12 @@ fn stretches(study: &Study<'_>) -> Stretches {
         // Traces are numbered by time.
         places.sort_unstable_by_key(|&place| compared[place].trace);
         let count = (places.len() / STRETCH_MIN).min(STRETCHES);
-        *side.of_mut(&mut counts) = count;
-        for (rank, &place) in places.iter().enumerate() {
-            of[place] = rank * count / places.len();
+        let of_side = side.of_mut(&mut stretches);
+        of_side.resize(count, Vec::new());
+        for (rank, &place) in places.iter().enumerate().filter(|_| count > 0) {
+            of_side[rank * count / places.len()].push(place);
         }
+        of_side.iter_mut().for_each(|places| places.sort_unstable());
     }
-    Stretches { of, counts }
+    Stretches { places: stretches }
 }

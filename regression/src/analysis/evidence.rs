@@ -1,7 +1,7 @@
 //! Whether a quantity changed, and by how much: within strata, over blocks, in the middle and in the tail.
 
 use crate::statistics::{
-    Arms, Block, ClusteredDifference, DesignEffect, Histogram, Interval, Unit, clustered_difference,
+    Arms, ClusteredDifference, DesignEffect, Histogram, Interval, RankTest, Unit, clustered_difference,
     exact_rank_test, mean_score_test, rank_test, tail,
 };
 
@@ -9,6 +9,7 @@ use super::comparison::Compared;
 use super::controls::Elsewhere;
 use super::family::{Observation, Scale};
 use super::population::MINUTE;
+use super::ranked::Ranked;
 use super::side::Side;
 use super::traces::Traces;
 
@@ -97,6 +98,8 @@ impl MeanChange {
 pub(super) struct Observed<'a> {
     pub(super) traces: &'a Traces<'a>,
     pub(super) compared: &'a [Compared],
+    /// How many blocks the comparison has.
+    pub(super) blocks: usize,
     pub(super) observations: &'a [Observation],
     pub(super) scale: Scale,
     /// Whether both sides are of the same minutes.
@@ -153,88 +156,59 @@ impl<'a> Observed<'a> {
             .chunk_by(|one, next| self.stratum(one) == self.stratum(next))
     }
 
-    /// Looks at all of them: whether they changed more than what is elsewhere, and beyond what varies there.
-    pub(super) fn evidence(&self, elsewhere: Elsewhere) -> Option<Evidence> {
-        let strata = self.strata(elsewhere.scale);
-        let requests = strata.iter().fold(Arms::<u64>::default(), |sum, arms| Arms {
-            baseline: sum.baseline + arms.baseline.count(),
-            candidate: sum.candidate + arms.candidate.count(),
-        });
+    /// Looks at all of them: how much they changed, and how much more than what is elsewhere, beyond what varies there.
+    /// What did not grow, or that nothing elsewhere is known of, is the same twice.
+    pub(super) fn evidence(&self, elsewhere: Elsewhere) -> (Option<Evidence>, Option<Evidence>) {
         let needed = if self.is_small {
             FEW_OBSERVATIONS_MIN
         } else {
             OBSERVATIONS_MIN
         };
-        if requests.baseline.min(requests.candidate) < needed {
-            return None;
+        let ranked = Ranked::of(self);
+        if ranked.counts.baseline.min(ranked.counts.candidate) < needed {
+            return (None, None);
         }
-        let design_effect = self.design_effect(elsewhere.scale);
+        let raw = self.evidence_beyond(&ranked, Elsewhere::NOTHING);
+        let is_more = raw.as_ref().is_some_and(|raw| raw.change.estimate > 0.0);
+        let adjusted = if is_more && elsewhere != Elsewhere::NOTHING {
+            self.evidence_beyond(&ranked, elsewhere)
+        } else {
+            raw.clone()
+        };
+        (raw, adjusted)
+    }
+
+    fn evidence_beyond(&self, ranked: &Ranked<'_>, elsewhere: Elsewhere) -> Option<Evidence> {
+        let (baselines, design_effect) = ranked.baselines(elsewhere.scale);
+        let strata = ranked.strata(&baselines);
+        let ranks = rank_test(&strata, design_effect);
         let change = if self.scale == Scale::Share {
             self.change_of_failures(&strata, design_effect)?
         } else {
-            self.change(&strata, design_effect, elsewhere)?
+            self.change(&strata, design_effect, ranks.as_ref(), elsewhere)?
         };
         Some(Evidence {
-            requests,
+            requests: ranked.counts,
             baseline_mean: change.baseline,
             change: change.interval,
             p_value: change.p_value,
             design_effect,
-            superiority: rank_test(&strata, design_effect).map_or(0.5, |test| test.effect),
+            superiority: ranks.map_or(0.5, |test| test.effect),
         })
-    }
-
-    fn strata(&self, scale: f64) -> Vec<Arms<Histogram>> {
-        let of_stratum = |observations: &[Observation]| {
-            let from = observations.partition_point(|found| self.seen(found).side == Side::Baseline);
-            let (baseline, candidate) = observations.split_at(from);
-            let values = |observations: &[Observation], scale: f64| {
-                let value = |found: &Observation| (self.value(found, scale), 1);
-                observations.iter().map(value).collect()
-            };
-            Arms {
-                baseline: values(baseline, scale),
-                candidate: values(candidate, 1.0),
-            }
-        };
-        self.by_stratum().map(of_stratum).collect()
-    }
-
-    /// Of the baseline.
-    fn design_effect(&self, scale: f64) -> DesignEffect {
-        let block = |found: &Observation| self.seen(found).block;
-        let of_stratum = |observations: &[Observation]| -> Vec<(u64, Histogram)> {
-            let from = observations.partition_point(|found| self.seen(found).side == Side::Baseline);
-            let of_block = observations[..from].chunk_by(|one, next| block(one) == block(next));
-            let values =
-                |same: &[Observation]| same.iter().map(|found| (self.value(found, scale), 1)).collect();
-            of_block.map(|same| (block(&same[0]), values(same))).collect()
-        };
-        let strata: Vec<Vec<(u64, Histogram)>> = self.by_stratum().map(of_stratum).collect();
-        let blocks: Vec<Vec<Block<'_>>> = strata
-            .iter()
-            .map(|of_stratum| {
-                let block = |(number, values)| Block { number, values };
-                of_stratum
-                    .iter()
-                    .map(|(number, values)| block((*number, values)))
-                    .collect()
-            })
-            .collect();
-        DesignEffect::of_blocks(&blocks).unwrap_or(DesignEffect::NONE)
     }
 
     /// Of what is a time or a number.
     fn change(
         &self,
-        strata: &[Arms<Histogram>],
+        strata: &[Arms<&Histogram>],
         design_effect: DesignEffect,
+        ranks: Option<&RankTest>,
         elsewhere: Elsewhere,
     ) -> Option<Change> {
         let whole = self.difference(elsewhere.scale, |seen| Some(seen.side))?;
         let varying = whole.and_varies(elsewhere.spread * whole.baseline, elsewhere.told_by);
         let interval = varying.interval(0.95)?;
-        let p_value = self.p_value(strata, design_effect, &interval);
+        let p_value = self.p_value(strata, design_effect, ranks, &interval);
         Some(Change {
             interval,
             baseline: whole.baseline,
@@ -242,25 +216,26 @@ impl<'a> Observed<'a> {
         })
     }
 
-    fn value(&self, observation: &Observation, scale: f64) -> f64 {
-        let value = observation.numerator / observation.denominator * scale;
-        match self.scale {
-            Scale::Time => bucketed(value),
-            Scale::Count => value,
-            Scale::Share => f64::from(u8::from(value > 0.0)),
-        }
+    fn value(&self, observation: &Observation) -> f64 {
+        self.scale.value(observation.per_call())
     }
 
-    fn p_value(&self, strata: &[Arms<Histogram>], design_effect: DesignEffect, change: &Interval) -> f64 {
+    fn p_value(
+        &self,
+        strata: &[Arms<&Histogram>],
+        design_effect: DesignEffect,
+        ranks: Option<&RankTest>,
+        change: &Interval,
+    ) -> f64 {
         if self.scale == Scale::Count {
             return mean_score_test(strata, design_effect).map_or(1.0, |test| test.p_value);
         }
         if self.is_small {
-            let ranks = exact_rank_test(strata, design_effect).or_else(|| rank_test(strata, design_effect));
-            return ranks.map_or(1.0, |test| test.p_value);
+            let exact = exact_rank_test(strata, design_effect);
+            return exact.as_ref().or(ranks).map_or(1.0, |test| test.p_value);
         }
         let agrees = |z: f64| z * change.estimate >= 0.0;
-        let middle = rank_test(strata, design_effect)
+        let middle = ranks
             .filter(|test| agrees(test.z))
             .map_or(1.0, |test| test.p_value);
         let above = tail(strata, TAIL, 0.95, design_effect)
@@ -303,6 +278,17 @@ impl<'a> Observed<'a> {
     }
 }
 
+impl Scale {
+    /// What is ranked of a quantity per call: greater, or the same, where that is greater.
+    pub(super) fn value(self, per_call: f64) -> f64 {
+        match self {
+            Self::Time => bucketed(per_call),
+            Self::Count => per_call,
+            Self::Share => f64::from(u8::from(per_call > 0.0)),
+        }
+    }
+}
+
 /// The middle of its bucket, of 64 an octave: tests are linear in distinct values.
 fn bucketed(value: f64) -> f64 {
     /// Of the 52 bits behind the octave, those that are not told apart.
@@ -314,16 +300,15 @@ fn bucketed(value: f64) -> f64 {
 impl Observed<'_> {
     /// Of each stratum the logarithms of the baseline, and how many values each side has.
     pub(super) fn logarithms(&self) -> Vec<(Histogram, Arms<u64>)> {
-        let of_stratum = |observations: &[Observation]| {
-            let from = observations.partition_point(|found| self.seen(found).side == Side::Baseline);
-            let baseline: Histogram = observations[..from]
-                .iter()
-                .map(|found| (self.value(found, 1.0), 1))
-                .collect();
+        let values =
+            |observations: &[Observation]| observations.iter().map(|found| self.value(found)).collect();
+        let of_stratum = |observations| {
+            let (baseline, candidate) = self.sides(observations);
             let counts = Arms {
-                baseline: from as u64,
-                candidate: (observations.len() - from) as u64,
+                baseline: baseline.len() as u64,
+                candidate: candidate.len() as u64,
             };
+            let baseline: Histogram = values(baseline);
             (baseline.ln(), counts)
         };
         self.by_stratum().map(of_stratum).collect()
@@ -331,20 +316,16 @@ impl Observed<'_> {
 
     /// Both sides of each stratum as values whose mean a sequence can follow: logarithms of times.
     pub(super) fn followed(&self) -> Vec<Arms<Histogram>> {
-        let of_stratum = |observations: &[Observation]| {
-            let from = observations.partition_point(|found| self.seen(found).side == Side::Baseline);
-            let (baseline, candidate) = observations.split_at(from);
-            let values = |observations: &[Observation]| {
-                let values: Histogram = observations
-                    .iter()
-                    .map(|found| (self.value(found, 1.0), 1))
-                    .collect();
-                if self.scale == Scale::Time {
-                    values.ln()
-                } else {
-                    values
-                }
-            };
+        let values = |observations: &[Observation]| {
+            let values: Histogram = observations.iter().map(|found| self.value(found)).collect();
+            if self.scale == Scale::Time {
+                values.ln()
+            } else {
+                values
+            }
+        };
+        let of_stratum = |observations| {
+            let (baseline, candidate) = self.sides(observations);
             Arms {
                 baseline: values(baseline),
                 candidate: values(candidate),

@@ -19,11 +19,11 @@ impl Observed<'_> {
     /// and a p-value that is exact where failures are few. Fewer than three, or all at one moment, say nothing.
     pub(super) fn change_of_failures(
         &self,
-        strata: &[Arms<Histogram>],
+        strata: &[Arms<&Histogram>],
         design_effect: DesignEffect,
     ) -> Option<Change> {
         let share = |values: &Histogram| Proportion::new(values.above(0.0).count(), values.count());
-        let shares: Vec<Arms<Proportion>> = strata.iter().map(|arms| arms.as_ref().map(share)).collect();
+        let shares: Vec<Arms<Proportion>> = strata.iter().map(|arms| arms.map(share)).collect();
         let ProportionTest {
             difference, p_value, ..
         } = compare_proportions(&shares, 0.95, design_effect)?;

@@ -88,6 +88,12 @@ pub(super) struct Observation {
     pub(super) denominator: f64,
 }
 
+impl Observation {
+    pub(super) fn per_call(&self) -> f64 {
+        self.numerator / self.denominator
+    }
+}
+
 impl What {
     /// Whether it is what a call takes, and not what it saves.
     pub(super) fn is_time_of_a_call(self) -> bool {

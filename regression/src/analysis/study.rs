@@ -9,7 +9,7 @@ use crate::statistics::{Arms, benjamini_hochberg};
 
 use super::attribution::{Parts, attribute};
 use super::comparison::{Compared, Comparison};
-use super::controls::{Controls, Deployed, Elsewhere};
+use super::controls::{Controls, Deployed};
 use super::evidence::{Evidence, Observed};
 use super::family::{Member, Observation, Scale, What, family, observe};
 use super::population::{Chosen, Facts};
@@ -93,13 +93,7 @@ impl<'a> Study<'a> {
     fn weigh(&mut self) {
         for number in 0..self.members.len() {
             let elsewhere = self.controls.elsewhere(self.members[number].what);
-            let raw = self.observed(number).evidence(Elsewhere::NOTHING);
-            let is_more = raw.as_ref().is_some_and(|raw| raw.change.estimate > 0.0);
-            let adjusted = if is_more && elsewhere != Elsewhere::NOTHING {
-                self.observed(number).evidence(elsewhere)
-            } else {
-                raw.clone()
-            };
+            let (raw, adjusted) = self.observed(number).evidence(elsewhere);
             self.evidence.push(raw);
             self.adjusted.push(adjusted);
         }
@@ -112,6 +106,7 @@ impl<'a> Study<'a> {
         Observed {
             traces: self.traces,
             compared: compared_for(&self.comparison, scale),
+            blocks: self.comparison.blocks,
             observations: &self.observations[member],
             scale,
             is_concurrent: self.comparison.design == Design::Concurrent,

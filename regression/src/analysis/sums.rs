@@ -2,7 +2,7 @@
 
 use crate::statistics::Arms;
 
-use super::comparison::Comparison;
+use super::comparison::{Compared, Comparison};
 use super::traces::{NodeNumber, Traces};
 
 /// What was called in the traces of one side.
@@ -61,54 +61,74 @@ impl StratumSums {
 
 /// The sums of every stratum of a comparison: one pass over its traces.
 pub(super) fn sum(traces: &Traces<'_>, comparison: &Comparison) -> Vec<StratumSums> {
-    sum_of(traces, comparison, |_| true)
+    sum_of(traces, comparison, comparison.compared.iter())
 }
 
-/// The same of those whose place among the compared is chosen.
-pub(super) fn sum_of(
+/// The same of some of the compared, in their order.
+pub(super) fn sum_of<'c>(
     traces: &Traces<'_>,
     comparison: &Comparison,
-    is_chosen: impl Fn(usize) -> bool,
+    compared: impl Iterator<Item = &'c Compared>,
 ) -> Vec<StratumSums> {
-    let mut place = 0;
-    let mut dense: Vec<Arms<Sums>> = vec![Arms::default(); traces.calls().len()];
-    let mut is_met = vec![false; dense.len()];
-    let mut met: Vec<NodeNumber> = Vec::new();
     let mut strata = vec![StratumSums::default(); comparison.strata.len()];
-    for of_stratum in comparison
-        .compared
-        .chunk_by(|one, next| one.stratum == next.stratum)
-    {
-        let stratum = &mut strata[of_stratum[0].stratum as usize];
-        for compared in of_stratum {
-            place += 1;
-            if !is_chosen(place - 1) {
-                continue;
-            }
-            let trace = &traces.all()[compared.trace as usize];
-            *compared.side.of_mut(&mut stratum.traces) += 1;
-            *compared.side.of_mut(&mut stratum.durations) +=
-                u128::from(trace.profile.entry.duration.unwrap_or(0));
-            for (node, sums) in traces.calls_of(trace) {
-                if !is_met[node as usize] {
-                    is_met[node as usize] = true;
-                    met.push(node);
-                }
-                let own = compared.side.of_mut(&mut dense[node as usize]);
-                own.calls += f64::from(sums.calls);
-                own.path += sums.path_micros as f64;
-                own.own += sums.self_micros as f64;
-                own.answer += sums.duration_micros.saturating_sub(sums.self_micros) as f64;
-                own.retries += f64::from(sums.retries);
-            }
+    let mut summing = Summing::of(traces);
+    let mut compared = compared.peekable();
+    while let Some(first) = compared.next() {
+        let stratum = &mut strata[first.stratum as usize];
+        summing.add(first, stratum);
+        while let Some(next) = compared.next_if(|next| next.stratum == first.stratum) {
+            summing.add(next, stratum);
         }
-        met.sort_unstable();
-        for node in met.drain(..) {
-            is_met[node as usize] = false;
-            stratum
-                .nodes
-                .push((node, std::mem::take(&mut dense[node as usize])));
-        }
+        summing.finish(stratum);
     }
     strata
+}
+
+/// Adds traces of one stratum after the other up.
+struct Summing<'a> {
+    traces: &'a Traces<'a>,
+    /// By call.
+    sums: Vec<Arms<Sums>>,
+    is_met: Vec<bool>,
+    met: Vec<NodeNumber>,
+}
+
+impl<'a> Summing<'a> {
+    fn of(traces: &'a Traces<'a>) -> Self {
+        let calls = traces.calls().len();
+        Self {
+            traces,
+            sums: vec![Arms::default(); calls],
+            is_met: vec![false; calls],
+            met: Vec::new(),
+        }
+    }
+
+    fn add(&mut self, compared: &Compared, stratum: &mut StratumSums) {
+        let trace = &self.traces.all()[compared.trace as usize];
+        *compared.side.of_mut(&mut stratum.traces) += 1;
+        *compared.side.of_mut(&mut stratum.durations) +=
+            u128::from(trace.profile.entry.duration.unwrap_or(0));
+        for (node, sums) in self.traces.calls_of(trace) {
+            if !self.is_met[node as usize] {
+                self.is_met[node as usize] = true;
+                self.met.push(node);
+            }
+            let own = compared.side.of_mut(&mut self.sums[node as usize]);
+            own.calls += f64::from(sums.calls);
+            own.path += sums.path_micros as f64;
+            own.own += sums.self_micros as f64;
+            own.answer += sums.duration_micros.saturating_sub(sums.self_micros) as f64;
+            own.retries += f64::from(sums.retries);
+        }
+    }
+
+    fn finish(&mut self, stratum: &mut StratumSums) {
+        self.met.sort_unstable();
+        for node in self.met.drain(..) {
+            self.is_met[node as usize] = false;
+            let sums = std::mem::take(&mut self.sums[node as usize]);
+            stratum.nodes.push((node, sums));
+        }
+    }
 }

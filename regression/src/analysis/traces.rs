@@ -69,15 +69,22 @@ impl<'a> Traces<'a> {
     /// Numbers calls in the order in which they are met.
     fn number_calls(&mut self) {
         let mut known: HashMap<Call, NodeNumber, RandomState> = HashMap::default();
+        // Of each operation: calls of one are mostly the same.
+        let mut latest: Vec<Option<(Call, NodeNumber)>> = vec![None; self.table.operations().len()];
         for trace in &mut self.traces {
             trace.first_node = self.nodes.len();
             let part = &self.parts[trace.part];
             for sums in &trace.profile.calls {
                 let call = renumbered(sums.place.call, part);
-                let number = *known.entry(call).or_insert_with(|| {
-                    self.calls.push(call);
-                    (self.calls.len() - 1) as NodeNumber
-                });
+                let latest = &mut latest[call.operation as usize];
+                let number = match *latest {
+                    Some((same, number)) if same == call => number,
+                    _ => *known.entry(call).or_insert_with(|| {
+                        self.calls.push(call);
+                        (self.calls.len() - 1) as NodeNumber
+                    }),
+                };
+                *latest = Some((call, number));
                 self.nodes.push(number);
                 self.instances.push(part.instance(sums.place.instance));
             }

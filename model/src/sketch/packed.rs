@@ -38,6 +38,16 @@ impl PackedSketches {
         true
     }
 
+    /// How many there are.
+    pub fn len(&self) -> usize {
+        self.sketches.len()
+    }
+
+    /// True if there are none.
+    pub fn is_empty(&self) -> bool {
+        self.sketches.is_empty()
+    }
+
     /// Gives back memory that is not needed.
     pub fn shrink_to_fit(&mut self) {
         self.indexes.shrink_to_fit();
@@ -63,11 +73,8 @@ impl SketchSum {
         let begin = number
             .checked_sub(1)
             .map_or(0, |before| packed.sketches[before].end);
-        let buckets = packed.indexes[begin..sketch.end].iter();
-        for (&index, &more) in buckets.zip(&packed.counts[begin..sketch.end]) {
-            let count = self.bucket(index);
-            *count = count.saturating_add(u64::from(more));
-        }
+        let buckets = begin..sketch.end;
+        self.add_buckets(&packed.indexes[buckets.clone()], &packed.counts[buckets]);
         self.count = self.count.saturating_add(sketch.count);
         self.sum = self.sum.saturating_add(sketch.sum);
         self.range = join_ranges(self.range, sketch.range);

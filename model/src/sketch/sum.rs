@@ -11,6 +11,9 @@ const RUN: usize = 1 << OCTAVE_BITS;
 pub struct SketchSum {
     // Of each run of buckets the counts, if there are any.
     runs: Vec<Option<Box<[u64; RUN]>>>,
+    // Runs that nothing is in, for what comes next.
+    #[expect(clippy::vec_box, reason = "they are moved to and from `runs`, and not copied")]
+    spare: Vec<Box<[u64; RUN]>>,
     pub(super) count: u64,
     pub(super) sum: u128,
     pub(super) range: Option<(u64, u64)>,
@@ -38,6 +41,11 @@ impl SketchSum {
         self.sum = self.sum.saturating_sub(sketch.sum);
     }
 
+    /// True if nothing was ever added, or all was taken.
+    pub fn is_empty(&self) -> bool {
+        self.range.is_none()
+    }
+
     /// The sketch of everything.
     pub fn to_sketch(&self) -> Sketch {
         let (mut indexes, mut counts) = (Vec::new(), Vec::new());
@@ -62,13 +70,45 @@ impl SketchSum {
         }
     }
 
+    /// As [`SketchSum::to_sketch`], and nothing is counted any more; the memory is kept for what comes next.
+    pub fn take(&mut self) -> Sketch {
+        let sketch = self.to_sketch();
+        for mut run in self.runs.iter_mut().filter_map(Option::take) {
+            run.fill(0);
+            self.spare.push(run);
+        }
+        (self.count, self.sum, self.range) = (0, 0, None);
+        sketch
+    }
+
     pub(super) fn bucket(&mut self, index: u16) -> &mut u64 {
-        let (run, place) = (usize::from(index) / RUN, usize::from(index) % RUN);
+        &mut self.run(run_of(index))[usize::from(index) % RUN]
+    }
+
+    /// Counts in buckets that ascend, of each how many.
+    pub(super) fn add_buckets(&mut self, indexes: &[u16], counts: &[u32]) {
+        let mut counts = counts.iter();
+        for of_run in indexes.chunk_by(|one, next| run_of(*one) == run_of(*next)) {
+            let run = self.run(run_of(of_run[0]));
+            for (&index, &more) in of_run.iter().zip(&mut counts) {
+                let count = &mut run[usize::from(index) % RUN];
+                *count = count.saturating_add(u64::from(more));
+            }
+        }
+    }
+
+    fn run(&mut self, run: usize) -> &mut [u64; RUN] {
         if run >= self.runs.len() {
             self.runs.resize_with(run + 1, || None);
         }
-        &mut self.runs[run].get_or_insert_with(|| Box::new([0; RUN]))[place]
+        let spare = &mut self.spare;
+        self.runs[run].get_or_insert_with(|| spare.pop().unwrap_or_else(|| Box::new([0; RUN])))
     }
+}
+
+/// The number of the run that a bucket is in.
+fn run_of(index: u16) -> usize {
+    usize::from(index) / RUN
 }
 
 #[cfg(test)]
@@ -113,6 +153,11 @@ mod tests {
                 merged.merge(sketch);
             }
             prop_assert_eq!(&sum.to_sketch(), &merged);
+            let mut emptied = sum.clone();
+            prop_assert_eq!(&emptied.take(), &merged);
+            prop_assert_eq!(emptied.to_sketch(), Sketch::new());
+            kept.iter().for_each(|sketch| emptied.add(sketch));
+            prop_assert_eq!(&emptied.to_sketch(), &merged);
             taken.iter().for_each(|sketch| sum.add(sketch));
             taken.iter().for_each(|sketch| sum.subtract(sketch));
             let left = sum.to_sketch();

@@ -185,7 +185,8 @@ impl HourSums {
         begin..self.minutes[place].1
     }
 
-    fn bytes(&self) -> usize {
+    /// Memory they take.
+    pub(crate) fn bytes(&self) -> usize {
         let operations = self.operations.iter().map(|operation| {
             size_of::<OperationName>() + operation.service_name.len() + operation.span_name.len()
         });

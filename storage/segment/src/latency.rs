@@ -21,6 +21,7 @@ use crate::store::Store;
 use crate::view::Reading;
 
 mod profiles;
+mod times;
 mod windows;
 
 pub(crate) use profiles::profiles;

@@ -3,6 +3,7 @@
 use std::collections::HashMap;
 use std::ops::RangeInclusive;
 
+use foldhash::fast::RandomState;
 use model::{PackedSketches, Sketch, SketchSum};
 
 use super::{LatencyQuery, OperationLatency, OperationName};
@@ -255,17 +256,36 @@ impl From<&OperationLatency> for MinuteTotals {
 #[derive(Debug)]
 pub struct WindowCollector<'q> {
     query: &'q WindowQuery,
-    numbers: HashMap<OperationName, usize>,
+    numbers: HashMap<OperationName, usize, RandomState>,
     // Of each operation its windows.
     sums: Vec<Vec<Collected>>,
     calls_beyond: Vec<u64>,
+    // Of one operation and window at a time, so that what is added lies together in memory.
+    adding: SketchSum,
 }
 
 /// Sums while they are collected.
 #[derive(Clone, Debug, Default)]
 struct Collected {
+    // Its durations are those that came in [`WindowCollector::add_packed`].
     sums: WindowSums,
+    // The others.
     durations: SketchSum,
+}
+
+impl Collected {
+    /// How all durations are spread, as a sum.
+    fn durations(&mut self) -> &mut SketchSum {
+        self.durations.add(&std::mem::take(&mut self.sums.durations));
+        &mut self.durations
+    }
+
+    fn finish(mut self) -> WindowSums {
+        if !self.durations.is_empty() {
+            self.sums.durations = self.durations().to_sketch();
+        }
+        self.sums
+    }
 }
 
 impl<'q> WindowCollector<'q> {
@@ -273,9 +293,10 @@ impl<'q> WindowCollector<'q> {
     pub fn new(query: &'q WindowQuery) -> Self {
         Self {
             query,
-            numbers: HashMap::new(),
+            numbers: HashMap::default(),
             sums: Vec::new(),
             calls_beyond: vec![0; query.windows.len()],
+            adding: SketchSum::default(),
         }
     }
 
@@ -321,8 +342,13 @@ impl<'q> WindowCollector<'q> {
 
     /// Counts times of an operation in a window, by their numbers.
     pub fn add_times(&mut self, operation: usize, window: usize, durations: &Sketch, self_times: &Sketch) {
-        let Collected { sums, durations: sum } = &mut self.sums[operation][window];
-        sum.add(durations);
+        self.sums[operation][window].durations.add(durations);
+        self.add_self_times(operation, window, self_times);
+    }
+
+    /// Counts what spans of an operation took by themselves.
+    pub fn add_self_times(&mut self, operation: usize, window: usize, self_times: &Sketch) {
+        let sums = &mut self.sums[operation][window].sums;
         sums.self_time_count = sums.self_time_count.saturating_add(self_times.count());
         sums.self_time_sum = sums.self_time_sum.saturating_add(self_times.sum());
     }
@@ -335,8 +361,9 @@ impl<'q> WindowCollector<'q> {
         durations: &Sketch,
         self_times: &Sketch,
     ) {
-        let Collected { sums, durations: sum } = &mut self.sums[operation][window];
-        sum.subtract(durations);
+        let collected = &mut self.sums[operation][window];
+        collected.durations().subtract(durations);
+        let sums = &mut collected.sums;
         sums.self_time_count = sums.self_time_count.saturating_sub(self_times.count());
         sums.self_time_sum = sums.self_time_sum.saturating_sub(self_times.sum());
     }
@@ -366,17 +393,23 @@ impl<'q> WindowCollector<'q> {
         }
     }
 
-    /// Counts an operation in many minutes of a window at once: their units, and their times, which are sketch `number`
-    /// of `times`.
-    pub fn add_sums(
+    /// Counts durations of an operation in a window, many at once: sketches by their numbers.
+    pub fn add_packed<'t>(
         &mut self,
         operation: usize,
         window: usize,
-        sums: &UnitTotals,
-        (times, number): (&PackedSketches, usize),
+        durations: impl Iterator<Item = (&'t PackedSketches, usize)>,
     ) {
-        let Collected { sums: all, durations } = &mut self.sums[operation][window];
-        durations.add_packed(times, number);
+        for (packed, number) in durations {
+            self.adding.add_packed(packed, number);
+        }
+        let added = self.adding.take();
+        self.sums[operation][window].sums.durations.merge(&added);
+    }
+
+    /// Counts an operation in many minutes of a window at once: their units; their durations are counted beside them.
+    pub fn add_sums(&mut self, operation: usize, window: usize, sums: &UnitTotals) {
+        let all = &mut self.sums[operation][window].sums;
         all.calls = all.calls.saturating_add(sums.calls);
         all.errors = all.errors.saturating_add(sums.errors);
         all.traces = all.traces.saturating_add(sums.traces);
@@ -405,11 +438,7 @@ impl<'q> WindowCollector<'q> {
         let mut sums = self.sums;
         let mut windows_of = |number: usize| -> Vec<WindowSums> {
             let collected = std::mem::take(&mut sums[number]).into_iter();
-            let finished = collected.map(|Collected { sums, durations }| WindowSums {
-                durations: durations.to_sketch(),
-                ..sums
-            });
-            finished.collect()
+            collected.map(Collected::finish).collect()
         };
         let mut operations: Vec<_> = self
             .numbers

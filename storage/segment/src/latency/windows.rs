@@ -14,6 +14,7 @@ use storage::{
     WindowQuery,
 };
 
+use super::times::Times;
 use super::{Counted, Scattered, add_whole, micros_of, touches};
 use crate::hour_sums::{HOUR_MINUTES, HourSums};
 use crate::reader::SegmentReader;
@@ -68,6 +69,7 @@ pub(crate) fn windows(
         let Some(summed) = summed else {
             let entries = reading.read(segment, SegmentReader::sketches)?;
             entries.iter().try_for_each(|entry| sums.add(&Row::from(entry)))?;
+            sums.times.bound(&mut sums.collector);
             continue;
         };
         sums.add_hours(summed, &hours.whole)?;
@@ -75,6 +77,7 @@ pub(crate) fn windows(
             let entries = reading.read(segment, SegmentReader::sketches)?;
             let mut others = entries.iter().filter(|entry| !hours.has(entry.minute));
             others.try_for_each(|entry| sums.add(&Row::from(entry)))?;
+            sums.times.bound(&mut sums.collector);
         }
     }
     Ok(sums.finish(reading))
@@ -140,6 +143,7 @@ type Units = HashMap<(usize, u32), MinuteTotals, RandomState>;
 struct Sums<'q> {
     query: &'q WindowQuery,
     collector: WindowCollector<'q>,
+    times: Times,
     versions: HashMap<String, u32, RandomState>,
     /// By minute.
     open: BTreeMap<u64, Units>,
@@ -147,6 +151,8 @@ struct Sums<'q> {
     units: usize,
     /// By minute, what parts of traces counted that were read whole.
     taken: BTreeMap<u64, Vec<OperationLatency>>,
+    /// Of operations in windows, times of such parts: they are taken away when all times are added up.
+    taken_times: Vec<(usize, usize, OperationLatency)>,
     /// Segments that were counted by the hour, and have minutes that are not closed.
     summed: Vec<Summed>,
 }
@@ -203,10 +209,12 @@ impl<'q> Sums<'q> {
         Self {
             query,
             collector: WindowCollector::new(query),
+            times: Times::default(),
             versions: HashMap::default(),
             open: BTreeMap::new(),
             units: 0,
             taken: by_minute,
+            taken_times: Vec::new(),
             summed: Vec::new(),
         }
     }
@@ -214,6 +222,7 @@ impl<'q> Sums<'q> {
     /// Counts hours of a segment, each in its window.
     fn add_hours(&mut self, sums: Arc<HourSums>, hours: &[(u64, usize)]) -> Result<(), StorageError> {
         let mut operations: Vec<Option<usize>> = vec![None; sums.operations.len()];
+        self.times.begin(&sums);
         for &(hour, window) in hours {
             for (sum, times) in sums.hour(hour) {
                 let name = &sums.operations[sum.operation as usize];
@@ -224,13 +233,14 @@ impl<'q> Sums<'q> {
                 *number = number.or_else(|| self.collector.operation(name));
                 match *number {
                     Some(number) => {
-                        let times = (sums.times(), times);
-                        self.collector.add_sums(number, window, &sum.totals, times);
+                        self.collector.add_sums(number, window, &sum.totals);
+                        self.times.add_hour(number, window, times);
                     }
                     None => self.collector.add_beyond(window, sum.totals.calls),
                 }
             }
         }
+        self.times.bound(&mut self.collector);
         let versions = sums.versions.iter();
         let versions = versions.map(|version| self.version(version)).collect();
         let is_counted = |minute: &u64| {
@@ -297,8 +307,9 @@ impl<'q> Sums<'q> {
         if self.is_summed(row.minute) {
             self.take_out(row.minute)?;
         }
-        self.collector
-            .add_times(operation, window, row.durations, row.self_times);
+        self.collector.add_self_times(operation, window, row.self_times);
+        self.times
+            .add(operation, window, row.durations, &mut self.collector);
         let version = self.version(row.version);
         let units = self.open.entry(row.minute).or_default();
         let before = units.len();
@@ -348,8 +359,7 @@ impl<'q> Sums<'q> {
             // What was counted for the rest of a service is not taken away, as it is not told apart there.
             if let Some(unit) = units.get_mut(&(operation, version)) {
                 unit.subtract(&MinuteTotals::from(&taken));
-                self.collector
-                    .subtract_times(operation, window, &taken.durations, &taken.self_times);
+                self.taken_times.push((operation, window, taken));
             }
         }
         for ((operation, _), unit) in units.iter().filter(|(_, unit)| unit.calls > 0) {
@@ -365,6 +375,11 @@ impl<'q> Sums<'q> {
         let left: Vec<u64> = self.taken.keys().copied().collect();
         for minute in left {
             self.close(minute, Units::default());
+        }
+        self.times.settle(&mut self.collector);
+        for (operation, window, taken) in self.taken_times {
+            self.collector
+                .subtract_times(operation, window, &taken.durations, &taken.self_times);
         }
         self.collector.finish(reading.completeness())
     }

@@ -34,6 +34,7 @@ mod gaps;
 mod gather;
 mod judgement;
 mod load;
+mod multiplicity;
 mod names;
 mod network;
 mod operations;

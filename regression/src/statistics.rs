@@ -12,7 +12,8 @@
 //! | did a proportion, such as errors? | [`compare_proportions`], how many times as often [`risk_ratio`] |
 //! | did a count, such as calls a trace? | [`mean_score_test`], [`permutation_test`], [`poisson_test`] |
 //! | how much less do blocks say than independent values? | [`DesignEffect`] |
-//! | which of many? | [`benjamini_hochberg`] |
+//! | which of many? | [`benjamini_hochberg`], [`weighted_benjamini_hochberg`], of those that [`can_be_found`] |
+//! | how far apart could they be? | [`extremes`] |
 //! | may I look again and again? | [`NormalMixture`], [`ErrorProcess`] |
 //! | what could have been seen? | [`Detection`] |
 //!
@@ -28,6 +29,7 @@ mod distribution;
 mod error_process;
 mod exact;
 mod exact_rank;
+mod extremes;
 mod histogram;
 mod mean;
 mod multiple;
@@ -51,9 +53,10 @@ pub use distribution::two_sided_p;
 pub use error_process::ErrorProcess;
 pub use exact::{ExactTest, exact_test};
 pub use exact_rank::exact_rank_test;
+pub use extremes::extremes;
 pub use histogram::{Cell, Histogram};
 pub use mean::{RatioSums, ratio_difference};
-pub use multiple::benjamini_hochberg;
+pub use multiple::{benjamini_hochberg, can_be_found, weighted_benjamini_hochberg};
 pub use permutation::{PERMUTATION_ROUNDS_MAX, permutation_test};
 pub use power::{Detection, Growth, PlannedStratum};
 pub use proportion::{Proportion, ProportionTest, compare_proportions, proportion_difference};

@@ -22,6 +22,8 @@ pub(super) struct Suspect {
     pub(super) callee: Option<OperationNumber>,
     /// By entry operation, the one that lost most first.
     pub(super) contributions: Vec<Contribution>,
+    /// What it did to all requests together, once contributions have intervals.
+    pub(super) whole: Option<Whole>,
     pub(super) p_value: f64,
     /// Whether something became worse.
     pub(super) is_regression: bool,
@@ -29,6 +31,14 @@ pub(super) struct Suspect {
     pub(super) explanation: Option<Explanation>,
     /// The other service that it seems to be of, where that shows: it is that service's if it was deployed as well.
     pub(super) whose: Option<NameNumber>,
+}
+
+/// What something did to the mean of all requests that are compared, microseconds.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(super) struct Whole {
+    pub(super) micros: f64,
+    /// How far the 95 % interval extends to either side; `None` where that is not known.
+    pub(super) error: Option<f64>,
 }
 
 /// Everything in the family that changed significantly and by enough, each change once.
@@ -63,6 +73,16 @@ impl Sizes<'_> {
         }
     }
 
+    /// As much of the 95 % interval of a contribution as must not reach 0. Where both versions served at the same time it
+    /// may be wrong on the side that is asked for only, 1.645 of 1.96: that calls take longer is sure already. Between
+    /// two times there is more than intervals know.
+    fn extent(&self) -> f64 {
+        match self.study.comparison.design {
+            Design::Concurrent => 0.84,
+            Design::BeforeAfter => 1.0,
+        }
+    }
+
     /// Significant, and large enough a call.
     fn is_found(&self, member: usize) -> bool {
         let Some(evidence) = &self.study.evidence[member] else {
@@ -93,7 +113,7 @@ impl Sizes<'_> {
 
     /// In the family, as if nothing else had changed: what else explains it is told later, and by its name.
     pub(super) fn p_value(&self, member: usize) -> f64 {
-        self.study.raw_p_values[member]
+        self.study.raw.p_values[member]
     }
 
     pub(super) fn is_large(&self, what: What, evidence: &Evidence) -> bool {
@@ -118,19 +138,22 @@ impl Sizes<'_> {
                 .any(|contribution| self.moves(suspect, contribution))
     }
 
-    /// Once contributions have intervals: whether one that is large enough excludes that nothing happened. A call may
-    /// take longer for sure while nobody is seen to wait for it: that is no reason to blame anybody.
+    /// Once contributions have intervals: whether one is large enough, and it or what all requests together lost
+    /// excludes that nothing happened. A call may take longer for sure while nobody is seen to wait for it: that is no
+    /// reason to blame anybody.
     pub(super) fn surely_moves_an_entry(&self, suspect: &Suspect) -> bool {
-        let is_sure = |contribution: &Contribution| {
-            contribution
-                .error
-                .is_none_or(|error| error < contribution.micros.abs())
+        let is_sure = |micros: f64, error: Option<f64>| {
+            let is_right_way = (micros > 0.0) == suspect.is_regression;
+            is_right_way && error.is_none_or(|error| self.extent() * error < micros.abs())
         };
-        suspect.cause == Cause::Errors
-            || suspect
-                .contributions
-                .iter()
-                .any(|contribution| self.moves(suspect, contribution) && is_sure(contribution))
+        let whole_is_sure = suspect
+            .whole
+            .is_some_and(|whole| is_sure(whole.micros, whole.error));
+        let is_found = |contribution: &Contribution| {
+            self.moves(suspect, contribution)
+                && (whole_is_sure || is_sure(contribution.micros, contribution.error))
+        };
+        suspect.cause == Cause::Errors || suspect.contributions.iter().any(is_found)
     }
 
     fn moves(&self, suspect: &Suspect, contribution: &Contribution) -> bool {
@@ -171,7 +194,8 @@ fn suspect(study: &Study<'_>, member: usize) -> Option<Suspect> {
         origin: what.operation(),
         callee,
         contributions,
-        p_value: study.raw_p_values[member],
+        whole: None,
+        p_value: study.raw.p_values[member],
         is_regression,
         explanation: None,
         whose: None,

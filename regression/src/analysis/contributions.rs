@@ -14,7 +14,7 @@ use crate::report::Cause;
 use crate::statistics::{Arms, DesignEffect, RatioSums, ratio_difference};
 
 use super::attribution::{Graph, Parts};
-use super::cause::Suspect;
+use super::cause::{Suspect, Whole};
 use super::family::What;
 use super::network::Network;
 use super::side::Side;
@@ -58,6 +58,14 @@ pub(super) fn settle(study: &Study<'_>, suspects: &mut [&mut Suspect]) {
             .collect();
         sort(&mut contributions);
         suspects[number].contributions = contributions;
+        let (cost, errors) = (
+            costs[claim][claims.entries.len()],
+            &errors[claim][claims.entries.len()],
+        );
+        suspects[number].whole = Some(Whole {
+            micros: cost.net(errors.as_ref()),
+            error: errors.as_ref().map(|errors| errors.net),
+        });
     }
 }
 
@@ -105,7 +113,7 @@ struct Claims {
     weights: Vec<(usize, f64)>,
 }
 
-/// By finding and entry.
+/// By finding and entry, and after the entries that of all requests together.
 type Costs = Vec<Vec<Cost>>;
 
 impl Claims {
@@ -149,7 +157,7 @@ impl Claims {
     /// From the sums of each stratum and their parts. What is hidden in a stratum is divided among findings by what
     /// they cost there.
     fn costs<'s>(&self, strata: impl Iterator<Item = (&'s StratumSums, &'s Vec<Parts>)>) -> Costs {
-        let mut costs = vec![vec![Cost::default(); self.entries.len()]; self.count];
+        let mut costs = vec![vec![Cost::default(); self.entries.len() + 1]; self.count];
         let mut own = vec![0.0; self.count];
         for ((sums, parts), &(place, weight)) in strata.zip(&self.weights) {
             own.fill(0.0);
@@ -169,6 +177,16 @@ impl Claims {
                 costs[place].hidden += weight * hidden * own.abs() / all;
             }
         }
+        let all: u64 = self.entries.iter().map(|(_, traces)| traces).sum();
+        for costs in &mut costs {
+            let mut whole = Cost::default();
+            for (cost, (_, traces)) in costs.iter().zip(&self.entries) {
+                let share = *traces as f64 / all.max(1) as f64;
+                whole.own += share * cost.own;
+                whole.hidden += share * cost.hidden;
+            }
+            costs[self.entries.len()] = whole;
+        }
         costs
     }
 
@@ -180,7 +198,8 @@ impl Claims {
             .iter()
             .map(|sums| Graph::of(study.traces, sums))
             .collect();
-        let mut deviations = vec![vec![[Arms::<RatioSums>::default(); 2]; self.entries.len()]; self.count];
+        let mut deviations =
+            vec![vec![[Arms::<RatioSums>::default(); 2]; self.entries.len() + 1]; self.count];
         for side in [Side::Baseline, Side::Candidate] {
             let count = side.of(&stretches.places).len();
             for stretch in 0..count {

@@ -1,8 +1,10 @@
 //! Whether a quantity changed, and by how much: within strata, over blocks, in the middle and in the tail.
 
+use std::borrow::Borrow;
+
 use crate::statistics::{
     Arms, ClusteredDifference, DesignEffect, Histogram, Interval, RankTest, Unit, clustered_difference,
-    exact_rank_test, mean_score_test, rank_test, tail,
+    exact_rank_test, extremes, mean_score_test, rank_test, tail,
 };
 
 use super::comparison::Compared;
@@ -19,8 +21,10 @@ const TAIL: f64 = 0.95;
 const OBSERVATIONS_MIN: u64 = 8;
 /// The same where few are compared exactly.
 const FEW_OBSERVATIONS_MIN: u64 = 6;
-/// Questions that are asked of a quantity: its middle, its mean, its tail.
-const QUESTIONS: f64 = 3.0;
+/// What a quantity's chance to be found wrongly is divided into: the question for its middle, and that for its tail,
+/// where what is there at all is far from small. That its mean changed is asked besides, which makes no chance greater.
+pub(super) const MIDDLE: f64 = 0.8;
+const TAIL_PART: f64 = 0.2;
 
 /// What was seen of a quantity.
 #[derive(Clone, Debug)]
@@ -32,6 +36,8 @@ pub(super) struct Evidence {
     pub(super) change: Interval,
     /// That nothing changed; the least of what was asked, made up for asking more than once.
     pub(super) p_value: f64,
+    /// The least that it could have been, given how many values there are and which are alike.
+    pub(super) least_p_value: f64,
     pub(super) design_effect: DesignEffect,
     /// Probability that a value of the candidate is greater than one of the baseline.
     pub(super) superiority: f64,
@@ -192,6 +198,7 @@ impl<'a> Observed<'a> {
             baseline_mean: change.baseline,
             change: change.interval,
             p_value: change.p_value,
+            least_p_value: self.least_p_value(&strata, design_effect),
             design_effect,
             superiority: ranks.map_or(0.5, |test| test.effect),
         })
@@ -231,8 +238,7 @@ impl<'a> Observed<'a> {
             return mean_score_test(strata, design_effect).map_or(1.0, |test| test.p_value);
         }
         if self.is_small {
-            let exact = exact_rank_test(strata, design_effect);
-            return exact.as_ref().or(ranks).map_or(1.0, |test| test.p_value);
+            return ranks_of_few(strata, design_effect, ranks);
         }
         let agrees = |z: f64| z * change.estimate >= 0.0;
         let middle = ranks
@@ -241,7 +247,24 @@ impl<'a> Observed<'a> {
         let above = tail(strata, TAIL, 0.95, design_effect)
             .filter(|tail| agrees(tail.share.z))
             .map_or(1.0, |tail| tail.share.p_value);
-        (middle.min(above) * QUESTIONS).min(1.0)
+        (middle / MIDDLE).min(above / TAIL_PART).min(1.0)
+    }
+
+    /// Of the test for the middle, if all values of one side were beyond the other's.
+    fn least_p_value(&self, strata: &[Arms<&Histogram>], design_effect: DesignEffect) -> f64 {
+        let of_times = |strata: &[Arms<Histogram>]| {
+            let ranks = rank_test(strata, design_effect);
+            if self.is_small {
+                return ranks_of_few(strata, design_effect, ranks.as_ref());
+            }
+            ranks.map_or(1.0, |test| test.p_value)
+        };
+        let of = |strata: &Vec<Arms<Histogram>>| match self.scale {
+            Scale::Count => mean_score_test(strata, design_effect).map_or(1.0, |test| test.p_value),
+            Scale::Share => self.least_of_failures(strata, design_effect),
+            Scale::Time => of_times(strata),
+        };
+        extremes(strata).iter().map(of).fold(1.0, f64::min)
     }
 
     /// The change of the mean between sides that `side` gives; `None` where no stratum has both.
@@ -287,6 +310,16 @@ impl Scale {
             Self::Share => f64::from(u8::from(per_call > 0.0)),
         }
     }
+}
+
+/// Exactly where that can be done, else by `ranks`.
+fn ranks_of_few<H: Borrow<Histogram>>(
+    strata: &[Arms<H>],
+    design_effect: DesignEffect,
+    ranks: Option<&RankTest>,
+) -> f64 {
+    let exact = exact_rank_test(strata, design_effect);
+    exact.as_ref().or(ranks).map_or(1.0, |test| test.p_value)
 }
 
 /// The middle of its bucket, of 64 an octave: tests are linear in distinct values.

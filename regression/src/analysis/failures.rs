@@ -1,5 +1,6 @@
 //! Whether more calls fail: few of them make a share that is far from what it will be, and they come in bursts.
 
+use std::borrow::Borrow;
 use std::collections::BTreeMap;
 
 use crate::statistics::{
@@ -22,8 +23,7 @@ impl Observed<'_> {
         strata: &[Arms<&Histogram>],
         design_effect: DesignEffect,
     ) -> Option<Change> {
-        let share = |values: &Histogram| Proportion::new(values.above(0.0).count(), values.count());
-        let shares: Vec<Arms<Proportion>> = strata.iter().map(|arms| arms.map(share)).collect();
+        let shares = shares(strata);
         let ProportionTest {
             difference, p_value, ..
         } = compare_proportions(&shares, 0.95, design_effect)?;
@@ -44,15 +44,26 @@ impl Observed<'_> {
         Some(Change {
             interval: difference,
             baseline: failed / weights,
-            p_value: if self.fails_often(worse) { p_value } else { 1.0 },
+            p_value: if self.fails_often(|side| side == worse) {
+                p_value
+            } else {
+                1.0
+            },
         })
     }
 
-    fn fails_often(&self, side: Side) -> bool {
+    /// The p-value of failures that are divided like this, if those that there are could be of one side.
+    pub(super) fn least_of_failures(&self, strata: &[Arms<Histogram>], design_effect: DesignEffect) -> f64 {
+        let test = compare_proportions(&shares(strata), 0.95, design_effect);
+        test.filter(|_| self.fails_often(|_| true))
+            .map_or(1.0, |test| test.p_value)
+    }
+
+    fn fails_often(&self, is_asked: impl Fn(Side) -> bool) -> bool {
         let failures = self.observations.iter().filter(|found| found.numerator > 0.0);
         let of_side = failures
             .map(|found| self.seen(found))
-            .filter(|seen| seen.side == side);
+            .filter(|seen| is_asked(seen.side));
         let mut blocks: Vec<u64> = of_side.map(|seen| seen.block).collect();
         let count = blocks.len();
         blocks.sort_unstable();
@@ -83,4 +94,10 @@ impl Observed<'_> {
         }
         process
     }
+}
+
+fn shares<H: Borrow<Histogram>>(strata: &[Arms<H>]) -> Vec<Arms<Proportion>> {
+    let share = |values: &Histogram| Proportion::new(values.above(0.0).count(), values.count());
+    let shares = |arms: &Arms<H>| arms.as_ref().map(|values| share(values.borrow()));
+    strata.iter().map(shares).collect()
 }

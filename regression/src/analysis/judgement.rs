@@ -54,6 +54,8 @@ const Z_REAL: f64 = 1.645;
 const LEFT_MAX: f64 = 0.35;
 /// What is left of a change in the end, up to which it went away.
 const STAYED_MIN: f64 = 0.5;
+/// Standard errors by which less than that must be left.
+const GONE_SURE: f64 = 2.0;
 /// Observations a side that a part of a comparison needs to say something.
 const PART_MIN: u64 = 20;
 
@@ -240,7 +242,7 @@ impl Case<'_> {
         // Everything else changed likewise.
         let adjusted = self.study.adjusted[suspect.member].as_ref();
         let is_left = adjusted.is_some_and(|adjusted| {
-            self.study.p_values[suspect.member] <= sizes.options.false_discovery_rate
+            self.study.left.p_values[suspect.member] <= sizes.options.false_discovery_rate
                 && adjusted.is_sure()
                 && sizes.is_large(what, adjusted)
                 && adjusted.change.estimate * evidence.change.estimate > 0.0
@@ -273,9 +275,15 @@ impl Case<'_> {
     }
 }
 
-/// Whether a change was there at first and is not in the last third.
+/// Whether of a change surely less than half is left in the last third of the time. A third of what is known knows
+/// little, so that it is not enough that there seems to be less.
 fn is_transient(observed: &Observed<'_>, evidence: &Evidence) -> bool {
-    let whole = evidence.change.estimate;
+    lost(observed, evidence).is_some_and(|lost| lost > GONE_SURE)
+}
+
+/// By how many standard errors less is left in the last third than half of what was there before; `None` where that
+/// part is too small to say.
+fn lost(observed: &Observed<'_>, evidence: &Evidence) -> Option<f64> {
     let mut times: Vec<u64> = observed
         .observations
         .iter()
@@ -284,30 +292,23 @@ fn is_transient(observed: &Observed<'_>, evidence: &Evidence) -> bool {
         .map(|seen| seen.timestamp)
         .collect();
     times.sort_unstable();
-    let Some(&from) = times.get(times.len() * 2 / 3) else {
-        return false;
-    };
+    let from = *times.get(times.len() * 2 / 3)?;
     let is_concurrent = observed.is_concurrent;
     let late = observed.mean_change(|seen| {
         let is_late = seen.timestamp >= from;
         (is_late || (seen.side == Side::Baseline && !is_concurrent)).then_some(seen.side)
-    });
+    })?;
     let early = observed.mean_change(|seen| {
         let is_early = seen.timestamp < from;
         (is_early || seen.side == Side::Baseline && !is_concurrent).then_some(seen.side)
-    });
-    let (Some(late), Some(early)) = (late, early) else {
-        return false;
-    };
+    })?;
     if late.observations.baseline.min(late.observations.candidate) < PART_MIN {
-        return false;
+        return None;
     }
-    let sign = whole.signum();
-    let error = late.standard_error.hypot(early.standard_error);
-    let fell = (early.estimate - late.estimate) * sign > Z_REAL * error;
-    let is_gone = late.z(0.0) * sign < Z_REAL;
-    (late.estimate * sign < STAYED_MIN * early.estimate * sign && fell)
-        || (is_gone && late.estimate * sign < STAYED_MIN / 2.0 * whole.abs())
+    let sign = evidence.change.estimate.signum();
+    let lost = (STAYED_MIN * early.estimate - late.estimate) * sign;
+    let error = late.standard_error.hypot(STAYED_MIN * early.standard_error);
+    (error > 0.0).then(|| lost / error)
 }
 
 /// Whether the last third of the baseline was already changed by half as much, and surely so.

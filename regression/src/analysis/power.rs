@@ -4,15 +4,18 @@ use crate::report::{Design, Power};
 use crate::statistics::{Detection, Growth, PlannedStratum};
 
 use super::cause::Sizes;
+use super::evidence::MIDDLE;
 use super::family::What;
 use super::study::Study;
 
-/// What could have been seen of the operation of the service in which most of the time goes.
+/// What could have been seen of the operation of the service in which most of the time goes, at the level at which it
+/// would have been found whatever became of the rest of the family.
 pub(super) fn power(study: &Study<'_>, sizes: &Sizes<'_>) -> Option<Power> {
     let member = main_operation(study)?;
     let evidence = study.evidence[member].as_ref()?;
     let options = sizes.options;
-    let detection = Detection::new(options.false_discovery_rate, options.power)?;
+    let level = MIDDLE * study.raw.shares[member] * options.false_discovery_rate;
+    let detection = Detection::new(level, options.power)?;
     let histograms = study.observed(member).logarithms();
     let strata: Vec<PlannedStratum<'_>> = histograms
         .iter()

@@ -84,10 +84,11 @@ fn judge(traces: &Traces<'_>, gathered: &Gathered, deployment: &Deployment, opti
     let deployed = |traces: &Traces<'_>, operation: OperationNumber| {
         who_deployed(traces.operation(operation).service, service, &others)
     };
-    let study = Study::of(traces, &facts, &first, Some(service), deployed);
-    let second = second.map(|second| Study::of(traces, &facts, &second, Some(service), deployed));
+    let rate = options.false_discovery_rate;
+    let study = Study::of(traces, &facts, &first, Some(service), rate, deployed);
+    let second = second.map(|second| Study::of(traces, &facts, &second, Some(service), rate, deployed));
     let all = (!others.is_empty()).then(|| choose_all(traces, &facts, &first));
-    let around = all.map(|all| Study::of(traces, &facts, &all, Some(service), |_, _| Deployed::Judged));
+    let around = all.map(|all| Study::of(traces, &facts, &all, Some(service), rate, |_, _| Deployed::Judged));
     let load = Load::of(traces, &first, &scene.weights);
     let case = Case {
         study: &study,
@@ -156,7 +157,8 @@ pub(super) fn compare(baseline: &Profiles, candidate: &Profiles, options: &Optio
     if !chosen.is_enough(&traces, options.min_traces) {
         return without_comparison(subject, too_few(&facts, options));
     }
-    let study = Study::of(&traces, &facts, &chosen, None, |_, _| Deployed::Judged);
+    let rate = options.false_discovery_rate;
+    let study = Study::of(&traces, &facts, &chosen, None, rate, |_, _| Deployed::Judged);
     assemble(&study, None, subject, options)
 }
 

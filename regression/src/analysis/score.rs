@@ -38,13 +38,8 @@ pub(super) struct Scored {
 /// `guilty` are the suspects that the deployment caused.
 pub(super) fn score(study: &Study<'_>, sizes: &Sizes<'_>, guilty: &[&Suspect]) -> Scored {
     let mut checks = Vec::new();
-    for ((group, weight), is_of_group) in [
-        (LATENCY, is_latency as fn(What) -> bool),
-        (ERRORS, |what: What| matches!(what, What::Errors { .. })),
-        (STRUCTURE, |what: What| {
-            matches!(what, What::Calls(_) | What::Overlap { .. })
-        }),
-    ] {
+    for (group, weight) in [LATENCY, ERRORS, STRUCTURE] {
+        let is_of_group = |what: What| group_of(what).0 == group;
         let members: Vec<usize> = (0..study.members.len())
             .filter(|&member| is_of_group(study.members[member].what) && is_worth_a_check(study, member))
             .collect();
@@ -66,11 +61,15 @@ pub(super) fn score(study: &Study<'_>, sizes: &Sizes<'_>, guilty: &[&Suspect]) -
     }
 }
 
-fn is_latency(what: What) -> bool {
-    matches!(
-        what,
-        What::OwnTime { .. } | What::OutgoingGap(_) | What::IncomingGap { .. } | What::CalleeTime(_)
-    )
+/// The group of a quantity, and its part of the score.
+pub(super) fn group_of(what: What) -> (&'static str, f64) {
+    match what {
+        What::OwnTime { .. } | What::OutgoingGap(_) | What::IncomingGap { .. } | What::CalleeTime(_) => {
+            LATENCY
+        }
+        What::Errors { .. } => ERRORS,
+        What::Calls(_) | What::Overlap { .. } => STRUCTURE,
+    }
 }
 
 /// What nobody ever did side by side says nothing about serialisation.

@@ -5,13 +5,14 @@ use std::ops::Range;
 use model::{NameNumber, OperationNumber};
 
 use crate::report::Design;
-use crate::statistics::{Arms, benjamini_hochberg};
+use crate::statistics::Arms;
 
 use super::attribution::{Parts, attribute};
 use super::comparison::{Compared, Comparison};
 use super::controls::{Controls, Deployed};
 use super::evidence::{Evidence, Observed};
 use super::family::{Member, Observation, Scale, What, family, observe};
+use super::multiplicity::{Corrected, correct};
 use super::population::{Chosen, Facts};
 use super::sums::{StratumSums, sum};
 use super::traces::{NodeNumber, Traces};
@@ -32,12 +33,14 @@ pub(super) struct Study<'a> {
     /// What would be left if everything had changed as what has nothing to do with the deployment.
     pub(super) adjusted: Vec<Option<Evidence>>,
     /// Of `evidence`, made up for the size of the family.
-    pub(super) raw_p_values: Vec<f64>,
+    pub(super) raw: Corrected,
     /// The same of `adjusted`.
-    pub(super) p_values: Vec<f64>,
+    pub(super) left: Corrected,
     pub(super) controls: Controls,
     /// Traces of each call.
     traces_of: Vec<Arms<f64>>,
+    /// Microseconds on the critical path of each call, of both sides.
+    path_of: Vec<f64>,
 }
 
 /// What something did to an entry operation's mean, microseconds.
@@ -57,6 +60,7 @@ impl<'a> Study<'a> {
         facts: &[Facts],
         chosen: &Chosen,
         service: Option<NameNumber>,
+        false_discovery_rate: f64,
         deployed: impl Fn(&Traces<'_>, OperationNumber) -> Deployed,
     ) -> Self {
         let comparison = Comparison::of(traces, facts, chosen, service);
@@ -66,10 +70,12 @@ impl<'a> Study<'a> {
         let observations = observe_all(traces, &comparison, &members);
         let controls = Controls::of(traces, &comparison, &sums, deployed);
         let mut traces_of = vec![Arms::<f64>::default(); traces.calls().len()];
+        let mut path_of = vec![0.0; traces.calls().len()];
         for (node, arms) in sums.iter().flat_map(|stratum| &stratum.nodes) {
             let sum = &mut traces_of[*node as usize];
             sum.baseline += arms.baseline.calls;
             sum.candidate += arms.candidate.calls;
+            path_of[*node as usize] += arms.baseline.path + arms.candidate.path;
         }
         let mut study = Self {
             traces,
@@ -81,24 +87,25 @@ impl<'a> Study<'a> {
             observations,
             evidence: Vec::new(),
             adjusted: Vec::new(),
-            raw_p_values: Vec::new(),
-            p_values: Vec::new(),
+            raw: Corrected::default(),
+            left: Corrected::default(),
             controls,
             traces_of,
+            path_of,
         };
-        study.weigh();
+        study.weigh(false_discovery_rate);
         study
     }
 
-    fn weigh(&mut self) {
+    fn weigh(&mut self, false_discovery_rate: f64) {
         for number in 0..self.members.len() {
             let elsewhere = self.controls.elsewhere(self.members[number].what);
             let (raw, adjusted) = self.observed(number).evidence(elsewhere);
             self.evidence.push(raw);
             self.adjusted.push(adjusted);
         }
-        self.raw_p_values = corrected(&self.evidence);
-        self.p_values = corrected(&self.adjusted);
+        self.raw = correct(self, &self.evidence, false_discovery_rate);
+        self.left = correct(self, &self.adjusted, false_discovery_rate);
     }
 
     pub(super) fn observed(&self, member: usize) -> Observed<'_> {
@@ -123,6 +130,12 @@ impl<'a> Study<'a> {
     /// How often a call was made on either side, in all that is compared.
     pub(super) fn calls_of(&self, node: NodeNumber) -> Arms<f64> {
         self.traces_of[node as usize]
+    }
+
+    /// Microseconds on the critical path that calls have, of both sides, in all that is compared.
+    pub(super) fn path_of(&self, nodes: &[NodeNumber]) -> f64 {
+        let of_node = |&node: &NodeNumber| self.path_of[node as usize];
+        nodes.iter().map(of_node).sum()
     }
 
     /// What a member did to each entry operation, the one that lost most first; with what it hid of others.
@@ -223,16 +236,6 @@ pub(super) fn part_of(what: What, parts: &Parts) -> f64 {
         What::Overlap { .. } => parts.share,
         What::Errors { .. } => 0.0,
     }
-}
-
-/// What nothing was seen of has p-value 1, and is no part of the family.
-fn corrected(evidence: &[Option<Evidence>]) -> Vec<f64> {
-    let known: Vec<f64> = evidence.iter().flatten().map(|found| found.p_value).collect();
-    let mut corrected = benjamini_hochberg(&known).into_iter();
-    evidence
-        .iter()
-        .map(|found| found.as_ref().and_then(|_| corrected.next()).unwrap_or(1.0))
-        .collect()
 }
 
 /// Failures are counted among all requests, times among those that were answered.

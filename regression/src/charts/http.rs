@@ -152,7 +152,11 @@ fn question(parameters: &Parameters, now: u64) -> Result<Question, String> {
         None => (window.count() / POINTS_DEFAULT).max(1),
     };
     let has_histogram = parameters.text("histogram") == Some("true");
-    let points_max = if has_histogram { SPREAD_POINTS_MAX } else { POINTS_MAX };
+    let points_max = if has_histogram {
+        SPREAD_POINTS_MAX
+    } else {
+        POINTS_MAX
+    };
     let kind = parameters.text("spanKind").map(SpanKind::parse).transpose();
     Ok(Question {
         service_name: parameters.lower_case("serviceName").unwrap_or_default(),

@@ -5,6 +5,7 @@
 
 mod draws;
 mod edges;
+mod families;
 mod intervals;
 mod reference;
 mod sequences;

@@ -89,7 +89,10 @@ fn assert_told([chart, operations, diff, budget]: &[Value; 4]) {
     }
     assert_eq!(series[1]["points"][1]["errors"], 30);
     let spread = |series: usize| &series_points(chart, series)[0]["histogram"];
-    assert_eq!((spread(0), spread(1)), (&json!([[20_479, 150]]), &json!([[32_767, 150]])));
+    assert_eq!(
+        (spread(0), spread(1)),
+        (&json!([[20_479, 150]]), &json!([[32_767, 150]]))
+    );
 
     let rows = operations["operations"].as_array().unwrap();
     let cart = rows.iter().find(|row| row["spanName"] == "get /cart").unwrap();

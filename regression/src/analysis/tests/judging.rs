@@ -303,6 +303,22 @@ fn what_goes_away_is_transient() {
     assert_ne!(report.verdict, Verdict::Regressed);
 }
 
+/// A third of the requests knows little of how much is left.
+#[test]
+fn what_may_have_stayed_is_not_transient() {
+    let report = of_canary(|request, number| Request {
+        cart_own: request.cart_own + if number < 1_840 { 2_000 } else { 800 },
+        ..request
+    });
+    assert_eq!(blamed(&report).cause, Cause::SelfTime);
+    let gone = of_canary(|request, number| Request {
+        cart_own: request.cart_own + if number < 1_840 { 2_400 } else { 0 },
+        ..request
+    });
+    let first = &gone.findings[0];
+    assert_eq!(first.explanation, Some(Explanation::Transient), "{first:?}");
+}
+
 #[test]
 fn instances_that_are_not_warm_are_reported_apart() {
     let report = of_switch(|request, _| Request {

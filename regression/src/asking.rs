@@ -16,14 +16,6 @@ use crate::{Reports, Settings, Sources};
 /// What tests take for now unless they say otherwise, epoch milliseconds.
 pub(crate) const NOW: u64 = 1_732_200_000_000;
 
-/// What the server answers for its document, as far as it is of the rollout API.
-async fn document() -> axum::response::Response {
-    crate::http::json(
-        http::StatusCode::OK,
-        &openapi::document(&crate::http::endpoints()),
-    )
-}
-
 /// An API of its own.
 pub(crate) struct Api {
     pub(crate) reports: Arc<Reports>,
@@ -69,8 +61,7 @@ impl Api {
             body.to_string()
         };
         let request = http::Request::builder().method(method).uri(path);
-        let router = crate::http::router(Arc::clone(&self.reports), self.events.clone());
-        let router = router.route("/api/v2/openapi.json", axum::routing::get(document));
+        let router = crate::http::tests::router(Arc::clone(&self.reports), self.events.clone());
         let answered = router.oneshot(request.body(body).unwrap()).await.unwrap();
         let (head, body) = answered.into_parts();
         let completeness = head.headers.get("tracehound-completeness");

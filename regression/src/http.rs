@@ -301,3 +301,6 @@ async fn read_bytes(mut body: Body) -> Result<Vec<u8>, Failure> {
     }
     Ok(bytes)
 }
+
+#[cfg(test)]
+pub(crate) mod tests;

@@ -11,8 +11,6 @@ pub mod analysis;
 mod asking;
 mod charts;
 mod deployments;
-#[cfg(test)]
-mod documented;
 mod fields;
 mod gate;
 pub mod http;

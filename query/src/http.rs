@@ -147,7 +147,10 @@ async fn autocomplete_values(State(query): SharedQuery, RawQuery(text): RawQuery
 
 /// Answers what is asked of the store, with whether all of it was considered.
 async fn respond(query: &Query, asked: impl Future<Output = Result<Answer, Failure>>) -> Response {
-    let of_store = async { Ok(asked.await?.with_completeness_of(query.source.as_ref())) };
+    let of_store = async {
+        let answer = asked.await;
+        answer.map(|answer| answer.with_completeness_of(query.source.as_ref()))
+    };
     respond_as_told(query, of_store).await
 }
 

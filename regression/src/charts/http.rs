@@ -6,13 +6,13 @@ use axum::extract::{RawQuery, State};
 use axum::http::StatusCode;
 use axum::response::Response;
 use model::Kind as SpanKind;
+use openapi::{Answer, Endpoint, Kind, Parameter, Parameters, Verb, schema_of};
 
 use super::latency::{self, LatencyChart, POINTS_MAX, Question, SPREAD_POINTS_MAX};
 use super::operations::{OperationList, operations};
 use super::{MINUTE_MS, Minutes};
 use crate::http::{Failure, Routes, json_with_completeness, parameters};
 use crate::reports::Reports;
-use openapi::{Answer, Endpoint, Kind, Parameter, Parameters, Verb, schema_of};
 
 /// An hour.
 const LOOKBACK_DEFAULT_MS: u64 = 3_600_000;

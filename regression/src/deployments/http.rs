@@ -7,6 +7,7 @@ use axum::http::StatusCode;
 use axum::http::header::{HeaderValue, LOCATION};
 use axum::response::{IntoResponse, Response};
 use model::Deployment;
+use openapi::{Answer, Endpoint, Kind, Parameter, Parameters, Verb, schema_of};
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::Serialize;
 use serde_json::{Value, json};
@@ -17,7 +18,6 @@ use crate::http::{Failure, JsonBody, PathName, Routes, json, parameters};
 use crate::report::Verdict;
 use crate::reports::Reports;
 use crate::sources::{Clock, Sources};
-use openapi::{Answer, Endpoint, Kind, Parameter, Parameters, Verb, schema_of};
 
 const LIMIT_DEFAULT: u64 = 10;
 const LIMIT_MAX: u64 = 1_000;

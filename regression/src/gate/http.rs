@@ -5,6 +5,7 @@ use std::sync::Arc;
 use axum::extract::{RawQuery, State};
 use axum::http::StatusCode;
 use axum::response::Response;
+use openapi::{Answer, Endpoint, Kind, Parameter, Parameters, Verb, schema_of};
 use schemars::{Schema, SchemaGenerator, json_schema};
 use serde_json::{Map, Value};
 
@@ -12,7 +13,6 @@ use super::{Asked, Budget, GateAnswer, Policy, Subject, ask};
 use crate::http::{AnyBody, Failure, Routes, json_with_completeness, parameters};
 use crate::report::Decision;
 use crate::reports::Reports;
-use openapi::{Answer, Endpoint, Kind, Parameter, Parameters, Verb, schema_of};
 
 const MIN_SCORE: Parameter = Parameter::optional(
     "minScore",

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use axum::extract::{RawQuery, State};
 use axum::http::StatusCode;
 use axum::response::Response;
+use openapi::{Answer, Base, Endpoint, Kind, Parameter, Verb, schema_of};
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::Serialize;
 
@@ -13,7 +14,6 @@ use super::{CONFIG, Execution, JudgeResult, Question, execution};
 use crate::gate::{Asked, ask};
 use crate::http::{Failure, JsonBody, PathName, Routes, json, json_with_completeness, parameters};
 use crate::reports::Reports;
-use openapi::{Answer, Base, Endpoint, Kind, Parameter, Verb, schema_of};
 
 const CONFIGS: Endpoint = Endpoint {
     base: Base::Root,

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use axum::extract::{RawQuery, State};
 use axum::http::StatusCode;
 use axum::response::Response;
+use openapi::{Answer, Endpoint, Kind, Parameter, Verb, schema_of};
 use storage::DeploymentQuery;
 
 use super::Reports;
@@ -16,7 +17,6 @@ use crate::http::{
     Failure, PathName, Routes, json_bytes, json_with_completeness, parameters, with_completeness,
 };
 use crate::report::Report;
-use openapi::{Answer, Endpoint, Kind, Parameter, Verb, schema_of};
 
 const LIMIT_DEFAULT: u64 = 10;
 const LIMIT_MAX: u64 = 1_000;

@@ -3,13 +3,13 @@
 use std::collections::HashSet;
 
 use model::TraceId;
+use openapi::{Kind, Parameter, Parameters};
 use storage::{
     Completeness, ProfileCollector, ProfileQuery, Profiles, SpanSource, StorageError, TraceQuery,
     TraceQueryBuilder,
 };
 
 use crate::fields::Wrong;
-use openapi::{Kind, Parameter, Parameters};
 
 /// Traces of a side.
 const TRACES_MAX: u64 = 20_000;

@@ -5,12 +5,12 @@ use std::sync::Arc;
 use axum::extract::{RawQuery, State};
 use axum::http::StatusCode;
 use axum::response::Response;
+use openapi::{Answer, Endpoint, Kind, Parameter, Verb, schema_of};
 
 use super::{Budget, budget};
 use crate::http::{Failure, PathName, Routes, json_with_completeness, parameters};
 use crate::reports::Reports;
 use crate::slos;
-use openapi::{Answer, Endpoint, Kind, Parameter, Verb, schema_of};
 
 const PARAMETERS: &[Parameter] = &[Parameter::optional(
     "endTs",

@@ -3,12 +3,12 @@
 use axum::extract::State;
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
+use openapi::{Answer, Endpoint, Verb, schema_of};
 use schemars::{Schema, SchemaGenerator, json_schema};
 
 use super::SloJson;
 use crate::http::{Failure, JsonBody, PathName, Routes, json};
 use crate::sources::Sources;
-use openapi::{Answer, Endpoint, Verb, schema_of};
 
 const LIST: Endpoint = Endpoint::new(
     Verb::Get,

@@ -6,13 +6,13 @@ use axum::extract::{RawQuery, State};
 use axum::http::StatusCode;
 use axum::response::Response;
 use model::{Span, TraceId};
+use openapi::{Answer, Endpoint, Kind, Parameter, Parameters, Verb, schema_of};
 use storage::StorageError;
 
 use super::{DIFF_SPANS_MAX, TooManySpans, TraceDiff, diff};
 use crate::http::{Failure, Routes, json_with_completeness, parameters};
 use crate::reports::Reports;
 use crate::sources::Sources;
-use openapi::{Answer, Endpoint, Kind, Parameter, Parameters, Verb, schema_of};
 
 /// An identifier has 32 characters; what is longer is told as Zipkin tells it.
 const ID_BYTES_MAX: usize = 256;

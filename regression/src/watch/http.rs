@@ -8,13 +8,13 @@ use axum::http::{HeaderMap, StatusCode};
 use axum::response::sse::{Event as Message, KeepAlive, Sse};
 use axum::response::{IntoResponse, Response};
 use futures_util::stream::unfold;
+use openapi::{Answer, Endpoint, Kind, Parameter, Verb, schema_of};
 use schemars::JsonSchema;
 use serde::Serialize;
 
 use super::event::EventJson;
 use super::events::{Events, Listener, Refusal, Told};
 use crate::http::{Failure, Routes, parameters};
-use openapi::{Answer, Endpoint, Kind, Parameter, Verb, schema_of};
 
 /// A comment is sent so often where nothing happens, so that nobody between takes the connection for dead.
 const HEARTBEAT: Duration = Duration::from_secs(15);

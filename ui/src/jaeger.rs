@@ -116,7 +116,7 @@ fn micros(text: &str) -> Option<u64> {
     };
     let number: f64 = text[..text.len() - unit.len()].parse().ok()?;
     let product = (number * micros).round();
-    (product >= 1.0 && product < 1e15).then_some(product as u64)
+    (1.0..1e15).contains(&product).then_some(product as u64)
 }
 
 /// `3h`, `4d`, `2w`, in microseconds.

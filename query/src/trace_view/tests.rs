@@ -364,7 +364,7 @@ mod at_random {
         check_identifiers(&view, stored);
         for row in 0..count {
             let (start, duration) = (rows.start[row], rows.duration[row]);
-            assert!(start >= -1 && start <= view.duration as i64, "{row}: {view:?}");
+            assert!((-1..=view.duration as i64).contains(&start), "{row}: {view:?}");
             if start >= 0 && duration >= 0 {
                 // A duration may be the other side's, which began later: then it ends as it can.
                 assert!(rows.self_time[row] as i64 <= duration, "{row}: {view:?}");

@@ -23,7 +23,7 @@ pub(super) struct Suspect {
     /// By entry operation, the one that lost most first.
     pub(super) contributions: Vec<Contribution>,
     /// What it did to all requests together, once contributions have intervals.
-    pub(super) whole: Option<Whole>,
+    pub(super) whole: Option<Moved>,
     pub(super) p_value: f64,
     /// Whether something became worse.
     pub(super) is_regression: bool,
@@ -33,12 +33,20 @@ pub(super) struct Suspect {
     pub(super) whose: Option<NameNumber>,
 }
 
-/// What something did to the mean of all requests that are compared, microseconds.
+/// What something did to the mean of some requests, microseconds.
 #[derive(Clone, Copy, Debug, PartialEq)]
-pub(super) struct Whole {
+pub(super) struct Moved {
     pub(super) micros: f64,
     /// How far the 95 % interval extends to either side; `None` where that is not known.
     pub(super) error: Option<f64>,
+}
+
+impl Moved {
+    /// Whether it is for the worse, or for the better, and so much of the interval excludes that it is nothing.
+    fn is_sure(self, is_worse: bool, extent: f64) -> bool {
+        let is_right_way = (self.micros > 0.0) == is_worse;
+        is_right_way && self.error.is_none_or(|error| extent * error < self.micros.abs())
+    }
 }
 
 /// Everything in the family that changed significantly and by enough, each change once.
@@ -142,16 +150,11 @@ impl Sizes<'_> {
     /// excludes that nothing happened. A call may take longer for sure while nobody is seen to wait for it: that is no
     /// reason to blame anybody.
     pub(super) fn surely_moves_an_entry(&self, suspect: &Suspect) -> bool {
-        let is_sure = |micros: f64, error: Option<f64>| {
-            let is_right_way = (micros > 0.0) == suspect.is_regression;
-            is_right_way && error.is_none_or(|error| self.extent() * error < micros.abs())
-        };
-        let whole_is_sure = suspect
-            .whole
-            .is_some_and(|whole| is_sure(whole.micros, whole.error));
+        let is_sure = |moved: Moved| moved.is_sure(suspect.is_regression, self.extent());
+        let whole_is_sure = suspect.whole.is_some_and(is_sure);
         let is_found = |contribution: &Contribution| {
-            self.moves(suspect, contribution)
-                && (whole_is_sure || is_sure(contribution.micros, contribution.error))
+            let Contribution { micros, error, .. } = *contribution;
+            self.moves(suspect, contribution) && (whole_is_sure || is_sure(Moved { micros, error }))
         };
         suspect.cause == Cause::Errors || suspect.contributions.iter().any(is_found)
     }
@@ -282,4 +285,23 @@ pub(super) fn total(suspect: &Suspect) -> f64 {
         .iter()
         .map(|contribution| contribution.total)
         .sum()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_moved_is_sure_if_its_interval_is_on_one_side() {
+        let moved = |micros: f64, error: f64| Moved {
+            micros,
+            error: Some(error),
+        };
+        assert!(moved(1_000.0, 990.0).is_sure(true, 1.0));
+        assert!(!moved(1_000.0, 1_010.0).is_sure(true, 1.0));
+        assert!(moved(1_000.0, 1_010.0).is_sure(true, 0.84));
+        assert!(!moved(1_000.0, 1_200.0).is_sure(true, 0.84));
+        assert!(!moved(1_000.0, 10.0).is_sure(false, 1.0), "it is slower");
+        assert!(moved(-1_000.0, 10.0).is_sure(false, 1.0));
+    }
 }

@@ -14,7 +14,7 @@ use crate::report::Cause;
 use crate::statistics::{Arms, DesignEffect, RatioSums, ratio_difference};
 
 use super::attribution::{Graph, Parts};
-use super::cause::{Suspect, Whole};
+use super::cause::{Moved, Suspect};
 use super::family::What;
 use super::network::Network;
 use super::side::Side;
@@ -62,7 +62,7 @@ pub(super) fn settle(study: &Study<'_>, suspects: &mut [&mut Suspect]) {
             costs[claim][claims.entries.len()],
             &errors[claim][claims.entries.len()],
         );
-        suspects[number].whole = Some(Whole {
+        suspects[number].whole = Some(Moved {
             micros: cost.net(errors.as_ref()),
             error: errors.as_ref().map(|errors| errors.net),
         });

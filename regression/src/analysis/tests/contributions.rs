@@ -100,24 +100,3 @@ fn an_interval_is_as_wide_as_what_it_is_of_varies() {
     assert!(narrow > 500, "{narrow}");
     assert!(wide > narrow * 5 / 4, "{wide} {narrow}");
 }
-
-/// Few requests of each entry operation, of which none is sure by itself.
-#[test]
-fn what_all_requests_wait_for_together_is_found() {
-    let mut shop = Shop::new();
-    let random = &mut Random::new(5);
-    for number in 0..500u64 {
-        let is_new = number % 2 == 1;
-        let (version, instance) = if is_new { ("2.0", 10) } else { ("1.0", 1) };
-        let mut request = Request::at(START + number * 2_400, version, instance).vary(random);
-        request.cart_own += if is_new { 1_300 } else { 0 };
-        shop.add(Request {
-            is_other_entry: number / 2 % 2 == 1,
-            ..request
-        });
-    }
-    let report = shop.report(&deployment(None), UNTIL);
-    let first = &report.findings[0];
-    assert!(first.caused_by_deployment, "{first:?}");
-    assert!(first.contribution_low <= 0, "{first:?}");
-}

@@ -1,7 +1,7 @@
 /** One trace of the server: loaded, not there, or not yet. */
 import { useEffect, useState } from 'preact/hooks';
 
-import { ApiError, getRowSpans, getTrace, type RowSpans, traceUrl, traceViewUrl, type UiConfig } from '../api';
+import { type ApiError, getRowSpans, traceUrl, traceViewUrl, type UiConfig } from '../api';
 import { isTraceId } from '../location';
 import { Link } from '../shell/link';
 import { Message } from '../shell/message';
@@ -28,7 +28,7 @@ export function TracePage({ config, traceId, search }: Properties) {
     document.title = text.titleOf(text.trace(traceId));
   }, [traceId]);
   const retry = () => setAttempt((before) => before + 1);
-  const source = { key: traceId, stored: true, ask: (spanId: string, signal: AbortSignal) => rowSpans(traceId, spanId, signal) };
+  const source = { key: traceId, stored: true, ask: (spanId: string, signal: AbortSignal) => getRowSpans(traceId, spanId, signal) };
   if (load.loaded) return <TraceShown config={config} load={load} loaded={load.loaded} source={source} search={search} />;
   return (
     <main class="page">
@@ -50,17 +50,6 @@ export function TracePage({ config, traceId, search }: Properties) {
       )}
     </main>
   );
-}
-
-/** A server without views of traces has the spans of a row among all. */
-async function rowSpans(traceId: string, spanId: string, signal: AbortSignal): Promise<RowSpans> {
-  try {
-    return await getRowSpans(traceId, spanId, signal);
-  } catch (error) {
-    if (!(error instanceof ApiError) || error.status !== 404) throw error;
-    const spans = await getTrace(traceId, signal);
-    return { spans: spans.filter(({ id }) => id === spanId), skew: 0 };
-  }
 }
 
 function NotLoaded({ error, retry }: { error: ApiError; retry: () => void }) {

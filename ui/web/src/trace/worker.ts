@@ -2,12 +2,11 @@
  * Loads a trace beside the page: reads the answer, makes columns of it, and finds text. The page stays usable however
  * long the trace is.
  */
-import { ApiError, getAnswer, getJson, missingOf, send } from '../api/http';
+import { ApiError, getJson, missingOf, send } from '../api/http';
 import type { Span } from '../api';
 import { detailsOf, SPANS_MAX } from './details';
 import { readFile, spansIn } from './file-spans';
 import { findRows } from './find';
-import { viewOfSpans } from './from-spans';
 import { groupBuffers, groupsOf } from './groups';
 import type { Question, Source, Told } from './messages';
 import { buffersOf, decodeView, type TraceView, type TraceViewAnswer } from './view';
@@ -24,7 +23,10 @@ function tell(told: Told, transfer: Transferable[] = []): void {
 async function load(source: Source): Promise<void> {
   file = source.file ?? null;
   try {
-    const { answer, missing } = await ask(source);
+    const init = source.file ? { method: 'POST', body: source.file } : {};
+    const response = await send(source.url, init);
+    const missing = missingOf(response.headers.get('tracehound-completeness'));
+    const answer = (await response.json()) as TraceViewAnswer;
     view = decodeView(answer);
     const groups = groupsOf(view.rows);
     // The page gets the columns; what is kept here is a copy.
@@ -36,18 +38,6 @@ async function load(source: Source): Promise<void> {
     return;
   }
   if (source.spansUrl && view.spanCount <= SPANS_MAX) await loadDetails(view, source.spansUrl);
-}
-
-/** A server without views of traces says that it has none of any: its spans tell whether it is so. */
-async function ask({ url, file, spansUrl }: Source): Promise<{ answer: TraceViewAnswer; missing: string | null }> {
-  try {
-    const response = await send(url, file ? { method: 'POST', body: file } : {});
-    return { answer: (await response.json()) as TraceViewAnswer, missing: missingOf(response.headers.get('tracehound-completeness')) };
-  } catch (error) {
-    if (!(error instanceof ApiError) || error.status !== 404 || spansUrl === undefined) throw error;
-    const { body, missing } = await getAnswer<Span[]>(spansUrl, new AbortController().signal);
-    return { answer: viewOfSpans(body[0]?.traceId ?? '', body), missing };
-  }
 }
 
 /** Nothing of the page waits for it: where it fails, tags are not found and annotations have no marks. */

@@ -52,7 +52,7 @@ impl Teller {
 
     /// Where the UI shows deployments.
     pub(super) fn ui(&self) -> String {
-        format!("http://localhost:{}/zipkin/", self.server.port())
+        format!("http://localhost:{}/zipkin/deployments", self.server.port())
     }
 
     fn report_of(&self, id: &str) -> String {

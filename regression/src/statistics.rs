@@ -13,7 +13,7 @@
 //! | did a count, such as calls a trace? | [`mean_score_test`], [`permutation_test`], [`poisson_test`] |
 //! | how much less do blocks say than independent values? | [`DesignEffect`] |
 //! | which of many? | [`benjamini_hochberg`], [`weighted_benjamini_hochberg`], of those that [`can_be_found`] |
-//! | how far apart could they be? | [`extremes`] |
+//! | how far apart could they be? | [`extremes`], [`p_value_apart`] |
 //! | may I look again and again? | [`NormalMixture`], [`ErrorProcess`] |
 //! | what could have been seen? | [`Detection`] |
 //!
@@ -53,7 +53,7 @@ pub use distribution::two_sided_p;
 pub use error_process::ErrorProcess;
 pub use exact::{ExactTest, exact_test};
 pub use exact_rank::exact_rank_test;
-pub use extremes::extremes;
+pub use extremes::{extremes, p_value_apart};
 pub use histogram::{Cell, Histogram};
 pub use mean::{RatioSums, ratio_difference};
 pub use multiple::{benjamini_hochberg, can_be_found, weighted_benjamini_hochberg};

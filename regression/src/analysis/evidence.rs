@@ -4,7 +4,7 @@ use std::borrow::Borrow;
 
 use crate::statistics::{
     Arms, ClusteredDifference, DesignEffect, Histogram, Interval, RankTest, Unit, clustered_difference,
-    exact_rank_test, extremes, mean_score_test, rank_test, tail,
+    exact_rank_test, extremes, mean_score_test, p_value_apart, rank_test, tail,
 };
 
 use super::comparison::Compared;
@@ -25,6 +25,8 @@ const FEW_OBSERVATIONS_MIN: u64 = 6;
 /// where what is there at all is far from small. That its mean changed is asked besides, which makes no chance greater.
 pub(super) const MIDDLE: f64 = 0.8;
 const TAIL_PART: f64 = 0.2;
+/// Less than any level divided by the members of a family.
+const SURELY_FOUND: f64 = 1e-12;
 
 /// What was seen of a quantity.
 #[derive(Clone, Debug)]
@@ -252,6 +254,13 @@ impl<'a> Observed<'a> {
 
     /// Of the test for the middle, if all values of one side were beyond the other's.
     fn least_p_value(&self, strata: &[Arms<&Histogram>], design_effect: DesignEffect) -> f64 {
+        // What can be found at any level that a family divides into needs no closer look.
+        if self.scale == Scale::Time && !self.is_small {
+            let apart = p_value_apart(strata, design_effect);
+            if apart < SURELY_FOUND {
+                return apart;
+            }
+        }
         let of_times = |strata: &[Arms<Histogram>]| {
             let ranks = rank_test(strata, design_effect);
             if self.is_small {

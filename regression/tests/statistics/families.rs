@@ -2,7 +2,7 @@
 
 use regression::statistics::{
     Arms, DesignEffect, Histogram, benjamini_hochberg, can_be_found, exact_rank_test, extremes,
-    mean_score_test, rank_test, weighted_benjamini_hochberg,
+    mean_score_test, p_value_apart, rank_test, weighted_benjamini_hochberg,
 };
 
 use crate::draws::Draws;
@@ -140,4 +140,39 @@ fn false_discoveries_are_as_rare_as_promised_with_weights() {
     // Four fifths of the weight is on what is not real.
     assert!((0.06..0.1).contains(&average), "{average}");
     assert!(expected > unexpected * 5 / 4, "{expected} {unexpected}");
+}
+
+/// Samples of any size, with few ties and with many: the bound holds, and of many values it is as good as nothing.
+#[test]
+fn samples_that_are_apart_are_told_at_least_as_surely_as_their_sizes_say() {
+    let mut draws = Draws::new(20);
+    for round in 0..400_u32 {
+        let distinct = [3.0, 20.0, 1e6][round as usize % 3];
+        let mut sample =
+            |count: u32| -> Histogram { (0..count).map(|_| (draws.uniform() * distinct).floor()).collect() };
+        let strata: Vec<Arms<Histogram>> = (0..1 + round % 4)
+            .map(|stratum| Arms {
+                baseline: sample(2 + round % 37 + stratum),
+                candidate: sample(2 + round % 11),
+            })
+            .collect();
+        let effect = DesignEffect::NONE;
+        let bound = p_value_apart(&strata, effect);
+        for apart in extremes(&strata) {
+            let found = rank_test(&apart, effect).expect("two values an arm");
+            assert!(found.p_value <= bound * (1.0 + 1e-9), "{found:?} {bound}");
+        }
+    }
+    let many = |from: u32| -> Histogram { (from..from + 100).map(f64::from).collect() };
+    let strata = [Arms {
+        baseline: many(0),
+        candidate: many(50),
+    }];
+    assert!(p_value_apart(&strata, DesignEffect::NONE) < 1e-30);
+    let tied: Histogram = std::iter::repeat_n(1.0, 50).collect();
+    let strata = [Arms {
+        baseline: tied.clone(),
+        candidate: tied,
+    }];
+    assert_eq!(p_value_apart(&strata, DesignEffect::NONE), 1.0);
 }

@@ -103,7 +103,9 @@ fn tag_status(span: &mut OpenSpan, status: StatusCode) {
 /// The method and the route, as Zipkin's server names its requests.
 fn name(request: &Request) -> String {
     let route = request.extensions().get::<MatchedPath>();
-    let route = route.map_or("/**".into(), |route| route.as_str().replace("{id}", ":traceid"));
+    let route = route.map_or("/**".into(), |route| {
+        route.as_str().replace('{', ":").replace('}', "")
+    });
     format!("{} {route}", request.method()).to_lowercase()
 }
 

@@ -50,6 +50,9 @@ fn what_could_not_be_found_is_no_part_of_a_family() {
     assert!(can_be_found(&[], 0.05).is_empty());
 }
 
+/// Of the strata that a test is given.
+type PValueOf = fn(&[Arms<Histogram>]) -> f64;
+
 /// Of all 70 ways to divide eight values, with ties and without, none has a lesser p-value.
 #[test]
 fn nothing_is_farther_apart_than_extremes() {
@@ -74,7 +77,7 @@ fn nothing_is_farther_apart_than_extremes() {
         let ways: Vec<[Arms<Histogram>; 1]> = ways.collect();
         assert_eq!(ways.len(), 70);
         let found = extremes(&ways[17]);
-        let tests: [fn(&[Arms<Histogram>]) -> f64; 3] = [
+        let tests: [PValueOf; 3] = [
             |strata| rank_test(strata, DesignEffect::NONE).unwrap().p_value,
             |strata| exact_rank_test(strata, DesignEffect::NONE).unwrap().p_value,
             |strata| mean_score_test(strata, DesignEffect::NONE).unwrap().p_value,

@@ -156,7 +156,7 @@ async function goesByKeys({ page, open, shot, expectAccessible }) {
   await page.waitForURL((url) => url.pathname === '/zipkin/');
 }
 
-async function saysThatThereIsNoPage({ page, open, shot, expectAccessible, expectNarrow }) {
+async function saysThatThereIsNoPage({ page, open, shot, expectAccessible, expectNarrow, expectOnly }) {
   await open('no/such/page');
   await page.getByRole('heading', { name: 'There is no such page', level: 2 }).waitFor();
   await shot('no-page');
@@ -164,6 +164,8 @@ async function saysThatThereIsNoPage({ page, open, shot, expectAccessible, expec
   await expectNarrow('404');
   await page.getByRole('main').getByRole('link', { name: 'Traces' }).click();
   await page.waitForURL((url) => url.pathname === '/zipkin/');
+  // The server says 404, as it should, and the browser says so.
+  expectOnly(/404/);
 }
 
 /** The bar fits any window; where it stays, what has the focus is not behind it. */

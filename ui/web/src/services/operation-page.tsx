@@ -8,6 +8,7 @@ import { pathOf, withParameters } from '../location';
 import { useRequest } from '../request';
 import { bandsOf } from '../rollouts';
 import { Failure } from '../shell/asked';
+import { Figures } from '../shell/figures';
 import { Link } from '../shell/link';
 import { PageTime } from '../shell/page-time';
 import { RegressedLive } from '../shell/regressed-live';
@@ -54,7 +55,7 @@ export function OperationPage({ config, search, serviceName, spanName }: Propert
       <PageTime asked={asked} />
       <Failure request={deployments} />
       <RegressedLive deployments={known ?? []} />
-      <Figures {...question} asked={asked} />
+      <OperationFigures {...question} asked={asked} />
       <RequestCharts question={question} asked={asked} search={search} bands={bands} />
       {config.searchEnabled && (
         <>
@@ -66,7 +67,7 @@ export function OperationPage({ config, search, serviceName, spanName }: Propert
   );
 }
 
-interface FiguresProperties {
+interface OperationFiguresProperties {
   serviceName: string;
   spanName: string;
   spanKind?: string;
@@ -74,7 +75,7 @@ interface FiguresProperties {
 }
 
 /** The operation's figures in a row, each with its name. */
-function Figures({ serviceName, spanName, spanKind, asked }: FiguresProperties) {
+function OperationFigures({ serviceName, spanName, spanKind, asked }: OperationFiguresProperties) {
   const operations = useRequest(`${serviceName} ${asked.key}`, (signal) => getOperations(asked.api, serviceName, signal));
   const rows = (operations.answer?.body.operations ?? []).filter((row) => row.spanName === spanName);
   const row = rows.find((candidate) => candidate.spanKind === spanKind) ?? rows.find((candidate) => candidate.spanKind === 'SERVER') ?? rows[0];
@@ -89,14 +90,5 @@ function Figures({ serviceName, spanName, spanKind, asked }: FiguresProperties) 
     { name: text.selfShare, value: row.mean == null || row.selfTimeMean == null || row.mean === 0 ? '–' : formatShare(row.selfTimeMean / row.mean) },
     { name: text.p95Change, value: <Changed change={row.change.p95} row={row} /> },
   ];
-  return (
-    <dl class="services-figures">
-      {figures.map(({ name, value }) => (
-        <div key={name}>
-          <dt>{name}</dt>
-          <dd>{value}</dd>
-        </div>
-      ))}
-    </dl>
-  );
+  return <Figures figures={figures} />;
 }

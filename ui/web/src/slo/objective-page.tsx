@@ -10,6 +10,7 @@ import { changeParameters, navigate } from '../location';
 import { useRequest } from '../request';
 import { announce } from '../shell/announcer';
 import { Asked, Failure } from '../shell/asked';
+import { Figures } from '../shell/figures';
 import { Link } from '../shell/link';
 import { Message } from '../shell/message';
 import { RegressedLive } from '../shell/regressed-live';
@@ -89,7 +90,7 @@ function Shown({ objective, search }: { objective: Objective; search: string }) 
       <Asked request={budget} missing={({ missing }: Answer<Budget>) => missing}>
         {({ body }) => (
           <>
-            <Figures budget={body} />
+            <BudgetFigures budget={body} />
             <BurnRates budget={body} />
           </>
         )}
@@ -100,7 +101,7 @@ function Shown({ objective, search }: { objective: Objective; search: string }) 
   );
 }
 
-function Figures({ budget }: { budget: Budget }) {
+function BudgetFigures({ budget }: { budget: Budget }) {
   const { sli, good, bad, valid, budgetRequests, countedBy } = budget;
   const figures = [
     { name: text.left, value: <BudgetBar budget={budget} /> },
@@ -113,14 +114,7 @@ function Figures({ budget }: { budget: Budget }) {
   ];
   return (
     <>
-      <dl class="slo-figures">
-        {figures.map(({ name, value }) => (
-          <div key={name}>
-            <dt>{name}</dt>
-            <dd>{value}</dd>
-          </div>
-        ))}
-      </dl>
+      <Figures figures={figures} />
       <p class="chart-summary">{text.countedBy[countedBy]}</p>
     </>
   );

@@ -112,13 +112,17 @@ impl Deployments {
 
     /// Looks for versions that nobody has seen before. To be called while the journal keeps the batch's record.
     pub(crate) fn note(&self, batch: &SpanBatch, numbering: &Numbering, options: &StoreOptions, now_ms: u64) {
-        let gathering = {
-            let register = self.register.read();
-            sightings::gather(batch, numbering, options, |service, environment, version| {
-                register.interest(service, environment, version, now_ms)
-            })
-        };
+        let register = self.register.read();
+        let gathering = sightings::gather(batch, numbering, options, |service, environment, version| {
+            register.interest(service, environment, version, now_ms)
+        });
         let Some(gathering) = gathering else { return };
+        // Most batches of a fresh version bring nothing new: only for the others all wait.
+        let lacks_any = gathering.sightings().any(|sighting| register.lacks(sighting));
+        drop(register);
+        if !lacks_any {
+            return;
+        }
         let mut register = self.register.write();
         let mut is_new = false;
         for sighting in gathering.sightings() {

@@ -29,6 +29,7 @@ use storage_record::bytes::Malformed;
 mod arena;
 mod carry;
 mod elsewhere;
+mod held;
 mod insert;
 mod row;
 mod runs;
@@ -37,6 +38,7 @@ mod shard;
 use arena::Address;
 pub(crate) use carry::CarryOver;
 pub(crate) use elsewhere::Asking;
+pub(crate) use held::Held;
 use runs::Runs;
 use shard::{Reading, Run, Shard};
 
@@ -171,6 +173,21 @@ impl Generation {
     ) {
         self.note_position(arrival);
         let mut runs = Runs::new(self, arrival);
+        self.insert_rows(batch, numbering, &mut runs, autocomplete_keys);
+        self.note_rows(runs.finish(), batch.len() as u64);
+    }
+
+    /// As [`Generation::insert`], but what is in `held` is not there until [`Generation::add_held`].
+    pub(crate) fn insert_held(
+        &self,
+        batch: &SpanBatch,
+        numbering: &Numbering,
+        arrival: Arrival,
+        autocomplete_keys: &[String],
+        held: &mut Held,
+    ) {
+        self.note_position(arrival);
+        let mut runs = Runs::new(self, arrival).held_in(held);
         self.insert_rows(batch, numbering, &mut runs, autocomplete_keys);
         self.note_rows(runs.finish(), batch.len() as u64);
     }

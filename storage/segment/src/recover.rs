@@ -17,7 +17,7 @@ use storage_journal::{Disk, Journal, JournalError, Position, Recovery};
 
 use crate::config::{Limits, SegmentConfig};
 use crate::deployments::Deployments;
-use crate::head::{Arrival, Generation};
+use crate::head::{Arrival, Generation, Held};
 use crate::store::{journal_config, refusal};
 use storage_record as record;
 
@@ -98,10 +98,10 @@ fn insert_chunks(
     (active, deployments): (&Generation, &Deployments),
     failure: &Mutex<Option<StorageError>>,
 ) {
-    let mut batch = SpanBatch::new();
+    let (mut batch, mut held) = (SpanBatch::new(), Held::default());
     loop {
         let Ok(chunk) = receiver.lock().recv() else {
-            return;
+            return active.add_held(&mut held);
         };
         for (position, bytes) in chunk {
             batch.clear();
@@ -110,7 +110,11 @@ fn insert_chunks(
                     let now_ms = (config.now)();
                     deployments.note(&batch, &numbering, &config.options, now_ms);
                     let arrival = Arrival::at(now_ms, position);
-                    active.insert(&batch, &numbering, arrival, &config.options.autocomplete_keys);
+                    let keys = &config.options.autocomplete_keys;
+                    active.insert_held(&batch, &numbering, arrival, keys, &mut held);
+                    if held.is_full() {
+                        active.add_held(&mut held);
+                    }
                 }
                 Err(error) => {
                     // Its checksum was right: it was written by something else than this version of the server.

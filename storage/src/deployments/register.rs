@@ -322,6 +322,12 @@ impl Register {
         }
     }
 
+    /// Whether [`Register::sight`] would change anything.
+    pub fn lacks(&self, sighting: &Sighting<'_>) -> bool {
+        let service = self.services.get(sighting.service_name);
+        service.is_none_or(|service| service.seen.lacks(sighting, &self.limits))
+    }
+
     /// Takes what spans tell; true where anything of it was new.
     pub fn sight(&mut self, sighting: &Sighting<'_>, now_ms: u64) -> bool {
         let has_room = self.versions < self.limits.versions_max;

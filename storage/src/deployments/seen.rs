@@ -7,6 +7,7 @@
 use std::collections::{BTreeMap, HashMap};
 use std::net::IpAddr;
 
+use foldhash::fast::RandomState;
 use model::SpanRef;
 
 use super::DeploymentLimits;
@@ -56,8 +57,10 @@ pub enum Interest {
 #[derive(Debug, Default)]
 pub struct Gathering<'b> {
     /// By service, environment and version; `None` where nothing new can come of them.
-    numbers: HashMap<(&'b str, &'b str, &'b str), Option<usize>>,
+    numbers: HashMap<(&'b str, &'b str, &'b str), Option<usize>, RandomState>,
     sightings: Vec<Sighting<'b>>,
+    /// The instance that was noted last, with the number and the time: the next span is often of the same.
+    latest: Option<(usize, (IpAddr, u16), u64)>,
 }
 
 impl<'b> Gathering<'b> {
@@ -92,13 +95,19 @@ impl<'b> Gathering<'b> {
         sighting.first_ts = sighting.first_ts.min(first_ts);
         let local = span.local_draft();
         let address = local.ip.v4.map(IpAddr::V4).or(local.ip.v6.map(IpAddr::V6));
-        if let Some(address) = address {
-            let known = sighting
-                .instances
-                .entry((address, local.port))
-                .or_insert(first_ts);
-            *known = (*known).min(first_ts);
+        let Some(instance) = address.map(|address| (address, local.port)) else {
+            return;
+        };
+        if let Some((_, _, known)) = self
+            .latest
+            .filter(|latest| (latest.0, latest.1) == (number, instance))
+            && known <= first_ts
+        {
+            return;
         }
+        let known = sighting.instances.entry(instance).or_insert(first_ts);
+        *known = (*known).min(first_ts);
+        self.latest = Some((number, instance, *known));
     }
 
     /// What was gathered.
@@ -128,6 +137,12 @@ impl SeenVersions {
             Some(seen) if now_ms.saturating_sub(seen.changed_ms) > FRESH_MS => Interest::None,
             _ => Interest::Fresh,
         }
+    }
+
+    /// Whether anything of it would be new, or a version that is not known.
+    pub(super) fn lacks(&self, sighting: &Sighting<'_>, limits: &DeploymentLimits) -> bool {
+        self.get(sighting.environment, sighting.version)
+            .is_none_or(|seen| seen.lacks(sighting, limits))
     }
 
     /// Takes what was seen, a version that is new only where there is room; tells what became of it.
@@ -221,26 +236,34 @@ pub(super) enum Sighted {
 }
 
 impl SeenVersion {
+    /// Whether anything would be new.
+    fn lacks(&self, sighting: &Sighting<'_>, limits: &DeploymentLimits) -> bool {
+        let has_room = self.instances.len() < limits.instances_max;
+        let mut instances = sighting.instances.iter();
+        sighting.first_ts < self.first_ts
+            || instances.any(|(instance, first_ts)| match self.instances.get(instance) {
+                Some(known) => first_ts < known,
+                None => has_room,
+            })
+    }
+
     /// Tells whether anything was new.
     fn join(&mut self, sighting: &Sighting<'_>, now_ms: u64, limits: &DeploymentLimits) -> bool {
-        let mut is_new = sighting.first_ts < self.first_ts;
+        if !self.lacks(sighting, limits) {
+            return false;
+        }
+        self.changed_ms = now_ms;
         self.first_ts = self.first_ts.min(sighting.first_ts);
-        let mut instances = self.instances.len();
-        for (address, first_ts) in &sighting.instances {
-            match self.instances.get_mut(address) {
-                Some(known) if first_ts >= known => continue,
-                Some(known) => *known = *first_ts,
-                None if instances >= limits.instances_max => continue,
-                None => {
-                    instances += 1;
-                    self.instances.insert(*address, *first_ts);
+        for (instance, first_ts) in &sighting.instances {
+            let has_room = self.instances.len() < limits.instances_max;
+            match self.instances.get_mut(instance) {
+                Some(known) => *known = (*known).min(*first_ts),
+                None if has_room => {
+                    self.instances.insert(*instance, *first_ts);
                 }
+                None => {}
             }
-            is_new = true;
         }
-        if is_new {
-            self.changed_ms = now_ms;
-        }
-        is_new
+        true
     }
 }

@@ -2,6 +2,7 @@
 
 use parking_lot::Mutex;
 
+use super::held::Held;
 use super::row::Frame;
 use super::shard::{Run, Shard};
 use super::{Arrival, Generation};
@@ -19,6 +20,8 @@ const USUAL_ROWS: usize = 32;
 #[derive(Debug)]
 pub(super) struct Runs<'g> {
     generation: &'g Generation,
+    /// Where runs are held back, if they are.
+    held: Option<&'g mut Held>,
     arrival: Arrival,
     low: u64,
     /// Before the first row, and after the last.
@@ -37,6 +40,7 @@ impl<'g> Runs<'g> {
     pub(super) fn new(generation: &'g Generation, arrival: Arrival) -> Self {
         Self {
             generation,
+            held: None,
             arrival,
             low: 0,
             begun: Frame::default(),
@@ -47,6 +51,14 @@ impl<'g> Runs<'g> {
             end: 0,
             longest: 0,
             added: 0,
+        }
+    }
+
+    /// Holds them back instead.
+    pub(super) fn held_in(self, held: &'g mut Held) -> Self {
+        Self {
+            held: Some(held),
+            ..self
         }
     }
 
@@ -97,8 +109,12 @@ impl<'g> Runs<'g> {
             longest: self.longest,
             arrival: self.arrival,
         };
-        let shard: &Mutex<Shard> = self.generation.shard(self.low);
-        self.added += shard.lock().add(&run, &self.generation.hasher);
+        if let Some(held) = &mut self.held {
+            held.push(self.generation.part_of(self.low), &run);
+        } else {
+            let shard: &Mutex<Shard> = self.generation.shard(self.low);
+            self.added += shard.lock().add(&run, &self.generation.hasher);
+        }
         self.rows.clear();
         self.shapes.clear();
         self.times = (0, 0);

@@ -48,6 +48,8 @@ pub(super) struct Shard {
     traces: Vec<HeadTrace>,
     /// Indexes into `traces`, by low identifier.
     indexes: HashTable<u32>,
+    /// Of the trace that got rows last: the next ones are often of the same.
+    latest: usize,
     runs: Arena,
     /// What comes before the rows of a run that is being added.
     start: Vec<u8>,
@@ -61,22 +63,28 @@ impl Shard {
         let Self {
             traces,
             indexes,
+            latest,
             runs,
             start,
             ..
         } = self;
-        let hash = hasher.hash_one(run.low);
-        let found = indexes.find(hash, |&index| traces[index as usize].low == run.low);
-        let (index, mut added) = match found {
-            Some(&index) => (index, 0),
-            None => {
-                let index = traces.len() as u32;
-                traces.push(HeadTrace::new(run));
-                indexes.insert_unique(hash, index, |&index| hasher.hash_one(traces[index as usize].low));
-                (index, HeadTrace::BYTES)
-            }
-        };
-        let trace = &mut traces[index as usize];
+        let mut added = 0;
+        if traces.get(*latest).is_none_or(|trace| trace.low != run.low) {
+            let hash = hasher.hash_one(run.low);
+            let found = indexes.find(hash, |&index| traces[index as usize].low == run.low);
+            *latest = match found {
+                Some(&index) => index as usize,
+                None => {
+                    let index = traces.len();
+                    traces.push(HeadTrace::new(run));
+                    let hash_of = |&index: &u32| hasher.hash_one(traces[index as usize].low);
+                    indexes.insert_unique(hash, index as u32, hash_of);
+                    added = HeadTrace::BYTES;
+                    index
+                }
+            };
+        }
+        let trace = &mut traces[*latest];
         added += trace.note(run);
         start.clear();
         start.put_varint(trace.last_run.map_or(0, |address| address.as_u64() + 1));

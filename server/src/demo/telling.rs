@@ -55,11 +55,9 @@ impl Teller {
         format!("http://localhost:{}/zipkin/deployments", self.server.port())
     }
 
+    /// Where the UI says what a deployment did.
     fn report_of(&self, id: &str) -> String {
-        format!(
-            "http://localhost:{}/api/v2/deployments/{id}/report",
-            self.server.port()
-        )
+        format!("{}/{id}", self.ui())
     }
 
     pub(super) fn begin(&self, options: &Options) {

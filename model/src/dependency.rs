@@ -39,8 +39,8 @@ impl DependencyLinker {
         let spans = merge(spans);
         let Self { counts, tree, finder } = self;
         tree.rebuild(&spans);
-        finder.find(&spans, tree, |parent, child, failed| {
-            counts.add(parent, child, 1, i64::from(failed));
+        finder.find(&spans, tree, |call| {
+            counts.add(call.parent, call.child, 1, i64::from(call.failed));
         });
     }
 
@@ -55,6 +55,20 @@ impl DependencyLinker {
     }
 }
 
+/// One call of one service by another.
+#[derive(Debug)]
+pub struct LinkCall<'s, S: TraceNode> {
+    /// Who calls.
+    pub parent: &'s S::Name,
+    /// Who is called.
+    pub child: &'s S::Name,
+    /// Whether either side says that it failed.
+    pub failed: bool,
+    /// The side that it is counted by, the callee's where there is one: how long that took is how long the call took.
+    /// `None` of messages, which nobody waits for, and where neither side was reported.
+    pub timed_by: Option<&'s S>,
+}
+
 /// Finds the links of one trace after the other, in the same memory.
 #[derive(Clone, Debug, Default)]
 pub struct LinkFinder {
@@ -66,18 +80,16 @@ pub struct LinkFinder {
 const NONE: u32 = u32::MAX;
 
 impl LinkFinder {
-    /// Gives `found` every link of a trace: who calls, who is called, and whether that failed. `spans` are merged, and
-    /// `tree` is theirs.
+    /// Gives `found` every call in a trace. `spans` are merged, and `tree` is theirs.
     ///
     /// # Panics
     /// If the tree was built from a different number of spans.
-    pub fn find<S: TraceNode>(
+    pub fn find<'s, S: TraceNode>(
         &mut self,
-        spans: &[S],
+        spans: &'s [S],
         tree: &SpanTree,
-        mut found: impl FnMut(&S::Name, &S::Name, bool),
+        mut found: impl FnMut(LinkCall<'s, S>),
     ) {
-        assert_eq!(spans.len(), tree.len(), "a tree of these spans");
         let ancestors = &mut self.remote_ancestors;
         ancestors.clear();
         ancestors.resize(spans.len(), NONE);
@@ -105,10 +117,10 @@ struct Position<'a, S> {
     remote_ancestor: Option<&'a S>,
 }
 
-fn put_span<S: TraceNode>(
-    span: &S,
-    position: Position<'_, S>,
-    found: &mut impl FnMut(&S::Name, &S::Name, bool),
+fn put_span<'s, S: TraceNode>(
+    span: &'s S,
+    position: Position<'s, S>,
+    found: &mut impl FnMut(LinkCall<'s, S>),
 ) {
     let (local, remote) = (span.local_name(), span.remote_name());
     let kind = match span.kind() {
@@ -118,14 +130,19 @@ fn put_span<S: TraceNode>(
         None if local.is_some() && remote.is_some() => Kind::Client,
         None => return,
     };
-    let mut put = |parent: Option<&S::Name>, child: Option<&S::Name>, failed| {
+    let mut put = |parent: Option<&'s S::Name>, child: Option<&'s S::Name>, failed, timed_by| {
         if let (Some(parent), Some(child)) = (parent, child) {
-            found(parent, child, failed);
+            found(LinkCall {
+                parent,
+                child,
+                failed,
+                timed_by,
+            });
         }
     };
     match kind {
-        Kind::Producer => put(local, remote, span.is_error()),
-        Kind::Consumer => put(remote, local, span.is_error()),
+        Kind::Producer => put(local, remote, span.is_error(), None),
+        Kind::Consumer => put(remote, local, span.is_error(), None),
         // Nobody knows who called the root.
         Kind::Server if position.is_root && remote.is_none() => {}
         Kind::Client | Kind::Server => put_call(span, kind, position.remote_ancestor, &mut put),
@@ -133,11 +150,11 @@ fn put_span<S: TraceNode>(
 }
 
 /// A remote call: the spans above it know more of the caller than the span itself.
-fn put_call<S: TraceNode>(
-    span: &S,
+fn put_call<'s, S: TraceNode>(
+    span: &'s S,
     kind: Kind,
-    remote_ancestor: Option<&S>,
-    put: &mut impl FnMut(Option<&S::Name>, Option<&S::Name>, bool),
+    remote_ancestor: Option<&'s S>,
+    put: &mut impl FnMut(Option<&'s S::Name>, Option<&'s S::Name>, bool, Option<&'s S>),
 ) {
     let (local, remote) = (span.local_name(), span.remote_name());
     let (mut parent, child) = if kind == Kind::Client {
@@ -150,7 +167,7 @@ fn put_call<S: TraceNode>(
     if let Some((ancestor, name)) = named {
         // A client that names itself other than the server it runs in: the call that led there is missing.
         if kind == Kind::Client && local.is_some_and(|local| local != name) {
-            put(Some(name), local, false);
+            put(Some(name), local, false, None);
         }
         if kind == Kind::Server || parent.is_none() {
             parent = Some(name);
@@ -160,7 +177,7 @@ fn put_call<S: TraceNode>(
             failed |= ancestor.is_error();
         }
     }
-    put(parent, child, failed);
+    put(parent, child, failed, Some(span));
 }
 
 /// Calls and errors of each (parent, child), which can be added and taken away.

@@ -29,7 +29,9 @@ mod trace;
 mod tree;
 
 pub use critical_path::{CriticalPath, Piece};
-pub use dependency::{DependencyLink, DependencyLinker, LinkCount, LinkCounts, LinkFinder, merge_links};
+pub use dependency::{
+    DependencyLink, DependencyLinker, LinkCall, LinkCount, LinkCounts, LinkFinder, merge_links,
+};
 pub use deployment::{
     Bearings, Deployment, ServedBy, ServingVersions, Strategy, SwitchedInstance, UnknownStrategy,
     WAVE_GAP_MS, Wave, environments_agree, waves,

@@ -16,6 +16,8 @@ pub(crate) struct Answer {
     /// Whether the client may keep it for [`crate::QueryConfig::names_max_age_s`].
     pub(crate) cacheable: bool,
     pub(crate) completeness: Completeness,
+    /// The parameters of the next page, where there is one.
+    pub(crate) next: Option<String>,
 }
 
 /// The JSON itself.
@@ -37,6 +39,7 @@ impl Answer {
             body: Body::Whole(json),
             cacheable: false,
             completeness: Completeness::Complete,
+            next: None,
         }
     }
 
@@ -46,6 +49,7 @@ impl Answer {
             body: Body::Written(json),
             cacheable: false,
             completeness: Completeness::Complete,
+            next: None,
         }
     }
 
@@ -55,6 +59,7 @@ impl Answer {
             body: Body::Spans(spans),
             cacheable: false,
             completeness,
+            next: None,
         }
     }
 
@@ -68,6 +73,10 @@ impl Answer {
 
     pub(crate) fn with_completeness(self, completeness: Completeness) -> Self {
         Self { completeness, ..self }
+    }
+
+    pub(crate) fn with_next(self, next: Option<String>) -> Self {
+        Self { next, ..self }
     }
 
     pub(crate) fn with_cacheable(self, cacheable: bool) -> Self {

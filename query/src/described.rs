@@ -67,6 +67,11 @@ const SEARCH: &[Parameter] = &[
         Kind::TEXT,
         "Text in names, tags and annotations: words, prefix*, \"a phrase\", /an expression/",
     ),
+    Parameter::optional(
+        "after",
+        Kind::TEXT,
+        "The next page: from the address in the header Link of the page before",
+    ),
 ];
 
 const fn endpoint(path: &'static str, summary: &'static str, answers: &'static [Answer]) -> Endpoint {
@@ -218,6 +223,11 @@ pub(crate) const DEPENDENCIES: Endpoint = Endpoint {
             "lookback",
             Kind::MILLIS,
             "How long the window is, milliseconds; QUERY_LOOKBACK without it",
+        ),
+        Parameter::optional(
+            "latency",
+            Kind::Word(&["true", "false"]),
+            "With how long calls took, of the newest traces; without it not",
         ),
     ],
     ..endpoint(

@@ -12,7 +12,7 @@ use std::task::{Context, Poll};
 use axum::Router;
 use axum::body::Body;
 use axum::extract::{RawQuery, State};
-use axum::http::header::{CACHE_CONTROL, CONTENT_TYPE, HeaderName, HeaderValue, RETRY_AFTER};
+use axum::http::header::{CACHE_CONTROL, CONTENT_TYPE, HeaderName, HeaderValue, LINK, RETRY_AFTER};
 use axum::http::{StatusCode, Uri};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{MethodRouter, get, post};
@@ -187,6 +187,10 @@ fn answer_response(config: &QueryConfig, answer: Answer) -> Response {
         .into_response();
     let headers = response.headers_mut();
     headers.insert(COMPLETENESS, completeness_value(&answer.completeness));
+    if let Some(next) = answer.next {
+        // Of the same path, whatever a proxy calls it.
+        headers.insert(LINK, header_value(&format!("<?{next}>; rel=\"next\"")));
+    }
     if answer.cacheable {
         let value = format!("max-age={}, must-revalidate", config.names_max_age_s);
         headers.insert(CACHE_CONTROL, header_value(&value));

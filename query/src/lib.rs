@@ -1,7 +1,7 @@
 //! Here is a question, give me traces: Zipkin's query API over any [`storage::SpanSource`].
 //!
 //! Read in this order: `params` turns a URL's query into a question that is valid; `traces`, `names`,
-//! `dependencies`, `summaries` and `trace_view` ask it of the store; `answer` is what they hand back; `span_json`
+//! `dependencies` (with `link_latency`), `summaries` and `trace_view` ask it of the store; `answer` is what they hand back; `span_json`
 //! writes spans piece by piece; `described` says what each route is; `http` is the routes, which only files of that name know.
 //!
 //! Nothing here holds a runtime worker for long: a store does its own waiting, and what is done for every span
@@ -17,6 +17,7 @@ use storage::SpanSource;
 mod params;
 
 mod dependencies;
+mod link_latency;
 mod names;
 mod summaries;
 mod trace_view;

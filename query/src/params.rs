@@ -2,14 +2,14 @@
 //! (`zipkin.md` 2.2, 2.3).
 //!
 //! Nothing is trimmed, a parameter given twice counts once (its first value), and unknown parameters are
-//! ignored, all as in Zipkin. `q` and `sort` are ours.
+//! ignored, all as in Zipkin. `q`, `sort`, `after` and `latency` are ours.
 
 use std::borrow::Cow;
 use std::collections::HashSet;
 
 use model::{SpanId, TraceId};
 use percent_encoding::percent_decode;
-use storage::{DependencyQuery, Order, QueryError, TraceQuery, TraceQueryBuilder};
+use storage::{DependencyQuery, Order, QueryError, TracePosition, TraceQuery, TraceQueryBuilder};
 
 use crate::QueryConfig;
 use crate::answer::Failure;
@@ -25,14 +25,16 @@ const LIMIT_DEFAULT: i64 = 10;
 /// The parameters of one request, decoded.
 #[derive(Debug)]
 pub(crate) struct Params<'a> {
+    /// As they came.
+    text: &'a str,
     pairs: Vec<(Cow<'a, str>, Cow<'a, str>)>,
 }
 
 impl<'a> Params<'a> {
     /// Reads what follows the `?` of a URL. A parameter without `=` has the empty value.
     pub(crate) fn parse(query: Option<&'a str>) -> Self {
-        let pairs = query
-            .unwrap_or_default()
+        let text = query.unwrap_or_default();
+        let pairs = text
             .split('&')
             .filter(|pair| !pair.is_empty())
             .take(PARAMETERS_MAX)
@@ -41,7 +43,16 @@ impl<'a> Params<'a> {
                 (decode_parameter(name), decode_parameter(value))
             })
             .collect();
-        Self { pairs }
+        Self { text, pairs }
+    }
+
+    /// The same question, but for `after`: what a URL of the same path has behind its `?`.
+    pub(crate) fn with_after(&self, after: TracePosition) -> String {
+        let is_other = |pair: &&str| !pair.is_empty() && pair.split('=').next() != Some("after");
+        let mut pairs: Vec<&str> = self.text.split('&').filter(is_other).collect();
+        let after = format!("after={}", after.to_text());
+        pairs.push(&after);
+        pairs.join("&")
     }
 
     /// The first value of a parameter, which may be empty.
@@ -115,6 +126,7 @@ pub(crate) fn trace_query(params: &Params<'_>, config: &QueryConfig) -> Result<T
         lookback: lookback.unwrap_or_else(|| saturating_long(config.lookback_ms)),
         limit: limit(params)?,
         order: order(params)?,
+        after: after(params)?,
     };
     Ok(builder.build()?)
 }
@@ -140,6 +152,17 @@ pub(crate) fn dependency_query(
         .long("lookback")?
         .unwrap_or_else(|| saturating_long(config.lookback_ms));
     Ok(DependencyQuery::new(end_ts, lookback)?)
+}
+
+/// Whether something of ours is asked for.
+pub(crate) fn flag(params: &Params<'_>, name: &str) -> Result<bool, Failure> {
+    match params.get(name) {
+        None | Some("" | "false") => Ok(false),
+        Some("true") => Ok(true),
+        Some(other) => Err(Failure::Invalid(format!(
+            "{name} is true or false, not \"{other}\""
+        ))),
+    }
 }
 
 /// The identifiers of `/traceMany`: two or more, distinct.
@@ -194,6 +217,14 @@ fn order(params: &Params<'_>) -> Result<Order, Failure> {
             "sort is newest, slowest or errors, not \"{other}\""
         ))),
     }
+}
+
+/// Where the page before ended.
+fn after(params: &Params<'_>) -> Result<Option<TracePosition>, Failure> {
+    let text = params.get("after").filter(|text| !text.is_empty());
+    text.map(TracePosition::parse)
+        .transpose()
+        .map_err(|error| Failure::Invalid(format!("after: {error}")))
 }
 
 fn saturating_long(value: u64) -> i64 {
@@ -280,6 +311,35 @@ mod tests {
             search("q=a+%22b").unwrap_err(),
             "q, character 3: the quote that opens here is not closed"
         );
+    }
+
+    #[test]
+    fn a_page_begins_after_the_one_before() {
+        assert_eq!(search("after=").unwrap().after(), None);
+        let after = TracePosition::parse("5-6-a").unwrap();
+        assert_eq!(search("after=5-6-a").unwrap().after(), Some(after));
+        let error = search("after=5-6").unwrap_err();
+        assert_eq!(
+            error,
+            "after: \"5-6\" is not what a page of traces gave for the next one"
+        );
+        let params = Params::parse(Some("a=%20b&after=1-2-3&&after&afterwards=1&q=+x"));
+        assert_eq!(
+            params.with_after(after),
+            "a=%20b&afterwards=1&q=+x&after=5-6-000000000000000a"
+        );
+    }
+
+    #[test]
+    fn a_flag_is_true_or_false() {
+        let read =
+            |query| flag(&Params::parse(Some(query)), "latency").map_err(|failure| failure.to_string());
+        assert_eq!(read("a=b"), Ok(false));
+        assert_eq!(read("latency"), Ok(false));
+        assert_eq!(read("latency=false"), Ok(false));
+        assert_eq!(read("latency=true"), Ok(true));
+        let error = read("latency=1").unwrap_err();
+        assert_eq!(error, "latency is true or false, not \"1\"");
     }
 
     #[test]

@@ -14,6 +14,7 @@ use storage::TraceQuery;
 use crate::Query;
 use crate::answer::{Answer, Failure};
 use crate::params::Params;
+use crate::traces::Page;
 
 /// Spans that are read before other work of the same runtime worker has its turn: some 0.2 ms.
 const SPANS_A_TURN: usize = 1024;
@@ -169,7 +170,7 @@ fn service_summary((service_name, recorded): (String, Recorded)) -> ServiceSumma
 impl Query {
     /// `/traceSummaries`: the parameters of `/traces`, the same traces in the same order.
     pub(crate) async fn trace_summaries(&self, params: &Params<'_>) -> Result<Answer, Failure> {
-        let (query, found) = self.search(params).await?;
+        let Page { query, found, next } = self.search(params).await?;
         let mut summaries = Vec::with_capacity(found.traces.len());
         let mut turn_spans = 0;
         for trace in found.traces {
@@ -184,6 +185,8 @@ impl Query {
             }
             summaries.extend(summarizer.finish());
         }
-        Ok(Answer::json(&summaries).with_completeness(found.completeness))
+        Ok(Answer::json(&summaries)
+            .with_completeness(found.completeness)
+            .with_next(next))
     }
 }

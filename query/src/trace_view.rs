@@ -37,7 +37,7 @@ const MADE_AT_ONCE: usize = 2;
 /// How many traces that are not stored are read at a time; more are refused.
 const UPLOADED_AT_ONCE: usize = 4;
 
-/// What bounds the work on views.
+/// What bounds work on traces that is done beside the runtime's workers.
 #[derive(Debug)]
 pub(crate) struct Turns {
     making: Arc<Semaphore>,
@@ -64,7 +64,7 @@ impl Turns {
     }
 
     /// Works where it holds nobody up, once it is its turn.
-    async fn make<T: Send + 'static>(
+    pub(crate) async fn make<T: Send + 'static>(
         &self,
         work: impl FnOnce() -> Result<T, Failure> + Send + 'static,
     ) -> Result<T, Failure> {

@@ -8,6 +8,14 @@ use crate::answer::{Answer, Failure, search_disabled};
 use crate::params::{self, Params};
 use crate::span_json::SpanJson;
 
+/// What a search found.
+pub(crate) struct Page {
+    pub(crate) query: TraceQuery,
+    pub(crate) found: Found,
+    /// Where there are more: the parameters of the next page.
+    pub(crate) next: Option<String>,
+}
+
 impl Query {
     /// `/trace/{id}`; the identifier as it stands in the path, still escaped.
     pub(crate) async fn trace(&self, escaped_id: &str) -> Result<Answer, Failure> {
@@ -28,8 +36,8 @@ impl Query {
 
     /// `/traces`.
     pub(crate) async fn traces(&self, params: &Params<'_>) -> Result<Answer, Failure> {
-        let (_, found) = self.search(params).await?;
-        Ok(Answer::spans(SpanJson::traces(found.traces), found.completeness))
+        let Page { found, next, .. } = self.search(params).await?;
+        Ok(Answer::spans(SpanJson::traces(found.traces), found.completeness).with_next(next))
     }
 
     /// `/traces/untimed`: traces that no window finds, a page of them by their identifiers. Asked again with `after`
@@ -42,18 +50,23 @@ impl Query {
 
     /// What `/traces` and `/traceSummaries` have in common. A question is checked even when search is disabled,
     /// as in Zipkin.
-    pub(crate) async fn search(&self, params: &Params<'_>) -> Result<(TraceQuery, Found), Failure> {
+    pub(crate) async fn search(&self, params: &Params<'_>) -> Result<Page, Failure> {
         let query = params::trace_query(params, &self.config)?;
         if !self.config.search_enabled {
             let found = Found {
                 traces: Vec::new(),
                 completeness: search_disabled(),
             };
-            return Ok((query, found));
+            let next = None;
+            return Ok(Page { query, found, next });
         }
         self.check_order(&query)?;
-        let found = self.source.search(&query).await?;
-        Ok((query, found))
+        let mut found = self.source.search(&query.and_one_more()).await?;
+        let is_more = found.traces.len() > query.limit();
+        found.traces.truncate(query.limit());
+        let last = found.traces.last().filter(|_| is_more);
+        let next = last.map(|trace| params.with_after(query.position(trace)));
+        Ok(Page { query, found, next })
     }
 
     /// A store that cannot order the whole window would answer something else than what was asked.

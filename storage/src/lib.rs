@@ -18,6 +18,7 @@ mod duration_histogram;
 mod error;
 mod latency;
 mod options;
+mod position;
 mod query;
 pub mod text;
 mod untimed;
@@ -35,6 +36,7 @@ pub use latency::{
     WindowLatencies, WindowQuery, WindowSums, add_latencies,
 };
 pub use options::StoreOptions;
+pub use position::{NoPosition, TracePosition};
 pub use query::{AnnotationQuery, DependencyQuery, Order, QueryError, TraceQuery, TraceQueryBuilder};
 pub use untimed::untimed_after;
 

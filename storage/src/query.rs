@@ -7,6 +7,7 @@ use std::fmt;
 
 use model::Span;
 
+use crate::TracePosition;
 use crate::text::{TextError, TextQuery};
 
 /// Which traces come first, and so which stay when there are more than `limit`.
@@ -35,6 +36,7 @@ pub struct TraceQuery {
     lookback: u64,
     limit: usize,
     order: Order,
+    after: Option<TracePosition>,
 }
 
 /// The raw parts of a search, as they come.
@@ -62,6 +64,8 @@ pub struct TraceQueryBuilder {
     pub limit: i64,
     /// Which come first.
     pub order: Order,
+    /// Only traces that come later than this in that order.
+    pub after: Option<TracePosition>,
 }
 
 /// What is wrong with a search. `Display` is Zipkin's wording (`zipkin.md` 2.3), and ours for what is not Zipkin's.
@@ -182,6 +186,7 @@ impl TraceQueryBuilder {
             lookback,
             limit,
             order: self.order,
+            after: self.after,
         })
     }
 }
@@ -247,6 +252,11 @@ impl TraceQuery {
         self.order
     }
 
+    /// What the page before ended with, if this is not the first.
+    pub fn after(&self) -> Option<TracePosition> {
+        self.after
+    }
+
     /// Where a matching trace stands in this query's order: greater comes first. The second part, the newest
     /// span timestamp in the window in microseconds, decides ties.
     pub fn rank(&self, trace: &[Span]) -> (u64, u64) {
@@ -269,8 +279,32 @@ impl TraceQuery {
         (first, newest)
     }
 
-    /// The definition of a match (`zipkin.md` 5.1).
+    /// Where a trace stands among those of this query. A store answers in this order, greater first.
+    ///
+    /// # Panics
+    /// If there are no spans.
+    pub fn position(&self, trace: &[Span]) -> TracePosition {
+        let trace_id = trace.iter().map(|span| span.trace_id).max();
+        TracePosition {
+            rank: self.rank(trace),
+            trace_id: trace_id.expect("a trace has spans"),
+        }
+    }
+
+    /// The same question with room for one trace more: whether there is another page.
+    pub fn and_one_more(&self) -> Self {
+        Self {
+            limit: self.limit.saturating_add(1),
+            ..self.clone()
+        }
+    }
+
+    /// The definition of a match (`zipkin.md` 5.1), and that the trace is not of an earlier page.
     pub fn matches(&self, trace: &[Span]) -> bool {
+        self.meets_conditions(trace) && self.after.is_none_or(|after| self.position(trace) < after)
+    }
+
+    fn meets_conditions(&self, trace: &[Span]) -> bool {
         let (start, end) = self.window();
         match model::trace_timestamp(trace) {
             Some(timestamp) if (start..=end).contains(&timestamp) => {}
@@ -342,6 +376,24 @@ impl DependencyQuery {
             end_ts: end_ts as u64,
             lookback: lookback as u64,
         })
+    }
+
+    /// The search for the newest traces of the window, whatever they are.
+    pub fn newest(self, limit: usize) -> TraceQuery {
+        TraceQuery {
+            service_name: None,
+            remote_service_name: None,
+            span_name: None,
+            annotation_query: AnnotationQuery::default(),
+            text: TextQuery::default(),
+            min_duration: None,
+            max_duration: None,
+            end_ts: self.end_ts,
+            lookback: self.lookback,
+            limit,
+            order: Order::Newest,
+            after: None,
+        }
     }
 
     /// The window, inclusive, in microseconds since the epoch.

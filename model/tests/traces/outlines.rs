@@ -63,10 +63,10 @@ fn links_of(
 ) -> BTreeMap<(String, String), (i64, i64)> {
     let mut links = BTreeMap::<_, (i64, i64)>::new();
     let name = |number: &NameNumber| names.names[*number as usize].clone();
-    LinkFinder::default().find(outlines, tree, |parent, child, failed| {
-        let counts = links.entry((name(parent), name(child))).or_default();
+    LinkFinder::default().find(outlines, tree, |call| {
+        let counts = links.entry((name(call.parent), name(call.child))).or_default();
         counts.0 += 1;
-        counts.1 += i64::from(failed);
+        counts.1 += i64::from(call.failed);
     });
     links
 }

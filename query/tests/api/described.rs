@@ -57,7 +57,7 @@ fn example_of(endpoint: &Endpoint) -> String {
         }
         "/traces/untimed" => "?limit=5",
         "/traceMany" => "?traceIds=a,b",
-        "/dependencies" => "?endTs=1700000060000&lookback=86400000",
+        "/dependencies" => "?endTs=1700000060000&lookback=86400000&latency=true",
         "/traceView" => "?traceId=a",
         _ => "",
     };

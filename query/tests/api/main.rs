@@ -12,4 +12,5 @@ mod described;
 mod failures;
 mod fake;
 mod large;
+mod paging;
 mod trace_views;

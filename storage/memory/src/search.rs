@@ -14,7 +14,7 @@ use std::sync::Arc;
 
 use model::{Span, TraceId};
 use parking_lot::RwLock;
-use storage::{Completeness, Found, Order, TraceQuery};
+use storage::{Completeness, Found, Order, TracePosition, TraceQuery};
 
 use crate::shard::Shard;
 use crate::shard_index;
@@ -134,8 +134,8 @@ impl Iterator for Candidates<'_> {
 pub(crate) struct Search<'a> {
     query: &'a TraceQuery,
     strict: bool,
-    // By rank, the worst on top; traces of equal rank by number of arrival, which stays out of the answer.
-    best: BinaryHeap<Reverse<((u64, u64), usize)>>,
+    // The worst on top, each with its number of arrival.
+    best: BinaryHeap<Reverse<(TracePosition, usize)>>,
     matches: BTreeMap<usize, Arc<Vec<Span>>>,
     arrived: usize,
 }
@@ -158,7 +158,7 @@ impl<'a> Search<'a> {
             && self
                 .best
                 .peek()
-                .is_some_and(|Reverse(((newest, _), _))| *newest >= bound)
+                .is_some_and(|Reverse((worst, _))| worst.rank.0 > bound)
     }
 
     /// Takes the traces among spans of the same low 64 bits that match: one, or with strict identifiers one
@@ -182,7 +182,8 @@ impl<'a> Search<'a> {
         if !self.query.matches(&trace) {
             return;
         }
-        self.best.push(Reverse((self.query.rank(&trace), self.arrived)));
+        self.best
+            .push(Reverse((self.query.position(&trace), self.arrived)));
         self.matches.insert(self.arrived, trace);
         self.arrived += 1;
         if self.best.len() > self.query.limit()
@@ -194,7 +195,7 @@ impl<'a> Search<'a> {
 
     /// The matches in the query's order.
     pub(crate) fn into_found(mut self) -> Found {
-        // Ascending order of `Reverse` is descending order of ranks.
+        // Ascending order of `Reverse` is descending order of positions.
         let order = self.best.into_sorted_vec();
         let traces = order
             .into_iter()

@@ -132,6 +132,7 @@ impl Faulty {
             lookback: ((end - start) / 1000) as i64,
             limit: query.limit() as i64,
             order: query.order(),
+            after: query.after(),
         };
         match self.fault {
             Fault::WindowOpenAtStart => asked.lookback = (asked.lookback - 1).max(1),

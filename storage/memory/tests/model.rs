@@ -191,19 +191,20 @@ fn query() -> impl Strategy<Value = TraceQueryBuilder> {
                 lookback: window.1,
                 limit,
                 order,
+                after: None,
             }
         },
     )
 }
 
-/// The same ranks in the same order, and each of them a trace that matches. Which of equal rank is open.
+/// The same places in the same order, and each of them a trace that matches.
 fn assert_found(model: &Model, query: &TraceQuery, found: &[Vec<Span>]) {
     let matches = model.matches(query);
-    let mut expected: Vec<_> = matches.iter().map(|trace| query.rank(trace)).collect();
+    let mut expected: Vec<_> = matches.iter().map(|trace| query.position(trace)).collect();
     expected.sort_unstable_by(|a, b| b.cmp(a));
     expected.truncate(query.limit());
-    let ranks: Vec<_> = found.iter().map(|trace| query.rank(trace)).collect();
-    assert_eq!(ranks, expected, "{query:?}");
+    let places: Vec<_> = found.iter().map(|trace| query.position(trace)).collect();
+    assert_eq!(places, expected, "{query:?}");
     let matches: BTreeMap<_, _> = matches
         .into_iter()
         .map(|trace| (model.key(trace[0].trace_id), sorted(trace)))

@@ -352,8 +352,8 @@ impl Scratch {
         tree.rebuild(spans);
         timeline.rebuild(spans, tree);
         found.clear();
-        finder.find(spans, tree, |parent, child, failed| {
-            found.push((number_of(parent), number_of(child), failed));
+        finder.find(spans, tree, |call| {
+            found.push((number_of(call.parent), number_of(call.child), call.failed));
         });
     }
 }

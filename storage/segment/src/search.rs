@@ -14,7 +14,7 @@ use std::cmp::Ordering;
 use std::collections::{BinaryHeap, HashMap};
 use std::sync::atomic::{self, AtomicBool};
 
-use model::Span;
+use model::{Span, TraceId};
 use storage::{Completeness, Found, Order, StorageError, TraceQuery};
 
 use crate::candidates::Candidates;
@@ -41,16 +41,31 @@ enum Item {
     Verified(Vec<Span>),
 }
 
-/// What is ordered by rank alone.
+/// What is ordered by rank, and then by what may still have the same one: it is looked at before verified traces of
+/// that rank, which come by their identifiers ([`TraceQuery::position`]).
 #[derive(Debug)]
 struct Entry<T> {
     rank: Rank,
+    tie: Tie,
     item: T,
+}
+
+/// The greater comes first.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+enum Tie {
+    Verified(TraceId),
+    Open,
+}
+
+impl<T> Entry<T> {
+    fn place(&self) -> (Rank, Tie) {
+        (self.rank, self.tie)
+    }
 }
 
 impl<T> Ord for Entry<T> {
     fn cmp(&self, other: &Self) -> Ordering {
-        self.rank.cmp(&other.rank)
+        self.place().cmp(&other.place())
     }
 }
 
@@ -62,7 +77,7 @@ impl<T> PartialOrd for Entry<T> {
 
 impl<T> PartialEq for Entry<T> {
     fn eq(&self, other: &Self) -> bool {
-        self.rank == other.rank
+        self.place() == other.place()
     }
 }
 
@@ -157,6 +172,7 @@ impl Search<'_> {
         let found = self.candidates.of_head(reading)?;
         let found = found.into_iter().map(|candidate| Entry {
             rank: self.rank(candidate.last, candidate.duration(), candidate.errors),
+            tie: Tie::Open,
             item: (candidate, false),
         });
         self.head = found.collect();
@@ -189,7 +205,8 @@ impl Search<'_> {
     }
 
     fn push(&mut self, rank: Rank, item: Item) {
-        self.heap.push(Entry { rank, item });
+        let tie = Tie::Open;
+        self.heap.push(Entry { rank, tie, item });
     }
 
     fn push_head(&mut self) {
@@ -200,7 +217,7 @@ impl Search<'_> {
 
     /// Puts in the best candidate of the head; where that is worth while, only after a look at its rows.
     fn take_from_head(&mut self, reading: &Reading<'_>) {
-        let Some(Entry { rank, item }) = self.head.pop() else {
+        let Some(Entry { rank, tie, item }) = self.head.pop() else {
             return;
         };
         let (candidate, is_looked_at) = item;
@@ -214,7 +231,7 @@ impl Search<'_> {
                 };
                 let rank = self.rank(candidate.last, candidate.duration(), errors);
                 let item = (candidate, true);
-                self.head.push(Entry { rank, item });
+                self.head.push(Entry { rank, tie, item });
             }
         } else {
             self.push_candidate(candidate.low, rank);
@@ -296,7 +313,12 @@ impl Search<'_> {
     fn verify(&mut self, spans: Vec<Span>, strict: bool) {
         for trace in group(spans, strict) {
             if self.query.matches(&trace) {
-                self.push(self.query.rank(&trace), Item::Verified(trace));
+                let position = self.query.position(&trace);
+                self.heap.push(Entry {
+                    rank: position.rank,
+                    tie: Tie::Verified(position.trace_id),
+                    item: Item::Verified(trace),
+                });
             }
         }
     }

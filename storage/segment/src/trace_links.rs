@@ -85,12 +85,13 @@ impl<'s> TraceLinks<'s> {
         tree.rebuild(outlines);
         found.clear();
         // In the order found: links are numbered, and answered, in the order first seen.
-        finder.find(outlines, tree, |&parent, &child, failed| {
+        finder.find(outlines, tree, |call| {
+            let (parent, child) = (*call.parent, *call.child);
             let number = numbers.entry((parent, child)).or_insert_with(|| {
                 let name = |number| table.strings.get(Symbol(number));
                 sums.number_of(name(parent), name(child))
             });
-            found.push((*number, failed));
+            found.push((*number, call.failed));
         });
         found.sort_unstable();
         counted.clear();

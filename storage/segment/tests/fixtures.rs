@@ -390,8 +390,7 @@ async fn segments_of_every_version_are_read() {
         check_dependencies(&store, &definition, &context).await;
         check_latency(&store, &definition, &context).await;
         for query in names().into_iter().chain(conditions()).chain(texts()) {
-            let query = query.build().expect("a query");
-            check_search(&store, &definition, &query, true).await;
+            check_search(&store, &definition, query, true).await;
         }
     }
 }

@@ -106,7 +106,7 @@ prop_compose! {
             Some((min, more)) => (Some(min), more.map(|more| min + more)),
         };
         TraceQueryBuilder {
-            service_name, remote_service_name, span_name, annotation_query, text, min_duration, max_duration, end_ts, lookback, limit, order,
+            service_name, remote_service_name, span_name, annotation_query, text, min_duration, max_duration, end_ts, lookback, limit, order, after: None,
         }
     }
 }
@@ -144,8 +144,7 @@ fn run(steps: Vec<Step>, options: StoreOptions) {
                 store = open();
             }
             Step::Search(query) => {
-                let query = query.build().expect("a valid query");
-                runtime.block_on(check_search(&store, &definition, &query, options.strict_trace_id));
+                runtime.block_on(check_search(&store, &definition, query, options.strict_trace_id));
             }
             Step::Dependencies(end_ts, lookback) => {
                 let query = DependencyQuery::new(end_ts, lookback).expect("a valid query");

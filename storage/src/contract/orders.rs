@@ -1,6 +1,6 @@
 //! Slowest first and most errors first, over the whole window ([`crate::Order`]).
 
-use model::Span;
+use model::{Span, TraceId};
 
 use super::fixtures::{Build, at, query, query_of, span, today, trace_id};
 use super::{Case, Subject, case};
@@ -14,6 +14,8 @@ pub(super) const CASES: &[Case] = &[
     case!(errors_are_counted_in_the_whole_trace, Orders),
     case!(ties_go_to_the_newest, Orders),
     case!(orders_keep_to_conditions, Orders),
+    case!(pages_have_each_trace_once),
+    case!(pages_of_every_order, Orders),
 ];
 
 fn ordered(order: Order, limit: i64) -> TraceQueryBuilder {
@@ -161,4 +163,70 @@ async fn orders_keep_to_conditions(subject: Subject) {
     };
     assert_eq!(subject.found(short).await, [5, 7].map(trace_id));
     assert_eq!(subject.found(slowest("db")).await, []);
+}
+
+/// What all pages of so many traces have, one after the other.
+async fn paged(subject: &Subject, first: &TraceQueryBuilder) -> Vec<TraceId> {
+    let query = first.clone().build().unwrap();
+    let mut found = Vec::new();
+    let mut after = None;
+    loop {
+        let page = subject
+            .search(TraceQueryBuilder {
+                after,
+                ..first.clone()
+            })
+            .await;
+        assert!(page.len() <= query.limit(), "{} traces", page.len());
+        let Some(last) = page.last() else { return found };
+        after = Some(query.position(last));
+        found.extend(page.iter().map(|trace| trace[0].trace_id));
+    }
+}
+
+/// Traces of which many share a time, a duration and a number of errors.
+async fn with_ties(subject: &Subject) {
+    let spans = (1..=40).map(|low| {
+        let span = span(trace_id(low), low).at(at(low / 7)).lasting(10 + low % 3);
+        match low % 4 {
+            0 => span.tag("error", ""),
+            _ => span,
+        }
+    });
+    let spans: Vec<_> = spans.collect();
+    // In several batches, the last ones first.
+    for batch in spans.rchunks(9) {
+        subject.accept(batch).await;
+    }
+}
+
+async fn expect_pages(subject: &Subject, order: Order) {
+    let whole = subject.found(ordered(order, 100)).await;
+    assert_eq!(whole.len(), 40);
+    for limit in [1, 3, 40] {
+        assert_eq!(
+            paged(subject, &ordered(order, limit)).await,
+            whole,
+            "{order:?}, {limit}"
+        );
+    }
+}
+
+async fn pages_have_each_trace_once(subject: Subject) {
+    with_ties(&subject).await;
+    expect_pages(&subject, Order::Newest).await;
+    // Conditions hold on every page.
+    let failed = TraceQueryBuilder {
+        annotation_query: Some("error".to_owned()),
+        ..ordered(Order::Newest, 3)
+    };
+    let found = paged(&subject, &failed).await;
+    assert_eq!(found, [40, 36, 32, 28, 24, 20, 16, 12, 8, 4].map(trace_id));
+}
+
+async fn pages_of_every_order(subject: Subject) {
+    with_ties(&subject).await;
+    for order in [Order::Slowest, Order::Errors] {
+        expect_pages(&subject, order).await;
+    }
 }

@@ -64,7 +64,7 @@ impl Query {
         let mut found = self.source.search(&query.and_one_more()).await?;
         let is_more = found.traces.len() > query.limit();
         found.traces.truncate(query.limit());
-        let last = found.traces.last().filter(|_| is_more);
+        let last = found.traces.last().filter(|trace| is_more && !trace.is_empty());
         let next = last.map(|trace| params.with_after(query.position(trace)));
         Ok(Page { query, found, next })
     }

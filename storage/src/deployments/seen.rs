@@ -267,3 +267,103 @@ impl SeenVersion {
         true
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use model::{Endpoint, IpAddresses, Span, SpanBatch, SpanId, TraceId};
+
+    use super::*;
+
+    fn version(number: u64) -> (&'static str, &'static str, &'static str) {
+        ("stock", "prod", ["1", "2"][number as usize])
+    }
+
+    /// Spans of instances by their last address byte, which began at these milliseconds.
+    fn gather(spans: &[(u64, u8, u64)], check: impl FnOnce(&Gathering<'_>)) {
+        let mut batch = SpanBatch::new();
+        for (index, &(_, instance, millis)) in (1..).zip(spans) {
+            let local = Endpoint {
+                service_name: Some("stock".to_owned()),
+                ip: IpAddresses {
+                    v4: Some([10, 0, 0, instance].into()),
+                    ..IpAddresses::default()
+                },
+                ..Endpoint::default()
+            };
+            batch.push_span(&Span {
+                trace_id: TraceId::new(0, index).unwrap(),
+                parent_id: None,
+                id: SpanId::new(index),
+                kind: None,
+                name: None,
+                timestamp: Some(millis * 1000 + 999),
+                duration: None,
+                local_endpoint: Some(local),
+                remote_endpoint: None,
+                annotations: Vec::new(),
+                tags: Vec::new(),
+                debug: false,
+                shared: false,
+            });
+        }
+        let mut gathering = Gathering::default();
+        for (index, &(number, ..)) in spans.iter().enumerate() {
+            let number = gathering.number(version(number), || Interest::Fresh).unwrap();
+            gathering.add(number, batch.get(index));
+        }
+        check(&gathering);
+    }
+
+    #[test]
+    fn an_instance_is_there_since_the_first_of_its_spans_in_whatever_order_they_come() {
+        let spans = [
+            (0, 1, 70),
+            (0, 1, 50),
+            (0, 1, 60),
+            (0, 2, 55),
+            (1, 2, 40),
+            (0, 2, 58),
+            (0, 1, 45),
+        ];
+        gather(&spans, |gathering| {
+            let found: Vec<_> = gathering
+                .sightings()
+                .map(|sighting| {
+                    let since = sighting.instances.values().copied();
+                    (sighting.version, sighting.first_ts, since.collect::<Vec<_>>())
+                })
+                .collect();
+            assert_eq!(found, [("1", 45, vec![45, 55]), ("2", 40, vec![40])]);
+        });
+    }
+
+    #[test]
+    fn only_what_is_new_is_lacking() {
+        let limits = DeploymentLimits {
+            instances_max: 2,
+            ..DeploymentLimits::default()
+        };
+        let mut seen = SeenVersion {
+            first_ts: u64::MAX,
+            ..SeenVersion::default()
+        };
+        let mut expect = |instance, millis, is_new| {
+            gather(&[(0, instance, millis)], |gathering| {
+                let sighting = gathering.sightings().next().unwrap();
+                assert_eq!(seen.lacks(sighting, &limits), is_new, "{instance} at {millis}");
+                assert_eq!(seen.join(sighting, 7, &limits), is_new, "{instance} at {millis}");
+                assert!(!seen.lacks(sighting, &limits), "{instance} at {millis}, joined");
+            });
+        };
+        expect(1, 50, true);
+        expect(1, 50, false);
+        expect(1, 60, false);
+        expect(1, 40, true);
+        expect(2, 70, true);
+        expect(2, 60, true);
+        // There is no room for a third one, but it may be the first.
+        expect(3, 65, false);
+        expect(3, 30, true);
+        assert_eq!((seen.first_ts, seen.instances.len()), (30, 2));
+    }
+}

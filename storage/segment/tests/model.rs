@@ -22,7 +22,7 @@ enum Step {
     Store(Vec<Span>),
     Seal,
     Restart,
-    Search(TraceQueryBuilder),
+    Search(Box<TraceQueryBuilder>),
     Dependencies(i64, i64),
 }
 
@@ -116,7 +116,7 @@ fn step() -> impl Strategy<Value = Step> {
         6 => prop::collection::vec(span(), 1..8).prop_map(Step::Store),
         2 => Just(Step::Seal),
         1 => Just(Step::Restart),
-        6 => query().prop_map(Step::Search),
+        6 => query().prop_map(|query| Step::Search(Box::new(query))),
         3 => window().prop_map(|(end_ts, lookback)| Step::Dependencies(end_ts, lookback)),
     ]
 }
@@ -144,7 +144,7 @@ fn run(steps: Vec<Step>, options: StoreOptions) {
                 store = open();
             }
             Step::Search(query) => {
-                runtime.block_on(check_search(&store, &definition, query, options.strict_trace_id));
+                runtime.block_on(check_search(&store, &definition, *query, options.strict_trace_id));
             }
             Step::Dependencies(end_ts, lookback) => {
                 let query = DependencyQuery::new(end_ts, lookback).expect("a valid query");

@@ -167,7 +167,7 @@ async fn orders_keep_to_conditions(subject: Subject) {
 
 /// What all pages of so many traces have, one after the other.
 async fn paged(subject: &Subject, first: &TraceQueryBuilder) -> Vec<TraceId> {
-    let query = first.clone().build().unwrap();
+    let query = first.clone().build().expect("a question of a case");
     let mut found = Vec::new();
     let mut after = None;
     loop {

@@ -318,12 +318,12 @@ mod tests {
     fn an_instance_is_there_since_the_first_of_its_spans_in_whatever_order_they_come() {
         let spans = [
             (0, 1, 70),
-            (0, 1, 50),
+            (0, 1, 45),
             (0, 1, 60),
             (0, 2, 55),
             (1, 2, 40),
             (0, 2, 58),
-            (0, 1, 45),
+            (0, 1, 50),
         ];
         gather(&spans, |gathering| {
             let found: Vec<_> = gathering

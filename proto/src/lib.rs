@@ -19,7 +19,7 @@ mod protobuf;
 pub mod scribe;
 mod thrift;
 mod thrift_v1;
-mod v1;
+pub mod v1;
 
 pub use detect::{check_list, detect};
 pub use error::DecodeError;

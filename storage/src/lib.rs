@@ -10,6 +10,7 @@ use std::time::Duration;
 
 use model::{DependencyLink, Span, SpanBatch, TraceId};
 
+mod best;
 mod capabilities;
 #[cfg(feature = "contract")]
 pub mod contract;
@@ -23,6 +24,7 @@ mod query;
 pub mod text;
 mod untimed;
 
+pub use best::BestTraces;
 pub use capabilities::{Capabilities, Completeness};
 pub use deployments::{
     Deletion, DeploymentLimits, DeploymentPatch, DeploymentQuery, DeploymentStore, Gathering, History,

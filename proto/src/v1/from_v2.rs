@@ -12,7 +12,7 @@ use model::Kind;
 use super::{Annotation, BinaryAnnotation, BinaryValue, Endpoint, Span};
 
 /// The v1 form of `span`, borrowing its text.
-pub(crate) fn from_v2(span: &model::Span) -> Span<'_> {
+pub fn from_v2(span: &model::Span) -> Span<'_> {
     let events = Events::of(span);
     let endpoint = span.local_endpoint.as_ref().map(borrow);
     let mut v1 = Span {
@@ -195,7 +195,8 @@ fn signed(microseconds: Option<u64>) -> i64 {
     microseconds.unwrap_or(0) as i64
 }
 
-fn borrow(endpoint: &model::Endpoint) -> Endpoint<'_> {
+/// The same endpoint, its text borrowed.
+pub fn borrow(endpoint: &model::Endpoint) -> Endpoint<'_> {
     Endpoint {
         service_name: Cow::Borrowed(endpoint.service_name.as_deref().unwrap_or_default()),
         ip: endpoint.ip,

@@ -20,13 +20,21 @@ use super::{Annotation, BinaryAnnotation, BinaryValue, ConversionError, Endpoint
 ///
 /// # Errors
 /// [`ConversionError`] where an identifier is missing or the batch is full.
-pub(crate) fn to_v2(mut span: Span<'_>, batch: &mut SpanBatch) -> Result<(), ConversionError> {
+pub fn to_v2(span: Span<'_>, batch: &mut SpanBatch) -> Result<(), ConversionError> {
     if span.trace_id == 0 {
         return Err(ConversionError::NoTraceId);
     }
     if span.id == 0 {
         return Err(ConversionError::NoId);
     }
+    split(span, batch)
+}
+
+/// As [`to_v2`], where it is known that identifiers are there: zeros are identifiers then.
+///
+/// # Errors
+/// [`ConversionError::Refused`] where the batch is full, or the trace identifier zero altogether.
+pub fn split(mut span: Span<'_>, batch: &mut SpanBatch) -> Result<(), ConversionError> {
     span.annotations
         .sort_by(|a, b| (a.timestamp, &a.value).cmp(&(b.timestamp, &b.value)));
     span.binary_annotations.sort_by(|a, b| a.key.cmp(&b.key));

@@ -28,7 +28,7 @@ const EDGES: &[(&str, &[&str])] = &[
         &["storage", "storage-journal", "storage-record", "model"],
     ),
     ("storage/memory", &["storage", "model"]),
-    ("storage/mysql", &["storage", "model"]),
+    ("storage/mysql", &["storage", "model", "proto"]),
     ("storage/cassandra", &["storage", "model"]),
     ("storage/elasticsearch", &["storage", "model", "proto"]),
     ("query", &["proto", "storage", "model", "openapi"]),

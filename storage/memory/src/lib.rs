@@ -36,13 +36,13 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use model::{DependencyLink, DependencyLinker, Span, SpanBatch, TraceId};
 use parking_lot::{Mutex, RwLock};
 use storage::{
-    BoxFuture, Capabilities, Completeness, Dependencies, DependencyQuery, Found, Result, SpanSink,
-    SpanSource, StoreOptions, TraceQuery,
+    BestTraces, BoxFuture, Capabilities, Completeness, Dependencies, DependencyQuery, Found, Result,
+    SpanSink, SpanSource, StoreOptions, TraceQuery,
 };
 
 use crate::autocomplete::Autocomplete;
 use crate::deployments::Deployments;
-use crate::search::{Candidates, Search};
+use crate::search::Candidates;
 use crate::shard::Shard;
 
 /// Locks are held for microseconds, so a few times as many shards as cores keep writers apart; more would
@@ -138,7 +138,7 @@ impl MemoryStore {
         if !self.config.options.search_enabled {
             return Found::default();
         }
-        let mut search = Search::new(query, self.config.options.strict_trace_id);
+        let mut search = BestTraces::new(query, self.config.options.strict_trace_id);
         let candidates = Candidates::new(&self.shards, query.service_name(), query.window());
         let mut looked_at = 0;
         for (bound, low) in candidates {

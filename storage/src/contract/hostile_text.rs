@@ -10,9 +10,12 @@ use crate::{AnnotationQuery, StoreOptions, TraceQueryBuilder};
 
 pub(super) const CASES: &[Case] = &[
     case!(names_are_only_text),
+    case!(long_names_are_only_text),
     case!(tags_and_annotations_are_only_text),
+    case!(long_tags_and_annotations_are_only_text),
     case!(autocomplete_values_are_only_text),
     case!(links_between_oddly_named_services),
+    case!(links_between_services_with_long_names),
     case!(no_character_separates_a_service_from_a_name),
     case!(case_is_folded_beyond_ascii),
 ];
@@ -77,35 +80,45 @@ const SCRIPTS: [&str; 11] = [
 ];
 
 /// Distinct texts, in lower case, none of them empty.
-fn texts() -> Vec<String> {
-    let short = [&BLANKS[..], &SIGNS, &DISGUISES, &SCRIPTS].concat();
-    let mut texts: Vec<_> = short.into_iter().map(str::to_owned).collect();
-    // As long as no index of a store likes, and equal but for the end.
-    let long = "long ".repeat(2000);
-    texts.extend([format!("{long}a"), format!("{long}b"), "名".repeat(3000)]);
-    texts
+fn short_texts() -> Vec<String> {
+    let texts = [&BLANKS[..], &SIGNS, &DISGUISES, &SCRIPTS].concat();
+    texts.into_iter().map(str::to_owned).collect()
 }
 
-fn numbered() -> impl Iterator<Item = (u64, String)> {
-    (1..).zip(texts())
+/// As long as no index of a store likes, and equal but for the end.
+fn long_texts() -> Vec<String> {
+    let long = "long ".repeat(2000);
+    vec![format!("{long}a"), format!("{long}b"), "名".repeat(3000)]
+}
+
+fn numbered(texts: &[String]) -> impl Iterator<Item = (u64, &String)> {
+    (1..).zip(texts)
 }
 
 async fn names_are_only_text(subject: Subject) {
-    for (low, text) in numbered() {
+    are_names(&subject, &short_texts()).await;
+}
+
+async fn long_names_are_only_text(subject: Subject) {
+    are_names(&subject, &long_texts()).await;
+}
+
+async fn are_names(subject: &Subject, texts: &[String]) {
+    for (low, text) in numbered(texts) {
         subject
-            .accept(&[span(trace_id(low), low).local(&text).named(&text).remote(&text)])
+            .accept(&[span(trace_id(low), low).local(text).named(text).remote(text)])
             .await;
     }
-    let all: BTreeSet<_> = texts().into_iter().collect();
+    let all: BTreeSet<_> = texts.iter().cloned().collect();
     assert_eq!(subject.service_names().await, all.into_iter().collect::<Vec<_>>());
-    for (low, text) in numbered() {
+    for (low, text) in numbered(texts) {
         assert_eq!(
-            subject.found(query_of(&text)).await,
+            subject.found(query_of(text)).await,
             [trace_id(low)],
             "service {text:?}"
         );
-        assert_eq!(subject.span_names(&text).await, [text.as_str()]);
-        assert_eq!(subject.remote_service_names(&text).await, [text.as_str()]);
+        assert_eq!(subject.span_names(text).await, [text.as_str()]);
+        assert_eq!(subject.remote_service_names(text).await, [text.as_str()]);
         let by_span_name = TraceQueryBuilder {
             span_name: Some(text.clone()),
             ..query()
@@ -117,7 +130,7 @@ async fn names_are_only_text(subject: Subject) {
         );
         let by_remote = TraceQueryBuilder {
             remote_service_name: Some(text.clone()),
-            ..query_of(&text)
+            ..query_of(text)
         };
         assert_eq!(
             subject.found(by_remote).await,
@@ -128,16 +141,24 @@ async fn names_are_only_text(subject: Subject) {
 }
 
 async fn tags_and_annotations_are_only_text(subject: Subject) {
-    let spans: Vec<_> = numbered()
+    are_tags_and_annotations(&subject, &short_texts()).await;
+}
+
+async fn long_tags_and_annotations_are_only_text(subject: Subject) {
+    are_tags_and_annotations(&subject, &long_texts()).await;
+}
+
+async fn are_tags_and_annotations(subject: &Subject, texts: &[String]) {
+    let spans: Vec<_> = numbered(texts)
         .map(|(low, text)| {
             span(trace_id(low), low)
-                .tag(&text, "value")
-                .tag("key", &text)
-                .annotation(&text)
+                .tag(text, "value")
+                .tag("key", text)
+                .annotation(text)
         })
         .collect();
     subject.accept(&spans).await;
-    for ((low, text), span) in numbered().zip(&spans) {
+    for ((low, text), span) in numbered(texts).zip(&spans) {
         assert_eq!(subject.trace(trace_id(low)).await, std::slice::from_ref(span));
         // Not every text can be asked for: the grammar trims, and knows `=` and ` and `.
         for (asked, key, value) in [
@@ -158,12 +179,13 @@ async fn tags_and_annotations_are_only_text(subject: Subject) {
 }
 
 async fn autocomplete_values_are_only_text(subject: Subject) {
-    let spans: Vec<_> = numbered()
-        .map(|(low, text)| span(trace_id(low), low).tag(KEY, &text))
+    let texts = [short_texts(), long_texts()].concat();
+    let spans: Vec<_> = numbered(&texts)
+        .map(|(low, text)| span(trace_id(low), low).tag(KEY, text))
         .collect();
     subject.accept(&spans).await;
     subject.accept(&spans).await;
-    let all: BTreeSet<_> = texts().into_iter().collect();
+    let all: BTreeSet<_> = texts.into_iter().collect();
     assert_eq!(
         subject.autocomplete_values(KEY).await,
         all.into_iter().collect::<Vec<_>>()
@@ -171,16 +193,24 @@ async fn autocomplete_values_are_only_text(subject: Subject) {
 }
 
 async fn links_between_oddly_named_services(subject: Subject) {
-    let spans: Vec<_> = numbered()
+    are_linked(&subject, &short_texts()).await;
+}
+
+async fn links_between_services_with_long_names(subject: Subject) {
+    are_linked(&subject, &long_texts()).await;
+}
+
+async fn are_linked(subject: &Subject, texts: &[String]) {
+    let spans: Vec<_> = numbered(texts)
         .map(|(low, text)| {
             span(trace_id(low), low)
                 .of_kind(Kind::Client)
-                .local(&text)
+                .local(text)
                 .remote("db")
         })
         .collect();
     subject.accept(&spans).await;
-    let mut expected: Vec<_> = texts().iter().map(|text| link(text, "db", 1)).collect();
+    let mut expected: Vec<_> = texts.iter().map(|text| link(text, "db", 1)).collect();
     expected.sort();
     assert_eq!(subject.links(today() + DAY, DAY).await, expected);
 }

@@ -5,6 +5,7 @@
 //! which versions spans have borne, `resolve.rs` makes of both the deployments of a service as they are shown.
 
 mod declaration;
+pub mod record;
 mod register;
 mod resolve;
 mod seen;

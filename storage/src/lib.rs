@@ -26,6 +26,7 @@ mod untimed;
 
 pub use best::BestTraces;
 pub use capabilities::{Capabilities, Completeness};
+pub use deployments::record;
 pub use deployments::{
     Deletion, DeploymentLimits, DeploymentPatch, DeploymentQuery, DeploymentStore, Gathering, History,
     Interest, PatchPlan, Patched, Put, PutPlan, Register, SeenVersion, Sighting,

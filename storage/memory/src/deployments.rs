@@ -39,27 +39,12 @@ impl Deployments {
     /// Looks for versions that nobody has seen before.
     pub(crate) fn note(&self, batch: &SpanBatch, options: &StoreOptions) {
         let now_ms = self.since.elapsed().as_millis() as u64;
-        let mut gathering = Gathering::default();
-        {
+        let gathering = {
             let kept = self.kept.read();
-            for span in batch.iter() {
-                let first = |tags: &[String]| {
-                    let value = |tag: &String| span.tags().find(|borne| borne.0 == tag).map(|borne| borne.1);
-                    tags.iter().find_map(value)
-                };
-                let service = span.local_endpoint().and_then(|local| local.service_name);
-                let (Some(service), Some(version)) = (service, first(&options.version_tags)) else {
-                    continue;
-                };
-                let environment = first(&options.environment_tags).unwrap_or_default();
-                let number = gathering.number((service, environment, version), || {
-                    kept.register.interest(service, environment, version, now_ms)
-                });
-                if let Some(number) = number {
-                    gathering.add(number, span);
-                }
-            }
-        }
+            Gathering::of(batch, options, |service, environment, version| {
+                kept.register.interest(service, environment, version, now_ms)
+            })
+        };
         let mut sightings = gathering.sightings().peekable();
         if sightings.peek().is_some() {
             let mut kept = self.kept.write();

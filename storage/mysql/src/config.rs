@@ -2,6 +2,7 @@
 
 use std::fmt;
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::Duration;
 
 use sqlx::mysql::{MySqlConnectOptions, MySqlPool, MySqlPoolOptions, MySqlSslMode};
@@ -18,7 +19,7 @@ const LIFETIME_MAX: Duration = Duration::from_secs(1800);
 const STATEMENT_SECONDS_MAX: u32 = 30;
 
 /// What a MySQL store is configured with.
-#[derive(Clone, PartialEq, Eq)]
+#[derive(Clone)]
 pub struct MySqlConfig {
     /// What every store is configured with.
     pub options: StoreOptions,
@@ -36,9 +37,14 @@ pub struct MySqlConfig {
     pub connections_max: u32,
     /// `MYSQL_USE_SSL`.
     pub tls: Tls,
-    /// `MYSQL_ENSURE_SCHEMA`: Zipkin's tables are created where they are missing.
+    /// `MYSQL_ENSURE_SCHEMA`: tables are created where they are missing, Zipkin's and our own.
     pub ensure_schema: bool,
+    /// What time it is.
+    pub now: Clock,
 }
+
+/// Milliseconds since the epoch, as whoever owns the clock says.
+pub type Clock = Arc<dyn Fn() -> u64 + Send + Sync>;
 
 /// Whether connections are encrypted.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -53,7 +59,7 @@ pub enum Tls {
 
 impl MySqlConfig {
     /// The defaults of Zipkin.
-    pub fn new(options: StoreOptions) -> Self {
+    pub fn new(options: StoreOptions, now: Clock) -> Self {
         Self {
             options,
             host: "localhost".to_owned(),
@@ -64,6 +70,7 @@ impl MySqlConfig {
             connections_max: 10,
             tls: Tls::Off,
             ensure_schema: false,
+            now,
         }
     }
 

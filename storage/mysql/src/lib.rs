@@ -8,11 +8,15 @@
 //!   begin of a server's half only the annotation `sr` tells, by which no window finds it.
 //! - Names, keys and annotations end after 255 characters, values of tags after 65,535 bytes.
 //!
+//! Deployments, reports and objectives are in tables of its own beside those (`deployments.rs`).
+//!
 //! It is not: a queue. Spans wait for a server that is away in the spool before this store.
 
 mod config;
 mod dependencies;
+mod deployments;
 mod error;
+mod latency;
 mod names;
 mod read;
 mod rows;
@@ -33,7 +37,8 @@ use storage::{
     StorageError, TraceQuery,
 };
 
-pub use crate::config::{MySqlConfig, Tls};
+pub use crate::config::{Clock, MySqlConfig, Tls};
+use crate::deployments::Deployments;
 use crate::schema::Schema;
 
 /// How long it may take to find out why there is no connection.
@@ -46,6 +51,7 @@ pub struct MySqlStore {
     pool: MySqlPool,
     /// Looked at by the first who needs it, and again when it turns out to be another.
     schema: RwLock<Option<Arc<Schema>>>,
+    deployments: Deployments,
 }
 
 impl MySqlStore {
@@ -54,6 +60,7 @@ impl MySqlStore {
         Self {
             pool: config.pool(),
             schema: RwLock::default(),
+            deployments: Deployments::default(),
             config,
         }
     }
@@ -118,21 +125,17 @@ impl MySqlStore {
         }
     }
 
+    /// An answer, or what its error means.
+    pub(crate) async fn answer<T>(&self, asked: impl Future<Output = sqlx::Result<T>>) -> Result<T> {
+        match asked.await {
+            Ok(answer) => Ok(answer),
+            Err(error) => Err(self.tell(error).await),
+        }
+    }
+
     async fn ping(&self) -> sqlx::Result<()> {
         self.pool.acquire().await?.ping().await
     }
-}
-
-/// An answer, or what its error means.
-macro_rules! answer {
-    ($store:ident, $asked:expr) => {
-        Box::pin(async move {
-            match $asked.await {
-                Ok(answer) => Ok(answer),
-                Err(error) => Err($store.tell(error).await),
-            }
-        })
-    };
 }
 
 impl SpanSource for MySqlStore {
@@ -146,7 +149,7 @@ impl SpanSource for MySqlStore {
     fn traces<'a>(&'a self, trace_ids: &'a [TraceId]) -> BoxFuture<'a, Result<Vec<Vec<Span>>>> {
         Box::pin(async move {
             let schema = self.schema().await?;
-            answer!(self, self.traces_by_id(trace_ids, &schema)).await
+            self.answer(self.traces_by_id(trace_ids, &schema)).await
         })
     }
 
@@ -156,14 +159,14 @@ impl SpanSource for MySqlStore {
                 return Ok(Found::default());
             }
             let schema = self.schema().await?;
-            answer!(self, self.find(query, &schema)).await
+            self.answer(self.find(query, &schema)).await
         })
     }
 
     fn untimed(&self, after: Option<TraceId>, limit: usize) -> BoxFuture<'_, Result<Found>> {
         Box::pin(async move {
             let schema = self.schema().await?;
-            answer!(self, self.find_untimed(after, limit, &schema)).await
+            self.answer(self.find_untimed(after, limit, &schema)).await
         })
     }
 
@@ -173,7 +176,7 @@ impl SpanSource for MySqlStore {
                 return Ok(Vec::new());
             }
             self.schema().await?;
-            answer!(self, self.list_services()).await
+            self.answer(self.list_services()).await
         })
     }
 
@@ -183,7 +186,7 @@ impl SpanSource for MySqlStore {
                 return Ok(Vec::new());
             }
             let schema = self.schema().await?;
-            answer!(self, self.list_span_names(service_name, &schema)).await
+            self.answer(self.list_span_names(service_name, &schema)).await
         })
     }
 
@@ -193,7 +196,8 @@ impl SpanSource for MySqlStore {
                 return Ok(Vec::new());
             }
             let schema = self.schema().await?;
-            answer!(self, self.list_remote_services(service_name, &schema)).await
+            self.answer(self.list_remote_services(service_name, &schema))
+                .await
         })
     }
 
@@ -209,14 +213,14 @@ impl SpanSource for MySqlStore {
                 return Ok(Vec::new());
             }
             let schema = self.schema().await?;
-            answer!(self, self.list_values(key, &schema)).await
+            self.answer(self.list_values(key, &schema)).await
         })
     }
 
     fn dependencies(&self, query: DependencyQuery) -> BoxFuture<'_, Result<Dependencies>> {
         Box::pin(async move {
             let schema = self.schema().await?;
-            answer!(self, self.link(query, &schema)).await
+            self.answer(self.link(query, &schema)).await
         })
     }
 
@@ -235,7 +239,7 @@ impl SpanSource for MySqlStore {
     fn health(&self) -> BoxFuture<'_, Result<()>> {
         Box::pin(async move {
             self.schema().await?;
-            answer!(self, self.ping()).await
+            self.answer(self.ping()).await
         })
     }
 }

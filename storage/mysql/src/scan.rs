@@ -14,6 +14,10 @@ const SPANS_A_PAGE: i64 = 5_000;
 /// Traces that are read at one time.
 const TRACES_A_READ: usize = 64;
 
+/// By how much a server's half of a span may begin later, or seem to begin earlier, than the client's, whose begin the
+/// row has. Microseconds.
+const MARGIN: u64 = 60_000_000;
+
 /// Where a page ends: the begin of its last span, and the span.
 #[derive(Clone, Copy, Debug)]
 struct Place {
@@ -24,13 +28,15 @@ struct Place {
 
 impl MySqlStore {
     /// Gives `visit` all spans of every trace, by the low half of its identifier, that has a span in a window
-    /// (microseconds since the epoch, inclusive), once. What is stored meanwhile may be seen or not.
+    /// (microseconds since the epoch, inclusive), once; and of some traces beside it. What is stored meanwhile may be
+    /// seen or not.
     pub(crate) async fn for_each_trace(
         &self,
         (start, end): (u64, u64),
         schema: &Schema,
         mut visit: impl FnMut(&[Span]),
     ) -> sqlx::Result<()> {
+        let (start, end) = (start.saturating_sub(MARGIN), end.saturating_add(MARGIN));
         let mut seen: HashSet<i64> = HashSet::new();
         let mut place = Place {
             start_ts: signed(start).saturating_sub(1),

@@ -23,6 +23,8 @@ pub(crate) struct Schema {
     pub(crate) has_ipv6: bool,
     pub(crate) has_dependencies: bool,
     pub(crate) has_error_count: bool,
+    /// Tables of our own.
+    pub(crate) has_records: bool,
     /// Characters beyond the first plane have no place in `utf8` of three bytes.
     pub(crate) is_utf8mb4: bool,
     pub(crate) statement_bytes_max: usize,
@@ -35,7 +37,7 @@ impl Schema {
             "SELECT CAST(CONCAT(LOWER(table_name), '.', LOWER(column_name)) AS CHAR), \
              CAST(COALESCE(character_set_name, '') AS CHAR) FROM information_schema.columns \
              WHERE table_schema = DATABASE() \
-             AND LOWER(table_name) IN ('zipkin_spans', 'zipkin_annotations', 'zipkin_dependencies')",
+             AND LOWER(table_name) IN ('zipkin_spans', 'zipkin_annotations', 'zipkin_dependencies', 'tracehound_records')",
         )
         .fetch_all(&mut *connection)
         .await?;
@@ -56,6 +58,7 @@ impl Schema {
             has_ipv6: has("zipkin_annotations.endpoint_ipv6"),
             has_dependencies: has("zipkin_dependencies.call_count"),
             has_error_count: has("zipkin_dependencies.error_count"),
+            has_records: has("tracehound_records.revision"),
             is_utf8mb4: columns
                 .iter()
                 .all(|(_, characters)| characters.is_empty() || characters == "utf8mb4"),
@@ -72,7 +75,8 @@ impl Schema {
             true => "utf8mb4_nopad_bin",
             false => "utf8mb4_0900_bin",
         };
-        for statement in include_str!("schema.sql").split(';') {
+        let zipkins = include_str!("schema.sql").split(';');
+        for statement in zipkins.chain(include_str!("tracehound.sql").split(';')) {
             let statement = statement.replace("{collation}", collation);
             connection.execute(AssertSqlSafe(statement)).await?;
         }
@@ -128,6 +132,7 @@ mod tests {
             has_ipv6: true,
             has_dependencies: true,
             has_error_count: true,
+            has_records: true,
             is_utf8mb4,
             statement_bytes_max: STATEMENT_BYTES_MAX,
         }

@@ -37,7 +37,7 @@ impl SpanSink for MySqlStore {
                         conflicts += 1;
                     }
                     Err(error) => return Err(self.tell(error).await),
-                    Ok(()) => return Ok(()),
+                    Ok(()) => return self.note(batch, &schema).await,
                 }
             }
         })

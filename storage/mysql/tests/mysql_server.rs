@@ -7,6 +7,7 @@
 use std::process::ExitCode;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::{SystemTime, UNIX_EPOCH};
 
 use clap::Parser;
 use sqlx::{AssertSqlSafe, Connection, Executor, MySqlConnection};
@@ -98,6 +99,15 @@ async fn run(arguments: &Arguments, port: u16) -> Result<String, String> {
         return Ok(format!("{case} passed"));
     }
     let report = contract::check(open, EXCUSES).await?;
+    contract::latency::run(&|options| {
+        let server = server.clone();
+        Box::pin(async move {
+            let store: Arc<dyn contract::latency::Store> =
+                Arc::new(MySqlStore::new(server.config(options).await));
+            store
+        })
+    })
+    .await;
     Ok(format!(
         "{} cases of the contract passed; excused: {:?}; not offered: {:?}",
         report.passed.len(),
@@ -118,19 +128,22 @@ struct Server {
 impl Server {
     /// A store on a database of its own.
     async fn open(&self, options: StoreOptions) -> Stores {
+        stores(self.config(options).await)
+    }
+
+    async fn config(&self, options: StoreOptions) -> MySqlConfig {
         let database = format!("contract_{}", self.databases.fetch_add(1, Ordering::Relaxed));
         let create = format!("DROP DATABASE IF EXISTS {database}; CREATE DATABASE {database}");
         self.execute(&create).await;
-        let config = MySqlConfig {
+        MySqlConfig {
             host: "127.0.0.1".to_owned(),
             port: self.port,
             user: Some(self.user.clone()),
             password: Some(self.password.clone()),
             database,
             ensure_schema: true,
-            ..MySqlConfig::new(options)
-        };
-        stores(config)
+            ..MySqlConfig::new(options, Arc::new(now_ms))
+        }
     }
 
     async fn execute(&self, sql: &str) {
@@ -144,16 +157,23 @@ impl Server {
     }
 }
 
+fn now_ms() -> u64 {
+    let since = SystemTime::now().duration_since(UNIX_EPOCH);
+    since.map_or(0, |since| since.as_millis() as u64)
+}
+
 fn stores(config: MySqlConfig) -> Stores {
     let again = config.clone();
+    let store = Arc::new(MySqlStore::new(config));
+    let deployments = Arc::clone(&store) as Arc<dyn storage::DeploymentStore>;
     Stores {
-        store: Arc::new(MySqlStore::new(config)),
+        store,
         reopen: Some(Box::new(move |store| {
             Box::pin(async move {
                 drop(store);
                 stores(again)
             })
         })),
-        deployments: None,
+        deployments: Some(deployments),
     }
 }

@@ -7,7 +7,6 @@
 
 mod api;
 mod files;
-mod json;
 mod sightings;
 mod versions;
 
@@ -19,7 +18,8 @@ use std::time::{Duration, Instant};
 use model::{Deployment, Slo, SpanBatch};
 use parking_lot::{Mutex, RwLock};
 use storage::{
-    DeploymentLimits, DeploymentPatch, PatchPlan, Patched, Put, PutPlan, Register, StorageError, StoreOptions,
+    DeploymentLimits, DeploymentPatch, PatchPlan, Patched, Put, PutPlan, Register, StorageError,
+    StoreOptions, record,
 };
 use storage_journal::Disk;
 use storage_record::Numbering;
@@ -62,13 +62,13 @@ impl Deployments {
         let mut register = Register::new(limits);
         let mut gone = Vec::new();
         for (name, text) in contents.deployments {
-            match json::read_deployment(&text) {
+            match record::read_deployment(&text) {
                 Ok(deployment) => gone.extend(register.apply(deployment)),
                 Err(error) => set_aside.push(format!("{name}: {error}")),
             }
         }
         for (name, text) in contents.slos {
-            match json::read_slo(&text) {
+            match record::read_slo(&text) {
                 Ok(slo) => {
                     register.apply_slo(slo);
                 }
@@ -192,7 +192,7 @@ impl Deployments {
     /// Writes a deployment down and takes it; gives it as it is shown.
     fn write(&self, writer: &mut Writer, deployment: Deployment) -> Result<Arc<Deployment>, StorageError> {
         let id = deployment.id.clone();
-        let text = json::deployment_text(&deployment);
+        let text = record::deployment_text(&deployment);
         writer.files.write(Kind::Deployment, &id, &text)?;
         let mut register = self.register.write();
         let gone = register.apply(deployment);
@@ -256,7 +256,9 @@ impl Deployments {
     fn put_slo(&self, slo: Slo) -> Result<bool, StorageError> {
         let mut writer = self.writer.lock();
         self.register.read().check_slo(&slo)?;
-        writer.files.write(Kind::Slo, &slo.name, &json::slo_text(&slo))?;
+        writer
+            .files
+            .write(Kind::Slo, &slo.name, &record::slo_text(&slo))?;
         Ok(self.register.write().apply_slo(slo))
     }
 

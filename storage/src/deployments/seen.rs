@@ -8,9 +8,10 @@ use std::collections::{BTreeMap, HashMap};
 use std::net::IpAddr;
 
 use foldhash::fast::RandomState;
-use model::SpanRef;
+use model::{SpanBatch, SpanRef};
 
 use super::DeploymentLimits;
+use crate::StoreOptions;
 
 /// How long after it last brought something new a version's spans are looked at one by one, milliseconds by the
 /// server's clock: rollouts take minutes, and spans are late by minutes.
@@ -64,6 +65,34 @@ pub struct Gathering<'b> {
 }
 
 impl<'b> Gathering<'b> {
+    /// What the spans of a batch tell, looked at one by one: of the tags that tell version and environment the first
+    /// counts that a span bears. `interest` is asked for service, environment and version.
+    pub fn of(
+        batch: &'b SpanBatch,
+        options: &StoreOptions,
+        mut interest: impl FnMut(&str, &str, &str) -> Interest,
+    ) -> Self {
+        let mut gathering = Self::default();
+        for span in batch.iter() {
+            let first = |tags: &[String]| {
+                let value = |tag: &String| span.tags().find(|borne| borne.0 == tag).map(|borne| borne.1);
+                tags.iter().find_map(value)
+            };
+            let service = span.local_endpoint().and_then(|local| local.service_name);
+            let (Some(service), Some(version)) = (service, first(&options.version_tags)) else {
+                continue;
+            };
+            let environment = first(&options.environment_tags).unwrap_or_default();
+            let number = gathering.number((service, environment, version), || {
+                interest(service, environment, version)
+            });
+            if let Some(number) = number {
+                gathering.add(number, span);
+            }
+        }
+        gathering
+    }
+
     /// The number of a version of a service in an environment, unless nothing new can come of its spans.
     pub fn number(
         &mut self,

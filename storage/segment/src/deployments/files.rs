@@ -185,8 +185,8 @@ pub(crate) fn examine(disk: &dyn Disk) -> Result<Vec<Examined>, StorageError> {
         let file = file_name(number);
         let what = match read(disk, &file) {
             Ok((kind, _, rest)) => match kind {
-                Kind::Deployment => super::json::read_deployment(&rest).err(),
-                Kind::Slo => super::json::read_slo(&rest).err(),
+                Kind::Deployment => storage::record::read_deployment(&rest).err(),
+                Kind::Slo => storage::record::read_slo(&rest).err(),
                 Kind::Report => None,
             },
             Err(what) => Some(what),

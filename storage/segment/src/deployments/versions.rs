@@ -7,11 +7,10 @@
 
 use std::io;
 
-use storage::{Register, StorageError};
+use storage::{Register, StorageError, record};
 use storage_journal::Disk;
 
 use super::files::{cannot_write, read_bytes};
-use super::json;
 
 pub(super) const NAME: &str = "deployments/versions";
 /// A copy of a file with damage, before it is written anew.
@@ -25,7 +24,7 @@ pub(super) fn to_bytes(register: &Register) -> Vec<u8> {
     seen.sort_unstable_by_key(|&(service, environment, version, _)| (service, environment, version));
     let mut bytes = Vec::new();
     for (service, environment, version, seen) in seen {
-        let text = json::version_text(service, environment, version, seen);
+        let text = record::version_text(service, environment, version, seen);
         bytes.extend(format!("{:08x} ", crc32c::crc32c(&text)).into_bytes());
         bytes.extend(text);
         bytes.push(b'\n');
@@ -75,7 +74,7 @@ fn read_lines(
         at += line.len();
         let read = text.split_at_checked(9).and_then(|(sum, text)| {
             let is_whole = format!("{:08x} ", crc32c::crc32c(text)).as_bytes() == sum;
-            is_whole.then(|| json::read_version(text)).and_then(Result::ok)
+            is_whole.then(|| record::read_version(text)).and_then(Result::ok)
         });
         match read {
             Some((service, environment, version, seen)) => visit(service, environment, version, seen),

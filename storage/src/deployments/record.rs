@@ -1,12 +1,13 @@
-//! Deployments, objectives and versions as JSON in records. Fields that are not known are an error: nobody else writes
-//! these files.
+//! Deployments, objectives and versions as JSON in records: files of the segment store, rows of others. Fields that are
+//! not known are an error: nobody else writes these.
 
 use std::collections::BTreeMap;
 use std::net::IpAddr;
 
 use model::{Deployment, Indicator, Slo, Strategy, SwitchedInstance};
 use serde::{Deserialize, Serialize};
-use storage::SeenVersion;
+
+use super::SeenVersion;
 
 #[derive(Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
@@ -72,7 +73,8 @@ fn text(value: &impl Serialize) -> Vec<u8> {
     serde_json::to_vec(value).unwrap_or_default()
 }
 
-pub(super) fn deployment_text(deployment: &Deployment) -> Vec<u8> {
+/// A deployment, as [`read_deployment`] reads it.
+pub fn deployment_text(deployment: &Deployment) -> Vec<u8> {
     let instances = deployment.instances.iter().map(|instance| InstanceJson {
         ip: instance.ip,
         port: instance.port,
@@ -94,7 +96,11 @@ pub(super) fn deployment_text(deployment: &Deployment) -> Vec<u8> {
     })
 }
 
-pub(super) fn read_deployment(text: &[u8]) -> Result<Deployment, String> {
+/// Reads a deployment, as it was declared.
+///
+/// # Errors
+/// What is wrong, in words.
+pub fn read_deployment(text: &[u8]) -> Result<Deployment, String> {
     let read: DeploymentJson = serde_json::from_slice(text).map_err(|error| error.to_string())?;
     let strategy = read.strategy.map(|name| {
         name.parse::<Strategy>()
@@ -123,7 +129,8 @@ pub(super) fn read_deployment(text: &[u8]) -> Result<Deployment, String> {
     })
 }
 
-pub(super) fn slo_text(slo: &Slo) -> Vec<u8> {
+/// An objective, as [`read_slo`] reads it.
+pub fn slo_text(slo: &Slo) -> Vec<u8> {
     text(&SloJson {
         name: slo.name.clone(),
         service_name: slo.service_name.clone(),
@@ -137,7 +144,11 @@ pub(super) fn slo_text(slo: &Slo) -> Vec<u8> {
     })
 }
 
-pub(super) fn read_slo(text: &[u8]) -> Result<Slo, String> {
+/// Reads an objective.
+///
+/// # Errors
+/// What is wrong, in words.
+pub fn read_slo(text: &[u8]) -> Result<Slo, String> {
     let read: SloJson = serde_json::from_slice(text).map_err(|error| error.to_string())?;
     let latency = read
         .threshold_ms
@@ -152,12 +163,8 @@ pub(super) fn read_slo(text: &[u8]) -> Result<Slo, String> {
     })
 }
 
-pub(super) fn version_text(
-    service_name: &str,
-    environment: &str,
-    version: &str,
-    seen: &SeenVersion,
-) -> Vec<u8> {
+/// A version that was seen, as [`read_version`] reads it.
+pub fn version_text(service_name: &str, environment: &str, version: &str, seen: &SeenVersion) -> Vec<u8> {
     let instances = seen
         .instances
         .iter()
@@ -174,7 +181,10 @@ pub(super) fn version_text(
 }
 
 /// Service, environment, version, and what is known of it.
-pub(super) fn read_version(text: &[u8]) -> Result<(String, String, String, SeenVersion), String> {
+///
+/// # Errors
+/// What is wrong, in words.
+pub fn read_version(text: &[u8]) -> Result<(String, String, String, SeenVersion), String> {
     let read: VersionJson = serde_json::from_slice(text).map_err(|error| error.to_string())?;
     let instances = read
         .instances

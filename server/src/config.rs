@@ -10,6 +10,8 @@ mod demo;
 mod jaeger;
 #[cfg(feature = "kafka")]
 mod kafka;
+#[cfg(feature = "mysql")]
+mod mysql;
 mod otlp;
 mod parse;
 #[cfg(feature = "rabbitmq")]
@@ -137,6 +139,18 @@ pub(crate) enum StorageKind {
     Memory { spans_max: usize },
     /// The embedded store, on disk.
     Segment(SegmentConfig),
+    /// MySQL or MariaDB.
+    #[cfg(feature = "mysql")]
+    MySql(Box<storage_mysql::MySqlServer>, SpoolPlace),
+}
+
+/// Where spans wait on their way to a storage elsewhere.
+#[cfg(feature = "mysql")]
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct SpoolPlace {
+    pub(crate) directory: PathBuf,
+    pub(crate) journal_sync: SyncPolicy,
+    pub(crate) bytes_max: u64,
 }
 
 /// What the embedded store is told.
@@ -343,9 +357,13 @@ fn read_storage(reader: &mut Reader<'_>) -> StorageConfig {
         age_max: reader.optional("STORAGE_MAX_AGE", parse::duration),
         bytes_max: reader.optional("STORAGE_MAX_BYTES", parse::bytes),
     };
+    #[cfg(feature = "mysql")]
+    let (mysql, spool) = (mysql::read(reader), read_spool(reader, &segment));
     let kind = match reader.read("STORAGE_TYPE", parse::storage_type) {
         parse::StorageType::Memory => StorageKind::Memory { spans_max },
         parse::StorageType::Segment => StorageKind::Segment(segment),
+        #[cfg(feature = "mysql")]
+        parse::StorageType::MySql => StorageKind::MySql(Box::new(mysql), spool),
     };
     StorageConfig {
         kind,
@@ -357,6 +375,16 @@ fn read_storage(reader: &mut Reader<'_>) -> StorageConfig {
             version_tags: reader.read("VERSION_TAGS", parse::list),
             environment_tags: reader.read("ENVIRONMENT_TAGS", parse::list),
         },
+    }
+}
+
+/// Beside what a segment store would have there.
+#[cfg(feature = "mysql")]
+fn read_spool(reader: &mut Reader<'_>, segment: &SegmentConfig) -> SpoolPlace {
+    SpoolPlace {
+        directory: segment.directory.clone(),
+        journal_sync: segment.journal_sync,
+        bytes_max: reader.read("SPOOL_BYTES_MAX", parse::bytes),
     }
 }
 

@@ -1,8 +1,14 @@
 //! The stores a server can be started with, each by what the other parts need of it.
 
+#[cfg(feature = "mysql")]
+mod spooled;
+
 use std::sync::Arc;
 
 use anyhow::Context;
+use serde_json::{Map, Value};
+#[cfg(feature = "mysql")]
+pub(crate) use spooled::mysql;
 use storage::{BoxFuture, DeploymentStore, LatencySource, SpanSink, SpanSource, StorageError, StoreOptions};
 use storage_journal::SyncPolicy;
 use storage_memory::{MemoryConfig, MemoryStore};
@@ -26,23 +32,27 @@ pub(crate) struct Store {
     pub(crate) figures: FigureSource,
     /// For the same.
     pub(crate) timings: Vec<Timing>,
+    /// What `/health` shows beside.
+    details: Details,
     close: CloseStore,
     // Released when everything else of the store is gone.
     _lock: Option<DirectoryLock>,
 }
+
+type Details = Arc<dyn Fn() -> Map<String, Value> + Send + Sync>;
 
 type CloseStore = Box<dyn FnOnce() -> BoxFuture<'static, Result<(), StorageError>> + Send>;
 
 impl Store {
     /// As `/health` shows it.
     pub(crate) fn component(&self) -> Component {
-        let source = Arc::clone(&self.source);
+        let (source, details) = (Arc::clone(&self.source), Arc::clone(&self.details));
         let health = move || -> BoxFuture<'static, Health> {
-            let source = Arc::clone(&source);
+            let (source, details) = (Arc::clone(&source), Arc::clone(&details));
             Box::pin(async move {
                 Health {
                     error: source.health().await.err().map(|error| error.to_string()),
-                    ..Health::default()
+                    details: details(),
                 }
             })
         };
@@ -92,6 +102,7 @@ pub(crate) fn memory(options: StoreOptions, spans_max: usize) -> Store {
         source: store,
         figures: Arc::new(figures),
         timings: Vec::new(),
+        details: Arc::new(Map::new),
         close: Box::new(|| Box::pin(async { Ok(()) })),
         _lock: None,
     }
@@ -133,6 +144,7 @@ pub(crate) fn segment(options: StoreOptions, config: SegmentConfig, now: Clock) 
         source: store,
         figures: Arc::new(move || segment_figures(&counted.stats())),
         timings: vec![commits],
+        details: Arc::new(Map::new),
         close: Box::new(move || Box::pin(async move { closed.close().await })),
         _lock: Some(lock),
     })

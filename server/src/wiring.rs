@@ -37,7 +37,7 @@ pub(crate) async fn run_until(
     ready: impl FnOnce(SocketAddr),
 ) -> anyhow::Result<()> {
     warn_of_ignored(&config.ignored);
-    let mut store = open_store(config.storage.clone())?;
+    let mut store = open_store(config.storage.clone(), config.server.drain_timeout)?;
     if config.self_tracing.is_some() {
         store = store.traced();
     }
@@ -88,11 +88,17 @@ fn warn_of_ignored(ignored: &[String]) {
     }
 }
 
-fn open_store(config: StorageConfig) -> anyhow::Result<Store> {
+#[cfg_attr(
+    not(feature = "mysql"),
+    expect(unused_variables, reason = "only a spool waits")
+)]
+fn open_store(config: StorageConfig, drain_timeout: Duration) -> anyhow::Result<Store> {
     let StorageConfig { kind, options } = config;
     match kind {
         StorageKind::Memory { spans_max } => Ok(store::memory(options, spans_max)),
         StorageKind::Segment(config) => store::segment(options, config, Arc::new(now_ms)),
+        #[cfg(feature = "mysql")]
+        StorageKind::MySql(server, spool) => store::mysql(options, *server, spool, drain_timeout),
     }
 }
 

@@ -346,6 +346,12 @@ pub(super) fn read_doctor(flags: &ArgMatches, reader: &mut Reader<'_>) -> Doctor
                     "STORAGE_TYPE=mem keeps nothing that could be examined; --store names a directory",
                 );
             }
+            #[cfg(feature = "mysql")]
+            StorageKind::MySql(..) => {
+                reader.mistake(
+                    "STORAGE_TYPE=mysql keeps its spans elsewhere; --store names the directory of a segment store",
+                );
+            }
         }
     }
     DoctorConfig {

@@ -18,10 +18,12 @@ type Parsed<T> = Result<T, String>;
 pub(super) enum StorageType {
     Memory,
     Segment,
+    #[cfg(feature = "mysql")]
+    MySql,
 }
 
 /// Backends of Zipkin that this version does not have.
-const STORAGE_TYPES_TO_COME: [&str; 3] = ["mysql", "cassandra3", "elasticsearch"];
+const STORAGE_TYPES_TO_COME: [&str; 2] = ["cassandra3", "elasticsearch"];
 
 pub(super) fn text(value: &str) -> Parsed<String> {
     Ok(value.to_owned())
@@ -169,10 +171,14 @@ pub(super) fn storage_type(value: &str) -> Parsed<StorageType> {
     match value {
         "mem" => Ok(StorageType::Memory),
         "segment" => Ok(StorageType::Segment),
+        #[cfg(feature = "mysql")]
+        "mysql" => Ok(StorageType::MySql),
+        #[cfg(not(feature = "mysql"))]
+        "mysql" => Err("is not in this server, which was built without MySQL".to_owned()),
         value if STORAGE_TYPES_TO_COME.contains(&value) => {
-            Err("is not supported yet by this version: use segment (on disk) or mem".to_owned())
+            Err("is not supported yet by this version: use segment (on disk), mysql or mem".to_owned())
         }
-        _ => Err("is no storage: use segment (on disk) or mem".to_owned()),
+        _ => Err("is no storage: use segment (on disk), mysql or mem".to_owned()),
     }
 }
 

@@ -23,6 +23,15 @@ const STATEMENT_SECONDS_MAX: u32 = 30;
 pub struct MySqlConfig {
     /// What every store is configured with.
     pub options: StoreOptions,
+    /// Where its tables are.
+    pub server: MySqlServer,
+    /// What time it is.
+    pub now: Clock,
+}
+
+/// A server, and how to log in.
+#[derive(Clone, PartialEq, Eq)]
+pub struct MySqlServer {
     /// `MYSQL_HOST`.
     pub host: String,
     /// `MYSQL_TCP_PORT`.
@@ -39,8 +48,6 @@ pub struct MySqlConfig {
     pub tls: Tls,
     /// `MYSQL_ENSURE_SCHEMA`: tables are created where they are missing, Zipkin's and our own.
     pub ensure_schema: bool,
-    /// What time it is.
-    pub now: Clock,
 }
 
 /// Milliseconds since the epoch, as whoever owns the clock says.
@@ -57,11 +64,10 @@ pub enum Tls {
     Verified(Option<PathBuf>),
 }
 
-impl MySqlConfig {
-    /// The defaults of Zipkin.
-    pub fn new(options: StoreOptions, now: Clock) -> Self {
+impl Default for MySqlServer {
+    /// As Zipkin's.
+    fn default() -> Self {
         Self {
-            options,
             host: "localhost".to_owned(),
             port: 3306,
             user: None,
@@ -70,10 +76,11 @@ impl MySqlConfig {
             connections_max: 10,
             tls: Tls::Off,
             ensure_schema: false,
-            now,
         }
     }
+}
 
+impl MySqlServer {
     /// Where the server is, without anything secret.
     pub(crate) fn place(&self) -> String {
         format!("{}:{}/{}", self.host, self.port, self.database)
@@ -139,15 +146,24 @@ pub(crate) fn is_mariadb(version: &str) -> bool {
     version.to_lowercase().contains("mariadb")
 }
 
-impl fmt::Debug for MySqlConfig {
+impl fmt::Debug for MySqlServer {
     /// Without the password.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("MySqlConfig")
+        f.debug_struct("MySqlServer")
             .field("place", &self.place())
             .field("user", &self.user)
             .field("connections_max", &self.connections_max)
             .field("tls", &self.tls)
             .field("ensure_schema", &self.ensure_schema)
+            .finish_non_exhaustive()
+    }
+}
+
+impl fmt::Debug for MySqlConfig {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("MySqlConfig")
+            .field("options", &self.options)
+            .field("server", &self.server)
             .finish_non_exhaustive()
     }
 }

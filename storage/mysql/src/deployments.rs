@@ -81,7 +81,7 @@ impl MySqlStore {
         }
         Err(StorageError::Unavailable(format!(
             "MySQL at {}: there is no table tracehound_records; set MYSQL_ENSURE_SCHEMA=true to have it created",
-            self.config.place()
+            self.config.server.place()
         )))
     }
 

@@ -37,7 +37,7 @@ use storage::{
     StorageError, TraceQuery,
 };
 
-pub use crate::config::{Clock, MySqlConfig, Tls};
+pub use crate::config::{Clock, MySqlConfig, MySqlServer, Tls};
 use crate::deployments::Deployments;
 use crate::schema::Schema;
 
@@ -51,6 +51,8 @@ pub struct MySqlStore {
     pool: MySqlPool,
     /// Looked at by the first who needs it, and again when it turns out to be another.
     schema: RwLock<Option<Arc<Schema>>>,
+    /// Held by who looks.
+    looking: tokio::sync::Mutex<()>,
     deployments: Deployments,
 }
 
@@ -58,8 +60,9 @@ impl MySqlStore {
     /// A store on a server that need not be there yet. Must be called in a runtime.
     pub fn new(config: MySqlConfig) -> Self {
         Self {
-            pool: config.pool(),
+            pool: config.server.pool(),
             schema: RwLock::default(),
+            looking: tokio::sync::Mutex::default(),
             deployments: Deployments::default(),
             config,
         }
@@ -84,23 +87,34 @@ impl MySqlStore {
 
     /// What is known of the tables, which are created where that is asked for.
     pub(crate) async fn schema(&self) -> Result<Arc<Schema>> {
-        let known = self.schema.read().clone();
-        if let Some(schema) = known {
+        if let Some(schema) = self.known_schema() {
+            return Ok(schema);
+        }
+        let _looking = self.looking.lock().await;
+        if let Some(schema) = self.known_schema() {
             return Ok(schema);
         }
         let schema = match self.look_at_schema().await {
             Ok(Some(schema)) => Arc::new(schema),
-            Ok(None) => return Err(schema::missing(&self.config.place())),
+            Ok(None) => return Err(schema::missing(&self.config.server.place())),
             Err(error) => return Err(self.tell(error).await),
         };
-        tracing::info!(?schema, place = self.config.place(), "found Zipkin's tables");
+        tracing::info!(
+            ?schema,
+            place = self.config.server.place(),
+            "found Zipkin's tables"
+        );
         *self.schema.write() = Some(Arc::clone(&schema));
         Ok(schema)
     }
 
+    fn known_schema(&self) -> Option<Arc<Schema>> {
+        self.schema.read().clone()
+    }
+
     async fn look_at_schema(&self) -> sqlx::Result<Option<Schema>> {
         let mut connection = self.pool.acquire().await?;
-        if self.config.ensure_schema {
+        if self.config.server.ensure_schema {
             Schema::create(&mut connection).await?;
         }
         Schema::probe(&mut connection).await
@@ -111,11 +125,11 @@ impl MySqlStore {
         if error::is_of_schema(&error) {
             *self.schema.write() = None;
         }
-        let place = self.config.place();
+        let place = self.config.server.place();
         if !matches!(error, sqlx::Error::PoolTimedOut) {
             return error::tell(&error, &place);
         }
-        match tokio::time::timeout(REASON_TIMEOUT, self.config.try_connection()).await {
+        match tokio::time::timeout(REASON_TIMEOUT, self.config.server.try_connection()).await {
             Ok(Err(reason)) => error::tell(&reason, &place),
             Ok(Ok(())) => error::tell(&error, &place),
             Err(_) => StorageError::Unavailable(format!(

@@ -13,7 +13,7 @@ use clap::Parser;
 use sqlx::{AssertSqlSafe, Connection, Executor, MySqlConnection};
 use storage::contract::{self, Stores};
 use storage::{BoxFuture, StoreOptions};
-use storage_mysql::{MySqlConfig, MySqlStore};
+use storage_mysql::{MySqlConfig, MySqlServer, MySqlStore};
 
 /// Why a case cannot pass: what Zipkin's tables do not tell.
 const EXCUSES: &[(&str, &str)] = &[
@@ -136,13 +136,17 @@ impl Server {
         let create = format!("DROP DATABASE IF EXISTS {database}; CREATE DATABASE {database}");
         self.execute(&create).await;
         MySqlConfig {
-            host: "127.0.0.1".to_owned(),
-            port: self.port,
-            user: Some(self.user.clone()),
-            password: Some(self.password.clone()),
-            database,
-            ensure_schema: true,
-            ..MySqlConfig::new(options, Arc::new(now_ms))
+            options,
+            server: MySqlServer {
+                host: "127.0.0.1".to_owned(),
+                port: self.port,
+                user: Some(self.user.clone()),
+                password: Some(self.password.clone()),
+                database,
+                ensure_schema: true,
+                ..MySqlServer::default()
+            },
+            now: Arc::new(now_ms),
         }
     }
 

@@ -7,8 +7,12 @@ import { defineConfig } from 'vite';
 
 const server = process.env['TRACEHOUND'] ?? 'http://localhost:9411';
 
-/** Sources that are of no page. */
-const SHARED = /src\/(shell|chart|api|format|location|settings|keyboard|request|time-range|service-colour|rollouts)/;
+/** Sources that are of no single page. */
+const SHARED =
+  /src\/(shell|chart|api|format|location|settings|keyboard|request|time-range|service-colour|rollouts|few|window|deployment-events)/;
+
+/** Sources of what is around every page. */
+const FRAME = /src\/(lazy-page|rollouts|shell\/(top-bar|banners|server|quick-find|not-found))/;
 
 export default defineConfig(({ command }) => ({
   base: command === 'serve' ? '/zipkin/' : './',
@@ -19,8 +23,21 @@ export default defineConfig(({ command }) => ({
     modulePreload: { polyfill: false },
     // One file for all pages is a third smaller than a piece for each, and no page is seen before its styles.
     cssCodeSplit: false,
-    // Many small pieces compress badly: what most pages use is one.
-    rolldownOptions: { output: { codeSplitting: { groups: [{ name: 'shared', test: SHARED, minShareCount: 3 }] } } },
+    // Many small pieces compress badly: what most pages use is one, and pages that are seen one after the other are one.
+    // A piece takes along what its files import, so what the search needs has pieces of its own, above those of pages.
+    rolldownOptions: {
+      output: {
+        codeSplitting: {
+          groups: [
+            { name: 'shared', test: SHARED, minShareCount: 3 },
+            { name: 'frame', test: FRAME },
+            { name: 'question', test: /src\/search\//, minShareCount: 2 },
+            { name: 'rollouts', test: /src\/(report|deployments|compare)\// },
+            { name: 'services', test: /src\/(services|slo)\// },
+          ],
+        },
+      },
+    },
   },
   server: { proxy: { '/api': server, '/zipkin/api': server, '/zipkin/config.json': server } },
 }));

@@ -4,7 +4,8 @@ import { useMemo } from 'preact/hooks';
 import type { DependencyLink } from '../api/services';
 import { formatChange, formatDuration, formatRate, formatShare } from '../format';
 import { pathOf } from '../location';
-import { Errors, Took, Versions } from '../services/cells';
+import { Versions } from '../services/cells';
+import { callColumns } from '../services/link-columns';
 import { searchPath } from '../services/search-path';
 import { ServiceLink } from '../services/service-columns';
 import { type Column, DataTable } from '../shell/data-table';
@@ -70,27 +71,10 @@ function columnsOfServices(): Column<ServiceRow>[] {
 }
 
 function columnsOfLinks(figures: MapFigures, asked: AskedWindow): Column<DependencyLink>[] {
-  const took = (key: 'p50' | 'p95' | 'p99'): Column<DependencyLink> => ({
-    key,
-    title: text[key],
-    numeric: true,
-    cell: (link) => <Took duration={link[key]} />,
-    sortBy: (link) => link[key],
-  });
   return [
     { key: 'caller', title: text.caller, cell: ({ parent }) => <ServiceLink name={parent} />, sortBy: ({ parent }) => parent },
     { key: 'callee', title: text.callee, cell: ({ child }) => <ServiceLink name={child} />, sortBy: ({ child }) => child },
-    { key: 'calls', title: text.calls, numeric: true, cell: ({ callCount }) => callCount.toLocaleString('en'), sortBy: ({ callCount }) => callCount },
-    {
-      key: 'errors',
-      title: text.errors,
-      numeric: true,
-      cell: ({ callCount, errorCount = 0 }) => <Errors errors={errorCount} count={callCount} />,
-      sortBy: ({ callCount, errorCount = 0 }) => (callCount === 0 ? undefined : errorCount / callCount),
-    },
-    took('p50'),
-    took('p95'),
-    took('p99'),
+    ...callColumns(['p50', 'p95', 'p99']),
     { key: 'change', title: text.change, numeric: true, cell: (link) => <Changed change={figures.link(link)} />, sortBy: (link) => figures.link(link)?.difference },
     {
       key: 'traces',

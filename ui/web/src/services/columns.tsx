@@ -10,6 +10,7 @@ import { Link } from '../shell/link';
 import { VerdictChip } from '../shell/verdict-chip';
 import { sameTime } from '../window';
 import { Changed, Errors, Rate, Spark, Took } from './cells';
+import { callColumns } from './link-columns';
 import { Seen } from './seen';
 import { operationKey } from './service-steps';
 import { ServiceLink } from './service-columns';
@@ -110,14 +111,6 @@ function Lasted({ deployment, at }: { deployment: JudgedDeployment; at: number }
 export function linkColumns(end: 'parent' | 'child', title: string): Column<DependencyLink>[] {
   return [
     { key: 'service', title, cell: (link) => <ServiceLink name={link[end]} />, sortBy: (link) => link[end] },
-    { key: 'calls', title: text.calls, numeric: true, cell: ({ callCount }) => callCount.toLocaleString('en'), sortBy: ({ callCount }) => callCount },
-    {
-      key: 'errors',
-      title: text.errors,
-      numeric: true,
-      cell: ({ callCount, errorCount = 0 }) => <Errors errors={errorCount} count={callCount} />,
-      sortBy: ({ callCount, errorCount = 0 }) => (callCount === 0 ? undefined : errorCount / callCount),
-    },
-    { key: 'p95', title: text.p95, numeric: true, cell: ({ p95 }) => <Took duration={p95} />, sortBy: ({ p95 }) => p95 },
+    ...callColumns(['p95']),
   ];
 }

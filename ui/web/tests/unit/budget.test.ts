@@ -12,6 +12,9 @@ const KB = 1024;
 /** What the search shows without anything being pressed, although it is loaded piece by piece. */
 const SEARCH = ['index.html', 'src/search/index.tsx', 'src/chart/uplot.ts'];
 
+/** Pages by the names of their pieces, as they are loaded when one is seen first; what draws their charts comes later. */
+const PAGES = ['trace', 'rollouts', 'services', 'map', 'settings-page'];
+
 let directory: string;
 let manifest: Manifest;
 
@@ -50,6 +53,11 @@ function scriptsOf(modules: readonly string[]): Set<string> {
 describe('compressed', () => {
   it('the scripts of the search are at most 60 KB', () => {
     expect(gzipped(scriptsOf(SEARCH))).toBeLessThanOrEqual(60 * KB);
+  });
+
+  it.each(PAGES)('the scripts of %s are at most 60 KB', (page) => {
+    const piece = Object.keys(manifest).find((key) => manifest[key]?.name === page) ?? page;
+    expect(gzipped(scriptsOf(['index.html', piece]))).toBeLessThanOrEqual(60 * KB);
   });
 
   it('all scripts are at most 160 KB', () => {

@@ -11,6 +11,9 @@ export class ApiError extends Error {
   }
 }
 
+/** As the API writes an answer: what is unset is absent, where the document that types are made from allows `null` too. */
+export type Written<T> = { [Field in keyof T]: Written<Exclude<T[Field], null>> };
+
 /** An answer, and whether the server considered everything that it has. */
 export interface Answer<T> {
   body: T;

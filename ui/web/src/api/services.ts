@@ -1,24 +1,12 @@
 /** Questions about services, their operations over time, and who calls whom. Durations are microseconds. */
-import { apiUrl, getAnswer, type Answer } from './http';
-import type { JudgedDeployment, LatencyChart, OperationList, Point, Series } from './schema';
+import { apiUrl, getAnswer, type Answer, type Written } from './http';
+import type * as schema from './schema';
+import type { JudgedDeployment, LatencyChart, OperationList } from './schema';
 
 /** A window as the API asks for it, milliseconds. */
 export interface ApiWindow {
   endTs: string;
   lookback: string;
-}
-
-/** A step of a chart; where it was asked for, how durations are spread: `[greatest of a bin, how many]`, ascending. */
-export interface LatencyPoint extends Point {
-  histogram?: [number, number][];
-}
-
-export interface LatencySeries extends Omit<Series, 'points'> {
-  points: LatencyPoint[];
-}
-
-export interface Latency extends Omit<LatencyChart, 'series'> {
-  series: LatencySeries[];
 }
 
 export interface LatencyQuestion {
@@ -33,12 +21,8 @@ export interface LatencyQuestion {
   histogram?: boolean;
 }
 
-/** Who calls whom. Errors and durations are absent where there are none. */
-export interface DependencyLink {
-  parent: string;
-  child: string;
-  callCount: number;
-  errorCount?: number;
+/** Who calls whom, and how long calls took. Errors and durations are absent where there are none. */
+export interface DependencyLink extends Written<schema.DependencyLink> {
   p50?: number;
   p95?: number;
   p99?: number;
@@ -54,7 +38,7 @@ export function getOperations(window: ApiWindow, serviceName: string | null, sig
 }
 
 /** Rate, errors and durations over time. */
-export function getLatency(question: LatencyQuestion, window: ApiWindow, signal: AbortSignal): Promise<Answer<Latency>> {
+export function getLatency(question: LatencyQuestion, window: ApiWindow, signal: AbortSignal): Promise<Answer<LatencyChart>> {
   const { step, histogram, ...asked } = question;
   const parameters = { ...asked, ...window, ...(histogram && { histogram: 'true' }), ...(step !== undefined && { step: String(step) }) };
   return getAnswer(apiUrl('latency', parameters), signal);

@@ -1,15 +1,8 @@
 /** Questions about one trace as a timeline shows it. */
 import { apiUrl, getJson } from './http';
-import type { Span } from './zipkin';
+import type { RowSpans } from './schema';
 
-/** What was reported under one identifier. */
-export interface RowSpans {
-  spans: Span[];
-  /** By how many microseconds the row was moved because a clock differs. */
-  skew: number;
-  /** The same by span. */
-  skews?: number[];
-}
+export type { RowSpans };
 
 export function traceViewUrl(traceId: string): string {
   return apiUrl(`traceView/${encodeURIComponent(traceId)}`);

@@ -1,54 +1,13 @@
 /** Questions of Zipkin's API, in the shapes that it answers. Unset fields are absent; times are microseconds. */
-import { apiUrl, getAnswer, getJson } from './http';
+import { apiUrl, getAnswer, getJson, type Written } from './http';
+import type * as schema from './schema';
+import type { Endpoint, Span } from './schema';
 
-export interface Endpoint {
-  serviceName?: string;
-  ipv4?: string;
-  ipv6?: string;
-  port?: number;
-}
-
-export interface Annotation {
-  timestamp: number;
-  value: string;
-}
-
-export type Kind = 'CLIENT' | 'SERVER' | 'PRODUCER' | 'CONSUMER';
-
-export interface Span {
-  traceId: string;
-  id: string;
-  parentId?: string;
-  kind?: Kind;
-  name?: string;
-  timestamp?: number;
-  duration?: number;
-  localEndpoint?: Endpoint;
-  remoteEndpoint?: Endpoint;
-  annotations?: Annotation[];
-  tags?: Record<string, string>;
-  debug?: boolean;
-  shared?: boolean;
-}
-
-export interface ServiceSummary {
-  serviceName: string;
-  spanCount: number;
-  versions: string[];
-}
+export type { Endpoint, Span };
+export type ServiceSummary = schema.ServiceSummary;
 
 /** One trace of a list. */
-export interface TraceSummary {
-  traceId: string;
-  root?: { serviceName?: string; spanName?: string };
-  timestamp?: number;
-  duration?: number;
-  spanCount: number;
-  errorCount: number;
-  services: ServiceSummary[];
-  /** Spans on which text was found that was searched for. */
-  matchedSpans?: string[];
-}
+export type TraceSummary = Written<schema.TraceSummary>;
 
 /** The answer to a search. */
 export interface Found {
@@ -59,28 +18,15 @@ export interface Found {
   next: string | null;
 }
 
-/** What the server tells the app about itself. */
-export interface UiConfig {
-  environment: string;
-  queryLimit: number;
-  /** Milliseconds. */
-  defaultLookback: number;
-  searchEnabled: boolean;
-  logsUrl: string | null;
-  supportUrl: string | null;
-  /** Where a trace is posted to in order to be kept, and where it is seen then. */
-  archivePostUrl?: string | null;
-  archiveUrl?: string | null;
-  /** The map; absent on servers that do not say. */
-  dependency?: DependencyConfig;
-}
+type AnsweredConfig = schema.paths['/zipkin/config.json']['get']['responses']['200']['content']['application/json'];
 
-export interface DependencyConfig {
-  enabled: boolean;
-  /** Shares of calls that fail from which a link is marked. */
-  lowErrorRate: number;
-  highErrorRate: number;
-}
+/** When links of the map are marked, and whether there is one. */
+export type DependencyConfig = AnsweredConfig['dependency'];
+
+type Unsaid = 'archivePostUrl' | 'archiveUrl' | 'dependency';
+
+/** What the server tells the app about itself; what can be done without is absent until it has. */
+export type UiConfig = Omit<AnsweredConfig, Unsaid> & Partial<Pick<AnsweredConfig, Unsaid>>;
 
 export function getConfig(signal: AbortSignal): Promise<UiConfig> {
   return getJson(new URL('config.json', document.baseURI).href, signal);

@@ -1,6 +1,5 @@
 /** Figures of services out of those of their operations and of their steps. Durations are microseconds. */
-import type { Latency, LatencyPoint } from '../api/services';
-import type { OperationRow } from '../api/schema';
+import type { LatencyChart, OperationRow, Point } from '../api/schema';
 
 export interface ServiceFigures {
   serviceName: string;
@@ -82,7 +81,7 @@ export function weightedMedian(values: readonly (readonly [value: number, weight
 }
 
 /** The usual percentiles of steps: of each the median, by requests. Those of all steps together nobody can tell from them. */
-export function usualPercentiles(points: readonly LatencyPoint[]): Percentiles | undefined {
+export function usualPercentiles(points: readonly Point[]): Percentiles | undefined {
   const of = (key: keyof Percentiles) => weightedMedian(points.flatMap((point) => (point[key] == null ? [] : [[point[key], point.count] as const])));
   const [p50, p95, p99] = [of('p50'), of('p95'), of('p99')];
   return p50 === undefined || p95 === undefined || p99 === undefined ? undefined : { p50, p95, p99 };
@@ -92,7 +91,7 @@ export function usualPercentiles(points: readonly LatencyPoint[]): Percentiles |
 const LIVE_STEPS = 2;
 
 /** What its steps, and those by version, tell of a service. */
-export function stepsOf(all: Latency, byVersion: Latency, missing: string | null): ServiceSteps {
+export function stepsOf(all: LatencyChart, byVersion: LatencyChart, missing: string | null): ServiceSteps {
   const points = all.series[0]?.points ?? [];
   const busy = points.flatMap(({ count }, index) => (count > 0 ? [index] : []));
   return {
@@ -108,7 +107,7 @@ export function stepsOf(all: Latency, byVersion: Latency, missing: string | null
   };
 }
 
-function liveVersions(series: Latency['series'], steps: readonly number[]): LiveVersion[] {
+function liveVersions(series: LatencyChart['series'], steps: readonly number[]): LiveVersion[] {
   const counts = series.map(({ version, points }) => ({
     version,
     count: steps.reduce((sum, index) => sum + (points[index]?.count ?? 0), 0),

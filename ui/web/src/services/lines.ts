@@ -1,5 +1,5 @@
 /** Lines of charts out of what the server says a step. */
-import type { Latency, LatencyPoint, LatencySeries } from '../api/services';
+import type { LatencyChart, Point, Series } from '../api/schema';
 import type { TimeLine } from '../chart/time-chart';
 import { text } from './text';
 
@@ -17,7 +17,7 @@ const VERSION_TOKENS = ['--before', '--after', '--pass', '--marginal', '--muted'
 const VERSION_LINES = VERSION_TOKENS.length;
 
 /** A line a version, or one of all. */
-function versionLines(latency: Latency, split: boolean, label: string, value: (point: LatencyPoint) => number | null | undefined): TimeLine[] {
+function versionLines(latency: LatencyChart, split: boolean, label: string, value: (point: Point) => number | null | undefined): TimeLine[] {
   if (!split) return [{ label, token: '--link', values: merge(latency).map(value) }];
   return latency.series.slice(0, VERSION_LINES).map((series, index) => ({
     label: versionName(series),
@@ -27,12 +27,12 @@ function versionLines(latency: Latency, split: boolean, label: string, value: (p
   }));
 }
 
-export const rateLines = (latency: Latency, split: boolean) => versionLines(latency, split, text.rate, ({ rate }) => rate);
+export const rateLines = (latency: LatencyChart, split: boolean) => versionLines(latency, split, text.rate, ({ rate }) => rate);
 
-export const errorLines = (latency: Latency, split: boolean) => versionLines(latency, split, text.errorShare, ({ errorRate }) => errorRate);
+export const errorLines = (latency: LatencyChart, split: boolean) => versionLines(latency, split, text.errorShare, ({ errorRate }) => errorRate);
 
 /** p50, p95 and p99 of all; of versions p50 and p99, or there would be too many lines. */
-export function durationLines(latency: Latency, split: boolean): TimeLine[] {
+export function durationLines(latency: LatencyChart, split: boolean): TimeLine[] {
   const [median, , slow] = PERCENTILES;
   if (!split) {
     const points = latency.series[0]?.points ?? [];
@@ -52,17 +52,17 @@ function lookOf(look: (typeof PERCENTILES)[number]): Pick<TimeLine, 'dash'> {
   return 'dash' in look ? { dash: [...look.dash] } : {};
 }
 
-export function versionName({ version }: Pick<LatencySeries, 'version'>): string {
+export function versionName({ version }: Pick<Series, 'version'>): string {
   return version ?? text.noVersion;
 }
 
 /** All series together, step by step; percentiles of several nobody can tell. */
-export function merge({ series }: Latency): LatencyPoint[] {
+export function merge({ series }: LatencyChart): Point[] {
   const [first] = series;
   if (series.length === 1 && first) return first.points;
   return (first?.points ?? []).map(({ startTs }, index) => {
     const points = series.flatMap(({ points }) => points[index] ?? []);
-    const sum = (of: (point: LatencyPoint) => number) => points.reduce((total, point) => total + of(point), 0);
+    const sum = (of: (point: Point) => number) => points.reduce((total, point) => total + of(point), 0);
     const [count, errors] = [sum((point) => point.count), sum((point) => point.errors)];
     return {
       startTs,

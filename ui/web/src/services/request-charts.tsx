@@ -2,7 +2,8 @@
 import { useMemo } from 'preact/hooks';
 
 import type { Answer } from '../api';
-import { getLatency, type Latency, type LatencyQuestion } from '../api/services';
+import type { LatencyChart } from '../api/schema';
+import { getLatency, type LatencyQuestion } from '../api/services';
 import type { Band } from '../chart/bands';
 import { ChartFrame } from '../chart/frame';
 import { cellAt, heatOf } from '../chart/heat';
@@ -49,12 +50,12 @@ export function RequestCharts({ question, asked, search, bands }: Properties) {
   );
 }
 
-function missingOf({ body, missing }: Answer<Latency>): string | null {
+function missingOf({ body, missing }: Answer<LatencyChart>): string | null {
   return missing ?? (body.leftOut ? text.versionsLeftOut(body.leftOut.versions) : null);
 }
 
 interface ChartsProperties {
-  latency: Latency;
+  latency: LatencyChart;
   question: LatencyQuestion;
   bands: readonly Band[];
   split: boolean;
@@ -64,7 +65,7 @@ function Charts({ latency, question, bands, split }: ChartsProperties) {
   const steps = useMemo<TimeSteps>(() => ({ starts: latency.series[0]?.points.map(({ startTs }) => startTs) ?? [], step: latency.step }), [latency]);
   const lines = useMemo(() => ({ rate: rateLines(latency, split), errors: errorLines(latency, split), duration: durationLines(latency, split) }), [latency, split]);
   const together = useMemo(() => merge(latency), [latency]);
-  const heat = useMemo(() => heatOf(together.map(({ histogram }) => histogram)), [together]);
+  const heat = useMemo(() => heatOf(together.map(({ histogram }) => histogram ?? undefined)), [together]);
   const count = together.reduce((sum, point) => sum + point.count, 0);
   const errors = together.reduce((sum, point) => sum + point.errors, 0);
   const window = useWindowText({ startTs: latency.startTs, endTs: latency.endTs });

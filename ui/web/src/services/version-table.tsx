@@ -1,7 +1,8 @@
 /** The versions of a service that had requests, each with its share and its figures. */
 import { useMemo } from 'preact/hooks';
 
-import { getLatency, type Latency } from '../api/services';
+import type { LatencyChart } from '../api/schema';
+import { getLatency } from '../api/services';
 import { formatDuration, formatShare } from '../format';
 import { useRequest } from '../request';
 import { Asked } from '../shell/asked';
@@ -54,7 +55,7 @@ export function VersionTable({ serviceName, asked, search }: Properties) {
   );
 }
 
-function versionRows({ series }: Latency): VersionRow[] {
+function versionRows({ series }: LatencyChart): VersionRow[] {
   const rows = series.map(({ version, points }) => ({
     version: version ?? undefined,
     count: points.reduce((sum, point) => sum + point.count, 0),

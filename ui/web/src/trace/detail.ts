@@ -13,7 +13,7 @@ export interface Event {
 
 /** Everything that has a time in a row, in order. */
 export function eventsOf({ spans, skew, skews }: RowSpans): Event[] {
-  const events = spans.flatMap((span, index) => spanEvents(span, skews?.[index] ?? skew));
+  const events = spans.flatMap((span, index) => spanEvents(span, skews[index] ?? skew));
   return events.sort((a, b) => a.timestamp - b.timestamp);
 }
 

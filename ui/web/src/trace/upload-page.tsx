@@ -89,8 +89,9 @@ export function UploadPage({ config, search }: Properties) {
 function sourceOf({ fileSpans }: TraceLoad, { view }: Loaded, number: number): SpanSource {
   const ask = async (spanId: string) => {
     const skew = view.rows.skew[rowOf(view.rows, spanId)] ?? 0;
-    const { spans, others } = await fileSpans(spanId);
-    return { spans: spans.filter(({ traceId }) => sameTrace(traceId, view.traceId)), others, skew };
+    const { spans: all, others } = await fileSpans(spanId);
+    const spans = all.filter(({ traceId }) => sameTrace(traceId, view.traceId));
+    return { spans, others, skew, skews: spans.map(() => skew) };
   };
   return { key: `${number} ${view.traceId}`, stored: false, ask };
 }

@@ -1,6 +1,5 @@
 /** How long an operation usually takes, by version, and where a span is among that. Durations are microseconds. */
-import type { Latency } from '../api/services';
-import type { Point } from '../api/schema';
+import type { LatencyChart, Point } from '../api/schema';
 
 /** The percentiles that steps have, from the lowest. */
 export const PERCENTILES = ['p50', 'p90', 'p95', 'p99'] as const;
@@ -17,7 +16,7 @@ export interface Usual {
 }
 
 /** The span's own version first, then those with the most requests. Of each its busiest step. */
-export function usualOf({ series }: Pick<Latency, 'series'>, duration: number, version: string | undefined): Usual[] {
+export function usualOf({ series }: Pick<LatencyChart, 'series'>, duration: number, version: string | undefined): Usual[] {
   const all = series.flatMap(({ version: of, points }) => {
     const busiest = points.reduce<Point | undefined>((most, point) => (point.count > (most?.count ?? 0) ? point : most), undefined);
     return busiest ? [usualOfStep(busiest, of ?? undefined, duration)] : [];

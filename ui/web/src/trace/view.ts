@@ -2,14 +2,14 @@
  * A trace as the server hands it out: columns, one entry a row, in the order of the timeline. Here they are typed
  * arrays, which the worker that reads the answer gives to the page without copying.
  */
+import type { Written } from '../api/http';
+import type { Note as AnsweredNote, TraceView as Answered } from '../api/schema';
 
 /** What to know before reading a trace. */
-export type Note =
-  | { kind: 'truncated'; total: number }
-  | { kind: 'clock_skew'; service?: string; row: number; microseconds: number }
-  | { kind: 'missing_parent'; row: number; parentId: string }
-  | { kind: 'cycle'; row?: number; parentId?: string }
-  | { kind: 'merged'; rows: number };
+export type Note = Written<AnsweredNote>;
+
+/** The answer of `GET /api/v2/traceView/{traceId}`. */
+export type TraceViewAnswer = Written<Answered>;
 
 /** The fields of all rows; microseconds, -1 for none, indexes into the tables of names. */
 export interface Rows {
@@ -58,24 +58,6 @@ export interface TraceView {
   rows: Rows;
 }
 
-type Numbers = readonly number[];
-
-/** The answer of `GET /api/v2/traceView/{traceId}`. */
-export interface TraceViewAnswer {
-  traceId: string;
-  start: number;
-  duration: number;
-  spanCount: number;
-  traceIds?: string[];
-  traceCount?: number;
-  services: string[];
-  names: string[];
-  versions: string[];
-  notes: Note[];
-  noteCount?: number;
-  rows: { id: readonly string[] } & { [Column in Exclude<keyof Rows, 'count' | 'id'>]: Numbers };
-}
-
 /** Throws where columns differ in length: nothing that is drawn of them could be right. */
 export function decodeView(answer: TraceViewAnswer): TraceView {
   const { rows, traceIds = [], notes } = answer;
@@ -94,7 +76,7 @@ export function decodeView(answer: TraceViewAnswer): TraceView {
     names: answer.names,
     versions: answer.versions,
     notes,
-    noteCount: answer.noteCount ?? notes.length,
+    noteCount: answer.noteCount,
     rows: {
       count,
       id: BigUint64Array.from(rows.id, (id) => BigInt(`0x${id}`)),

@@ -2,8 +2,7 @@
 import { describe, expect, it } from 'vitest';
 
 import type { Span } from '../../src/api';
-import type { JudgedDeployment, OperationRow } from '../../src/api/schema';
-import type { Latency, LatencyPoint } from '../../src/api/services';
+import type { JudgedDeployment, LatencyChart, OperationRow, Point } from '../../src/api/schema';
 import { cellAt, heatOf, strength } from '../../src/chart/heat';
 import { sparkPath } from '../../src/chart/sparkline';
 import { timeLabels } from '../../src/chart/time-axis';
@@ -54,7 +53,7 @@ describe('a median by weight', () => {
   ] as [[number, number][], number | undefined][])('of %j is %s', (values, expected) => expect(weightedMedian(values)).toBe(expected));
 });
 
-const point = (count: number, p95: number | undefined): LatencyPoint => ({
+const point = (count: number, p95: number | undefined): Point => ({
   startTs: 0,
   count,
   errors: 1,
@@ -62,7 +61,7 @@ const point = (count: number, p95: number | undefined): LatencyPoint => ({
   ...(p95 !== undefined && { p50: p95 - 1, p95, p99: p95 + 1 }),
 });
 
-const latency = (series: Latency['series']): Latency => ({ serviceName: 'a', startTs: 0, endTs: 1, step: 60_000, side: 'server', series });
+const latency = (series: LatencyChart['series']): LatencyChart => ({ serviceName: 'a', startTs: 0, endTs: 1, step: 60_000, side: 'server', series });
 
 describe('the steps of a service', () => {
   const all = latency([{ points: [point(10, 5), point(20, 8), point(0, undefined)] }]);

@@ -37,6 +37,7 @@ export function answerOf(given: readonly Given[]): TraceViewAnswer {
     names,
     versions: [],
     notes: [],
+    noteCount: 0,
     rows: {
       id: given.map((_, row) => (row + 1).toString(16).padStart(16, '0')),
       parent,

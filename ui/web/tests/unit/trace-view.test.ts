@@ -26,7 +26,7 @@ const server: Span = {
   localEndpoint: { serviceName: 'shop' },
   tags: { 'http.method': 'GET', 'http.path': '/' },
 };
-const reported = { spans: [client, server], skew: 0 };
+const reported = { spans: [client, server], skew: 0, skews: [0, 0] };
 
 describe('the panel', () => {
   it('tells what happened in order, begins and ends among it', () => {

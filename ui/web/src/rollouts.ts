@@ -1,9 +1,30 @@
-/** What is known of deployments without their reports: which are live, which go on, which made something worse. */
-import type { Deployment, JudgedDeployment } from './api/schema';
+/** What is known of deployments without their reports: how they stand, which are live, which go on, which made something worse. */
+import type { Deployment, JudgedDeployment, Verdict } from './api/schema';
 import type { Band } from './chart/bands';
 
 /** A rollout whose end nobody tells is over after this time, as it is to the server that watches it. */
 const UNTOLD_END_MS = 86_400_000;
+
+/** What a deployment passes with, unless who asks says otherwise: `docs/gate.md`. From `MARGINAL_SCORE` it nearly does. */
+export const PASSING_SCORE = 90;
+export const MARGINAL_SCORE = 75;
+
+/** How a deployment came out, in one word. */
+export type Standing = 'fail' | 'marginal' | 'pass' | 'insufficient_data' | 'pending';
+
+/** By the score, as the gate decides; what has none by what was found. Without enough data nothing passes. */
+export function standingOf(verdict: Verdict | null | undefined, score: number | null | undefined): Standing {
+  if (verdict == null) return 'pending';
+  if (verdict === 'insufficient_data') return verdict;
+  if (score == null) return verdict === 'regressed' ? 'fail' : 'pass';
+  if (score >= PASSING_SCORE) return 'pass';
+  return score >= MARGINAL_SCORE ? 'marginal' : 'fail';
+}
+
+/** How many of its instances run the new version, and of how many; all told ones where none is told ahead of its time. */
+export function waveOf({ instances = [] }: Deployment, at: number): { switched: number; all: number } {
+  return { switched: instances.filter(({ switchTs }) => switchTs <= at).length, all: instances.length };
+}
 
 /** Whether its version is what its service runs: neither taken back nor replaced. */
 export function isLive(deployment: Deployment): boolean {

@@ -12,7 +12,7 @@ import { Why } from '../report/why';
 import { useRequest } from '../request';
 import { Asked } from '../shell/asked';
 import { Message } from '../shell/message';
-import { VerdictChip } from '../shell/verdict-chip';
+import { ChangeChip } from '../shell/verdict-chip';
 import { CohortForm, CohortWords } from './cohort-form';
 import { CohortTable } from './cohort-table';
 import { type Cohort, type Cohorts, cohortsOf, searchOf, VERSION_TAGS } from './cohorts';
@@ -104,7 +104,7 @@ function Sentence({ report, serviceName }: { report: Report; serviceName: string
   return (
     <section class="compare-answer">
       <p>
-        <VerdictChip verdict={verdict} />
+        <ChangeChip verdict={verdict} />
       </p>
       <p class="compare-lead">
         {text.verdicts[verdict]} {finding && `${capital(causeWords(finding))}.`}

@@ -1,9 +1,11 @@
-/** Which deployments are listed: service, verdict, environment. All of it is in the address. */
+/** Which deployments are listed: service, verdict, kind, source, environment. All of it is in the address. */
 import type { JudgedDeployment } from '../api/schema';
 import { changeParameters } from '../location';
 import { text as shell } from '../shell/text';
-import { type Question, VERDICT_FILTERS, type VerdictFilter } from './question';
+import { FILTERS, type Question, RETURN, SOURCES, type VerdictFilter } from './question';
 import { text } from './text';
+
+const GROUPS = ['byScore', 'byFound', 'byState'] as const;
 
 /** Names that are offered; any other can be typed. */
 const OFFERED_MAX = 500;
@@ -21,6 +23,8 @@ export function Filters({ question, known }: Properties) {
   };
   const offered = (values: (string | null | undefined)[]) =>
     [...new Set(values.filter((value): value is string => !!value))].sort().slice(0, OFFERED_MAX);
+  // Also what is asked for and is in no list any more.
+  const kinds = [...new Set([...Object.keys(text.strategies), ...offered([...known.map(({ strategy }) => strategy), question.kind]), RETURN])];
   return (
     <form class="deployments-filters" aria-label={text.filters} onSubmit={(event) => event.preventDefault()}>
       <label>
@@ -32,9 +36,35 @@ export function Filters({ question, known }: Properties) {
         {text.verdict}
         <select value={question.verdict ?? ''} onChange={set('verdict')}>
           <option value="">{text.any}</option>
-          {VERDICT_FILTERS.map((filter) => (
-            <option key={filter} value={filter}>
-              {nameOf(filter)}
+          {GROUPS.map((group) => (
+            <optgroup key={group} label={text[group]}>
+              {FILTERS[group].map((filter) => (
+                <option key={filter} value={filter}>
+                  {nameOf(filter)}
+                </option>
+              ))}
+            </optgroup>
+          ))}
+        </select>
+      </label>
+      <label>
+        {text.kind}
+        <select value={question.kind} onChange={set('kind')}>
+          <option value="">{text.any}</option>
+          {kinds.map((kind) => (
+            <option key={kind} value={kind}>
+              {kind === RETURN ? text.rollback : (text.strategies[kind] ?? kind)}
+            </option>
+          ))}
+        </select>
+      </label>
+      <label>
+        {text.source}
+        <select value={question.source ?? ''} onChange={set('source')}>
+          <option value="">{text.any}</option>
+          {SOURCES.map((source) => (
+            <option key={source} value={source}>
+              {text.sources[source]}
             </option>
           ))}
         </select>
@@ -50,7 +80,7 @@ export function Filters({ question, known }: Properties) {
 
 function nameOf(filter: VerdictFilter): string {
   if (filter === 'running') return text.running;
-  return filter === 'pending' ? text.pending : shell.verdicts[filter];
+  return filter === 'regressed' || filter === 'improved' || filter === 'unchanged' ? shell.verdicts[filter] : shell.standings[filter];
 }
 
 function Offered({ id, values }: { id: string; values: string[] }) {

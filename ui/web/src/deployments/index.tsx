@@ -21,12 +21,15 @@ import { text } from './text';
 import { useWorst } from './worst';
 import './deployments.css';
 
+/** What is looked for among what came, so that the server need not be asked again. */
+const UNASKED = { verdict: undefined, kind: undefined, source: undefined };
+
 export default function DeploymentsPage({ search }: PageProperties) {
   useSettings();
   const question = questionOf(search);
   // When it was looked at, milliseconds since the epoch: what ends now ends then.
   const [looked, setLooked] = useState(() => Date.now());
-  const key = JSON.stringify({ ...question, verdict: undefined });
+  const key = JSON.stringify({ ...question, ...UNASKED });
   const list = useRequest(`${key} ${looked}`, (signal) => getDeployments(listParameters(question, looked), signal));
   // An analysis of each: asked for again only where one came, went, or has another verdict.
   // Those of one service are few, and asked for by themselves.
@@ -52,7 +55,7 @@ export default function DeploymentsPage({ search }: PageProperties) {
       {question.range && <PageTime asked={{ range: question.range, endTs: question.range.endTs ?? looked, again: look }} />}
       <Asked request={list} missing={({ missing }) => missing}>
         {({ body }) => {
-          const shown = shownOf(body, question.verdict, Date.now());
+          const shown = shownOf(body, question, Date.now());
           if (shown.length === 0) return <Empty question={question} any={body.length > 0} />;
           return (
             <>
@@ -93,7 +96,7 @@ function countOf(shown: number, all: number): string {
 /** Nothing to show: because of the filters, because of the time, or because nobody told of any. */
 function Empty({ question, any }: { question: Question; any: boolean }) {
   const filtered = any || question.serviceName !== '' || question.environment !== '';
-  const reset = () => changeParameters({ serviceName: null, environment: null, verdict: null }, 'push');
+  const reset = () => changeParameters({ serviceName: null, environment: null, verdict: null, kind: null, source: null }, 'push');
   const setTime = (lookback: string | null) =>
     changeParameters({ lookback, endTs: null, startTs: null, millis: null }, 'push');
   const title = filtered ? text.noneMatches : question.range ? text.noneInRange : text.none;

@@ -4,7 +4,7 @@ import { formatChange, formatDay, formatDuration, formatTimeOfDay } from '../for
 import { pathOf } from '../location';
 import { deploymentName, operationName, short } from '../report/names';
 import { pointsOf } from '../report/sentence';
-import { isGoingOn } from '../rollouts';
+import { isGoingOn, waveOf } from '../rollouts';
 import { type Column, DataTable } from '../shell/data-table';
 import { Link } from '../shell/link';
 import { VerdictChip } from '../shell/verdict-chip';
@@ -52,7 +52,7 @@ function columnsOf(worst: Map<string, Regression> | undefined, asked: boolean): 
       title: text.columns.verdict,
       cell: (row) => (
         <Link path={reportPath(row)} class="deployments-verdict">
-          <VerdictChip verdict={row.verdict} score={row.score} running={isGoingOn(row, Date.now())} />
+          <VerdictChip verdict={row.verdict} score={row.score} running={isGoingOn(row, Date.now())} wave={waveOf(row, Date.now())} />
           <span class="visually-hidden">{text.report(deploymentName(row))}</span>
         </Link>
       ),
@@ -95,8 +95,9 @@ function kindOf({ strategy, instances = [], environment, rollback, rolledBackTs,
 }
 
 function When({ row }: { row: JudgedDeployment }) {
-  const { startTs, endTs, instances = [] } = row;
-  const rest = endTs != null ? `(${formatDuration((endTs - startTs) * 1000)})` : isGoingOn(row, Date.now()) ? text.switched(instances.length) : '';
+  const { startTs, endTs } = row;
+  const { switched, all } = waveOf(row, Date.now());
+  const rest = endTs != null ? `(${formatDuration((endTs - startTs) * 1000)})` : isGoingOn(row, Date.now()) ? text.switched(switched, all) : '';
   return (
     <span class="numbers">
       {formatTimeOfDay(startTs)}

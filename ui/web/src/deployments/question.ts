@@ -1,6 +1,6 @@
 /** What a list of deployments is asked for, from the address, and which of them are shown. */
-import type { JudgedDeployment, Regression, Verdict } from '../api/schema';
-import { isGoingOn } from '../rollouts';
+import type { JudgedDeployment, Regression } from '../api/schema';
+import { isGoingOn, standingOf } from '../rollouts';
 import { apiWindow, type TimeRange, timeRangeOf } from '../time-range';
 
 /** A week: most installations do not deploy every hour. */
@@ -13,14 +13,30 @@ export const LIMIT_MAX = 1000;
 /** Findings that are asked for, to be told beside their deployments. */
 const FINDINGS_MAX = 200;
 
-export type VerdictFilter = Verdict | 'running' | 'pending';
+/** By how a deployment stands, by what was found, by what has no verdict. */
+export const FILTERS = {
+  byScore: ['fail', 'marginal', 'pass'],
+  byFound: ['regressed', 'improved', 'unchanged'],
+  byState: ['insufficient_data', 'running', 'pending'],
+} as const;
 
-export const VERDICT_FILTERS: VerdictFilter[] = ['regressed', 'improved', 'unchanged', 'insufficient_data', 'running', 'pending'];
+export type VerdictFilter = (typeof FILTERS)[keyof typeof FILTERS][number];
+
+const VERDICT_FILTERS: readonly VerdictFilter[] = Object.values(FILTERS).flat();
+
+/** How it came to be known. */
+export const SOURCES = ['declared', 'inferred'] as const;
+
+/** The kind of one that brings an earlier version back, whatever its strategy. */
+export const RETURN = 'return';
 
 export interface Question {
   serviceName: string;
   environment: string;
   verdict: VerdictFilter | undefined;
+  /** A strategy, or `RETURN`. */
+  kind: string;
+  source: (typeof SOURCES)[number] | undefined;
   /** Without `lookback=all` in the address. */
   range: TimeRange | undefined;
   limit: number;
@@ -33,6 +49,8 @@ export function questionOf(search: string): Question {
     serviceName: parameters.get('serviceName')?.trim() ?? '',
     environment: parameters.get('environment')?.trim() ?? '',
     verdict: VERDICT_FILTERS.find((filter) => filter === parameters.get('verdict')),
+    kind: parameters.get('kind')?.trim() ?? '',
+    source: SOURCES.find((source) => source === parameters.get('source')),
     range: parameters.get('lookback') === 'all' ? undefined : timeRangeOf(search, LOOKBACK_DEFAULT_MS),
     limit: Number.isInteger(limit) && limit > 0 ? Math.min(limit, LIMIT_MAX) : LIMIT_DEFAULT,
   };
@@ -57,14 +75,21 @@ export function findingParameters({ environment, range }: Question, now: number)
   };
 }
 
-/** Those with a verdict, or in a state, of a list; all without one. */
-export function shownOf(deployments: JudgedDeployment[], filter: VerdictFilter | undefined, now: number): JudgedDeployment[] {
-  if (!filter) return deployments;
-  return deployments.filter((deployment) => {
-    if (filter === 'running') return isGoingOn(deployment, now);
-    if (filter === 'pending') return deployment.verdict == null && !isGoingOn(deployment, now);
-    return deployment.verdict === filter;
-  });
+/** Of a list those that the question is about: what the server cannot be asked for. */
+export function shownOf(deployments: JudgedDeployment[], { verdict, kind, source }: Pick<Question, 'verdict' | 'kind' | 'source'>, now: number): JudgedDeployment[] {
+  return deployments.filter(
+    (deployment) =>
+      (verdict === undefined || stands(deployment, verdict, now)) &&
+      (kind === '' || (kind === RETURN ? deployment.rollback : deployment.strategy === kind)) &&
+      (source === undefined || deployment.inferred === (source === 'inferred')),
+  );
+}
+
+function stands(deployment: JudgedDeployment, filter: VerdictFilter, now: number): boolean {
+  const { verdict, score } = deployment;
+  if (filter === 'running') return isGoingOn(deployment, now);
+  if (filter === 'pending') return verdict == null && !isGoingOn(deployment, now);
+  return verdict === filter || standingOf(verdict, score) === filter;
 }
 
 /** The worst finding of each deployment: first those that it caused. The list is worst first. */

@@ -5,7 +5,7 @@ import { reportUrl } from '../api';
 import type { Finding, Report } from '../api/schema';
 import { formatChange } from '../format';
 import { pathOf } from '../location';
-import { isGoingOn } from '../rollouts';
+import { isGoingOn, MARGINAL_SCORE, PASSING_SCORE, standingOf, waveOf } from '../rollouts';
 import { CopyButton } from '../shell/copy-button';
 import { Link } from '../shell/link';
 import { DecisionChip, VerdictChip } from '../shell/verdict-chip';
@@ -13,7 +13,6 @@ import { gateCommand, markdownOf } from './export';
 import { formatInterval, formatP, formatShareChange, formatWhole, operationName, unbroken } from './names';
 import { Meanwhile } from './meanwhile';
 import { OtherDeployment } from './other-deployment';
-import { PASSING_SCORE } from './score';
 import { type Answer, answerOf, meanBefore, pointsOf } from './sentence';
 import { text } from './text';
 
@@ -21,10 +20,10 @@ export function AnswerBox({ report }: { report: Report }) {
   const running = !!report.deployment && isGoingOn(report.deployment, Date.now());
   const answer = answerOf(report, running);
   return (
-    <section class={`report-answer report-tone-${toneOf(report)}`} aria-label={text.answer}>
+    <section class={`report-answer report-tone-${standingOf(report.verdict, report.score)}`} aria-label={text.answer}>
       <p class="report-verdict">
-        <VerdictChip verdict={report.verdict} score={report.score} running={running} large />
-        <span class="muted">{report.score == null ? text.noScore : text.passesAt(PASSING_SCORE)}</span>
+        <VerdictChip verdict={report.verdict} score={report.score} running={running} {...(report.deployment && { wave: waveOf(report.deployment, Date.now()) })} large />
+        <span class="muted">{report.score == null ? text.noScore : text.passesAt(PASSING_SCORE, MARGINAL_SCORE)}</span>
       </p>
       <p class="report-lead">{unbroken(answer.lead)}</p>
       {answer.details.length > 0 && <p class="report-details">{unbroken(answer.details.join(' '))}</p>}
@@ -38,11 +37,6 @@ export function AnswerBox({ report }: { report: Report }) {
       <Actions report={report} />
     </section>
   );
-}
-
-function toneOf({ verdict }: Report): string {
-  if (verdict === 'regressed') return 'fail';
-  return verdict === 'insufficient_data' ? 'unknown' : 'pass';
 }
 
 function Facts({ report, answer: { finding, advice } }: { report: Report; answer: Answer }) {

@@ -1,7 +1,7 @@
 /** A report for elsewhere: Markdown for a ticket, and the command that asks the gate. */
 import type { Deployment, Report } from '../api/schema';
 import { formatChange, formatScore } from '../format';
-import { isGoingOn } from '../rollouts';
+import { isGoingOn, standingOf } from '../rollouts';
 import { text as shell } from '../shell/text';
 import { deploymentName, formatInterval, operationName } from './names';
 import { answerOf } from './sentence';
@@ -17,7 +17,7 @@ export function markdownOf(report: Report, address: string): string {
   const answer = answerOf(report, !!report.deployment && isGoingOn(report.deployment, Date.now()));
   const title = report.deployment ? `${deploymentName(report.deployment)}: ` : '';
   const score = report.score == null ? '' : ` ${formatScore(report.score)}/100`;
-  const lines = [`## ${escaped(title)}${shell.verdicts[report.verdict]}${score}`, '', `**${escaped(answer.lead)}**`];
+  const lines = [`## ${escaped(title)}${shell.standings[standingOf(report.verdict, report.score)]}${score}`, '', `**${escaped(answer.lead)}**`];
   for (const detail of answer.details) lines.push('', escaped(detail));
   lines.push('', `${shell.decisions[report.decision]}: ${escaped(answer.advice)}`);
   if (report.findings.length > 0) {

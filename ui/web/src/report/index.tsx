@@ -7,7 +7,7 @@ import type { PageProperties } from '../app';
 import { useDeploymentNews } from '../deployment-events';
 import { formatScore } from '../format';
 import { useRequest } from '../request';
-import { isGoingOn } from '../rollouts';
+import { isGoingOn, standingOf } from '../rollouts';
 import { useSettings } from '../settings';
 import { Asked } from '../shell/asked';
 import { Link } from '../shell/link';
@@ -99,6 +99,6 @@ function useTitle(report: Report | undefined): void {
   useEffect(() => {
     if (!report?.deployment) return;
     const score = report.score == null ? '' : ` ${formatScore(report.score)}`;
-    document.title = `${shell.verdicts[report.verdict]}${score} · ${deploymentName(report.deployment)} · Tracehound`;
+    document.title = `${shell.standings[standingOf(report.verdict, report.score)]}${score} · ${deploymentName(report.deployment)} · Tracehound`;
   }, [report]);
 }

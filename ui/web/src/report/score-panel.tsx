@@ -2,9 +2,10 @@
 import type { Report } from '../api/schema';
 import { ChartFrame } from '../chart/frame';
 import { digits, formatScore } from '../format';
+import { PASSING_SCORE } from '../rollouts';
 import { short } from './names';
 import { Panel } from './panel';
-import { boundOf, costOf, failedCritical, PASSING_SCORE, type Scored, scoredChecks, type ScoredGroup, scoredGroups, sumOf } from './score';
+import { boundOf, costOf, failedCritical, type Scored, scoredChecks, type ScoredGroup, scoredGroups, sumOf } from './score';
 import { text } from './text';
 
 /** What rounding can make of a score: reports that are kept were made by the rules of their time, and are not explained by others. */

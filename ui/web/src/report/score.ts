@@ -1,9 +1,6 @@
 /** How a score came about, from the report's checks. */
 import type { Check } from '../api/schema';
 
-/** What a deployment passes with unless who asks says otherwise: `docs/gate.md`. */
-export const PASSING_SCORE = 90;
-
 export interface Scored {
   check: Check;
   /** Points of the score that it gives; absent without data. */

@@ -117,7 +117,7 @@ export const text = {
   noReportWhy: 'It may have been deleted, or be one of another server.',
   allDeployments: 'All deployments',
   deployments: 'Deployments',
-  passesAt: (score: number) => `passes at ${score}`,
+  passesAt: (pass: number, marginal: number) => `pass ≥ ${pass} · marginal ≥ ${marginal}`,
   noScore: 'no score: too many checks have no data',
   rollback: 'This deployment is itself a return to an earlier version.',
   rolledBack: (when: string) => `Rolled back at ${when}.`,

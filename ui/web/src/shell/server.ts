@@ -9,6 +9,7 @@ import { ANSWERED, ApiError, getDeployments, UNANSWERED } from '../api';
 import type { JudgedDeployment } from '../api/schema';
 import { getIndex } from '../api/shell';
 import { liveRegressions } from '../rollouts';
+import { standingOf } from '../rollouts';
 import { announce } from './announcer';
 import { text } from './text';
 
@@ -118,7 +119,7 @@ function tellChanges(before: readonly JudgedDeployment[], after: readonly Judged
   if (!first?.verdict) return;
   announce(
     changed.length === 1
-      ? text.verdictChanged(`${first.serviceName} ${first.version}`, text.verdicts[first.verdict])
+      ? text.verdictChanged(`${first.serviceName} ${first.version}`, text.standings[standingOf(first.verdict, first.score)])
       : text.verdictsChanged(changed.length),
   );
 }

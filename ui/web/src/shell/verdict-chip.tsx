@@ -6,11 +6,9 @@ import type { ComponentChildren } from 'preact';
 
 import type { Decision, Verdict } from '../api/schema';
 import { formatScore } from '../format';
+import { type Standing, standingOf } from '../rollouts';
 import { text } from './text';
 import './verdict-chip.css';
-
-/** `pending`: nobody has looked yet. `running`: it still goes on, and the verdict may change. */
-export type ChipVerdict = Verdict | 'pending';
 
 type Shape = 'cross' | 'check' | 'half' | 'question' | 'arrow' | 'ring';
 
@@ -19,12 +17,19 @@ interface Look {
   tone: 'fail' | 'pass' | 'marginal' | 'unknown';
 }
 
-const VERDICTS: Record<ChipVerdict, Look> = {
+const STANDINGS: Record<Standing, Look> = {
+  fail: { shape: 'cross', tone: 'fail' },
+  marginal: { shape: 'half', tone: 'marginal' },
+  pass: { shape: 'check', tone: 'pass' },
+  insufficient_data: { shape: 'question', tone: 'unknown' },
+  pending: { shape: 'ring', tone: 'unknown' },
+};
+
+const CHANGES: Record<Verdict, Look> = {
   regressed: { shape: 'cross', tone: 'fail' },
   improved: { shape: 'arrow', tone: 'pass' },
   unchanged: { shape: 'check', tone: 'pass' },
   insufficient_data: { shape: 'question', tone: 'unknown' },
-  pending: { shape: 'ring', tone: 'unknown' },
 };
 
 const DECISIONS: Record<Decision, Look> = {
@@ -51,23 +56,39 @@ interface VerdictProperties {
   score?: number | null | undefined;
   /** The rollout still goes on: what is said may change. */
   running?: boolean;
+  /** Of a rollout that goes on: how many instances have switched, of how many. */
+  wave?: { switched: number; all: number };
   /** Of the one answer that a page is about. */
   large?: boolean;
 }
 
-export function VerdictChip({ verdict, score, running = false, large = false }: VerdictProperties) {
-  const known = verdict ?? 'pending';
+/** How a deployment stands. Where that is not all that was found, as of one that improved, that is said too. */
+export function VerdictChip({ verdict, score, running = false, wave, large = false }: VerdictProperties) {
+  const standing = standingOf(verdict, score);
   // A rollout that goes on without a verdict is not one that failed to get any.
-  const early = running && (known === 'pending' || known === 'insufficient_data');
-  const look: Look = early ? { shape: 'half', tone: 'marginal' } : (VERDICTS[known] ?? VERDICTS.pending);
-  const words = early ? text.running : (text.verdicts[known] ?? known);
+  if (running && (standing === 'pending' || standing === 'insufficient_data')) {
+    const part = wave && wave.switched < wave.all ? `${wave.switched}/${wave.all}` : '';
+    return (
+      <Chip look={{ shape: 'half', tone: 'marginal' }} large={large}>
+        {text.running(part)}
+      </Chip>
+    );
+  }
+  const isPlain = (standing === 'fail' && verdict === 'regressed') || (standing === 'pass' && verdict === 'unchanged');
+  const more = [verdict && !isPlain ? text.found[verdict] : '', running ? text.soFar : ''].filter(Boolean).join(', ');
+  const look = standing === 'pass' && verdict === 'improved' ? CHANGES.improved : STANDINGS[standing];
   return (
     <Chip look={look} large={large}>
-      {words}
-      {running && !early && <span class="chip-more">{text.soFar}</span>}
-      {score != null && !early && <span class="chip-score">{formatScore(score)}</span>}
+      {text.standings[standing]}
+      {score != null && <span class="chip-score">{formatScore(score)}</span>}
+      {more && <span class="chip-more">{more}</span>}
     </Chip>
   );
+}
+
+/** How one side of a comparison differs from the other, where neither has to pass. */
+export function ChangeChip({ verdict }: { verdict: Verdict }) {
+  return <Chip look={CHANGES[verdict] ?? CHANGES.insufficient_data}>{text.verdicts[verdict] ?? verdict}</Chip>;
 }
 
 export function DecisionChip({ decision }: { decision: Decision }) {

@@ -23,12 +23,12 @@ async function listsWhatWasDeployed({ page, open, shot, expectAccessible, expect
   // What began where is an analysis of every deployment that is not finished.
   await row.getByText(`${service('inventory')} get /stock`).waitFor();
   const words = (await row.textContent()).replaceAll(/\s+/g, ' ');
-  for (const expected of ['Regressed', '1.4.2 → 1.4.3', 'prod, rolling, 4 instances', '(80 s)', `${service('inventory')} get /stock`, 'declared']) {
+  for (const expected of ['FAIL', '1.4.2 → 1.4.3', 'prod, rolling, 4 instances', '(80 s)', `${service('inventory')} get /stock`, 'declared']) {
     assert.ok(words.includes(expected), `"${expected}" in: ${words}`);
   }
   assert.match(words, /\+(19|20)(\.\d)? ms95 %: \+19/);
   await open('deployments');
-  await rows(page).filter({ hasText: service('payments') }).getByText('Unchanged').waitFor();
+  await rows(page).filter({ hasText: service('payments') }).getByText('PASS').waitFor();
   assert.match(await page.locator('tr.group').first().textContent(), /^\d{4}-\d\d-\d\d, today$/);
   await shot('deployments');
   await expectAccessible();
@@ -54,6 +54,14 @@ async function isFiltered({ page, open, expectQuiet }, { service }) {
   await page.waitForURL((url) => !url.search.includes('serviceName'));
   await rows(page).first().waitFor();
   await page.goBack();
+  await page.getByRole('heading', { name: 'No deployment matches' }).waitFor();
+  await open(`deployments?serviceName=${service('inventory')}`);
+  await page.getByRole('combobox', { name: 'Verdict' }).selectOption({ label: 'FAIL' });
+  await page.getByRole('combobox', { name: 'Kind' }).selectOption({ label: 'rolling' });
+  await page.getByRole('combobox', { name: 'Source' }).selectOption({ label: 'Declared' });
+  await page.waitForURL(/verdict=fail&kind=rolling&source=declared/);
+  await rows(page).getByText('FAIL').waitFor();
+  await page.getByRole('combobox', { name: 'Source' }).selectOption({ label: 'Inferred from spans' });
   await page.getByRole('heading', { name: 'No deployment matches' }).waitFor();
   expectQuiet();
 }
@@ -88,10 +96,11 @@ function states() {
   const of = (id, more, base = deployment) => ({ ...base, id, startTs: at - 3_600_000, endTs: at - 3_000_000, ...more });
   return [
     { ...open, id: 'going', startTs: at - 60_000, instances: deployment.instances.slice(0, 3) },
-    { ...open, id: 'early', startTs: at - 60_000, verdict: 'insufficient_data' },
+    { ...open, id: 'early', startTs: at - 60_000, verdict: 'insufficient_data', instances: deployment.instances.map(({ ip }, index) => ({ ip, switchTs: at + (index - 2) * 3_600_000 + 1_800_000 })) },
     { ...open, id: 'suspect', startTs: at - 60_000, verdict: 'regressed', score: 12.9 },
     of('nobody-looked', {}),
     of('little', { verdict: 'insufficient_data', inferred: true, instances: [], strategy: undefined }),
+    of('nearly', { verdict: 'regressed', score: 81 }),
     of('faster', { verdict: 'improved', score: 100 }),
     of('innocent', { verdict: 'unchanged', score: 97, supersededBy: 'next' }),
     of('taken-back', { verdict: 'regressed', score: 0, rolledBackTs: at - 2_000_000 }),
@@ -119,7 +128,7 @@ async function showsEveryState({ page, open, shot, expectAccessible, expectNarro
   await page.getByText('…', { exact: true }).first().waitFor();
   await shot('deployments-pending');
   answered();
-  for (const expected of ['Running', '3 instances switched', 'so far', 'Not judged yet', 'Not enough data', 'needs more requests', 'Improved', 'not this deployment', '+6.2 points of failures', 'rolled back', 'superseded', 'return', 'inferred']) {
+  for (const expected of ['RUNNING', 'RUNNING 2/4', '2 of 4 instances switched', '3 instances switched', 'so far', 'NOT JUDGED YET', 'NOT ENOUGH DATA', 'needs more requests', 'MARGINAL', 'improved', 'not this deployment', '+6.2 points of failures', 'rolled back', 'superseded', 'return', 'inferred']) {
     await page.locator('.data-table').getByText(expected).first().waitFor();
   }
   assert.ok((await page.locator('tr.group').count()) >= 2, 'days are told apart');

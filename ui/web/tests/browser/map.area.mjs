@@ -28,7 +28,7 @@ async function drawsServices(view, { query }) {
   await open(`map?${query}&service=${service('inventory')}&depth=1`);
   const inventory = node(page, service('inventory'));
   await inventory.getByText('p95').first().waitFor();
-  await page.getByRole('complementary').getByText('Regressed').waitFor();
+  await page.getByRole('complementary').getByText('FAIL').waitFor();
   for (const other of ['gateway', 'pricing', 'warehouse']) await node(page, service(other)).waitFor();
   assert.equal(await page.locator('.map-node', { hasText: service('payments').slice(0, 20) }).count(), 0, 'payments is two calls away');
   const [left, right] = await Promise.all([node(page, service('gateway')).boundingBox(), node(page, service('pricing')).boundingBox()]);

@@ -40,11 +40,11 @@ async function saysWhatHappened({ page, open, expectAccessible, expectNarrow, sh
   const box = answer(page);
   await box.getByText(`${service('inventory')} 1.4.3 made ${service('gateway')} get /checkout`).waitFor();
   const words = (await box.textContent()).replaceAll(/\s+/g, ' ');
-  for (const expected of ['Regressed', 'makes calls one after the other that it made side by side', 'Roll back', `Roll back ${service('inventory')} to 1.4.2`, '95 %:', 'p < 0.001']) {
+  for (const expected of ['FAIL', 'makes calls one after the other that it made side by side', 'Roll back', `Roll back ${service('inventory')} to 1.4.2`, '95 %:', 'p < 0.001']) {
     assert.ok(words.includes(expected), `"${expected}" in: ${words}`);
   }
   assert.match(words, /(19|20)(\.\d)? ms slower \(\+(38|39|40) %\)/);
-  assert.match(await page.title(), /^Regressed \d+ · inventory-\w+ 1\.4\.3/);
+  assert.match(await page.title(), /^FAIL \d+ · inventory-\w+ 1\.4\.3/);
   for (const number of [1, 2, 3, 4, 5, 6, 7]) await page.locator('.report-panel .report-number', { hasText: String(number) }).first().waitFor();
   await page.getByText('Looked for and not found').waitFor();
   await shot('report');
@@ -108,7 +108,7 @@ async function isHandedOn({ page, open, expectQuiet }, { faulty, service }) {
     return page.evaluate(() => navigator.clipboard.readText());
   };
   const markdown = await clipboard('Copy as Markdown');
-  assert.ok(markdown.startsWith(`## ${service('inventory')} 1.4.3: Regressed`), markdown);
+  assert.ok(markdown.startsWith(`## ${service('inventory')} 1.4.3: FAIL`), markdown);
   assert.ok(markdown.includes(`/zipkin/deployments/${faulty}`), markdown);
   const command = await clipboard('Copy gate command');
   assert.ok(command.startsWith(`tracehound gate --service ${service('inventory')} --version 1.4.3 --environment prod --server http://`), command);

@@ -250,7 +250,7 @@ async function tellsOfTheLastDeployment({ page, open, expectOnly }) {
   await page.route(/deployments\?limit=100/, (route) => route.fulfill({ json: [deployment] }));
   await open(`?serviceName=${many}`);
   const strip = page.locator('.last-deployment');
-  await strip.getByText('Regressed').waitFor();
+  await strip.getByText('FAIL').waitFor();
   assert.match(await strip.innerText(), /41/);
   assert.match(await strip.innerText(), /3 min ago/);
   await page.getByLabel('Deployment', { exact: true }).selectOption('last');

@@ -23,7 +23,7 @@ async function listsServices(view, { query }) {
   const row = page.locator('tr', { hasText: inventory });
   await row.getByText('1.4.3').first().waitFor();
   await row.locator('.sparkline').waitFor();
-  await row.getByText('Regressed').waitFor();
+  await row.getByText('FAIL').waitFor();
   await page.getByText('5 of ').waitFor();
   const cells = (await row.locator('td').allTextContents()).map((text) => text.trim());
   assert.match(cells[1], /\/s$/, cells.join(' | '));

@@ -76,7 +76,7 @@ async function tellsOfVerdicts({ page, open }) {
   await page.unroute(DEPLOYMENTS);
   await deploymentsAre(page, [deployment('1', 'regressed')]);
   await page.evaluate(() => document.dispatchEvent(new Event('visibilitychange')));
-  await page.getByRole('status').getByText(`${serviceName} 1.0.1: the verdict is now: Regressed.`).waitFor();
+  await page.getByRole('status').getByText(`${serviceName} 1.0.1: the verdict is now: FAIL.`).waitFor();
   await page.unroute(DEPLOYMENTS);
 }
 

@@ -371,7 +371,7 @@ async function warnsOfADeployment({ page, open, shot, expectAccessible }) {
   const banner = page.getByRole('region', { name: 'This trace went through' });
   await banner.waitFor();
   assert.equal((await banner.getByRole('link').all()).length, 1);
-  assert.match(await banner.textContent(), /inventory 1\.4\.3, deployed 10 min ago: .*Regressed/);
+  assert.match(await banner.textContent(), /inventory 1\.4\.3, deployed 10 min ago: .*FAIL/);
   await shot('trace-banner');
   await expectAccessible();
   assert.match(await banner.getByRole('link').getAttribute('href'), /\/zipkin\/deployments\/a1$/);

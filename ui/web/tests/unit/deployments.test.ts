@@ -3,6 +3,7 @@ import { describe, expect, it } from 'vitest';
 
 import type { JudgedDeployment, Regression } from '../../src/api/schema';
 import { findingParameters, listParameters, questionOf, shownOf, worstFindings } from '../../src/deployments/question';
+import { standingOf, waveOf } from '../../src/rollouts';
 
 const NOW = 1_800_000_000_000;
 
@@ -39,16 +40,35 @@ describe('what is shown', () => {
     deployment('going', {}),
     deployment('bad', { endTs: NOW - 1, verdict: 'regressed' }),
     deployment('fresh', { endTs: NOW - 1 }),
-    deployment('early', { verdict: 'regressed' }),
+    deployment('early', { verdict: 'regressed', score: 80, strategy: 'canary', inferred: true }),
+    deployment('better', { endTs: NOW - 1, verdict: 'improved', score: 99, strategy: 'rolling', rollback: true }),
   ];
+  const anything = { verdict: undefined, kind: '', source: undefined };
   it.each([
-    [undefined, 'going bad fresh early'],
+    [undefined, 'going bad fresh early better'],
     ['regressed', 'bad early'],
     ['running', 'going early'],
     ['pending', 'fresh'],
-    ['improved', ''],
+    ['improved', 'better'],
+    ['unchanged', ''],
+    ['fail', 'bad'],
+    ['marginal', 'early'],
+    ['pass', 'better'],
+    ['insufficient_data', ''],
   ] as const)('by %s', (filter, expected) => {
-    expect(shownOf(all, filter, NOW).map(({ id }) => id).join(' ')).toBe(expected);
+    expect(shownOf(all, { ...anything, verdict: filter }, NOW).map(({ id }) => id).join(' ')).toBe(expected);
+  });
+
+  it.each([
+    ['kind=canary', 'early'],
+    ['kind=rolling', 'better'],
+    ['kind=return', 'better'],
+    ['source=inferred', 'early'],
+    ['source=declared', 'going bad fresh better'],
+    ['source=declared&kind=canary', ''],
+    ['source=elsewhere', 'going bad fresh early better'],
+  ])('with %s', (search, expected) => {
+    expect(shownOf(all, questionOf(`?${search}`), NOW).map(({ id }) => id).join(' ')).toBe(expected);
   });
 
   it('has of each deployment the worst finding, what it caused first', () => {
@@ -58,5 +78,31 @@ describe('what is shown', () => {
       ['x', 'first'],
       ['y', 'only'],
     ]);
+  });
+});
+
+describe('how a deployment stands', () => {
+  it.each([
+    ['regressed', 89, 'marginal'],
+    ['regressed', 75, 'marginal'],
+    ['regressed', 74.9, 'fail'],
+    ['regressed', undefined, 'fail'],
+    ['unchanged', 90, 'pass'],
+    ['unchanged', 89.9, 'marginal'],
+    ['unchanged', 60, 'fail'],
+    ['improved', undefined, 'pass'],
+    ['insufficient_data', undefined, 'insufficient_data'],
+    ['insufficient_data', 100, 'insufficient_data'],
+    [undefined, 100, 'pending'],
+    [null, null, 'pending'],
+  ] as const)('%s with %s: %s', (verdict, score, expected) => {
+    expect(standingOf(verdict, score)).toBe(expected);
+  });
+
+  it('counts instances as they switch', () => {
+    const instances = [-2, -1, 0, 1].map((minutes) => ({ ip: '::1', switchTs: NOW + minutes * 60_000 }));
+    const base = { id: 'x', serviceName: 's', version: '1', startTs: NOW, inferred: false, rollback: false };
+    expect(waveOf({ ...base, instances }, NOW)).toEqual({ switched: 3, all: 4 });
+    expect(waveOf(base, NOW)).toEqual({ switched: 0, all: 0 });
   });
 });

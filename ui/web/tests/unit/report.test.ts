@@ -217,7 +217,7 @@ describe('what is copied', () => {
   it('is Markdown that says what the page says, and nothing of its own', () => {
     const nasty = finding({ origin: { serviceName: 'a|b', spanName: '<script>*x*\n' } });
     const markdown = markdownOf(report({ findings: [nasty] }), 'http://host/zipkin/deployments/1');
-    expect(markdown).toContain('## inventory 1.4.3: Regressed 54/100');
+    expect(markdown).toContain('## inventory 1.4.3: FAIL 54/100');
     expect(markdown).toContain('a\\|b \\<script\\>\\*x\\*');
     expect(markdown).toContain('| +19.9 ms | +19.7 ms to +20 ms | This deployment |');
     expect(markdown.trimEnd().endsWith('http://host/zipkin/deployments/1')).toBe(true);

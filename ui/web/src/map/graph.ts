@@ -34,10 +34,16 @@ export function graphOf(links: readonly DependencyLink[]): Graph {
     }
     const key = linkKey(link);
     const before = distinct.get(key);
-    if (before) distinct.set(key, { ...before, callCount: before.callCount + link.callCount, errorCount: (before.errorCount ?? 0) + (link.errorCount ?? 0) });
+    if (before) distinct.set(key, together(before, link));
     else distinct.set(key, link);
   }
   return { nodes: [...nodes.values()], links: [...distinct.values()] };
+}
+
+/** Percentiles of both together cannot be told from those of each. */
+function together({ parent, child, ...one }: DependencyLink, other: DependencyLink): DependencyLink {
+  const errorCount = (one.errorCount ?? 0) + (other.errorCount ?? 0);
+  return { parent, child, callCount: one.callCount + other.callCount, ...(errorCount > 0 && { errorCount }) };
 }
 
 export function linkKey({ parent, child }: Pick<DependencyLink, 'parent' | 'child'>): string {

@@ -1,12 +1,10 @@
 /** Calls between two services on the map: how many, how slow, how many fail. */
 import type { DependencyConfig } from '../api';
 import type { DependencyLink } from '../api/services';
-import { formatChange, formatCount, formatDuration, formatShare } from '../format';
 import { type Delta, toneOf } from './figures';
 import { healthOf } from './graph';
 import { type At, loopPath, pathThrough } from './geometry';
-import { cut } from './node-shape';
-import { text } from './text';
+import { labelOf, titleOf } from './words';
 
 interface Properties {
   link: DependencyLink;
@@ -21,15 +19,9 @@ export function LinkShape({ link, line, width, change, rates, faded }: Propertie
   const health = healthOf(link, rates.lowErrorRate, rates.highErrorRate);
   const tone = toneOf(change);
   const label = labelOf(link, change);
-  const { errorCount = 0, callCount, p95 } = link;
-  const title = [
-    `${cut(link.parent, 100)} → ${cut(link.child, 100)}: ${formatCount(callCount, 'call')}`,
-    ...(p95 === undefined ? [] : [text.p95Of(formatDuration(p95))]),
-    ...(errorCount > 0 ? [text.errorsOf(formatShare(errorCount / callCount))] : []),
-  ];
   return (
     <g class={`map-link health-${health} tone-${tone} ${faded ? 'faded' : ''}`} aria-hidden="true">
-      <title>{title.join(', ')}</title>
+      <title>{titleOf(link)}</title>
       <path class="map-line" d={link.parent === link.child ? loopPath(line.points) : pathThrough(line.points)} stroke-width={width} />
       <path class="map-head" d={headAt(line.points, link.parent === link.child, width)} />
       {label !== '' && (
@@ -39,14 +31,6 @@ export function LinkShape({ link, line, width, change, rates, faded }: Propertie
       )}
     </g>
   );
-}
-
-/** The change where something is compared, else the p95; and how many fail, if any. */
-function labelOf({ p95, callCount, errorCount = 0 }: DependencyLink, change: Delta | undefined): string {
-  const tone = toneOf(change);
-  const time = change ? `${tone === 'worse' ? '▲' : tone === 'better' ? '▼' : ''}${formatChange(change.difference)}` : p95 === undefined ? '' : formatDuration(p95);
-  const errors = errorCount > 0 ? text.errorsShort(formatShare(errorCount / callCount)) : '';
-  return [time, errors].filter((part) => part !== '').join(' · ');
 }
 
 /** The tip of an arrow at the end of a line, which arrives level; that of a loop arrives from above. */

@@ -3,6 +3,7 @@ import { formatChange, formatDuration, formatRate, formatShare } from '../format
 import { type NodeFigures, toneOf } from './figures';
 import { NODE_HEIGHT, NODE_WIDTH } from './geometry';
 import { text } from './text';
+import { cut } from './words';
 
 interface Properties {
   index: number;
@@ -63,8 +64,4 @@ export function NodeShape({ index, serviceName, figures, at, chosen, reachable, 
 /** What is told by frames and dashes, in words. */
 function marks({ rolling, regressed, reports }: NodeFigures): string[] {
   return [...(regressed ? [text.regressed] : []), ...(rolling ? [text.rolling] : []), ...(reports ? [] : [text.legendSilent])];
-}
-
-export function cut(name: string, characters: number): string {
-  return name.length > characters ? `${name.slice(0, characters - 1)}…` : name;
 }

@@ -108,6 +108,13 @@ async function drawsCyclesAndLoops(view) {
   assert.equal(await page.locator('.map-place .health-many').count(), 1);
   await page.getByRole('complementary').getByText('itself').first().waitFor();
   await expectPage(view, 'map-cycle');
+  await open('map?service=beta&view=table');
+  const links = page.getByRole('region', { name: 'Calls between services' });
+  const cells = (name) => links.locator('tbody tr').filter({ hasText: name }).first().locator('td').allTextContents();
+  await links.locator('tbody tr').first().waitFor();
+  assert.deepEqual((await cells('alphabeta')).slice(2, 7), ['1,000', '0 %', '9 ms', '61.3 ms', '90 ms']);
+  assert.deepEqual((await cells('gamma')).slice(2, 7), ['5', '100 %', '–', '–', '–']);
+  await expectPage(view, 'map-cycle-table');
   await page.unroute(LINKS);
 }
 

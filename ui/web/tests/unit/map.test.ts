@@ -8,6 +8,7 @@ import { busiest, drawable, graphOf, healthOf, neighbourhood, widthOf } from '..
 import { nearest, NODE_HEIGHT, NODE_WIDTH, pathThrough } from '../../src/map/geometry';
 import { layoutOf } from '../../src/map/layout';
 import { mapState } from '../../src/map/map-state';
+import { labelOf, titleOf } from '../../src/map/words';
 import type { ServiceSteps } from '../../src/services/figures';
 
 const link = (parent: string, child: string, callCount = 1, more: Partial<DependencyLink> = {}): DependencyLink => ({ parent, child, callCount, ...more });
@@ -23,6 +24,8 @@ describe('a graph', () => {
     ]);
     expect(links).toHaveLength(3);
     expect(links[0]).toMatchObject({ callCount: 4, errorCount: 1 });
+    const [both] = graphOf([link('a', 'b', 3, { p50: 1, p95: 2, p99: 3 }), link('a', 'b', 1, { p95: 9 })]).links;
+    expect(both).toEqual({ parent: 'a', child: 'b', callCount: 4 });
   });
 
   it.each([
@@ -61,6 +64,26 @@ describe('a link', () => {
     [0, 0, 'fine'],
   ])('of which %d of %d calls fail is %s', (errorCount, callCount, expected) => {
     expect(healthOf(link('a', 'b', callCount, { errorCount }), 0.5, 0.75)).toBe(expected);
+  });
+
+  const whole = link('web', 'shop', 1000, { errorCount: 20, p50: 9000, p95: 61_300, p99: 90_000 });
+
+  it('is told with all that the server tells of it', () => {
+    expect(labelOf(whole, undefined)).toBe('61.3 ms · 2 % err');
+    expect(titleOf(whole)).toBe('web → shop: 1,000 calls, p50 9 ms, p95 61.3 ms, p99 90 ms, 2 % fail');
+  });
+
+  it('is told with less where the server tells less', () => {
+    expect(labelOf(link('web', 'shop', 1), undefined)).toBe('');
+    expect(titleOf(link('web', 'shop', 1))).toBe('web → shop: 1 call');
+    expect(titleOf(link('web', 'shop', 2, { p95: 0 }))).toBe('web → shop: 2 calls, p95 0 µs');
+    expect(titleOf(link('x'.repeat(10_000), '', 2)).length).toBeLessThan(130);
+  });
+
+  it('is told by its change where there is one', () => {
+    expect(labelOf(whole, deltaOf(50_000, 61_300))).toBe('▲+11.3 ms · 2 % err');
+    expect(labelOf(link('a', 'b'), deltaOf(100_000, 50_000))).toBe('▼−50 ms');
+    expect(labelOf(link('a', 'b', 4, { p95: 1 }), deltaOf(100_000, 101_000))).toBe('+1 ms');
   });
 
   it('without errors is fine even where the least rate is 0', () => expect(healthOf(link('a', 'b', 5), 0, 0.5)).toBe('fine'));

@@ -69,7 +69,8 @@ export async function send(url: string, init: RequestInit): Promise<Response> {
     response = await fetch(url, { ...init, headers: { accept: 'application/json', ...init.headers } });
   } catch (error) {
     if (init.signal?.aborted) throw error;
-    window.dispatchEvent(new Event(UNANSWERED));
+    // Of a worker nobody listens; the page hears it from its own questions.
+    globalThis.dispatchEvent(new Event(UNANSWERED));
     throw new ApiError(0, 'The server does not answer.');
   }
   if (response.ok) return response;

@@ -5,11 +5,11 @@ import { formatDuration, formatShare } from '../format';
 import { pathOf } from '../location';
 import type { Column } from '../shell/data-table';
 import { Link } from '../shell/link';
+import { Seen } from '../shell/seen';
 import { sameTime } from '../window';
 import type { ServiceBudget } from './budgets';
 import { Deployed, Errors, Rate, Spark, Took, Versions } from './cells';
 import type { Percentiles, ServiceFigures, ServiceSteps } from './figures';
-import { Seen } from './seen';
 import { text } from './text';
 
 export interface ServiceRow extends ServiceFigures {

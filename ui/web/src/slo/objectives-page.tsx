@@ -11,7 +11,7 @@ import { Asked } from '../shell/asked';
 import { type Column, DataTable } from '../shell/data-table';
 import { Link } from '../shell/link';
 import { Message } from '../shell/message';
-import { Seen } from '../services/seen';
+import { Seen } from '../shell/seen';
 import { budgetLeft, burnIn, exhaustion, LISTED_WINDOWS, objectiveText, PROJECTED_BY } from './budget';
 import { BudgetBar } from './budget-bar';
 import { newDraft } from './form';

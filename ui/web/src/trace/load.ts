@@ -5,7 +5,7 @@ import { ApiError } from '../api';
 import type { Marks } from './details';
 import type { FileSpans } from './file-spans';
 import type { Groups } from './groups';
-import type { Question, Source, Told } from './messages';
+import type { Question, Source, Tags, Told } from './messages';
 import type { TraceView } from './view';
 
 /** Sooner than this a sign of waiting only flickers. */
@@ -29,15 +29,19 @@ export interface TraceLoad {
   error?: ApiError;
   slow: boolean;
   marks: Marks | null;
+  /** How far tags and annotations are read; `null` of a file, whose are not. */
+  tags: Tags | null;
   found: Found | null;
   find: (text: string) => void;
+  /** Reads tags and annotations that were left, or failed. */
+  readTags: () => void;
   /** What the file that was loaded has of a span. */
   fileSpans: (spanId: string) => Promise<FileSpans>;
 }
 
-type State = Omit<TraceLoad, 'find' | 'fileSpans'>;
+type State = Omit<TraceLoad, 'find' | 'readTags' | 'fileSpans'>;
 
-const WAITING: State = { slow: false, marks: null, found: null };
+const WAITING: State = { slow: false, marks: null, tags: null, found: null };
 
 let nextNumber = 1;
 
@@ -67,6 +71,7 @@ export function useTraceLoad(key: string | null, source: () => Source): TraceLoa
     };
   }, [key]);
   const find = (text: string) => worker.current?.postMessage({ kind: 'find', text } satisfies Question);
+  const readTags = () => worker.current?.postMessage({ kind: 'tags' } satisfies Question);
   const fileSpans = (spanId: string) => {
     const number = nextNumber++;
     return new Promise<FileSpans>((resolve, reject) => {
@@ -78,7 +83,7 @@ export function useTraceLoad(key: string | null, source: () => Source): TraceLoa
       worker.current?.postMessage({ kind: 'details', number, spanId } satisfies Question);
     });
   };
-  return { ...state, find, fileSpans };
+  return { ...state, find, readTags, fileSpans };
 }
 
 function heard(told: Exclude<Told, { number: number }>): Partial<State> {
@@ -88,7 +93,9 @@ function heard(told: Exclude<Told, { number: number }>): Partial<State> {
     case 'failed':
       return { error: new ApiError(told.status, told.message), slow: false };
     case 'marked':
-      return { marks: told.marks };
+      return { marks: told.marks, tags: told.tags };
+    case 'tags':
+      return { tags: told.tags };
     case 'found':
       return { found: told };
   }

@@ -14,16 +14,26 @@ export interface Source {
   spansUrl?: string;
 }
 
+/** How far tags and annotations are read. */
+export type Tags =
+  | { state: 'left' | 'reading' | 'whole' }
+  /** Of so many spans; more would take too much memory. */
+  | { state: 'part'; spans: number }
+  | { state: 'failed'; message: string };
+
 export type Question =
   | { kind: 'load'; source: Source }
   | { kind: 'find'; text: string }
+  /** Reads tags and annotations of a trace that has too many spans to be read whole unasked. */
+  | { kind: 'tags' }
   /** What the file has of a span; `number` comes back with the answer. */
   | { kind: 'details'; number: number; spanId: string };
 
 export type Told =
   | { kind: 'loaded'; view: TraceView; groups: Groups; missing: string | null }
   | { kind: 'failed'; status: number; message: string }
-  | { kind: 'marked'; marks: Marks }
+  | { kind: 'marked'; marks: Marks; tags: Tags }
+  | { kind: 'tags'; tags: Tags }
   | { kind: 'detailed'; number: number; found: FileSpans }
   | { kind: 'undetailed'; number: number; message: string }
   | { kind: 'found'; text: string; rows: Int32Array };

@@ -8,14 +8,24 @@ import type { Model } from './model';
 import { brief } from './names';
 import { type Operation, operationsOf } from './operations';
 import { text } from './text';
+import { UsualCell, type UsualAnswers, useUsual } from './usual-cell';
+import type { TraceView } from './view';
 
 /** More are not read by anybody. */
 const ROWS_MAX = 500;
 
-export function OperationTable({ model, search }: { model: Model; search: string }) {
+interface Properties {
+  model: Model;
+  /** It is on the server, which knows more of its kind. */
+  stored: boolean;
+  search: string;
+}
+
+export function OperationTable({ model, stored, search }: Properties) {
   const { view, first, last, hidden } = model;
   const operations = useMemo(() => operationsOf(view.rows, first, last, hidden), [view, first, last, hidden]);
-  const columns = useMemo(() => columnsOf(model, operations), [model.colours, operations, model.goTo]);
+  const usual = useUsual(view);
+  const columns = useMemo(() => columnsOf(model, operations, stored ? usual : null), [model.colours, operations, model.goTo, stored, usual.known, usual.onSeen]);
   const shown = operations.slice(0, ROWS_MAX);
   return (
     <div class="trace-table">
@@ -31,7 +41,7 @@ export function OperationTable({ model, search }: { model: Model; search: string
   );
 }
 
-function columnsOf(model: Model, operations: readonly Operation[]): Column<Operation>[] {
+function columnsOf(model: Model, operations: readonly Operation[], usual: UsualAnswers | null): Column<Operation>[] {
   const { view, colours, goTo } = model;
   const self = operations.reduce((sum, operation) => sum + operation.self, 0);
   const critical = operations.reduce((sum, operation) => sum + operation.critical, 0);
@@ -92,5 +102,10 @@ function columnsOf(model: Model, operations: readonly Operation[]): Column<Opera
         </button>
       ),
     },
+    ...(usual ? [usualColumn(view, usual)] : []),
   ];
+}
+
+function usualColumn(view: TraceView, answers: UsualAnswers): Column<Operation> {
+  return { key: 'usual', title: text.usualColumn, numeric: true, cell: (operation) => <UsualCell view={view} operation={operation} answers={answers} /> };
 }

@@ -72,7 +72,13 @@ export const text = {
   notes: 'What to know of this trace',
   incomplete: (reason: string) => `Not everything was looked at: ${reason}`,
   truncated: (shown: number, total: number) =>
-    `Only the first ${shown.toLocaleString('en')} of ${total.toLocaleString('en')} rows are shown.`,
+    `Only the first ${shown.toLocaleString('en')} of ${total.toLocaleString('en')} rows are shown: a browser has no memory for more. The rest is in the JSON.`,
+  tagsLeft: (spans: number) => `Tags and annotations of so many spans (${spans.toLocaleString('en')}) are not read unasked: they are not found, nor marked on bars.`,
+  readTags: 'Read them',
+  readingTags: 'Tags and annotations are being read…',
+  tagsPart: (spans: number, all: number) =>
+    `Tags and annotations of the first ${spans.toLocaleString('en')} of ${all.toLocaleString('en')} spans are read: more would take too much memory.`,
+  tagsFailed: (reason: string) => `Tags and annotations could not be read: ${reason}`,
   missingParents: (count: number) =>
     `${formatCount(count, 'span')} without ${count === 1 ? 'its' : 'their'} parent: some of this trace was not received, or not yet.`,
   cycles: (count: number) => `${formatCount(count, 'span')} named as parent what is below ${count === 1 ? 'it' : 'them'}: cut there.`,
@@ -212,6 +218,13 @@ export const text = {
   total: 'Total',
   selfShare: 'Share of self time',
   longest: 'Longest',
+  usualColumn: 'Usual for this version',
+  usualWaiting: '…',
+  usualFailed: 'failed',
+  usualP95: (duration: string) => `p95 ${duration}`,
+  usualOf: (requests: number, version: string | undefined) =>
+    `The median and the p95 of ${formatCount(requests, 'request')} ${version === undefined ? 'without a version' : `of version ${version}`}, in the six hours until this trace`,
+  longestAbove: (percentile: string) => `longest above ${percentile}`,
   criticalColumn: 'Critical path',
   operationsCut: (shown: number, all: number) => `The ${shown.toLocaleString('en')} with the most time of their own, of ${all.toLocaleString('en')}.`,
   flameTitle: 'Time by call path',

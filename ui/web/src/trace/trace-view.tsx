@@ -49,7 +49,7 @@ export function TraceShown({ config, load, loaded, source, search, fileName }: P
     <main class="trace-page">
       <TraceHeader config={config} view={view} {...(fileName !== undefined && { fileName })} />
       <VersionBanner view={view} />
-      <Notes loaded={loaded} goTo={(row) => model.goTo(row, true)} />
+      <Notes load={load} loaded={loaded} stored={source.stored} goTo={(row) => model.goTo(row, true)} />
       <Views config={config} load={load} model={model} state={state} change={change} source={source} search={search} />
     </main>
   );
@@ -96,7 +96,7 @@ function Views({ config, load, model, state, change, source, search }: ViewsProp
           </div>
         )}
         {state.view === 'flame' && <Flame model={model} palette={palette} fills={fills} />}
-        {state.view === 'table' && <OperationTable model={model} search={search} />}
+        {state.view === 'table' && <OperationTable model={model} stored={source.stored} search={search} />}
         {model.selected >= 0 && !isInline && (
           <aside class="trace-panel" aria-label={text.spanOf(brief(serviceOf(model.view, model.selected)), brief(nameOf(model.view, model.selected)))}>
             <SpanDetails key={model.selected} model={model} source={source} logsUrl={logsUrl} onClose={() => model.select(-1)} />

@@ -24,6 +24,11 @@ export function usualOf({ series }: Pick<LatencyChart, 'series'>, duration: numb
   return all.sort((a, b) => Number(b.version === version) - Number(a.version === version) || b.count - a.count);
 }
 
+/** Of one version alone; `undefined` where nothing is known of it. */
+export function usualOfVersion(chart: Pick<LatencyChart, 'series'>, duration: number, version: string | undefined): Usual | undefined {
+  return usualOf(chart, duration, version).find((usual) => usual.version === version);
+}
+
 function usualOfStep(point: Point, version: string | undefined, duration: number): Usual {
   const above = PERCENTILES.findLast((name) => duration > (point[name] ?? Infinity));
   return { version, count: point.count, p50: point.p50 ?? undefined, p95: point.p95 ?? undefined, above };

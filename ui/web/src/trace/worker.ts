@@ -2,12 +2,13 @@
  * Loads a trace beside the page: reads the answer, makes columns of it, and finds text. The page stays usable however
  * long the trace is.
  */
-import { ApiError, getJson, missingOf, send } from '../api/http';
+import { ApiError, missingOf, send } from '../api/http';
 import type { Span } from '../api';
-import { detailsOf, SPANS_MAX } from './details';
+import { DetailsReader, SPANS_MAX } from './details';
 import { readFile, spansIn } from './file-spans';
 import { findRows } from './find';
 import { groupBuffers, groupsOf } from './groups';
+import { readItems } from './json-items';
 import type { Question, Source, Told } from './messages';
 import { buffersOf, decodeView, type TraceView, type TraceViewAnswer } from './view';
 
@@ -15,6 +16,8 @@ let view: TraceView | null = null;
 let texts: string[] | null = null;
 let wanted = '';
 let file: Blob | null = null;
+let spansUrl: string | undefined;
+let isReading = false;
 
 function tell(told: Told, transfer: Transferable[] = []): void {
   self.postMessage(told, { transfer });
@@ -37,19 +40,29 @@ async function load(source: Source): Promise<void> {
     tell({ kind: 'failed', status, message: error instanceof Error ? error.message : String(error) });
     return;
   }
-  if (source.spansUrl && view.spanCount <= SPANS_MAX) await loadDetails(view, source.spansUrl);
+  spansUrl = source.spansUrl;
+  if (!spansUrl) return;
+  if (view.spanCount <= SPANS_MAX) await readTags();
+  else tell({ kind: 'tags', tags: { state: 'left' } });
 }
 
 /** Nothing of the page waits for it: where it fails, tags are not found and annotations have no marks. */
-async function loadDetails(of: TraceView, url: string): Promise<void> {
+async function readTags(): Promise<void> {
+  if (!view || !spansUrl || isReading) return;
+  isReading = true;
+  tell({ kind: 'tags', tags: { state: 'reading' } });
   try {
-    const spans = await getJson<Span[]>(url, new AbortController().signal);
-    const details = detailsOf(of, spans);
-    texts = details.texts;
-    tell({ kind: 'marked', marks: details.marks });
+    const { body } = await send(spansUrl, {});
+    if (!body) throw new Error('The answer is empty.');
+    const reader = new DetailsReader(view);
+    const isWhole = await readItems<Span>(body, (span) => reader.take(span));
+    texts = reader.texts;
+    tell({ kind: 'marked', marks: reader.marks(), tags: isWhole ? { state: 'whole' } : { state: 'part', spans: reader.spans } });
     if (wanted !== '') find(wanted);
   } catch (error) {
-    console.info('Tags cannot be searched:', error);
+    tell({ kind: 'tags', tags: { state: 'failed', message: error instanceof Error ? error.message : String(error) } });
+  } finally {
+    isReading = false;
   }
 }
 
@@ -72,6 +85,7 @@ async function details(number: number, spanId: string): Promise<void> {
 
 self.onmessage = ({ data }: MessageEvent<Question>) => {
   if (data.kind === 'load') void load(data.source);
+  else if (data.kind === 'tags') void readTags();
   else if (data.kind === 'details') void details(data.number, data.spanId);
   else find(data.text);
 };

@@ -226,6 +226,9 @@ async function showsOtherViews({ page, open, shot, expectAccessible }) {
   await page.getByRole('button', { name: 'Operations' }).click();
   const table = page.getByRole('table');
   await table.getByText('select').waitFor();
+  await table.getByText('…', { exact: true }).first().waitFor({ state: 'detached' });
+  await table.getByRole('columnheader', { name: 'Usual for this version' }).waitFor();
+  assert.match(await table.getByRole('row', { name: /inventory/ }).first().locator('td').last().textContent(), /\d ms p95 \d/);
   const row = (await table.getByRole('row', { name: /select/ }).textContent()).replaceAll(/\s+/g, ' ');
   for (const expected of ['12', '11.2 ms', '1.3 ms']) assert.ok(row.includes(expected), `${expected} in ${row}`);
   await table.getByRole('button', { name: 'Calls' }).click();
@@ -277,6 +280,35 @@ async function survivesDepth({ page, open, shot }) {
     await page.waitForTimeout(100);
   }
   await page.locator('.trace-row').first().waitFor();
+}
+
+/** Tags of so long a trace are read when somebody wants to find one. */
+async function readsTheRest({ page, open, shot, expectAccessible, expectNarrow, expectOnly }) {
+  await page.route(/api\/v2\/trace\/\w+$/, (route) => route.fulfill({ status: 503, json: { error: 'busy' } }));
+  await open(`traces/${chainId}`);
+  await page.getByText('Tags and annotations of so many spans (100,000) are not read').waitFor({ timeout: 60_000 });
+  const field = page.getByRole('textbox', { name: 'Find in this trace' });
+  await field.fill('the last one');
+  await page.getByText('No match').waitFor();
+  await shot('trace-tags-left');
+  await expectAccessible();
+  await expectNarrow('a trace whose tags are left');
+  await page.getByRole('button', { name: 'Read them' }).click();
+  await page.getByText('Tags and annotations could not be read: busy').waitFor();
+  await page.unroute(/api\/v2\/trace\/\w+$/);
+  await page.getByRole('button', { name: 'Try again' }).click();
+  await page.getByText('1 match', { exact: true }).waitFor({ timeout: 60_000 });
+  assert.equal(await page.getByText('Tags and annotations').count(), 0);
+  expectOnly(/503/);
+  await page.route(/traceView\/\w+$/, async (route) => {
+    const response = await route.fetch();
+    await route.fulfill({ json: { ...(await response.json()), notes: [{ kind: 'truncated', total: 1_234_567 }] } });
+  });
+  await openShop({ page, open });
+  const notes = page.locator('.trace-notes');
+  await notes.getByText('of 1,234,567 rows are shown').waitFor();
+  assert.equal(await notes.getByRole('link', { name: 'Download JSON' }).getAttribute('download'), `${shopId}.json`);
+  await page.unroute(/traceView\/\w+$/);
 }
 
 async function looksAgainForWhatIsNotThere({ page, open, shot, expectAccessible, expectOnly }) {
@@ -429,6 +461,7 @@ export const checks = [
   showsOtherViews,
   survivesBrokenSpans,
   survivesDepth,
+  readsTheRest,
   readsAFile,
   leadsElsewhere,
   warnsOfADeployment,

@@ -2,7 +2,7 @@
 import { describe, expect, it } from 'vitest';
 
 import { panned, tickLabel, ticksOf, tickStep, zoomed } from '../../src/trace/axis';
-import { detailsOf } from '../../src/trace/details';
+import { DetailsReader } from '../../src/trace/details';
 import { filled, markdownOf, markedAsArchived } from '../../src/trace/export';
 import { readFile, spansIn } from '../../src/trace/file-spans';
 import { findRows } from '../../src/trace/find';
@@ -12,7 +12,7 @@ import { notesOf } from '../../src/trace/notes';
 import { operationsOf } from '../../src/trace/operations';
 import { packed } from '../../src/trace/palette';
 import { parametersOf, stateOf } from '../../src/trace/state';
-import { usualOf } from '../../src/trace/usual-figures';
+import { usualOf, usualOfVersion } from '../../src/trace/usual-figures';
 import { idOf, rowOf } from '../../src/trace/view';
 import { row, viewOf } from './trace-rows';
 
@@ -93,13 +93,27 @@ describe('finding', () => {
   });
 
   it('knows tags and annotations of the spans as they are stored', () => {
-    const { texts, marks } = detailsOf(shop, [
+    const reader = new DetailsReader(shop);
+    const spans = [
       { traceId: 't', id: '0000000000000002', tags: { SQL: 'Select' }, annotations: [{ timestamp: 1_000_015, value: 'Retry' }] },
       { traceId: 't', id: '2', annotations: [{ timestamp: 1_000_012, value: 'again' }] },
       { traceId: 't', id: 'ffff', tags: { lost: 'yes' } },
-    ]);
-    expect(texts).toEqual(['', 'sql=select\nretry\nagain\n', '', '']);
+    ];
+    expect(spans.map((span) => reader.take(span))).toEqual([true, true, true]);
+    const marks = reader.marks();
+    expect(reader.texts).toEqual(['', 'sql=select\nretry\nagain\n', '', '']);
     expect([[...marks.begin], [...marks.at]]).toEqual([[0, 0, 2, 2, 2], [15, 12]]);
+  });
+
+  it.each([
+    ['characters', { characters: 8, annotations: 100 }],
+    ['annotations', { characters: 1000, annotations: 2 }],
+  ])('takes no more spans than memory is there for their %s', (_, bounds) => {
+    const reader = new DetailsReader(shop, bounds);
+    const span = { traceId: 't', id: '1', annotations: [{ timestamp: 1_000_001, value: 'abc' }] };
+    expect([reader.take(span), reader.take(span)]).toEqual([true, false]);
+    expect(reader.spans).toBe(2);
+    expect([...reader.marks().at]).toEqual([1, 1]);
   });
 
   it('goes by identifier', () => {
@@ -143,6 +157,9 @@ describe('what is usual', () => {
       { version: '1', count: 100, p50: 10, p95: 40, above: 'p90' },
     ]);
     expect(usualOf({ series: [own] }, 99, '1')[0]?.above).toBe('p99');
+    expect(usualOfVersion({ series: [old, own] }, 20.5, '2')?.version).toBe('2');
+    expect(usualOfVersion({ series: [old, own] }, 20.5, undefined)).toBeUndefined();
+    expect(usualOfVersion({ series: [old, own] }, 20.5, '3')).toBeUndefined();
   });
 });
 
@@ -236,11 +253,29 @@ describe('notes', () => {
     );
     expect(said.map(({ words }) => words)).toEqual([
       'Not everything was looked at: a segment is damaged',
-      'Only the first 4 of 5,000 rows are shown.',
+      'Only the first 4 of 5,000 rows are shown: a browser has no memory for more. The rest is in the JSON.',
       '1 span without its parent: some of this trace was not received, or not yet.',
       '1 span named as parent what is below it: cut there.',
       'The clock of db differs: its times were moved by −2.5 ms. So was 1 more clock.',
     ]);
     expect(said.map(({ row }) => row)).toEqual([undefined, undefined, 2, 1, 1]);
+    expect(said[1]?.way).toBe('download');
+  });
+
+  const long = { ...shop, spanCount: 30_000 };
+
+  it.each([
+    [long, { state: 'left' }, [/^Tags and annotations of so many spans \(30,000\)/, 'read-tags']],
+    [long, { state: 'reading' }, [/being read…$/, undefined]],
+    [long, { state: 'part', spans: 9000 }, [/first 9,000 of 30,000 spans are read/, undefined]],
+    [long, { state: 'failed', message: 'no disk' }, [/could not be read: no disk$/, 'read-tags']],
+    [long, { state: 'whole' }, undefined],
+    [shop, { state: 'reading' }, undefined],
+    [shop, null, undefined],
+  ] as const)('tell how far tags are read', (view, tags, expected) => {
+    const said = notesOf(view, null, tags);
+    expect(said).toHaveLength(expected ? 1 : 0);
+    if (expected) expect(said[0]?.words).toMatch(expected[0]);
+    expect(said[0]?.way).toBe(expected?.[1]);
   });
 });

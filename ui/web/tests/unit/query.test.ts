@@ -78,6 +78,7 @@ describe('an address', () => {
   it('that makes no sense has the defaults instead', () => {
     expect(query('?lookback=soon&limit=-1&sort=name&endTs=x&startTs=0')).toEqual(defaultQuery(config));
     expect(query('?lookback=range')).toEqual(defaultQuery(config));
+    expect(query('?lookback=1h&startTs=1699999000000').startTs, 'a begin is of a range').toBeNull();
   });
 
   it('may have the keys of tags as parameters', () => {
@@ -134,6 +135,13 @@ describe('mistakes', () => {
     expect(Object.keys(errorsOf(query('?minDuration=2s&maxDuration=1s')))).toEqual(['maxDuration']);
     expect(Object.keys(errorsOf(query('?limit=10001')))).toEqual(['limit']);
     expect(Object.keys(errorsOf(query('?lookback=range&startTs=2&endTs=1')))).toEqual(['endTs']);
+    expect(Object.keys(errorsOf(query('?lookback=range&startTs=2&endTs=2')))).toEqual(['endTs']);
+  });
+
+  it('are not at the edge of what may be asked', () => {
+    expect(errorsOf(query('?minDuration=1s&maxDuration=1000ms'))).toEqual({});
+    expect(errorsOf(query('?limit=10000'))).toEqual({});
+    expect(errorsOf(query('?lookback=range&startTs=2&endTs=3'))).toEqual({});
   });
 });
 

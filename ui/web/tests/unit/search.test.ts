@@ -180,6 +180,8 @@ describe('suggestions for tags', () => {
 describe('which tag tells versions', () => {
   const found = (tag: string | null) => async (parameters: URLSearchParams): Promise<Found> => {
     expect(parameters.get('limit')).toBe('1');
+    // Nothing else may keep spans of the version from being found.
+    expect([...parameters.keys()].toSorted()).toEqual(['annotationQuery', 'endTs', 'limit', 'lookback', 'serviceName', 'sort']);
     const hit = tag !== null && parameters.get('annotationQuery') === `${tag}=2`;
     return { traces: hit ? [trace('1')] : [], missing: null, next: null };
   };
@@ -189,7 +191,7 @@ describe('which tag tells versions', () => {
     ['app.version', 'app.version'],
     [null, 'version'],
   ])('where %s finds something: %s', async (tag, expected) => {
-    expect(await versionTagOf(query('?serviceName=a&version=2&minDuration=9s&q=x'), NOW, found(tag))).toBe(expected);
+    expect(await versionTagOf(query('?serviceName=a&version=2&spanName=get&remoteServiceName=b&annotationQuery=error&minDuration=9s&maxDuration=10s&q=x'), NOW, found(tag))).toBe(expected);
   });
 });
 

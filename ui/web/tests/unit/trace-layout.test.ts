@@ -68,6 +68,11 @@ describe('lines', () => {
     expect(outline(tree, { root: 3 })).toEqual(['3']);
   });
 
+  it('are of one call where a call of a group is looked at', () => {
+    expect(outline(repeats, { root: 5 })).toEqual(['5', '.6']);
+    expect(outline(repeats, { root: 1 })).toEqual(['1']);
+  });
+
   it('say how much is hidden, and keep what hidden services called', () => {
     expect(outline(tree, { hide: ['shop'] })).toEqual(['0', '.-1/0', '.2', '.3']);
     expect(outline(tree, { hide: ['shop', 'bank', 'db'] })).toEqual(['0', '.-3/0']);
@@ -95,6 +100,7 @@ describe('lines', () => {
     const shown = unfolded(foldingOf(repeats, { collapsed: [0, 5] }), repeats.rows, groups, 7);
     expect([...shown.opened, shown.collapsed[0], shown.collapsed[5]]).toEqual([1, 0, 1]);
     expect([...unfolded(foldingOf(repeats, {}), repeats.rows, groups, 5).opened]).toEqual([0]);
+    expect(unfolded(foldingOf(repeats, { collapsed: [5] }), repeats.rows, groups, 5).collapsed[5], 'itself stays as it is').toBe(1);
   });
 
   it('are folded by level', () => {
@@ -109,6 +115,8 @@ describe('groups', () => {
     expect(groupsOf(five.rows).count).toBe(0);
     const roots = viewOf(...Array.from({ length: 6 }, () => row('b b')));
     expect(groupsOf(roots.rows).count).toBe(1);
+    const fiveOfSix = viewOf(row('a a'), ...Array.from({ length: 5 }, () => row('. b b')), row('. c c'));
+    expect(groupsOf(fiveOfSix.rows).count).toBe(0);
     const others = viewOf(row('a a'), ...Array.from({ length: 6 }, (_, index) => row(`. b b${index}`)));
     expect(groupsOf(others.rows).count).toBe(0);
   });

@@ -92,6 +92,13 @@ describe('finding', () => {
     expect([...findRows(shop, ['', '', 'sql=where sku = 7\n', ''], text)]).toEqual(rows);
   });
 
+  it('goes by who was called and told nothing, and by version', () => {
+    const silent = { ...shop, versions: ['2.0.1'], rows: { ...shop.rows, remote: Int32Array.of(-1, -1, -1, 3), version: Int32Array.of(0, -1, -1, -1) } };
+    const named = { ...silent, services: ['web', 'db', 'disk', 'kafka'] };
+    expect([...findRows(named, null, 'kafka')]).toEqual([3]);
+    expect([...findRows(named, null, '2.0')]).toEqual([0]);
+  });
+
   it('knows tags and annotations of the spans as they are stored', () => {
     const reader = new DetailsReader(shop);
     const spans = [
@@ -189,6 +196,11 @@ describe('call paths', () => {
       [2, 1, 10, 10, 0, 0, 3],
     ]);
     expect(flameWidth(boxes)).toBe(110);
+  });
+
+  it('are beside each other, in the order in which they began', () => {
+    const fan = viewOf(row('web get', { self: 5 }), row('. a a', { self: 10 }), row('. b b', { self: 20 }), row('. . c c', { self: 1 }), row('. d d', { self: 2 }), row('other root', { self: 7 }));
+    expect(flameOf(fan.rows, 0, 6, shown).map(({ left, total }) => [left, total])).toEqual([[0, 38], [0, 10], [10, 21], [10, 1], [31, 2], [38, 7]]);
   });
 
   it('begin at the row that is looked at, and leave hidden services out', () => {

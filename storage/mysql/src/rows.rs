@@ -5,7 +5,7 @@
 //! told apart again.
 
 use std::borrow::Cow;
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::net::{Ipv4Addr, Ipv6Addr};
 
 use model::{IpAddresses, Kind, Span, SpanBatch};
@@ -82,22 +82,8 @@ impl<'a> Rows<'a> {
 
     fn add(&mut self, span: &'a Span, schema: &Schema) {
         let v1 = v1::from_v2(span);
-        let high = if schema.has_trace_id_high {
-            v1.trace_id_high
-        } else {
-            0
-        };
-        let trace_id = (high as i64, v1.trace_id as i64);
-        let row = SpanRow {
-            trace_id,
-            id: v1.id as i64,
-            name: schema.fit(span.name.as_deref().unwrap_or_default()),
-            remote_service_name: schema.fit(span.remote_service_name().unwrap_or_default()),
-            parent_id: Some(v1.parent_id as i64).filter(|&id| id != 0),
-            debug: v1.debug,
-            start_ts: span.timestamp.map(|timestamp| timestamp as i64),
-            duration: Some(v1.duration).filter(|&duration| duration != 0),
-        };
+        let row = SpanRow::of(span, &v1, schema);
+        let trace_id = row.trace_id;
         match span.shared {
             true => self.shared.push(row),
             false => self.spans.push(row),
@@ -123,6 +109,8 @@ impl<'a> Rows<'a> {
             self.annotations
                 .push(annotation(begin_of(kind), None, ANNOTATION, 0, local.as_ref()));
         }
+        let own = self.annotations[first..].iter();
+        let mut taken: HashSet<_> = own.map(|row| (row.timestamp, row.key.clone())).collect();
         // Both halves of a span may have the same tag at the same time, which would be one row.
         let timestamp = span.timestamp.map_or(0, |timestamp| timestamp as i64) + i64::from(span.shared);
         for one in &v1.binary_annotations {
@@ -134,17 +122,12 @@ impl<'a> Rows<'a> {
             let endpoint = one.endpoint.as_ref();
             let mut row = annotation(&one.key, value, kind, timestamp, endpoint);
             // And so would a tag and an annotation of the same text.
-            let is_taken = |row: &AnnotationRow<'_>| {
-                self.annotations[first..]
-                    .iter()
-                    .any(|other| other.has_key_of(row))
-            };
-            while is_taken(&row) {
+            while !taken.insert((row.timestamp, row.key.clone())) {
                 row.timestamp += 2;
             }
             self.annotations.push(row);
         }
-        if self.annotations.len() == first && high != 0 {
+        if self.annotations.len() == first && trace_id.0 != 0 {
             // Says nothing, as Zipkin reads it; without it nothing leads from the low half of the identifier to the
             // high one.
             let nothing = Some(Cow::Owned(Vec::new()));
@@ -154,10 +137,23 @@ impl<'a> Rows<'a> {
     }
 }
 
-impl AnnotationRow<'_> {
-    /// Whether both have the same key, of rows of the same span.
-    fn has_key_of(&self, other: &Self) -> bool {
-        self.timestamp == other.timestamp && self.key == other.key
+impl<'a> SpanRow<'a> {
+    fn of(span: &'a Span, v1: &v1::Span<'_>, schema: &Schema) -> Self {
+        let high = if schema.has_trace_id_high {
+            v1.trace_id_high
+        } else {
+            0
+        };
+        Self {
+            trace_id: (high as i64, v1.trace_id as i64),
+            id: v1.id as i64,
+            name: schema.fit(span.name.as_deref().unwrap_or_default()),
+            remote_service_name: schema.fit(span.remote_service_name().unwrap_or_default()),
+            parent_id: Some(v1.parent_id as i64).filter(|&id| id != 0),
+            debug: v1.debug,
+            start_ts: span.timestamp.map(|timestamp| timestamp as i64),
+            duration: Some(v1.duration).filter(|&duration| duration != 0),
+        }
     }
 }
 

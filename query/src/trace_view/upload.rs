@@ -8,6 +8,7 @@ use bytes::Bytes;
 use flate2::read::MultiGzDecoder;
 use model::{Span, SpanBatch, TraceId};
 use proto::{OtlpEncoding, Rejected, Wire};
+use serde_json::value::RawValue;
 use storage::Completeness;
 use tokio::sync::OwnedSemaphorePermit;
 
@@ -70,10 +71,8 @@ impl Upload {
         } else {
             &body[..]
         };
-        let body = without_blanks(body);
         let mut batch = SpanBatch::new();
-        let rejected = proto::decode_message(wire_of(body)?, body, &mut batch)
-            .map_err(|error| Failure::Invalid(error.to_string()))?;
+        let rejected = decode(without_blanks(body), &mut batch)?;
         // Some clients cut identifiers to 64 bits: those are what the spans of a trace have in common.
         let mut ids: Vec<TraceId> = Vec::new();
         let mut numbers: HashMap<u64, usize> = HashMap::new();
@@ -106,6 +105,41 @@ impl Upload {
             completeness: completeness(rejected),
         })
     }
+}
+
+/// Reads the spans of a body: of one list, or of a list of traces, as searches answer them and as they are exported.
+fn decode(body: &[u8], batch: &mut SpanBatch) -> Result<Rejected, Failure> {
+    let Some(traces) = lists_of(body)? else {
+        return proto::decode_message(wire_of(body)?, body, batch)
+            .map_err(|error| Failure::Invalid(error.to_string()));
+    };
+    let mut rejected = Rejected::default();
+    for (index, trace) in traces.iter().map(|trace| trace.get().as_bytes()).enumerate() {
+        if is_empty_list(trace) {
+            continue;
+        }
+        let left_out = proto::decode_message(wire_of(trace)?, trace, batch)
+            .map_err(|error| Failure::Invalid(format!("trace {}: {error}", index + 1)))?;
+        rejected.spans += left_out.spans;
+        rejected.reason = rejected.reason.or(left_out.reason);
+    }
+    Ok(rejected)
+}
+
+/// The traces of a list of traces; `None` of anything else.
+fn lists_of(body: &[u8]) -> Result<Option<Vec<&RawValue>>, Failure> {
+    let first = body.strip_prefix(b"[").map(<[u8]>::trim_ascii_start);
+    if first.and_then(<[u8]>::first) != Some(&b'[') {
+        return Ok(None);
+    }
+    serde_json::from_slice(body)
+        .map(Some)
+        .map_err(|error| Failure::Invalid(format!("a list of traces: {error}")))
+}
+
+fn is_empty_list(list: &[u8]) -> bool {
+    let inner = list.strip_prefix(b"[").and_then(|rest| rest.strip_suffix(b"]"));
+    inner.is_some_and(|inner| inner.trim_ascii().is_empty())
 }
 
 fn completeness(rejected: Rejected) -> Completeness {

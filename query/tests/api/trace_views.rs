@@ -178,6 +178,10 @@ async fn a_body_is_read_in_every_format_that_files_have() {
          "name": "b", "startTimeUnixNano": "1002000", "endTimeUnixNano": "1007000"},
     ]}]}]});
     bodies.push(otlp.to_string().into_bytes());
+    // As searches answer them: a list of traces.
+    bodies.push(format!("[ {TWO_TRACES} , [ ]]").into_bytes());
+    let one_by_one = TWO_TRACES.replacen("5,\"tags\":{}},", "5,\"tags\":{}}],[", 1);
+    bodies.push(format!("[{one_by_one}]").into_bytes());
     for body in bodies {
         let text = String::from_utf8_lossy(&body).into_owned();
         let view = json_of(&look("", &[], body).await);
@@ -199,6 +203,9 @@ async fn a_body_that_is_no_list_of_spans_is_refused() {
         ("{\"data\":[]}", "no spans"),
         ("[]", "The body has no spans"),
         ("[{\"traceId\":\"1\",\"tags\":{}}]", "id"),
+        ("[[],[]]", "The body has no spans"),
+        ("[[],[{\"traceId\":\"1\",\"tags\":{}}]]", "trace 2: "),
+        ("[[{\"traceId\":\"1\"", "a list of traces: "),
     ] {
         let reply = look("", &[], body).await;
         assert_eq!(reply.status, 400, "{body}");

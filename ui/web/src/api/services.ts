@@ -22,11 +22,7 @@ export interface LatencyQuestion {
 }
 
 /** Who calls whom, and how long calls took. Errors and durations are absent where there are none. */
-export interface DependencyLink extends Written<schema.DependencyLink> {
-  p50?: number;
-  p95?: number;
-  p99?: number;
-}
+export type DependencyLink = Written<schema.DependencyLink>;
 
 /** Rows of operations that a question may have at most. */
 export const OPERATIONS_MAX = 1000;

@@ -37,7 +37,7 @@ impl Schema {
             "SELECT CAST(CONCAT(LOWER(table_name), '.', LOWER(column_name)) AS CHAR), \
              CAST(COALESCE(character_set_name, '') AS CHAR) FROM information_schema.columns \
              WHERE table_schema = DATABASE() \
-             AND LOWER(table_name) IN ('zipkin_spans', 'zipkin_annotations', 'zipkin_dependencies', 'tracehound_records')",
+             AND LOWER(table_name) IN ('zipkin_spans', 'zipkin_annotations', 'zipkin_dependencies', 'tracehound_records', 'tracehound_revisions')",
         )
         .fetch_all(&mut *connection)
         .await?;
@@ -58,7 +58,7 @@ impl Schema {
             has_ipv6: has("zipkin_annotations.endpoint_ipv6"),
             has_dependencies: has("zipkin_dependencies.call_count"),
             has_error_count: has("zipkin_dependencies.error_count"),
-            has_records: has("tracehound_records.revision"),
+            has_records: has("tracehound_records.revision") && has("tracehound_revisions.revision"),
             is_utf8mb4: columns
                 .iter()
                 .all(|(_, characters)| characters.is_empty() || characters == "utf8mb4"),

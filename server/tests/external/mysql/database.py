@@ -8,20 +8,25 @@ import sys
 import time
 from pathlib import Path
 
-sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+sys.path[:0] = [str(Path(__file__).resolve().parents[1] / name) for name in ("", "rabbitmq")]
 
+import certificates
 import servers
 
 START_MAX_S = 60
 STOP_MAX_S = 30
 LOOK_EVERY_S = 0.1
 USER, PASSWORD = "zipkin", "what-nobody-guesses"
+# Who may not come without TLS.
+TLS_USER = "encrypted"
 OPTIONS = (
     "--bind-address=127.0.0.1",
     "--innodb-buffer-pool-size=128M",
     "--max-connections=60",
     "--performance-schema=off",
     "--skip-log-bin",
+    # Commits survive the end of the process, which is all that is done to it here; the contract makes thousands.
+    "--innodb-flush-log-at-trx-commit=2",
 )
 
 
@@ -40,11 +45,13 @@ class Database:
         self.process = None
         self.data.mkdir()
         self.account = []
+        self.authority, *self.identity = certificates.create(directory)
         if os.geteuid() == 0:
             # It does not run as root; its directory may be looked through by whom it runs as.
             account = pwd.getpwnam("mysql")
             directory.chmod(0o711)
-            shutil.chown(self.data, account.pw_uid, account.pw_gid)
+            for path in (self.data, self.authority, *self.identity):
+                shutil.chown(path, account.pw_uid, account.pw_gid)
             self.account = ["--user=mysql"]
         self.run(
             "mariadb-install-db",
@@ -65,6 +72,8 @@ class Database:
     def start(self):
         """Returns once it answers."""
         command = ["mariadbd", "--no-defaults", *self.account, *OPTIONS]
+        certificate, key = self.identity
+        command += [f"--ssl-ca={self.authority}", f"--ssl-cert={certificate}", f"--ssl-key={key}"]
         command += [f"--datadir={self.data}", f"--socket={self.socket}", f"--port={self.port}"]
         with open(self.output, "ab") as output:
             self.process = subprocess.Popen(
@@ -87,7 +96,9 @@ class Database:
         self.ask(
             f"CREATE USER IF NOT EXISTS {USER}@'127.0.0.1' IDENTIFIED BY '{password}';"
             f"ALTER USER {USER}@'127.0.0.1' IDENTIFIED BY '{password}';"
-            f"GRANT ALL ON *.* TO {USER}@'127.0.0.1'"
+            f"GRANT ALL ON *.* TO {USER}@'127.0.0.1';"
+            f"CREATE USER IF NOT EXISTS {TLS_USER}@'127.0.0.1' IDENTIFIED BY '{password}' REQUIRE SSL;"
+            f"GRANT ALL ON *.* TO {TLS_USER}@'127.0.0.1'"
         )
 
     def ask(self, sql, database=""):

@@ -7,7 +7,7 @@ Usage: run.py CONTRACT ZIPKIN [--spans COUNT]     ZIPKIN is yes or no
    taken all the while, and health tells which of the three it is.
 3. Lists in all formats are posted; meanwhile the database is stopped and killed, its connections are cut, and the
    server is killed again and again. Every span is found afterwards, once, as it was sent.
-4. Tables as Zipkin's first releases made them are written and read.
+4. Tables as Zipkin's first releases made them are written and read, and a database is spoken to by TLS.
 5. With ZIPKIN, both servers run on one database: each finds what the other wrote, and both answer the same.
 """
 
@@ -28,7 +28,7 @@ import messages
 import servers
 import stage
 import stored
-from database import PASSWORD, USER, Database
+from database import PASSWORD, TLS_USER, USER, Database
 from interchange import interchange
 from stage import require
 
@@ -227,12 +227,40 @@ def older_tables(database, directory):
         server.stop()
 
 
+def by_tls(database, directory):
+    """The server reads by TLS if it trusts the certificate, and only then."""
+    encrypted = {"MYSQL_HOST": "localhost", "MYSQL_USER": TLS_USER, "MYSQL_USE_SSL": "true"}
+    for name, options, said in (
+        ("trusted", {**encrypted, "MYSQL_SSL_CA_FILE": str(database.authority)}, "[]"),
+        ("untrusted", encrypted, "invalid peer certificate"),
+        ("plain", {"MYSQL_USER": TLS_USER}, "Access denied"),
+    ):
+        server = instance(database, directory / f"tls-{name}", "encrypted", MYSQL_ENSURE_SCHEMA="true", **options)
+        try:
+            server.start()
+            answer = services(server)
+            require(said in answer, f"{name}: {answer}")
+        finally:
+            server.stop()
+    print("  TLS to whom is trusted, and to nobody else")
+
+
+def services(server):
+    try:
+        with urllib.request.urlopen(server.base + "/api/v2/services", timeout=POST_TIMEOUT_S) as answer:
+            return answer.read().decode()
+    except urllib.error.HTTPError as refused:
+        return refused.read().decode()
+
+
 def run(options, directory):
     database = Database(directory)
     try:
         faults(database, directory, options.spans)
         contract(options.contract, database)
         older_tables(database, directory)
+        database.ask("CREATE DATABASE encrypted")
+        by_tls(database, directory)
         if options.zipkin == "yes":
             database.ask("CREATE DATABASE two_servers")
             ours = instance(database, directory / "two_servers", "two_servers", MYSQL_ENSURE_SCHEMA="true")

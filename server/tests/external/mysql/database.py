@@ -93,13 +93,13 @@ class Database:
 
     def let_in(self, password=PASSWORD):
         """Whoever has the password may do everything."""
-        self.ask(
-            f"CREATE USER IF NOT EXISTS {USER}@'127.0.0.1' IDENTIFIED BY '{password}';"
-            f"ALTER USER {USER}@'127.0.0.1' IDENTIFIED BY '{password}';"
-            f"GRANT ALL ON *.* TO {USER}@'127.0.0.1';"
-            f"CREATE USER IF NOT EXISTS {TLS_USER}@'127.0.0.1' IDENTIFIED BY '{password}' REQUIRE SSL;"
-            f"GRANT ALL ON *.* TO {TLS_USER}@'127.0.0.1'"
-        )
+        for user, require in ((USER, "NONE"), (TLS_USER, "SSL")):
+            account = f"{user}@'127.0.0.1'"
+            self.ask(
+                f"CREATE USER IF NOT EXISTS {account};"
+                f"ALTER USER {account} IDENTIFIED BY '{password}' REQUIRE {require};"
+                f"GRANT ALL ON *.* TO {account}"
+            )
 
     def ask(self, sql, database=""):
         """Rows, a list of columns each, as text."""

@@ -92,6 +92,8 @@ async function isMadeFromAnOperation(view, { query }) {
   await page.waitForURL(/\/slo$/);
   await rowOf(page, latency).waitFor();
   assert.equal(await rowOf(page, made).count(), 0);
+  // The list may name what the check in the other theme deletes before its budget is asked for.
+  view.expectOnly(/404/);
 }
 
 async function saysWhatTheServerRefuses(view) {

@@ -47,6 +47,7 @@ pub use topology::Shape;
 pub use truth::{Cause, Contribution, Culprit, Decision, Explanation, Operation, Truth, Verdict};
 
 use std::net::SocketAddr;
+use std::ops::Range;
 use std::path::{Path, PathBuf};
 
 use anyhow::Context;
@@ -61,6 +62,9 @@ pub struct Options {
     /// Scenarios of each case.
     #[arg(long, default_value_t = 10)]
     pub seeds: u64,
+    /// The first of them: to look at one alone, or to see whether what was fitted to some holds for others.
+    #[arg(long, default_value_t = 0)]
+    pub first_seed: u64,
     /// Seeds that methods may be fitted to; the default.
     #[arg(long, conflicts_with = "report")]
     pub tune: bool,
@@ -125,6 +129,10 @@ pub enum Other {
 }
 
 impl Options {
+    fn seeds(&self) -> Range<u64> {
+        self.first_seed..self.first_seed.saturating_add(self.seeds)
+    }
+
     fn purpose(&self) -> Purpose {
         if self.report {
             Purpose::Report
@@ -160,7 +168,7 @@ pub fn run(options: &Options) -> anyhow::Result<()> {
         None => {
             let cases = options.cases()?;
             let contenders = evaluate::chosen(&options.against)?;
-            let found = evaluate::evaluate(&cases, options.seeds, options.purpose(), &contenders)?;
+            let found = evaluate::evaluate(&cases, options.seeds(), options.purpose(), &contenders)?;
             let report = report::Report::new(options, cases.len(), found.tallies);
             report.write(&options.reports, "rollouts")?;
             tell_misses(options.misses.as_deref(), found.misses)?;

@@ -67,7 +67,7 @@ pub use rate::{MeanScoreTest, PoissonTest, Rate, mean_score_test, poisson_test};
 pub use risk_ratio::risk_ratio;
 pub use sequence::{NormalMixture, SequenceLook};
 pub use shift::shift;
-pub use tail::{Tail, tail};
+pub use tail::tail;
 
 /// The two sides of a comparison. Effects are the candidate's against the baseline: positive is more, or slower.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]

@@ -1,5 +1,6 @@
 //! Lets analyses judge scenarios, on all processors; what comes out depends on seeds alone.
 
+use std::ops::Range;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Instant;
@@ -66,25 +67,22 @@ pub(super) struct Evaluated {
 /// Scenarios of a case that has very many spans.
 const LONG_SEEDS_MAX: u64 = 8;
 
-/// Judges so many scenarios of each case by every contender.
+/// Judges the scenarios of these seeds of each case by every contender.
 ///
 /// # Errors
 /// Where a scenario cannot be made; the first such error.
 pub(super) fn evaluate(
     cases: &[Case],
-    seeds: u64,
+    seeds: Range<u64>,
     purpose: Purpose,
     contenders: &[Contender],
 ) -> anyhow::Result<Evaluated> {
     let work: Vec<(&Case, Seed)> = cases
         .iter()
         .flat_map(|case| {
-            let seeds = if case.is_long() {
-                seeds.min(LONG_SEEDS_MAX)
-            } else {
-                seeds
-            };
-            (0..seeds).map(move |number| (case, Seed { purpose, number }))
+            let most = if case.is_long() { LONG_SEEDS_MAX } else { u64::MAX };
+            let end = seeds.end.min(seeds.start.saturating_add(most));
+            (seeds.start..end).map(move |number| (case, Seed { purpose, number }))
         })
         .collect();
     judge_all(work.len(), contenders, |number, judges| {

@@ -302,7 +302,7 @@ fn who_knows_the_truth_is_always_right_and_who_is_silent_is_never_wrong() {
             make: || Box::new(Oracle { is_mute: true }),
         },
     ];
-    let tallies = evaluate(&cases, 3, Purpose::Tune, &oracles).unwrap().tallies;
+    let tallies = evaluate(&cases, 0..3, Purpose::Tune, &oracles).unwrap().tallies;
     let rate = |tally: &Tally, measure| tally.measures.get(&measure).and_then(|count| count.rate());
     let [(_, oracle), (_, mute)] = &tallies[..] else {
         panic!("two analyses")
@@ -333,7 +333,7 @@ fn who_knows_the_truth_is_always_right_and_who_is_silent_is_never_wrong() {
 fn other_tools_see_a_large_fault_and_blame_where_nothing_happened_too() {
     let cases: Vec<Case> = ["power/100%-1000", "innocent/mix_shift"].map(case).into();
     let others = chosen(&["sentry", "coroot", "lightstep", "kayenta"].map(str::to_owned)).unwrap();
-    let tallies = evaluate(&cases, 3, Purpose::Tune, &others).unwrap().tallies;
+    let tallies = evaluate(&cases, 0..3, Purpose::Tune, &others).unwrap().tallies;
     for (name, tally) in &tallies {
         assert_eq!(tally.judged, 6, "{name}");
     }
@@ -358,7 +358,7 @@ fn counts_do_not_depend_on_threads() {
     let count = || {
         let tallies = evaluate(
             &cases,
-            3,
+            0..3,
             Purpose::Tune,
             &chosen(&["kayenta".to_owned()]).unwrap(),
         )

@@ -268,41 +268,43 @@ fn is_covered(strata: &[(StratumKey, Arms<u64>)]) -> bool {
     covered * 100 >= all * COMPARABLE_MIN_PERCENT
 }
 
-/// Which operations tell paths apart: those that both sides called, and that are not what the deployed service set in
-/// motion. What it calls anew, and what becomes of its calls, is to be found and not to be taken for another request.
+/// Which calls tell paths apart: those that both sides made, from the same operation, and that are not what the deployed
+/// service set in motion. What it calls anew, and what becomes of its calls, is to be found and not to be taken for
+/// another request, though it may have made the same call from elsewhere.
 struct Paths {
+    /// By call.
     counts: Vec<bool>,
 }
 
 impl Paths {
     fn of(traces: &Traces<'_>, chosen: &Chosen, service: Option<NameNumber>) -> Self {
-        let count = traces.table.operations().len();
+        let count = traces.calls().len();
         let mut called = [vec![false; count], vec![false; count]];
         for &(number, side) in &chosen.traces {
             for (node, _) in traces.calls_of(&traces.all()[number]) {
-                called[side as usize][traces.calls()[node as usize].operation as usize] = true;
+                called[side as usize][node as usize] = true;
             }
         }
         let below = below(traces, service);
-        let counts = (0..count).map(|operation| {
-            let is_common = called.iter().all(|called| called[operation]);
-            is_common && !below[operation]
+        let counts = traces.calls().iter().enumerate().map(|(node, call)| {
+            let is_common = called.iter().all(|called| called[node]);
+            is_common && !below[call.operation as usize]
         });
         Self {
             counts: counts.collect(),
         }
     }
 
-    /// Of each chosen trace: equal for equal sets of operations.
+    /// Of each chosen trace: equal for equal sets of calls.
     fn signatures(&self, traces: &Traces<'_>, chosen: &Chosen) -> Vec<u64> {
         let mut seen_in = vec![u32::MAX; self.counts.len()];
         let signature = |(position, (number, _)): (usize, &(usize, Side))| {
             let mut signature = 0u64;
             for (node, _) in traces.calls_of(&traces.all()[*number]) {
-                let operation = traces.calls()[node as usize].operation as usize;
-                if self.counts[operation] && seen_in[operation] != position as u32 {
-                    seen_in[operation] = position as u32;
-                    signature = signature.wrapping_add(scatter(operation as u64));
+                let call = node as usize;
+                if self.counts[call] && seen_in[call] != position as u32 {
+                    seen_in[call] = position as u32;
+                    signature = signature.wrapping_add(scatter(u64::from(node)));
                 }
             }
             signature

@@ -2,7 +2,7 @@
 //! done where there are few.
 
 use super::options::Options;
-use super::population::{Chosen, Facts, Switch, choose_before_after, choose_concurrent};
+use super::population::{Chosen, FEW_TRACES_MIN, Facts, Switch, choose_before_after, choose_concurrent};
 use super::side::Side;
 use super::traces::Traces;
 
@@ -10,8 +10,6 @@ use super::traces::Traces;
 /// stronger design and still see less.
 const CONCURRENT_TRACES: usize = 1_000;
 const CONCURRENT_SHARE: usize = 4;
-/// Traces a side of an entry operation below which not even the plainest change is told.
-const FEW_TRACES_MIN: usize = 6;
 
 /// What decides, and what is heard as well.
 pub(super) struct Designs {

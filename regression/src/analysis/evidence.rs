@@ -15,16 +15,17 @@ use super::ranked::Ranked;
 use super::side::Side;
 use super::traces::Traces;
 
-/// The quantile above which the tail is.
-const TAIL: f64 = 0.95;
+/// Quantiles above which tails are: what happens to one request in twenty shows above the first, what happens to fewer
+/// above the second.
+const TAILS: [f64; 2] = [0.95, 0.98];
 /// Observations a side below which nothing is said.
 const OBSERVATIONS_MIN: u64 = 8;
 /// The same where few are compared exactly.
 const FEW_OBSERVATIONS_MIN: u64 = 6;
-/// What a quantity's chance to be found wrongly is divided into: the question for its middle, and that for its tail,
+/// What a quantity's chance to be found wrongly is divided into: the question for its middle, and those for its tails,
 /// where what is there at all is far from small. That its mean changed is asked besides, which makes no chance greater.
 pub(super) const MIDDLE: f64 = 0.8;
-const TAIL_PART: f64 = 0.2;
+const TAIL_PART: f64 = (1.0 - MIDDLE) / TAILS.len() as f64;
 /// Less than any level divided by the members of a family.
 const SURELY_FOUND: f64 = 1e-12;
 
@@ -246,9 +247,12 @@ impl<'a> Observed<'a> {
         let middle = ranks
             .filter(|test| agrees(test.z))
             .map_or(1.0, |test| test.p_value);
-        let above = tail(strata, TAIL, 0.95, design_effect)
-            .filter(|tail| agrees(tail.share.z))
-            .map_or(1.0, |tail| tail.share.p_value);
+        let above = TAILS.map(|quantile| {
+            tail(strata, quantile, 0.95, design_effect)
+                .filter(|tail| agrees(tail.z))
+                .map_or(1.0, |tail| tail.p_value)
+        });
+        let above = above.into_iter().fold(1.0, f64::min);
         (middle / MIDDLE).min(above / TAIL_PART).min(1.0)
     }
 

@@ -9,6 +9,9 @@ use super::serving::{Served, Serving, Versions, find_served};
 use super::side::Side;
 use super::traces::{Trace, Traces};
 
+/// Traces a side of an entry operation below which not even the plainest change is told.
+pub(super) const FEW_TRACES_MIN: usize = 6;
+
 /// Microseconds of a minute.
 pub(super) const MINUTE: u64 = 60_000_000;
 
@@ -241,17 +244,26 @@ impl Chosen {
         self.traces.iter().filter(|(_, side)| *side == wanted).count()
     }
 
-    /// Whether each side has so many traces of an entry operation, for most of what the candidate serves.
+    /// Whether each side has so many traces of an entry operation, for most of what the candidate serves; or twice as
+    /// many of several, each with a handful: whoever has many entry operations has few requests of each, and together
+    /// they tell as much.
     pub(super) fn is_enough(&self, traces: &Traces<'_>, min_traces: usize) -> bool {
         let mut counts = vec![[0usize; 2]; traces.table.operations().len()];
         for &(number, side) in &self.traces {
             counts[traces.all()[number].entry as usize][side as usize] += 1;
         }
-        let enough = counts
-            .iter()
-            .filter(|sides| sides.iter().all(|&count| count >= min_traces));
-        let compared: usize = enough.map(|sides| sides[Side::Candidate as usize]).sum();
-        compared * 2 > self.count(Side::Candidate)
+        let served = self.count(Side::Candidate);
+        // Of entry operations with as many on each side.
+        let is_enough = |each: usize, in_all: usize| {
+            let comparable = || {
+                counts
+                    .iter()
+                    .filter(|sides| sides.iter().all(|&count| count >= each))
+            };
+            let of = |side: Side| comparable().map(|sides| sides[side as usize]).sum::<usize>();
+            of(Side::Candidate) * 2 > served && of(Side::Baseline).min(of(Side::Candidate)) >= in_all
+        };
+        is_enough(min_traces, min_traces) || is_enough(FEW_TRACES_MIN.min(min_traces), 2 * min_traces)
     }
 }
 

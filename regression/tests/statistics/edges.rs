@@ -234,14 +234,12 @@ fn what_happens_in_the_tail_is_seen_there() {
     let all = rank_test(&strata, NONE).unwrap();
     let tail = tail(&strata, 0.9, 0.95, NONE).unwrap();
     assert!(
-        tail.share.p_value < 1e-6 && tail.share.p_value < all.p_value / 1e3,
+        tail.p_value < 1e-9 && tail.p_value < all.p_value / 1e3,
         "{all:?} {tail:?}"
     );
-    // Above 899 are the last hundred of the baseline; of the candidate 90 of them, and all hundred that became slower.
-    assert!((tail.share.difference.estimate - 0.09).abs() < 1e-12);
-    let location = tail.location.unwrap();
-    assert_eq!(location.compared, arms(100, 190));
-    assert!(location.effect > 0.6 && location.p_value < 0.001, "{location:?}");
+    // Of both together 200 are to be above: all hundred that became slower, of which one is as slow as the slowest at
+    // 950 and so on up to 999, and 50 and 45 from 950 on of what is as before.
+    assert!((tail.difference.estimate - 0.1).abs() < 0.02, "{tail:?}");
 }
 
 #[test]
@@ -470,8 +468,8 @@ proptest! {
             sound_p(p_value);
         }
         if let Some(tail) = tail(&strata, q, 0.95, design_effect) {
-            sound_p(tail.share.p_value);
-            assert!(tail.share.z.is_finite());
+            sound_p(tail.p_value);
+            assert!(tail.z.is_finite());
         }
         if let Some(look) = NormalMixture::new(0.01, 300.0).unwrap().look(&strata, design_effect) {
             sound(Some(look.difference));

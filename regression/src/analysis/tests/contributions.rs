@@ -17,7 +17,7 @@ fn a_finding_explains_every_entry_operation_that_waits_for_it() {
         let mut request = Request::at(START + number * 1_000, version, instance).vary(random);
         request.cart_own += number % 2 * 6_000;
         shop.add(Request {
-            is_other_entry: true,
+            entry: "get /other",
             ..request
         });
     }

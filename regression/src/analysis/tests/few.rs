@@ -1,7 +1,7 @@
 //! What is said of a handful of requests.
 
 use super::super::options::Options;
-use super::shop::{Request, START, Shop, deployment};
+use super::shop::{Request, START, Shop, UNTIL, deployment};
 use crate::report::{Cause, Decision, Report, Verdict};
 use crate::statistics::Random;
 
@@ -63,4 +63,39 @@ fn a_few_do_not_show_what_weather_does() {
     assert_eq!(most_of_them.verdict, Verdict::InsufficientData);
     assert!(most_of_them.findings.is_empty(), "{:?}", most_of_them.findings);
     assert!(Options::default().min_traces > 20);
+}
+
+/// Twelve requests a side of each of eight entry operations, in the same minutes.
+#[test]
+fn a_few_of_many_entry_operations_are_many() {
+    const ENTRIES: [&str; 8] = [
+        "get /a", "get /b", "get /c", "get /d", "get /e", "get /f", "get /g", "get /h",
+    ];
+    let report = |each: u64| {
+        let mut shop = Shop::new();
+        let random = &mut Random::new(23);
+        for number in 0..each * 2 * ENTRIES.len() as u64 {
+            let is_new = number % 2 == 1;
+            let (version, first) = if is_new { ("2.0", 10) } else { ("1.0", 1) };
+            let request = Request {
+                entry: ENTRIES[(number / 2) as usize % ENTRIES.len()],
+                ..Request::at(START + 70_000 + number * 3_000, version, first)
+            };
+            let mut request = request.vary(random);
+            // What a few of one entry operation alone would not show: it is not twice as long.
+            request.cart_own += if is_new { 15_000 } else { 0 };
+            shop.add(request);
+        }
+        shop.report(&deployment(None), UNTIL)
+    };
+    let found = report(12);
+    assert_eq!(found.verdict, Verdict::Regressed, "{found:?}");
+    assert_eq!(
+        (
+            found.findings[0].cause,
+            found.findings[0].origin.span_name.as_str()
+        ),
+        (Cause::SelfTime, "get /cart")
+    );
+    assert_eq!(report(6).verdict, Verdict::InsufficientData);
 }

@@ -10,7 +10,7 @@ use super::super::options::Options;
 use super::super::rollout;
 use super::is_told;
 use super::shop::{
-    MINUTE_MS, Request, START, Shop, UNTIL, canary, canary_of, deployment, of_canary, switched,
+    MINUTE_MS, Request, START, Shop, UNTIL, canary, canary_of, deployment, entry_of, of_canary, switched,
 };
 
 /// The finding that comes first, which has to blame the deployment.
@@ -158,6 +158,37 @@ fn a_call_that_was_never_made_is_new() {
         (5_000..7_000).contains(&first.contribution),
         "half of the requests: {first:?}"
     );
+}
+
+#[test]
+fn a_call_is_new_where_it_was_made_for_other_requests_only() {
+    let mut shop = super::shop::Shop::new();
+    let random = &mut crate::statistics::Random::new(3);
+    for number in 0..2_400u64 {
+        let is_new = number % 2 == 1;
+        let (version, first) = if is_new { ("2.0", 10) } else { ("1.0", 1) };
+        let at = START + number * 500;
+        let mut request = Request::at(at, version, first + (number / 2 % 3) as u8).vary(random);
+        let is_other = number / 2 % 3 == 0;
+        request.entry = entry_of(is_other);
+        request.recommendations = (is_other || is_new && number % 4 == 1).then_some(12_000);
+        shop.add(request);
+    }
+    let report = shop.report(&deployment(None), UNTIL);
+    let first = blamed(&report);
+    assert_eq!(first.callee.as_ref().unwrap().service_name, "recommendations");
+    assert_eq!(first.entry.span_name, "get /");
+    assert!(
+        (5_000..7_000).contains(&first.contribution),
+        "half of the requests: {first:?}"
+    );
+    // All of both versions but those of the minute in which the new one was cold.
+    let compared = report
+        .change
+        .iter()
+        .find(|change| change.entry.span_name == "get /");
+    let requests = compared.unwrap().requests;
+    assert_eq!((requests.baseline, requests.candidate), (760, 760));
 }
 
 #[test]
@@ -360,7 +391,7 @@ fn what_all_services_that_were_deployed_have_in_common_is_of_none_of_them() {
                 web_own: slower(request.web_own, web),
                 cart_own: slower(request.cart_own, cart),
                 recommendations: Some(slower(3_000 + request.web_own / 10, liked)),
-                is_other_entry: number % 2 == 1,
+                entry: entry_of(number % 2 == 1),
                 ..request
             }
         });
@@ -470,7 +501,7 @@ fn the_same_traces_in_another_order_give_the_same_report() {
 fn of_switch_beside_web(is_longer: impl Fn(&Request) -> bool) -> Report {
     let shop = switched(|request, number| {
         let request = Request {
-            is_other_entry: number % 2 == 1,
+            entry: entry_of(number % 2 == 1),
             ..request
         };
         let more = if request.at >= START && is_longer(&request) {
@@ -505,7 +536,7 @@ fn report_beside(shop: &Shop, others: &[&str]) -> Report {
 
 #[test]
 fn work_for_one_caller_alone_is_that_callers_deployment() {
-    let report = of_switch_beside_web(|request| !request.is_other_entry);
+    let report = of_switch_beside_web(|request| request.entry == "get /");
     let own = report
         .findings
         .iter()

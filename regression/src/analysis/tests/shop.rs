@@ -45,8 +45,8 @@ pub(super) struct Request {
     pub(super) recommendations: Option<u64>,
     /// A call to the advertisements, which runs beside that to cart.
     pub(super) advertisements: Option<u64>,
-    /// Another entry operation.
-    pub(super) is_other_entry: bool,
+    /// What web is asked for.
+    pub(super) entry: &'static str,
 }
 
 impl Request {
@@ -66,15 +66,7 @@ impl Request {
             has_failed: false,
             recommendations: None,
             advertisements: None,
-            is_other_entry: false,
-        }
-    }
-
-    fn entry(&self) -> &'static str {
-        if self.is_other_entry {
-            "get /other"
-        } else {
-            "get /"
+            entry: "get /",
         }
     }
 
@@ -93,6 +85,11 @@ impl Request {
         self.query = about(self.query);
         self
     }
+}
+
+/// One of two entry operations.
+pub(super) fn entry_of(is_other: bool) -> &'static str {
+    if is_other { "get /other" } else { "get /" }
 }
 
 /// Makes profiles, in one table.
@@ -131,7 +128,7 @@ impl Shop {
 
     fn calls(&mut self, request: &Request) -> Vec<CallSums> {
         let table = &mut self.table;
-        let entry = table.operation("web", request.entry(), Some(Kind::Server));
+        let entry = table.operation("web", request.entry, Some(Kind::Server));
         let client = table.operation("web", "get /cart", Some(Kind::Client));
         let cart = table.operation("cart", "get /cart", Some(Kind::Server));
         let select = table.operation("cart", "select", Some(Kind::Client));
@@ -203,7 +200,7 @@ impl Shop {
             calls.extend([timed(site, 0, liked), timed(answer, liked, liked)]);
         }
         if let Some(shown) = request.advertisements {
-            let entry = table.operation("web", request.entry(), Some(Kind::Server));
+            let entry = table.operation("web", request.entry, Some(Kind::Server));
             let show = table.operation("web", "get /ads", Some(Kind::Client));
             let callee = Callee::Uninstrumented(table.operation("ads", "", None));
             let site = call(Some(entry), show, callee, (web_at, web_at));

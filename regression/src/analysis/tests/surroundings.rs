@@ -10,7 +10,7 @@ use crate::statistics::Random;
 use super::super::options::Options;
 use super::super::rollout;
 use super::is_told;
-use super::shop::{MINUTE_MS, Request, START, Shop, UNTIL, canary_of, deployment, of_canary};
+use super::shop::{MINUTE_MS, Request, START, Shop, UNTIL, canary_of, deployment, entry_of, of_canary};
 
 /// The finding of an explanation, which has to blame nobody and cost nothing.
 fn told(report: &Report, explanation: Explanation) -> &Finding {
@@ -88,7 +88,7 @@ fn load_is_told_where_nothing_can_be_compared() {
 fn other_entry_operations_are_mix_shift() {
     let of_twenty_since_start = |since: u64| {
         let change = |request: Request, number| Request {
-            is_other_entry: number % 20 < if request.at < START { 4 } else { since },
+            entry: entry_of(number % 20 < if request.at < START { 4 } else { since }),
             ..request
         };
         small_canary(|_| 500, change)

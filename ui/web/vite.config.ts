@@ -39,5 +39,7 @@ export default defineConfig(({ command }) => ({
       },
     },
   },
+  // Workers load what few of them need when they need it.
+  worker: { format: 'es' },
   server: { proxy: { '/api': server, '/zipkin/api': server, '/zipkin/config.json': server } },
 }));

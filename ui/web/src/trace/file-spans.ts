@@ -3,6 +3,7 @@
  * are rows, and their details stay here.
  */
 import type { Span } from '../api';
+import { unpacked } from './file-body';
 
 /** How formats name a span's identifier: Zipkin, OpenTelemetry, Jaeger. */
 const ID_FIELDS = ['id', 'spanId', 'spanID'];
@@ -51,8 +52,5 @@ function isZipkin(value: object): value is Span {
 
 /** A file's JSON, plain or gzip. */
 export async function readFile(file: Blob): Promise<unknown> {
-  const [first, second] = new Uint8Array(await file.slice(0, 2).arrayBuffer());
-  const isGzip = first === 0x1f && second === 0x8b;
-  const stream = isGzip ? file.stream().pipeThrough(new DecompressionStream('gzip')) : file.stream();
-  return new Response(stream).json();
+  return new Response(await unpacked(file)).json();
 }

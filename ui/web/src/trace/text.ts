@@ -238,7 +238,7 @@ export const text = {
 
   // Upload.
   upload: 'Look at a trace from a file',
-  uploadWhat: 'Zipkin JSON of version 1 or 2 or OpenTelemetry JSON, plain or gzip. Nothing of it is stored.',
+  uploadWhat: 'Zipkin JSON of version 1 or 2, OpenTelemetry JSON, or Jaeger JSON, plain or gzip. Nothing of it is stored.',
   file: 'File',
   chooseFile: 'Choose a file',
   dropFile: 'or drop it here',

@@ -5,6 +5,7 @@
 import { ApiError, missingOf, send } from '../api/http';
 import type { Span } from '../api';
 import { DetailsReader, SPANS_MAX } from './details';
+import { bodyOf } from './file-body';
 import { readFile, spansIn } from './file-spans';
 import { findRows } from './find';
 import { groupBuffers, groupsOf } from './groups';
@@ -24,10 +25,10 @@ function tell(told: Told, transfer: Transferable[] = []): void {
 }
 
 async function load(source: Source): Promise<void> {
-  file = source.file ?? null;
   try {
-    const init = source.file ? { method: 'POST', body: source.file } : {};
-    const response = await send(source.url, init);
+    const sent = source.file && (await bodyOf(source.file));
+    file = sent?.body ?? null;
+    const response = await send(source.url, sent ? { method: 'POST', ...sent } : {});
     const missing = missingOf(response.headers.get('tracehound-completeness'));
     const answer = (await response.json()) as TraceViewAnswer;
     view = decodeView(answer);

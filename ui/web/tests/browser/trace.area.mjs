@@ -1,5 +1,6 @@
 /** One trace: its lines and bars, moving in it, its other views, a trace from a file, and everything that goes wrong. */
 import assert from 'node:assert/strict';
+import { gzipSync } from 'node:zlib';
 
 import { chainTrace, hostileTrace, shopTrace } from '../fixture/traces.mjs';
 import { hex, NARROW, WINDOW } from './harness.mjs';
@@ -352,6 +353,58 @@ async function readsAFile({ page, open, shot, expectAccessible, expectOnly }) {
   expectOnly(/400/);
 }
 
+/** As Jaeger's UI saves a trace: two services, one of which fails. */
+function jaegerTrace() {
+  const traceID = 'beef';
+  const tag = (key, value) => ({ key, type: typeof value === 'boolean' ? 'bool' : 'string', value });
+  const span = (spanID, processID, operationName, from, duration, tags, more) => ({ traceID, spanID, processID, operationName, startTime: begin + from, duration, tags, logs: [], references: [], ...more });
+  const fields = [tag('event', 'gave up'), tag('attempt', '3')];
+  return {
+    data: [
+      {
+        traceID,
+        spans: [
+          span('1', 'p1', 'GET /ride', 0, 90_000, [tag('span.kind', 'server')]),
+          span('2', 'p2', 'FindNearest', 10_000, 60_000, [tag('span.kind', 'server'), tag('error', true)], {
+            references: [{ refType: 'CHILD_OF', traceID, spanID: '1' }],
+            logs: [{ timestamp: begin + 50_000, fields }],
+          }),
+        ],
+        processes: { p1: { serviceName: 'frontend', tags: [tag('service.version', '3.1')] }, p2: { serviceName: 'driver', tags: [tag('ip', '10.0.0.8')] } },
+      },
+    ],
+    total: 0,
+    errors: null,
+  };
+}
+
+async function readsAFileOfJaegers({ page, open, shot, expectAccessible, expectOnly }) {
+  await open('traceViewer');
+  const choose = (name, content) => page.getByLabel('Choose a file').setInputFiles({ name, mimeType: 'application/json', buffer: Buffer.from(content) });
+  const trace = jaegerTrace();
+  await choose('ride.json', JSON.stringify(trace));
+  await rowOf(page, /^frontend get \/ride/).waitFor();
+  await rowOf(page, /^driver findnearest/).click();
+  for (const told of ['gave up', '10.0.0.8', 'error']) await panelOf(page).getByText(told).first().waitFor();
+  await shot('trace-jaeger');
+  await expectAccessible();
+  await page.getByRole('button', { name: 'Another file' }).click();
+  await choose('ride.json.gz', gzipSync(JSON.stringify(trace)));
+  await rowOf(page, /^frontend get \/ride/).waitFor();
+  await page.getByRole('button', { name: 'Another file' }).click();
+  await choose('zipkin.json.gz', gzipSync(JSON.stringify(shopTrace({ traceId: hex(76), gateway: 'zipped', begin }))));
+  await rowOf(page, /^zipped get \/checkout/).waitFor();
+  await page.getByRole('button', { name: 'Another file' }).click();
+  trace.data[0].spans[1].startTime = 'yesterday';
+  await choose('bad.json', JSON.stringify(trace));
+  await page.getByText('data[0].spans[1].startTime: expected a whole number of microseconds, got "yesterday"').waitFor();
+  await shot('trace-jaeger-bad');
+  await choose('longer.json.gz', gzipSync(`{"data":"${'x'.repeat(65 << 20)}"}`));
+  await page.getByText('longer.json.gz could not be read').waitFor();
+  await page.getByText(/inflates to more than \d+ bytes/).waitFor();
+  expectOnly(/413/);
+}
+
 /** Addresses of logs and of an archive are configured; both know the trace. */
 async function leadsElsewhere({ page, open, origin, expectAccessible }) {
   const archived = [];
@@ -463,6 +516,7 @@ export const checks = [
   survivesDepth,
   readsTheRest,
   readsAFile,
+  readsAFileOfJaegers,
   leadsElsewhere,
   warnsOfADeployment,
   survivesAFailure,

@@ -28,13 +28,18 @@ export interface IntervalRow {
 interface Properties {
   rows: IntervalRow[];
   format: (value: number) => string;
+  /** What is shaded behind every row: values that say nothing. */
+  noise?: { low: number; high: number };
 }
 
 /** How many lines the scale has, about. */
 const TICKS = 4;
 
-export function Intervals({ rows, format }: Properties) {
-  const values = rows.flatMap(({ from, to, low, high }) => [from ?? 0, to, low ?? to, high ?? to]);
+/** Nearer to an end than this, percent, what is written would be cut in a narrow window. */
+const EDGE = 4;
+
+export function Intervals({ rows, format, noise }: Properties) {
+  const values = [noise?.low ?? 0, noise?.high ?? 0, ...rows.flatMap(({ from, to, low, high }) => [from ?? 0, to, low ?? to, high ?? to])];
   const scale = linearScale(niceDomain([Math.min(0, ...values), Math.max(0, ...values)], TICKS), [1, 99]);
   const ticks = scale.ticks(TICKS);
   return (
@@ -43,6 +48,7 @@ export function Intervals({ rows, format }: Properties) {
         <div class="interval-row" key={row.key}>
           <span class="interval-label">{row.label}</span>
           <svg class={`interval-plot tone-${row.tone}`} width="100%" height="24" aria-hidden="true">
+            {noise && <rect class="noise" x={`${scale(noise.low)}%`} width={`${scale(noise.high) - scale(noise.low)}%`} y="0" height="24" />}
             {ticks.map((tick) => (
               <Line key={tick} class={tick === 0 ? 'zero' : 'grid'} x={scale(tick)} />
             ))}
@@ -55,7 +61,7 @@ export function Intervals({ rows, format }: Properties) {
         <span class="interval-label" />
         <div class="interval-axis">
           {ticks.map((tick) => (
-            <span key={tick} style={{ left: `${scale(tick)}%` }}>
+            <span key={tick} class={scale(tick) < EDGE ? 'first' : scale(tick) > 100 - EDGE ? 'last' : ''} style={{ left: `${scale(tick)}%` }}>
               {format(tick)}
             </span>
           ))}

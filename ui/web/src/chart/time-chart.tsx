@@ -124,7 +124,11 @@ function middle({ starts, step }: TimeSteps, index: number): number {
 }
 
 function alignedData(steps: TimeSteps, lines: readonly TimeLine[], twice: boolean): uPlot.AlignedData {
-  const values = lines.flatMap((line) => (twice ? [line.values, line.values] : [line.values]));
+  const values = lines.flatMap((line) => {
+    // What is absent is a gap only as `null`: else a line is drawn across it.
+    const told = line.values.map((value) => value ?? null);
+    return twice ? [told, told] : [told];
+  });
   return [steps.starts.map((_, index) => middle(steps, index)), ...values];
 }
 

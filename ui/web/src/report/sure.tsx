@@ -5,6 +5,7 @@ import { Intervals } from '../chart/intervals';
 import { formatChange, formatDuration, formatShare } from '../format';
 import { changeParameters } from '../location';
 import { formatInterval, formatP, formatShareChange, formatWhole, operationName } from './names';
+import { OverTime } from './over-time';
 import { Panel } from './panel';
 import { text } from './text';
 
@@ -23,6 +24,7 @@ export function Sure({ report, search }: { report: Report; search: string }) {
         {(power?.requestsMissing ?? 0) > 0 && <li>{text.sure.missing(formatWhole(power?.requestsMissing ?? 0))}</li>}
       </ul>
       <Operations report={report} relative={new URLSearchParams(search).get('show') === 'share'} note={design ? text.sure.note(text.designs[design]) : ''} />
+      <OverTime report={report} />
       <LeftOutList leftOut={leftOut} />
     </Panel>
   );

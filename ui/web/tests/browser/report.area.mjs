@@ -19,8 +19,13 @@ export async function prepare(server) {
   const past = rollout({ name: `${name}-past`, endMicros: (Date.now() - 7_200_000) * 1000, perMinute: 60 });
   await server.post(past.spans);
   const kept = (await server.ask('POST', 'deployments', past.deployments[0])).id;
-  for (const id of [...ids, kept]) await server.ask('GET', `deployments/${id}/report`);
-  return { faulty: ids[0], harmless: ids[1], kept, service };
+  // One instance every three minutes, and taken back after twenty.
+  const slow = rollout({ name: `${name}-waves`, endMicros: (Date.now() - 600_000) * 1000, minutes: 60, perMinute: 60, wave: 180_000_000, backMinutes: 20 });
+  await server.post(slow.spans);
+  const waves = (await server.ask('POST', 'deployments', slow.deployments[0])).id;
+  await server.ask('PATCH', `deployments/${waves}`, { rolledBackTs: slow.switchedTs + 1_200_000 });
+  for (const id of [...ids, kept, waves]) await server.ask('GET', `deployments/${id}/report`);
+  return { faulty: ids[0], harmless: ids[1], kept, waves, service };
 }
 
 const answer = (page) => page.getByRole('region', { name: 'The answer' });
@@ -52,6 +57,46 @@ async function saysWhatHappened({ page, open, expectAccessible, expectNarrow, sh
   await shot('report-evidence');
   await expectAccessible();
   await expectNarrow('report');
+  expectQuiet();
+}
+
+/** Wave by wave: the effect grows with the new version's share, is more than noise, and goes away with the rollback. */
+async function showsTheRollout({ page, open, shot, expectAccessible, expectNarrow, expectQuiet }, { waves }) {
+  await open(`deployments/${waves}`);
+  const panel = page.locator('#panel-sure');
+  await panel.getByRole('heading', { name: 'Through the rollout' }).waitFor();
+  const words = (await panel.getByText('The effect grows with the share of the new version').textContent()) ?? '';
+  const doses = [...words.matchAll(/\+([\d.]+) ms at (\d+) %/g)].map(([, change, share]) => [Number(change), Number(share)]);
+  assert.equal(doses.length, 4, words);
+  for (const [index, [change, share]] of doses.entries()) {
+    const expected = 25 * (index + 1);
+    assert.ok(Math.abs(share - expected) < 12, `${share} % of the requests in wave ${index + 1}: ${words}`);
+    assert.ok(Math.abs(change - (20 * expected) / 100) < 5, `${change} ms in wave ${index + 1}: ${words}`);
+  }
+  await panel.getByText('After the rollback it is as it was before').waitFor();
+  await panel.getByText(/single steps were off their mean by −.* to \+/).waitFor();
+  const chart = panel.locator('figure', { hasText: 'Stages: mean of' });
+  await chart.getByText('As a table').click();
+  const stages = await chart.locator('tbody tr').evaluateAll((rows) => rows.map((row) => [...row.cells].map((cell) => cell.textContent)));
+  assert.deepEqual(stages.map(([name]) => name), ['Before', '1 of 4 instances', '2 of 4 instances', '3 of 4 instances', 'After', 'After the rollback']);
+  // Both versions in the same minutes: the old one as it was.
+  const [, , , , , , old, fresh] = stages[2];
+  assert.ok(parseFloat(fresh) - parseFloat(old) > 15, `${old} by the old version, ${fresh} by the new one`);
+  await panel.locator('figure', { hasText: 'Means over time' }).locator('canvas').waitFor();
+  await shot('report-rollout-table');
+  await chart.getByText('As a table').click();
+  await page.evaluate(() => document.querySelector('#panel-sure').scrollIntoView());
+  await shot('report-rollout');
+  await panel.locator('figure', { hasText: 'Means over time' }).evaluate((figure) => figure.scrollIntoView({ block: 'end' }));
+  await shot('report-rollout-lines');
+  await page.setViewportSize({ width: 320, height: 900 });
+  await chart.evaluate((figure) => figure.scrollIntoView());
+  const cut = await page.evaluate(() => [...document.querySelectorAll('.interval-axis span')].filter((tick) => { const [{ left, right }, box] = [tick.getBoundingClientRect(), tick.closest('.chart-body').getBoundingClientRect()]; return left < box.left - 1 || right > box.right + 1; }).length);
+  assert.equal(cut, 0, 'numbers of an axis are cut off');
+  await shot('report-rollout-narrow');
+  await page.setViewportSize({ width: 1280, height: 800 });
+  await expectAccessible();
+  await expectNarrow('report of a rollout in waves');
   expectQuiet();
 }
 
@@ -267,6 +312,7 @@ async function waitsWithAShape({ page, open, shot, expectAccessible, expectQuiet
 
 export const checks = [
   saysWhatHappened,
+  showsTheRollout,
   saysItSoon,
   chartsHaveTables,
   isHandedOn,

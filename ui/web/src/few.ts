@@ -1,7 +1,7 @@
 /** Many small questions, a few at a time: what is asked for every row of a table must not crowd out everything else. */
 import { useEffect, useRef, useState } from 'preact/hooks';
 
-/** How many are on their way at once. */
+/** How many are on their way at once, unless who asks wants fewer. */
 const AT_ONCE = 4;
 
 /** Answers that come within this time of another are told together. */
@@ -24,7 +24,7 @@ export interface Pieces<T> {
  * Answers by name, asked for as they are wanted. Everything is forgotten, and `want` is another function, where `key`
  * changes.
  */
-export function useFew<T>(key: string, ask: (name: string, signal: AbortSignal) => Promise<T>): Pieces<T> {
+export function useFew<T>(key: string, ask: (name: string, signal: AbortSignal) => Promise<T>, atOnce = AT_ONCE): Pieces<T> {
   const [known, setKnown] = useState<ReadonlyMap<string, Piece<T>>>(new Map());
   const latest = useRef(ask);
   latest.current = ask;
@@ -47,7 +47,7 @@ export function useFew<T>(key: string, ask: (name: string, signal: AbortSignal) 
     line.current?.stop();
     forget();
     lineKey.current = key;
-    line.current = makeLine(AT_ONCE, async (name, signal) => {
+    line.current = makeLine(atOnce, async (name, signal) => {
       let piece: Piece<T>;
       try {
         piece = { answer: await latest.current(name, signal) };

@@ -40,9 +40,9 @@ async function patiently<T>(ask: () => Promise<T>, signal: AbortSignal): Promise
   }
 }
 
-/** Findings of the deployments that began in a window, worst first. */
+/** Findings of the deployments that began in a window, worst first. Asked for again some times, as a report is. */
 export function getRegressions(parameters: Record<string, string>, signal: AbortSignal): Promise<Answer<Regression[]>> {
-  return getAnswer(apiUrl('regressions', parameters), signal);
+  return patiently(() => getAnswer(apiUrl('regressions', parameters), signal), signal);
 }
 
 /** Two traces side by side. */

@@ -1,7 +1,7 @@
 /** Every deployment, newest first: what became of it, and where what changed began. */
 import { useEffect, useRef, useState } from 'preact/hooks';
 
-import { getDeployments, getRegressions } from '../api';
+import { getDeployments } from '../api';
 import type { JudgedDeployment } from '../api/schema';
 import type { PageProperties } from '../app';
 import { useDeploymentNews } from '../deployment-events';
@@ -16,7 +16,7 @@ import { useServer } from '../shell/server';
 import { Filters } from './filters';
 import { Ways } from './ways';
 import { DeploymentList } from './list';
-import { findingParameters, LIMIT_MAX, listParameters, LOOKBACK_DEFAULT_MS, type Question, questionOf, shownOf } from './question';
+import { LIMIT_MAX, listParameters, LOOKBACK_DEFAULT_MS, type Question, questionOf, shownOf } from './question';
 import { text } from './text';
 import { useWorst } from './worst';
 import './deployments.css';
@@ -31,10 +31,7 @@ export default function DeploymentsPage({ search }: PageProperties) {
   const [looked, setLooked] = useState(() => Date.now());
   const key = JSON.stringify({ ...question, ...UNASKED });
   const list = useRequest(`${key} ${looked}`, (signal) => getDeployments(listParameters(question, looked), signal));
-  // An analysis of each: asked for again only where one came, went, or has another verdict.
-  // Those of one service are few, and asked for by themselves.
-  const ofAll = question.serviceName === '';
-  const findings = useRequest(list.answer && ofAll ? `${key} ${standingOf(list.answer.body)}` : null, (signal) => getRegressions(findingParameters(question, looked), signal));
+  const worst = useWorst();
   const running = (list.answer?.body ?? []).some((deployment) => isGoingOn(deployment, Date.now()));
   const look = () => setLooked(Date.now());
   useDeploymentNews(undefined, running, look);
@@ -47,7 +44,6 @@ export default function DeploymentsPage({ search }: PageProperties) {
   useEffect(() => {
     document.title = `${text.title} · Tracehound`;
   }, []);
-  const worst = useWorst(list.answer?.body ?? [], findings.answer?.body, !!findings.error || !ofAll);
   return (
     <main class="page">
       <h1>{text.title}</h1>
@@ -59,13 +55,13 @@ export default function DeploymentsPage({ search }: PageProperties) {
           if (shown.length === 0) return <Empty question={question} any={body.length > 0} />;
           return (
             <>
-              {findings.error && (
+              {worst.error !== undefined && (
                 <p class="note">
-                  {text.findingsFailed} {findings.error.message}
+                  {text.findingsFailed} {worst.error}
                 </p>
               )}
               <p class="muted deployments-count">{countOf(shown.length, body.length)}</p>
-              <DeploymentList deployments={shown} worst={worst} asked={!findings.loading} search={search} />
+              <DeploymentList deployments={shown} worst={worst} search={search} />
               {body.length >= question.limit && question.limit < LIMIT_MAX && (
                 <button type="button" onClick={() => changeParameters({ limit: String(Math.min(LIMIT_MAX, question.limit * 2)) })}>
                   {text.more}

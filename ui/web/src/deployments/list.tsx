@@ -1,4 +1,6 @@
 /** The table of deployments, by day. */
+import { useEffect } from 'preact/hooks';
+
 import type { JudgedDeployment, Regression } from '../api/schema';
 import { formatChange, formatDay, formatDuration, formatTimeOfDay } from '../format';
 import { pathOf } from '../location';
@@ -7,19 +9,23 @@ import { pointsOf } from '../report/sentence';
 import { isGoingOn, waveOf } from '../rollouts';
 import { type Column, DataTable } from '../shell/data-table';
 import { Link } from '../shell/link';
+import { Seen } from '../shell/seen';
 import { VerdictChip } from '../shell/verdict-chip';
 import { text } from './text';
+import { type Worst, worstQuestion } from './worst';
 
 interface Properties {
   deployments: JudgedDeployment[];
-  /** The worst finding of each, by its identifier; `undefined` until it is known. */
-  worst: Map<string, Regression> | undefined;
-  /** Whether findings were asked for, with or without success. */
-  asked: boolean;
+  worst: Worst;
   search: string;
 }
 
-export function DeploymentList({ deployments, worst, asked, search }: Properties) {
+export function DeploymentList({ deployments, worst, search }: Properties) {
+  const byEffect = /^-?effect$/.test(new URLSearchParams(search).get('sort') ?? '');
+  useEffect(() => {
+    // Which of them come into sight is not known until all are.
+    if (byEffect) for (const deployment of deployments) worst.want(worstQuestion(deployment));
+  }, [byEffect, deployments]);
   const today = formatDay(Date.now());
   const dayOf = ({ startTs }: JudgedDeployment) => {
     const day = formatDay(startTs);
@@ -28,7 +34,7 @@ export function DeploymentList({ deployments, worst, asked, search }: Properties
   return (
     <DataTable
       label={text.title}
-      columns={columnsOf(worst, asked)}
+      columns={columnsOf(worst)}
       rows={deployments}
       rowKey={({ id }) => id}
       pathOf={reportPath}
@@ -42,10 +48,9 @@ function reportPath({ id }: JudgedDeployment): string {
   return pathOf('deployments', id);
 }
 
-function columnsOf(worst: Map<string, Regression> | undefined, asked: boolean): Column<JudgedDeployment>[] {
-  const findingOf = ({ id }: JudgedDeployment) => worst?.get(id);
-  const isAwaited = ({ verdict }: JudgedDeployment) => (!worst && !asked) || verdict === 'regressed' || verdict === 'improved';
-  const waitingOf = (row: JudgedDeployment) => (isAwaited(row) ? text.waiting : '–');
+function columnsOf({ of, want }: Worst): Column<JudgedDeployment>[] {
+  const findingOf = (row: JudgedDeployment) => of(row)?.worst;
+  const waitingOf = (row: JudgedDeployment) => (of(row) ? '–' : text.waiting);
   return [
     {
       key: 'verdict',
@@ -62,7 +67,15 @@ function columnsOf(worst: Map<string, Regression> | undefined, asked: boolean): 
     { key: 'version', title: text.columns.version, cell: (row) => <Versions row={row} />, sortBy: ({ version }) => version },
     { key: 'kind', title: text.columns.kind, cell: kindOf },
     { key: 'when', title: text.columns.when, cell: (row) => <When row={row} />, sortBy: ({ startTs }) => startTs },
-    { key: 'origin', title: text.columns.origin, cell: (row) => <Origin row={row} finding={findingOf(row)} waiting={waitingOf(row)} /> },
+    {
+      key: 'origin',
+      title: text.columns.origin,
+      cell: (row) => (
+        <Seen name={worstQuestion(row)} onSeen={want}>
+          <Origin row={row} finding={findingOf(row)} waiting={waitingOf(row)} />
+        </Seen>
+      ),
+    },
     {
       key: 'effect',
       title: text.columns.effect,

@@ -10,9 +10,6 @@ const LIMIT_DEFAULT = 100;
 /** As many as the server gives. */
 export const LIMIT_MAX = 1000;
 
-/** Findings that are asked for, to be told beside their deployments. */
-const FINDINGS_MAX = 200;
-
 /** By how a deployment stands, by what was found, by what has no verdict. */
 export const FILTERS = {
   byScore: ['fail', 'marginal', 'pass'],
@@ -66,15 +63,6 @@ export function listParameters({ serviceName, environment, range, limit }: Quest
   };
 }
 
-/** As `/api/v2/regressions` takes it: the same window. */
-export function findingParameters({ environment, range }: Question, now: number): Record<string, string> {
-  return {
-    ...(environment !== '' && { environment }),
-    ...(range ? apiWindow(range, now) : { endTs: String(now), lookback: String(now) }),
-    limit: String(FINDINGS_MAX),
-  };
-}
-
 /** Of a list those that the question is about: what the server cannot be asked for. */
 export function shownOf(deployments: JudgedDeployment[], { verdict, kind, source }: Pick<Question, 'verdict' | 'kind' | 'source'>, now: number): JudgedDeployment[] {
   return deployments.filter(
@@ -90,6 +78,11 @@ function stands(deployment: JudgedDeployment, filter: VerdictFilter, now: number
   if (filter === 'running') return isGoingOn(deployment, now);
   if (filter === 'pending') return verdict == null && !isGoingOn(deployment, now);
   return verdict === filter || standingOf(verdict, score) === filter;
+}
+
+/** What was found of a deployment. */
+export interface Findings {
+  worst?: Regression;
 }
 
 /** The worst finding of each deployment: first those that it caused. The list is worst first. */

@@ -1,45 +1,70 @@
-/** The worst finding of each deployment of a list: what the server finds of all in its time, and the rest one by one. */
-import { useEffect, useRef, useState } from 'preact/hooks';
-
-import { getReport } from '../api';
-import type { JudgedDeployment, Regression, Report } from '../api/schema';
-import { type Line, makeLine } from '../few';
-import { mainFinding } from '../report/sentence';
-import { worstFindings } from './question';
-
-/** Deployments whose own reports are asked for: each may be an analysis, and who opens a report must not wait for these. */
-const REPORTS_MAX = 10;
-const REPORTS_AT_ONCE = 1;
-
 /**
- * By identifier; `undefined` until the findings of all have come or `failed`. What changed and is not among them, because
- * the server had no time for it, comes later.
+ * The worst finding of each deployment of a list. Each may be an analysis: they are asked for one by one, of rows that
+ * come into sight, so that the first are there at once and who opens a report does not wait for all the others.
  */
-export function useWorst(deployments: readonly JudgedDeployment[], found: readonly Regression[] | undefined, failed: boolean): Map<string, Regression> | undefined {
-  const [reports, setReports] = useState<ReadonlyMap<string, Report>>(new Map());
-  const line = useRef<Line | null>(null);
-  useEffect(() => {
-    line.current = makeLine(REPORTS_AT_ONCE, async (id, signal) => {
-      // Without an answer the row says no more than it did; its own page says why.
-      const report = await getReport(id, signal).catch(() => undefined);
-      if (report && !signal.aborted) setReports((before) => new Map(before).set(id, report));
-    });
-    return () => line.current?.stop();
-  }, []);
-  const worst = found || failed ? worstFindings(found ?? []) : undefined;
-  const left = worst ? leftOf(deployments, worst) : [];
-  useEffect(() => {
-    for (const { id } of left) line.current?.want(id);
-  }, [left.map(({ id }) => id).join()]);
-  for (const deployment of left) {
-    const report = reports.get(deployment.id);
-    const finding = report && mainFinding(report);
-    if (finding) worst?.set(deployment.id, { ...finding, deployment, verdict: report.verdict });
-  }
-  return worst;
+import { useCallback, useRef } from 'preact/hooks';
+
+import { getRegressions } from '../api';
+import type { JudgedDeployment, Regression } from '../api/schema';
+import { type Piece, useFew } from '../few';
+import { type Findings, worstFindings } from './question';
+
+/** The server has room for two analyses at one time. */
+const AT_ONCE = 1;
+
+/** What it caused comes before what cost nothing. */
+const FINDINGS_MAX = 20;
+
+export interface Worst {
+  /** What is known of a deployment's findings; `undefined` until something is. */
+  of: (deployment: JudgedDeployment) => Findings | undefined;
+  /** Asks about one, unless that was done since it last changed. */
+  want: (question: string) => void;
+  /** Why something is not known. */
+  error: string | undefined;
 }
 
-/** Those that something is known to have changed in, and not what. */
-function leftOf(deployments: readonly JudgedDeployment[], worst: ReadonlyMap<string, Regression>): JudgedDeployment[] {
-  return deployments.filter(({ id, verdict }) => (verdict === 'regressed' || verdict === 'improved') && !worst.has(id)).slice(0, REPORTS_MAX);
+/** What is asked about a deployment: another one whenever the answer may be another. */
+export function worstQuestion({ id, startTs, endTs, verdict, score, rolledBackTs }: JudgedDeployment): string {
+  return JSON.stringify([id, startTs, endTs, verdict, score, rolledBackTs]);
+}
+
+export function useWorst(): Worst {
+  const { known, want } = useFew<Findings>('', askOne, AT_ONCE);
+  // What was known before a verdict changed is shown until there is something newer.
+  const last = useRef(new Map<string, Piece<Findings>>());
+  const of = useCallback(
+    (deployment: JudgedDeployment) => {
+      const piece = known.get(worstQuestion(deployment)) ?? last.current.get(deployment.id);
+      if (piece) last.current.set(deployment.id, piece);
+      return piece && (piece.answer ?? {});
+    },
+    [known],
+  );
+  // Browsers tell in any order what has come into sight.
+  const seen = useRef<string[]>([]);
+  const wantInOrder = useCallback(
+    (question: string) => {
+      if (seen.current.push(question) > 1) return;
+      setTimeout(() => {
+        for (const one of newestFirst(seen.current.splice(0))) want(one);
+      });
+    },
+    [want],
+  );
+  const error = [...known.values()].find((piece) => piece.error !== undefined)?.error;
+  return { of, want: wantInOrder, error };
+}
+
+/** In the order of the list. */
+export function newestFirst(questions: readonly string[]): string[] {
+  const begun = questions.map((question) => ({ question, startTs: (JSON.parse(question) as [string, number])[1] }));
+  return begun.sort((a, b) => b.startTs - a.startTs).map(({ question }) => question);
+}
+
+async function askOne(question: string, signal: AbortSignal): Promise<Findings> {
+  const [id, startTs] = JSON.parse(question) as [string, number];
+  const { body } = await getRegressions({ endTs: String(startTs), lookback: '1', limit: String(FINDINGS_MAX) }, signal);
+  const worst: Regression | undefined = worstFindings(body).get(id);
+  return worst ? { worst } : {};
 }

@@ -140,6 +140,46 @@ async function showsEveryState({ page, open, shot, expectAccessible, expectNarro
   expectQuiet();
 }
 
+/** Of 200 deployments, what is in sight is there one by one while the rest is not asked for; by effect, all are. */
+async function asksForWhatIsInSight({ page, open, shot, expectQuiet }) {
+  const { deployment, findings } = regressed();
+  const many = Array.from({ length: 200 }, (_, index) => ({ ...deployment, id: `many${index}`, startTs: Date.now() - 60_000 * (index + 60), endTs: Date.now() - 60_000 * (index + 59), verdict: 'regressed', score: 12 }));
+  await page.route(/api\/v2\/deployments\?/, (route) => route.fulfill({ json: many }));
+  const asked = [];
+  let [running, most] = [0, 0];
+  let answered;
+  const gate = new Promise((resolve) => (answered = resolve));
+  await page.route(/api\/v2\/regressions/, async (route) => {
+    const endTs = Number(new URL(route.request().url()).searchParams.get('endTs'));
+    const one = many.find(({ startTs }) => startTs === endTs);
+    asked.push(one.id);
+    most = Math.max(most, ++running);
+    if (asked.length > 3) await gate;
+    running -= 1;
+    await route.fulfill({ json: [{ ...findings[0], deployment: one, contribution: 1000 * (many.indexOf(one) + 1), verdict: 'regressed' }] });
+  });
+  await open('deployments?limit=200');
+  await rows(page).nth(199).waitFor({ state: 'attached' });
+  await rows(page).nth(2).getByText('+3 ms', { exact: false }).first().waitFor();
+  await rows(page).nth(3).getByText('…', { exact: true }).first().waitFor();
+  assert.deepEqual(asked, ['many0', 'many1', 'many2', 'many3'], 'one after the other, from the top');
+  await shot('deployments-many');
+  answered();
+  await rows(page).nth(5).getByText('+6 ms', { exact: false }).first().waitFor();
+  await page.waitForTimeout(1000);
+  assert.ok(asked.length < 60, `${asked.length} of 200 asked for, of which some twenty are in sight`);
+  await rows(page).nth(150).scrollIntoViewIfNeeded();
+  await rows(page).nth(150).getByText('+151 ms', { exact: false }).first().waitFor();
+  await page.getByRole('button', { name: 'Effect' }).click();
+  await page.getByRole('button', { name: 'Effect' }).click();
+  await rows(page).first().getByText('+200 ms', { exact: false }).first().waitFor();
+  assert.equal(new Set(asked).size, 200);
+  assert.equal(asked.length, 200, 'each is asked for once');
+  assert.equal(most, 1, 'at once');
+  await page.unrouteAll({ behavior: 'wait' });
+  expectQuiet();
+}
+
 async function saysHowTheFirstGetsThere({ page, open, origin, shot, expectAccessible, expectNarrow, expectQuiet }) {
   await page.route(/api\/v2\/deployments\?/, (route) => route.fulfill({ json: [] }));
   await open('deployments?lookback=all');
@@ -181,6 +221,7 @@ export const checks = [
   isHandedOn,
   isWalkedByKeyboard,
   showsEveryState,
+  asksForWhatIsInSight,
   saysHowTheFirstGetsThere,
   saysThatItFailed,
 ];

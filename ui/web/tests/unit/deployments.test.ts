@@ -2,7 +2,8 @@
 import { describe, expect, it } from 'vitest';
 
 import type { JudgedDeployment, Regression } from '../../src/api/schema';
-import { findingParameters, listParameters, questionOf, shownOf, worstFindings } from '../../src/deployments/question';
+import { listParameters, questionOf, shownOf, worstFindings } from '../../src/deployments/question';
+import { newestFirst, worstQuestion } from '../../src/deployments/worst';
 import { standingOf, waveOf } from '../../src/rollouts';
 
 const NOW = 1_800_000_000_000;
@@ -16,13 +17,11 @@ describe('the question', () => {
     const question = questionOf('?serviceName=+Shop&environment=prod&verdict=regressed&lookback=1h&endTs=5000000&limit=7');
     expect(question.verdict).toBe('regressed');
     expect(listParameters(question, NOW)).toEqual({ serviceName: 'shop', environment: 'prod', endTs: '5000000', lookback: '3600000', limit: '7' });
-    expect(findingParameters(question, NOW)).toEqual({ environment: 'prod', endTs: '5000000', lookback: '3600000', limit: '200' });
   });
 
   it('may be of all times', () => {
     const question = questionOf('?lookback=all');
     expect(listParameters(question, NOW)).toEqual({ limit: '100' });
-    expect(findingParameters(question, NOW)).toMatchObject({ lookback: String(NOW) });
   });
 
   it.each([['limit=0'], ['limit=x'], ['limit=-3'], ['verdict=nonsense']])('is not moved by nonsense: %s', (search) => {
@@ -69,6 +68,16 @@ describe('what is shown', () => {
     ['source=elsewhere', 'going bad fresh early better'],
   ])('with %s', (search, expected) => {
     expect(shownOf(all, questionOf(`?${search}`), NOW).map(({ id }) => id).join(' ')).toBe(expected);
+  });
+
+  it('asks about a deployment again only where another answer may come', () => {
+    const deployment = { id: 'x', serviceName: 'shop', version: '2', startTs: NOW, inferred: false, rollback: false } as JudgedDeployment;
+    const asked = (more: Partial<JudgedDeployment>) => worstQuestion({ ...deployment, ...more });
+    expect(asked({ supersededBy: 'y', metadata: { a: 'b' } })).toBe(asked({}));
+    const others = [{}, { verdict: 'regressed' }, { verdict: 'unchanged' }, { score: 5 }, { endTs: NOW }, { rolledBackTs: NOW }, { id: 'y' }] as Partial<JudgedDeployment>[];
+    expect(new Set(others.map(asked)).size).toBe(others.length);
+    const [older, newer, newest] = [asked({}), asked({ startTs: NOW + 1 }), asked({ startTs: NOW + 2 })] as const;
+    expect(newestFirst([newer, newest, older])).toEqual([newest, newer, older]);
   });
 
   it('has of each deployment the worst finding, what it caused first', () => {

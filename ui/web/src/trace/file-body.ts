@@ -36,16 +36,19 @@ async function isGzip(file: Blob): Promise<boolean> {
 async function objectIn(file: Blob, max: number): Promise<unknown> {
   const reader = (await unpacked(file)).getReader();
   const decoder = new TextDecoder();
-  let [text, size] = ['', 0];
+  const texts: string[] = [];
+  let [isObject, size] = [false, 0];
   try {
     for (let next = await reader.read(); !next.done; next = await reader.read()) {
       size += next.value.length;
-      text += decoder.decode(next.value, { stream: true });
-      if (size <= max && /^\s*(\{|$)/.test(text.slice(0, 64))) continue;
+      const text = decoder.decode(next.value, { stream: true });
+      texts.push(text);
+      isObject ||= text.trimStart().startsWith('{');
+      if (size <= max && (isObject || text.trim() === '')) continue;
       await reader.cancel();
       return undefined;
     }
-    return JSON.parse(text + decoder.decode());
+    return JSON.parse(texts.join('') + decoder.decode());
   } catch {
     // Damaged, or no JSON: the server, which gets it as it is, says so and where.
     return undefined;

@@ -14,6 +14,9 @@ import { VerdictChip } from '../shell/verdict-chip';
 import { text } from './text';
 import { type Worst, worstQuestion } from './worst';
 
+/** Versions of so many characters together stand on one line. */
+const ONE_LINE_MAX = 20;
+
 interface Properties {
   deployments: JudgedDeployment[];
   worst: Worst;
@@ -88,7 +91,7 @@ function columnsOf({ of, want }: Worst): Column<JudgedDeployment>[] {
 
 function Versions({ row: { version, previousVersion } }: { row: JudgedDeployment }) {
   return (
-    <span class="deployments-name">
+    <span class={`deployments-name ${version.length + (previousVersion?.length ?? 0) <= ONE_LINE_MAX ? 'deployments-line' : ''}`}>
       {previousVersion && <span class="muted">{short(previousVersion)} → </span>}
       {short(version)}
     </span>

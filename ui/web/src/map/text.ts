@@ -68,6 +68,6 @@ export const text = {
   errorsShort: (share: string) => `${share} err`,
   regressed: 'a version that made something worse is live',
   rolling: 'a rollout goes on',
-  partial: (reason: string) => `Not everything was looked at: ${reason} Links are dashed.`,
+  partial: (reason: string) => `Not everything was looked at: ${reason}${/[.!?]$/.test(reason) ? '' : '.'} Links are dashed.`,
   note: (window: string, calls: number) => `${window}; ${formatCount(calls, 'call')}.`,
 };

@@ -1,4 +1,6 @@
 /** The bar above every page: where one can go, which installation this is, the find, the zone, the theme. */
+import { useEffect, useRef } from 'preact/hooks';
+
 import type { UiConfig } from '../api';
 import { formatZone } from '../format';
 import { usePlace } from '../location';
@@ -22,6 +24,15 @@ const PAGES: { path: string; name: string; pages: string[] }[] = [
 
 export function TopBar({ config }: { config: UiConfig }) {
   const { route } = usePlace();
+  const { deployments } = useServer();
+  const nav = useRef<HTMLElement>(null);
+  useEffect(() => {
+    // In a narrow window the pages scroll sideways: the one that is shown is among those in sight.
+    const bar = nav.current;
+    const current = bar?.querySelector<HTMLElement>('[aria-current]');
+    if (bar && current) bar.scrollLeft = current.offsetLeft - (bar.clientWidth - current.offsetWidth) / 2;
+    // What regressed is told beside a name, which then is wider.
+  }, [route.page, deployments]);
   return (
     <header class="top-bar">
       <Link path="" class="brand" label="Tracehound">
@@ -33,7 +44,7 @@ export function TopBar({ config }: { config: UiConfig }) {
           {config.environment}
         </span>
       )}
-      <nav aria-label={text.pages}>
+      <nav ref={nav} aria-label={text.pages}>
         {PAGES.map(({ path, name, pages }) => (
           <Link key={path} path={path} current={pages.includes(route.page)}>
             {name}

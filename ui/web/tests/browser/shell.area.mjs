@@ -179,6 +179,17 @@ async function hasABarThatFits({ page, open, shot }) {
     assert.ok(size[2] === 'static' || size[1] <= 64, `a bar that stays is ${size[1]} pixels high at ${width}`);
     await shot(`bar-${width}`);
   }
+  await page.setViewportSize(NARROW);
+  for (const path of ['deployments', 'map', 'slo']) {
+    await open(path);
+    const link = page.locator('.top-bar nav [aria-current]');
+    await link.waitFor();
+    await page.waitForFunction(() => {
+      const [bar, current] = ['.top-bar nav', '.top-bar nav [aria-current]'].map((selector) => document.querySelector(selector).getBoundingClientRect());
+      return current.left >= bar.left - 1 && current.right <= bar.right + 1;
+    });
+    await shot(`bar-current-${path}`);
+  }
   await page.setViewportSize(WINDOW);
 }
 

@@ -8,6 +8,7 @@ import { busiest, drawable, graphOf, healthOf, neighbourhood, widthOf } from '..
 import { nearest, NODE_HEIGHT, NODE_WIDTH, pathThrough } from '../../src/map/geometry';
 import { layoutOf } from '../../src/map/layout';
 import { mapState } from '../../src/map/map-state';
+import { text } from '../../src/map/text';
 import { labelOf, titleOf } from '../../src/map/words';
 import type { ServiceSteps } from '../../src/services/figures';
 
@@ -187,4 +188,11 @@ describe('what is said of a service', () => {
 it('nonsense in an address is the default', () => {
   expect(mapState('?depth=9&compare=x&zoom=-1&view=y')).toEqual({ serviceName: null, depth: 'all', comparison: 'none', table: false, zoom: null });
   expect(mapState('?service=a&depth=2&compare=before&zoom=99&view=table')).toEqual({ serviceName: 'a', depth: 2, comparison: 'before', table: true, zoom: 3 });
+});
+
+describe('what is missing', () => {
+  it('is told in sentences, however the server ends its own', () => {
+    expect(text.partial('a segment is lost')).toBe('Not everything was looked at: a segment is lost. Links are dashed.');
+    expect(text.partial('A segment is lost.')).toBe('Not everything was looked at: A segment is lost. Links are dashed.');
+  });
 });

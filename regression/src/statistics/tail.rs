@@ -44,8 +44,8 @@ fn above(arms: Arms<&Histogram>, q: f64) -> Arms<u64> {
         if passed.into_iter().fold(0, u64::saturating_add) > most {
             break;
         }
-        above.baseline += equal.baseline;
-        above.candidate += equal.candidate;
+        above.baseline = above.baseline.saturating_add(equal.baseline);
+        above.candidate = above.candidate.saturating_add(equal.candidate);
     }
     above
 }

@@ -27,6 +27,7 @@ pub(super) struct Request {
     /// Epoch milliseconds.
     pub(super) at: u64,
     pub(super) version: &'static str,
+    pub(super) web_version: &'static str,
     /// Of cart; 0 tells no address.
     pub(super) instance: u8,
     pub(super) web_own: u64,
@@ -54,6 +55,7 @@ impl Request {
         Self {
             at,
             version,
+            web_version: "",
             instance,
             web_own: 5_000,
             gap: 1_500,
@@ -133,7 +135,7 @@ impl Shop {
         let cart = table.operation("cart", "get /cart", Some(Kind::Server));
         let select = table.operation("cart", "select", Some(Kind::Client));
         let database = table.operation("postgres", "select", Some(Kind::Server));
-        let web_at = table.instance("web", "", address(9), 80);
+        let web_at = table.instance("web", request.web_version, address(9), 80);
         let cart_at = table.instance("cart", request.version, address(request.instance), 80);
         let queries = u64::from(request.queries) * request.query - request.overlap;
         let answered = request.cart_own + request.prepare + queries + request.recommendations.unwrap_or(0);
@@ -183,7 +185,7 @@ impl Shop {
     /// Calls that only some requests make: a local span, a call to a service that answers, and one beside its caller.
     fn add_optional_calls(&mut self, request: &Request, calls: &mut Vec<CallSums>) {
         let table = &mut self.table;
-        let web_at = table.instance("web", "", address(9), 80);
+        let web_at = table.instance("web", request.web_version, address(9), 80);
         let cart_at = table.instance("cart", request.version, address(request.instance), 80);
         let cart = table.operation("cart", "get /cart", Some(Kind::Server));
         if request.prepare > 0 {

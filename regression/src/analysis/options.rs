@@ -3,7 +3,7 @@
 /// Sizes, levels and times that an analysis goes by.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Options {
-    /// Traces of an entry operation that each side needs.
+    /// Traces of an entry operation that each side needs, or twice as many of several.
     pub min_traces: usize,
     /// Changes of less than this a call are no finding, microseconds.
     pub min_micros: f64,

@@ -256,10 +256,11 @@ fn too_few(facts: &[Facts], options: &Options) -> String {
         served.count()
     };
     format!(
-        "the previous version served {} traces and this one {}; each needs {} of an entry operation, in the same \
-         minutes or before and after the rollout",
+        "the previous version served {} traces and this one {}; each needs {} of an entry operation or {} of several, \
+         in the same minutes or before and after the rollout",
         count(Side::Baseline),
         count(Side::Candidate),
-        options.min_traces
+        options.min_traces,
+        2 * options.min_traces
     )
 }

@@ -145,7 +145,7 @@ pub(crate) enum StorageKind {
 }
 
 /// Where spans wait on their way to a storage elsewhere.
-#[cfg(feature = "mysql")]
+#[cfg(feature = "spool")]
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct SpoolPlace {
     pub(crate) directory: PathBuf,
@@ -357,8 +357,10 @@ fn read_storage(reader: &mut Reader<'_>) -> StorageConfig {
         age_max: reader.optional("STORAGE_MAX_AGE", parse::duration),
         bytes_max: reader.optional("STORAGE_MAX_BYTES", parse::bytes),
     };
+    #[cfg(feature = "spool")]
+    let spool = read_spool(reader, &segment);
     #[cfg(feature = "mysql")]
-    let (mysql, spool) = (mysql::read(reader), read_spool(reader, &segment));
+    let mysql = mysql::read(reader);
     let kind = match reader.read("STORAGE_TYPE", parse::storage_type) {
         parse::StorageType::Memory => StorageKind::Memory { spans_max },
         parse::StorageType::Segment => StorageKind::Segment(segment),
@@ -379,7 +381,7 @@ fn read_storage(reader: &mut Reader<'_>) -> StorageConfig {
 }
 
 /// Beside what a segment store would have there.
-#[cfg(feature = "mysql")]
+#[cfg(feature = "spool")]
 fn read_spool(reader: &mut Reader<'_>, segment: &SegmentConfig) -> SpoolPlace {
     SpoolPlace {
         directory: segment.directory.clone(),

@@ -1,6 +1,6 @@
 //! The stores a server can be started with, each by what the other parts need of it.
 
-#[cfg(feature = "mysql")]
+#[cfg(feature = "spool")]
 mod spooled;
 
 use std::sync::Arc;
@@ -142,7 +142,7 @@ pub(crate) fn segment(options: StoreOptions, config: SegmentConfig, now: Clock) 
         deployments: Arc::clone(&store) as Arc<dyn DeploymentStore>,
         latency: Arc::clone(&store) as Arc<dyn LatencySource>,
         source: store,
-        figures: Arc::new(move || segment_figures(&counted.stats())),
+        figures: Arc::new(move || figures(&SEGMENT_FIGURES, &counted.stats())),
         timings: vec![commits],
         details: Arc::new(Map::new),
         close: Box::new(move || Box::pin(async move { closed.close().await })),
@@ -178,11 +178,23 @@ fn tell_what_was_found(store: &SegmentStore, directory: &str) {
     }
 }
 
-/// Name, help, what may be done with it, and which of the store's numbers it is.
-type Row = (&'static str, &'static str, FigureKind, fn(&StoreStats) -> f64);
+/// Name, help, what may be done with it, and which of a store's numbers it is.
+type Row<S> = (&'static str, &'static str, FigureKind, fn(&S) -> f64);
+
+/// What rows say of the numbers of a store.
+fn figures<S>(rows: &[Row<S>], stats: &S) -> Vec<Figure> {
+    let figure = |&(name, help, kind, value): &Row<S>| Figure {
+        name,
+        help,
+        kind,
+        labels: Vec::new(),
+        value: value(stats),
+    };
+    rows.iter().map(figure).collect()
+}
 
 #[rustfmt::skip]
-const SEGMENT_FIGURES: [Row; 20] = [
+const SEGMENT_FIGURES: [Row<StoreStats>; 20] = [
     ("tracehound_journal_bytes", "Bytes in the journal that are not in segments yet", Gauge, |stats| stats.journal.bytes as f64),
     ("tracehound_journal_files", "Files of the journal, those to be recycled included", Gauge, |stats| stats.journal.files as f64),
     ("tracehound_journal_records", "Batches written to the journal", Counter, |stats| stats.journal.records as f64),
@@ -204,16 +216,3 @@ const SEGMENT_FIGURES: [Row; 20] = [
     ("tracehound_compactions", "Compactions", Counter, |stats| stats.compactions as f64),
     ("tracehound_segments_dropped", "Segments dropped by retention", Counter, |stats| stats.dropped_segments as f64),
 ];
-
-fn segment_figures(stats: &StoreStats) -> Vec<Figure> {
-    SEGMENT_FIGURES
-        .iter()
-        .map(|&(name, help, kind, value)| Figure {
-            name,
-            help,
-            kind,
-            labels: Vec::new(),
-            value: value(stats),
-        })
-        .collect()
-}

@@ -89,7 +89,7 @@ fn warn_of_ignored(ignored: &[String]) {
 }
 
 #[cfg_attr(
-    not(feature = "mysql"),
+    not(feature = "spool"),
     expect(unused_variables, reason = "only a spool waits")
 )]
 fn open_store(config: StorageConfig, drain_timeout: Duration) -> anyhow::Result<Store> {

@@ -2,16 +2,20 @@
 //!
 //! [`DeploymentStore`] is the seam. What a backend answers is decided in one place, [`Register`], which every backend
 //! that keeps them itself holds in memory: `register.rs` takes and changes declared deployments, `seen.rs` remembers
-//! which versions spans have borne, `resolve.rs` makes of both the deployments of a service as they are shown.
+//! which versions spans have borne, `resolve.rs` makes of both the deployments of a service as they are shown. A backend
+//! with a table that servers share implements [`RecordTable`] and has the rest (`records.rs`, `recorded.rs`).
 
 mod declaration;
 pub mod record;
+mod recorded;
+mod records;
 mod register;
 mod resolve;
 mod seen;
 #[cfg(test)]
 mod tests;
 
+pub use records::{Changes, KnownRecords, Record, RecordBody, RecordKind, RecordTable, note_versions};
 pub use register::{Deletion, PatchPlan, PutPlan, Register};
 pub use seen::{Gathering, Interest, SeenVersion, Sighting};
 

@@ -14,6 +14,7 @@ mod best;
 mod capabilities;
 #[cfg(feature = "contract")]
 pub mod contract;
+mod counted;
 mod deployments;
 mod duration_histogram;
 mod error;
@@ -26,10 +27,12 @@ mod untimed;
 
 pub use best::BestTraces;
 pub use capabilities::{Capabilities, Completeness};
+pub use counted::{DailyLink, Visit, VisitTraces, count_links, whole_days};
 pub use deployments::record;
 pub use deployments::{
-    Deletion, DeploymentLimits, DeploymentPatch, DeploymentQuery, DeploymentStore, Gathering, History,
-    Interest, PatchPlan, Patched, Put, PutPlan, Register, SeenVersion, Sighting,
+    Changes, Deletion, DeploymentLimits, DeploymentPatch, DeploymentQuery, DeploymentStore, Gathering,
+    History, Interest, KnownRecords, PatchPlan, Patched, Put, PutPlan, Record, RecordBody, RecordKind,
+    RecordTable, Register, SeenVersion, Sighting, note_versions,
 };
 pub use duration_histogram::{DurationHistogram, DurationSnapshot};
 pub use error::StorageError;

@@ -5,44 +5,64 @@ use std::time::Duration;
 
 use anyhow::Context;
 use serde_json::{Map, Value};
-use storage::{DeploymentStore, LatencySource, SpanSink, SpanSource, StoreOptions};
+use storage::{BoxFuture, DeploymentStore, LatencySource, SpanSink, SpanSource, StoreOptions};
+#[cfg(feature = "mysql")]
 use storage_mysql::{MySqlConfig, MySqlServer, MySqlStore};
 use storage_spool::{Spool, SpoolConfig, SpoolStats};
 
-use super::{Store, tell_of_sync};
+use super::{Row, Store, figures, tell_of_sync};
 use crate::config::SpoolPlace;
 use crate::http::FigureKind::{Counter, Gauge};
-use crate::http::{Figure, FigureKind};
 use crate::lock::DirectoryLock;
 use crate::wiring::now_ms;
 
 /// Where in the store's directory spans wait.
 const DIRECTORY: &str = "spool";
 
-/// MySQL or MariaDB, which need not be there yet. `drain_timeout` is how long a stopping server waits for what is on its
-/// way.
+/// MySQL or MariaDB.
 ///
 /// # Errors
-/// Where the directory of the spool is another server's, or cannot be read or written, or is damaged.
+/// As [`spooled`].
+#[cfg(feature = "mysql")]
 pub(crate) fn mysql(
     options: StoreOptions,
     server: MySqlServer,
     place: SpoolPlace,
     drain_timeout: Duration,
 ) -> anyhow::Result<Store> {
-    let lock = DirectoryLock::acquire(&place.directory)?;
-    let now = Arc::new(now_ms);
-    let store = Arc::new(MySqlStore::new(MySqlConfig {
+    let store = MySqlStore::new(MySqlConfig {
         options,
         server,
-        now: now.clone(),
-    }));
+        now: Arc::new(now_ms),
+    });
+    spooled("MySQLStorage{}", store, place, drain_timeout, |store| {
+        Box::pin(async move { store.close().await })
+    })
+}
+
+/// A store elsewhere, which need not be there yet. `name` is as `/health` shows it, `drain_timeout` is how long a stopping
+/// server waits for what is on its way, and `close` is what remains to be done with the store then.
+///
+/// # Errors
+/// Where the directory of the spool is another server's, or cannot be read or written, or is damaged.
+fn spooled<S>(
+    name: &'static str,
+    store: S,
+    place: SpoolPlace,
+    drain_timeout: Duration,
+    close: impl FnOnce(Arc<S>) -> BoxFuture<'static, ()> + Send + 'static,
+) -> anyhow::Result<Store>
+where
+    S: SpanSink + SpanSource + DeploymentStore + LatencySource + 'static,
+{
+    let lock = DirectoryLock::acquire(&place.directory)?;
+    let store = Arc::new(store);
     tell_of_sync(place.journal_sync);
     let directory = place.directory.join(DIRECTORY);
     let config = SpoolConfig {
         bytes_max: place.bytes_max,
         sync: place.journal_sync,
-        ..SpoolConfig::new(now)
+        ..SpoolConfig::new(Arc::new(now_ms))
     };
     let (sink, source) = (
         Arc::clone(&store) as Arc<dyn SpanSink>,
@@ -52,18 +72,18 @@ pub(crate) fn mysql(
         .with_context(|| format!("cannot open the spool in {}", directory.display()))?;
     let (counted, shown, closed) = (Arc::clone(&spool), Arc::clone(&spool), Arc::clone(&spool));
     Ok(Store {
-        name: "MySQLStorage{}",
+        name,
         sink: Arc::clone(&spool) as Arc<dyn SpanSink>,
         deployments: Arc::clone(&store) as Arc<dyn DeploymentStore>,
         latency: Arc::clone(&store) as Arc<dyn LatencySource>,
         source: spool,
-        figures: Arc::new(move || figures(&counted.stats())),
+        figures: Arc::new(move || figures(&FIGURES, &counted.stats())),
         timings: Vec::new(),
         details: Arc::new(move || details(&shown.stats())),
         close: Box::new(move || {
             Box::pin(async move {
                 let spool = closed.close(drain_timeout).await;
-                store.close().await;
+                close(store).await;
                 spool
             })
         }),
@@ -83,11 +103,8 @@ fn details(stats: &SpoolStats) -> Map<String, Value> {
     details
 }
 
-/// Name, help, what may be done with it, and which of the spool's numbers it is.
-type Row = (&'static str, &'static str, FigureKind, fn(&SpoolStats) -> f64);
-
 #[rustfmt::skip]
-const FIGURES: [Row; 12] = [
+const FIGURES: [Row<SpoolStats>; 12] = [
     ("tracehound_spool_bytes", "Bytes of spans that wait on disk for the storage", Gauge, |stats| stats.depth_bytes as f64),
     ("tracehound_spool_bytes_max", "SPOOL_BYTES_MAX", Gauge, |stats| stats.bytes_max as f64),
     ("tracehound_spool_records", "Batches that wait, as they were accepted", Gauge, |stats| stats.depth_records as f64),
@@ -101,14 +118,3 @@ const FIGURES: [Row; 12] = [
     ("tracehound_spool_refused_files", "Files of such spans", Gauge, |stats| stats.refused_files as f64),
     ("tracehound_spool_damaged", "Stretches of the spool that could not be read and were skipped", Counter, |stats| stats.damaged as f64),
 ];
-
-fn figures(stats: &SpoolStats) -> Vec<Figure> {
-    let figure = |&(name, help, kind, value): &Row| Figure {
-        name,
-        help,
-        kind,
-        labels: Vec::new(),
-        value: value(stats),
-    };
-    FIGURES.iter().map(figure).collect()
-}

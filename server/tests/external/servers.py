@@ -85,15 +85,26 @@ def running(product, storage, **options):
     directory = Path(tempfile.mkdtemp(prefix="tracehound-external-"))
     instance = Instance(product, storage, directory, **options)
     try:
-        instance.start()
-        yield Server(instance.base, SETTLE_S[product])
-        require_unharmed(instance.process, instance.output)
+        with stopped_after(instance):
+            instance.start()
+            yield Server(instance.base, SETTLE_S[product])
+            require_unharmed(instance.process, instance.output)
+    finally:
+        shutil.rmtree(directory)
+
+
+@contextlib.contextmanager
+def stopped_after(*instances):
+    """Stops instances when the block ends; what they put out is printed if it fails."""
+    try:
+        yield
     except BaseException:
-        instance.show_output()
+        for instance in instances:
+            instance.show_output()
         raise
     finally:
-        instance.stop()
-        shutil.rmtree(directory)
+        for instance in instances:
+            instance.stop()
 
 
 def show_last_lines(who, output):

@@ -21,7 +21,6 @@
 mod autocomplete;
 mod deployments;
 mod evict;
-mod latency;
 mod search;
 mod services;
 mod shard;
@@ -33,11 +32,11 @@ use std::collections::{BTreeSet, HashSet};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-use model::{DependencyLink, DependencyLinker, Span, SpanBatch, TraceId};
+use model::{Span, SpanBatch, TraceId};
 use parking_lot::{Mutex, RwLock};
 use storage::{
     BestTraces, BoxFuture, Capabilities, Completeness, Dependencies, DependencyQuery, Found, Result,
-    SpanSink, SpanSource, StoreOptions, TraceQuery,
+    SpanSink, SpanSource, StoreOptions, TraceQuery, Visit, VisitTraces, count_links,
 };
 
 use crate::autocomplete::Autocomplete;
@@ -156,32 +155,6 @@ impl MemoryStore {
         search.into_found()
     }
 
-    async fn link(&self, query: DependencyQuery) -> Vec<DependencyLink> {
-        let (start, end) = query.window();
-        let mut linker = DependencyLinker::new();
-        self.for_each_trace((start, end), |spans| {
-            if model::trace_timestamp(spans).is_some_and(|timestamp| (start..=end).contains(&timestamp)) {
-                linker.put_trace(spans);
-            }
-        })
-        .await;
-        linker.links()
-    }
-
-    /// Gives `visit` the spans of every trace that may touch a window, microseconds since the epoch, inclusive.
-    async fn for_each_trace(&self, window: (u64, u64), mut visit: impl FnMut(&[Span])) {
-        let mut looked_at = 0;
-        for (_, low) in Candidates::new(&self.shards, None, window) {
-            let Some(spans) = self.snapshot(low) else { continue };
-            visit(&spans);
-            looked_at += spans.len();
-            if looked_at >= SPANS_BETWEEN_YIELDS {
-                looked_at = 0;
-                tokio::task::yield_now().await;
-            }
-        }
-    }
-
     fn trace_now(&self, trace_id: TraceId) -> Vec<Span> {
         let Some(spans) = self.snapshot(trace_id.low()) else {
             return Vec::new();
@@ -234,6 +207,28 @@ impl SpanSink for MemoryStore {
     }
 }
 
+impl VisitTraces for MemoryStore {
+    fn version_tags(&self) -> &[String] {
+        &self.config.options.version_tags
+    }
+
+    fn visit_traces<'a>(&'a self, window: (u64, u64), visit: Visit<'a>) -> BoxFuture<'a, Result<()>> {
+        Box::pin(async move {
+            let mut looked_at = 0;
+            for (_, low) in Candidates::new(&self.shards, None, window) {
+                let Some(spans) = self.snapshot(low) else { continue };
+                visit(&spans);
+                looked_at += spans.len();
+                if looked_at >= SPANS_BETWEEN_YIELDS {
+                    looked_at = 0;
+                    tokio::task::yield_now().await;
+                }
+            }
+            Ok(())
+        })
+    }
+}
+
 impl SpanSource for MemoryStore {
     fn trace(&self, trace_id: TraceId) -> BoxFuture<'_, Result<Vec<Span>>> {
         Box::pin(async move { Ok(self.trace_now(trace_id)) })
@@ -272,12 +267,7 @@ impl SpanSource for MemoryStore {
     }
 
     fn dependencies(&self, query: DependencyQuery) -> BoxFuture<'_, Result<Dependencies>> {
-        Box::pin(async move {
-            Ok(Dependencies {
-                links: self.link(query).await,
-                completeness: Completeness::Complete,
-            })
-        })
+        Box::pin(count_links(self, query, &[]))
     }
 
     fn completeness(&self) -> Completeness {

@@ -8,17 +8,16 @@
 //!   begin of a server's half only the annotation `sr` tells, by which no window finds it.
 //! - Names, keys and annotations end after 255 characters, values of tags after 65,535 bytes.
 //!
-//! Deployments, reports and objectives are in tables of its own beside those (`deployments.rs`).
+//! Deployments, reports and objectives are in tables of its own beside those (`records.rs`).
 //!
 //! It is not: a queue. Spans wait for a server that is away in the spool before this store.
 
 mod config;
 mod dependencies;
-mod deployments;
 mod error;
-mod latency;
 mod names;
 mod read;
+mod records;
 mod rows;
 mod scan;
 mod schema;
@@ -33,12 +32,11 @@ use model::{Span, TraceId};
 use parking_lot::RwLock;
 use sqlx::{Connection, MySqlPool};
 use storage::{
-    BoxFuture, Capabilities, Completeness, Dependencies, DependencyQuery, Found, Result, SpanSource,
-    StorageError, TraceQuery,
+    BoxFuture, Capabilities, Completeness, Dependencies, DependencyQuery, Found, KnownRecords, Result,
+    SpanSource, StorageError, TraceQuery, count_links,
 };
 
 pub use crate::config::{Clock, MySqlConfig, MySqlServer, Tls};
-use crate::deployments::Deployments;
 use crate::schema::Schema;
 
 /// How long it may take to find out why there is no connection.
@@ -53,7 +51,7 @@ pub struct MySqlStore {
     schema: RwLock<Option<Arc<Schema>>>,
     /// Held by who looks.
     looking: tokio::sync::Mutex<()>,
-    deployments: Deployments,
+    records: KnownRecords,
 }
 
 impl MySqlStore {
@@ -63,7 +61,7 @@ impl MySqlStore {
             pool: config.server.pool(),
             schema: RwLock::default(),
             looking: tokio::sync::Mutex::default(),
-            deployments: Deployments::default(),
+            records: KnownRecords::default(),
             config,
         }
     }
@@ -234,7 +232,8 @@ impl SpanSource for MySqlStore {
     fn dependencies(&self, query: DependencyQuery) -> BoxFuture<'_, Result<Dependencies>> {
         Box::pin(async move {
             let schema = self.schema().await?;
-            self.answer(self.link(query, &schema)).await
+            let daily = self.answer(self.daily_links(query.window(), &schema)).await?;
+            count_links(self, query, &daily).await
         })
     }
 

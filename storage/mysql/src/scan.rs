@@ -2,8 +2,8 @@
 
 use std::collections::HashSet;
 
-use model::Span;
 use sqlx::{AssertSqlSafe, Row};
+use storage::{BoxFuture, Result, Visit, VisitTraces};
 
 use crate::MySqlStore;
 use crate::read::TraceKey;
@@ -26,15 +26,25 @@ struct Place {
     id: i64,
 }
 
+impl VisitTraces for MySqlStore {
+    fn version_tags(&self) -> &[String] {
+        &self.config.options.version_tags
+    }
+
+    fn visit_traces<'a>(&'a self, window: (u64, u64), visit: Visit<'a>) -> BoxFuture<'a, Result<()>> {
+        Box::pin(async move {
+            let schema = self.schema().await?;
+            self.answer(self.visit_all(window, visit, &schema)).await
+        })
+    }
+}
+
 impl MySqlStore {
-    /// Gives `visit` all spans of every trace, by the low half of its identifier, that has a span in a window
-    /// (microseconds since the epoch, inclusive), once; and of some traces beside it. What is stored meanwhile may be
-    /// seen or not.
-    pub(crate) async fn for_each_trace(
+    async fn visit_all(
         &self,
         (start, end): (u64, u64),
+        visit: Visit<'_>,
         schema: &Schema,
-        mut visit: impl FnMut(&[Span]),
     ) -> sqlx::Result<()> {
         let (start, end) = (start.saturating_sub(MARGIN), end.saturating_add(MARGIN));
         let mut seen: HashSet<i64> = HashSet::new();

@@ -6,7 +6,7 @@ use model::{Span, SpanBatch};
 use sqlx::mysql::MySqlArguments;
 use sqlx::query::Query;
 use sqlx::{AssertSqlSafe, MySql, MySqlConnection};
-use storage::{BoxFuture, Result, SpanSink};
+use storage::{BoxFuture, Result, SpanSink, note_versions};
 
 use crate::MySqlStore;
 use crate::error;
@@ -37,9 +37,13 @@ impl SpanSink for MySqlStore {
                         conflicts += 1;
                     }
                     Err(error) => return Err(self.tell(error).await),
-                    Ok(()) => return self.note(batch, &schema).await,
+                    Ok(()) => break,
                 }
             }
+            if !schema.has_records {
+                return Ok(());
+            }
+            note_versions(self, batch, &self.config.options, (self.config.now)()).await
         })
     }
 }

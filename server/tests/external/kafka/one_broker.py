@@ -158,7 +158,7 @@ def check(product, storage, spans, directory):
         kafka.create_topics(**{TOPIC: PARTITIONS, DEAD_LETTERS: 1})
         records, name_of = produce(kafka, spans, disturbances)
         server = servers.Instance(product, storage, directory, **options(product, kafka))
-        try:
+        with servers.stopped_after(server):
             began = time.monotonic()
             server.start()
             kafka.await_lag_zero(GROUP, TOPIC, LAG_MAX_S)
@@ -175,11 +175,6 @@ def check(product, storage, spans, directory):
                 check_dead_letters(kafka, disturbances)
                 check_stop(kafka, server)
             servers.require_unharmed(server.process, server.output)
-        except BaseException:
-            server.show_output()
-            raise
-        finally:
-            server.stop()
 
 
 def check_stop(kafka, server):

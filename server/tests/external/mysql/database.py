@@ -8,7 +8,7 @@ import sys
 import time
 from pathlib import Path
 
-sys.path[:0] = [str(Path(__file__).resolve().parents[1] / name) for name in ("", "rabbitmq")]
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 import certificates
 import servers

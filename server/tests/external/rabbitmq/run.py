@@ -21,10 +21,10 @@ import urllib.request
 from collections import Counter
 from pathlib import Path
 
-import lists
 from broker import Broker
 from publisher import Publisher
 
+import lists
 import messages
 import servers
 import small_disk

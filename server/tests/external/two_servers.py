@@ -1,4 +1,4 @@
-"""Zipkin's server and ours on one database: each finds what the other wrote, and both answer the same."""
+"""Zipkin's server and ours on one storage: each finds what the other wrote, and both answer the same."""
 
 import json
 import sys
@@ -8,7 +8,7 @@ import urllib.parse
 import urllib.request
 from pathlib import Path
 
-sys.path[:0] = [str(Path(__file__).resolve().parents[1] / name) for name in ("", "differential", "kafka")]
+sys.path[:0] = [str(Path(__file__).resolve().parent / "differential")]
 
 import servers
 import wire
@@ -23,30 +23,6 @@ ASKED_MAX_S = 30
 DAY_MS = 86_400_000
 # Of a hundred traces at least so many must be there: the rest are of ids that nobody reported.
 FOUND_MIN = 0.9
-
-
-# What Zipkin cannot do with these tables: it loses a batch with a longer name, and ports that are no signed number.
-TEXT_MAX = 255
-PORT_MAX = 32_767
-
-
-def fitted(value):
-    """The same spans, within what Zipkin can keep."""
-    if isinstance(value, dict):
-        return {fitted(key): fitted(inner) for key, inner in value.items() if key != "port" or inner <= PORT_MAX}
-    if isinstance(value, list):
-        return [fitted(inner) for inner in value]
-    return value[:TEXT_MAX] if isinstance(value, str) else value
-
-
-def is_somebodys(span):
-    """Zipkin gives what a host without a name reported to another host, and forgets which side it was; ours does not.
-    Markers have nothing to give."""
-    if len(span) == 2:
-        return True
-    hosts = [one.get("endpoint", {}) for one in span.get("binaryAnnotations", []) + span.get("annotations", [])]
-    hosts = hosts if "binaryAnnotations" in span else [span.get("localEndpoint", {})]
-    return all("serviceName" in host for host in hosts)
 
 
 def ask(server, path):
@@ -84,31 +60,27 @@ def compare(zipkin, ours, path):
     return answer
 
 
-def interchange(ours, database, directory):
-    """Starts both; the tables are made by ours."""
+def interchange(ours, storage, settings, directory, write_job, fitted=lambda spans: spans):
+    """Starts both on one storage, Zipkin's by its name and by those settings of ours that begin like that; what the
+    storage needs is made by ours. `fitted` makes of spans what Zipkin can keep there, and `write_job` writes the link
+    that Zipkin's job counted on a day, told by the seconds of its begin."""
     (directory / "zipkin").mkdir()
-    options = {name: value for name, value in ours.environment.items() if name.startswith("MYSQL_")}
-    zipkin = servers.Instance("zipkin", "mysql", directory / "zipkin", **options)
-    try:
+    options = {name: value for name, value in ours.environment.items() if name.startswith(settings)}
+    zipkin = servers.Instance("zipkin", storage, directory / "zipkin", **options)
+    with servers.stopped_after(ours, zipkin):
         ours.start()
-        require(ask(ours, "/api/v2/services") == [], "the database is not empty")
+        require(ask(ours, "/api/v2/services") == [], "the storage is not empty")
         zipkin.start()
-        exchange(zipkin, ours, database)
-    except BaseException:
-        ours.show_output()
-        zipkin.show_output()
-        raise
-    finally:
-        zipkin.stop()
-        ours.stop()
+        exchange(zipkin, ours, fitted)
+        links_of_the_job(ours, write_job)
 
 
-def exchange(zipkin, ours, database):
+def exchange(zipkin, ours, fitted):
     now_us = time.time_ns() // 10**9 * 10**6
     generator = Generator(SEED, now_us, "orderly")
     for number, (wire_format, spans, marker) in enumerate(generator.batches(SPANS)):
         one, other = (zipkin, ours) if number % 2 == 0 else (ours, zipkin)
-        send(one, wire_format, fitted([span for span in spans if is_somebodys(span)]))
+        send(one, wire_format, fitted(spans))
         # What one wrote the other finds.
         path = f"/api/v2/trace/{marker}"
         await_true(lambda: ask(other, path) is not None, AWAITED_MAX_S, f"{other.product} does not find {marker}")
@@ -118,16 +90,14 @@ def exchange(zipkin, ours, database):
     services = compare(zipkin, ours, "/api/v2/services")
     for service in services:
         compare(zipkin, ours, "/api/v2/spans?" + urllib.parse.urlencode({"serviceName": service}))
-    links_of_the_job(ours, database, now_us // 1000)
     print(f"  {found} traces and the names of {len(services)} services, written by both, are the same to both")
 
 
-def links_of_the_job(ours, database, now_ms):
-    """Rows that Zipkin's job wrote of a day long ago."""
-    day_ms = now_ms // DAY_MS * DAY_MS - 9 * DAY_MS
-    day = time.strftime("%Y-%m-%d", time.gmtime(day_ms / 1000))
-    database.ask(f"INSERT INTO zipkin_dependencies VALUES ('{day}', 'web', 'db', 20, 3)", "two_servers")
+def links_of_the_job(server, write):
+    """What Zipkin's job wrote of a day long ago."""
+    day_ms = time.time_ns() // 10**6 // DAY_MS * DAY_MS - 9 * DAY_MS
+    write(day_ms // 1000)
     expected = [{"parent": "web", "child": "db", "callCount": 20, "errorCount": 3}]
     window = urllib.parse.urlencode({"endTs": day_ms + DAY_MS, "lookback": DAY_MS})
-    answer = ask(ours, f"/api/v2/dependencies?{window}")
+    answer = ask(server, f"/api/v2/dependencies?{window}")
     require(answer == expected, f"{answer} is not what the job wrote")

@@ -1,9 +1,5 @@
-"""The numbered spans of `messages` in lists of all four formats: what RabbitMQ's queues hold."""
-
-import sys
-from pathlib import Path
-
-sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "kafka"))
+"""The numbered spans of `messages` in lists of all four formats: what is queued or
+posted."""
 
 from messages import BLOCK_SPANS, MOULDS, join, message_of, numbers_of, spans_of, unreadable
 

@@ -29,7 +29,7 @@ def await_true(condition, max_s, otherwise):
 def run(check):
     """Calls `check` with an empty directory; what it started ends with it, also where time is out."""
     signal.signal(signal.SIGTERM, lambda *_: sys.exit("WRONG: out of time"))
-    directory = Path(tempfile.mkdtemp(prefix="tracehound-kafka-"))
+    directory = Path(tempfile.mkdtemp(prefix="tracehound-external-"))
     try:
         check(directory)
     except Wrong as wrong:

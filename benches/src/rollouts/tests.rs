@@ -62,6 +62,25 @@ fn entry_means(scenario: &Scenario, service: &str, entry: &Operation) -> [(f64, 
     sums.map(|(sum, count)| (sum / f64::from(count.max(1)), u64::from(count as u32)))
 }
 
+/// A command line of `rollouts` alone.
+#[derive(clap::Parser)]
+struct Line {
+    #[command(flatten)]
+    options: Options,
+}
+
+#[test]
+fn seeds_are_as_many_as_asked_for_from_the_first_that_is_asked_for() {
+    let options = |first_seed, seeds| {
+        let numbers = [first_seed, seeds].map(|number: u64| number.to_string());
+        let words = ["rollouts", "--first-seed", &numbers[0], "--seeds", &numbers[1]];
+        <Line as clap::Parser>::try_parse_from(words).unwrap().options.seeds()
+    };
+    assert_eq!(options(0, 3), 0..3);
+    assert_eq!(options(27, 1), 27..28);
+    assert_eq!(options(u64::MAX, 2), u64::MAX..u64::MAX);
+}
+
 #[test]
 fn the_same_seed_gives_the_same_spans_and_another_gives_others() {
     let case = case("hard/clock_skew");

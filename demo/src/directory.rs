@@ -21,6 +21,16 @@ impl Directory {
         self.addresses.write().entry(service).or_default().push(address);
     }
 
+    /// It is at these from now on.
+    pub(crate) fn set(&self, service: Service, of_service: Vec<SocketAddr>) {
+        self.addresses.write().insert(service, of_service);
+    }
+
+    /// Where it is, one address for each of its instances.
+    pub(crate) fn all_of(&self, service: Service) -> Vec<SocketAddr> {
+        self.addresses.read().get(&service).cloned().unwrap_or_default()
+    }
+
     /// Requests go to `new` from now on instead of where they went.
     pub(crate) fn replace(&self, service: Service, old: SocketAddr, new: SocketAddr) {
         let mut addresses = self.addresses.write();

@@ -15,6 +15,24 @@ pub enum Error {
         /// Why.
         source: io::Error,
     },
+    /// The process of an instance is gone before it was to end.
+    #[error("the process of {service} has ended")]
+    Ended {
+        /// Which one.
+        service: &'static str,
+    },
+    /// What an instance or whoever started it cannot understand.
+    #[error("not understood: {line:?}")]
+    Unknown {
+        /// What was said.
+        line: String,
+    },
+    /// An instance and whoever started it do not hear each other.
+    #[error("an instance and the demo do not hear each other")]
+    Pipe {
+        /// Why not.
+        source: io::Error,
+    },
     /// Nobody answers, or the answer ends early.
     #[error("{what} is not answered: {why}")]
     Unanswered {

@@ -47,6 +47,39 @@ pub(crate) struct Planned {
     pub(crate) waves_between: f64,
 }
 
+/// Which of its versions an instance serves.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Release {
+    /// The one that is live at first.
+    First,
+    /// What is deployed in a demo with this fault.
+    With(Fault),
+}
+
+impl Release {
+    pub(crate) fn fault(self) -> Option<Fault> {
+        match self {
+            Self::First => None,
+            Self::With(fault) => Some(fault),
+        }
+    }
+
+    /// What it calls itself. Who is not deployed has one version.
+    pub(crate) fn version(self, service: Service) -> &'static str {
+        let planned = self.fault().map(Fault::deployments).unwrap_or_default();
+        let planned = planned.iter().find(|planned| planned.service == service);
+        planned.map_or(service.version(), |planned| planned.version)
+    }
+
+    /// What it does.
+    pub(crate) fn operations(self, service: Service) -> Vec<Operation> {
+        match self {
+            Self::First => service.operations(),
+            Self::With(fault) => fault.operations(service),
+        }
+    }
+}
+
 impl Fault {
     /// All of them, and none.
     pub const ALL: [Self; 8] = [
@@ -59,6 +92,11 @@ impl Fault {
         Self::Retries,
         Self::None,
     ];
+
+    /// The one that the command line calls so.
+    pub fn named(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|fault| fault.name() == name)
+    }
 
     /// As the command line has it.
     pub const fn name(self) -> &'static str {

@@ -14,6 +14,7 @@
 //! | which services there are, and what each does when it is asked | `topology`, `work` |
 //! | what a new version does otherwise | `fault` |
 //! | how one instance serves, calls others and records spans | `instance`, `b3`, `span`, `reporter` |
+//! | where instances run, and what is said between processes | `host`, `process` |
 //! | who serves a service just now | `directory`, `system` |
 //! | what users ask for, and when | `load` |
 //! | in which order versions are switched | `rollout` |
@@ -23,9 +24,11 @@ mod b3;
 mod directory;
 mod error;
 mod fault;
+mod host;
 mod http;
 mod instance;
 mod load;
+mod process;
 mod reporter;
 mod rollout;
 mod span;
@@ -39,6 +42,8 @@ mod work;
 
 pub use error::Error;
 pub use fault::Fault;
+pub use host::Host;
+pub use process::{Program, serve_instance};
 pub use rollout::{Demo, Event, Options, Recovery, Script};
 pub use system::Traffic;
 pub use tracing_server::{Finding, Operation, Report, Shift};

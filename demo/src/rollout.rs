@@ -7,7 +7,8 @@ use std::time::Duration;
 use tokio::time::{Instant, sleep, sleep_until, timeout_at};
 
 use crate::error::Result;
-use crate::fault::{Fault, Planned};
+use crate::fault::{Fault, Planned, Release};
+use crate::host::Host;
 use crate::system::{System, Traffic};
 use crate::tracing_server::{Report, TracingServer};
 use crate::truth::{Judged, Outcome};
@@ -130,9 +131,10 @@ impl Demo {
     /// Starts the services in their first versions, and the load on them. Spans and deployments go to `tracing_server`.
     ///
     /// # Errors
-    /// Where a service cannot listen.
-    pub async fn start(options: Options, tracing_server: SocketAddr) -> Result<Self> {
-        let system = System::start(tracing_server, options.seed, options.requests_per_second).await?;
+    /// Where a service cannot listen, or its process cannot be run.
+    pub async fn start(options: Options, host: Host, tracing_server: SocketAddr) -> Result<Self> {
+        let rate = options.requests_per_second;
+        let system = System::start(tracing_server, options.seed, rate, host).await?;
         Ok(Self {
             options,
             system,
@@ -154,7 +156,7 @@ impl Demo {
     /// Switches the instances of all deployments, and waits for what is said of them.
     ///
     /// # Errors
-    /// Where the tracing server does not answer, or refuses what it is told.
+    /// Where the tracing server does not answer, or refuses what it is told, or an instance ends by itself.
     pub async fn roll_out(&mut self, mut tell: impl FnMut(Event<'_>)) -> Result<Outcome> {
         let planned = self.options.fault.deployments();
         let watched = planned.first().copied();
@@ -169,6 +171,7 @@ impl Demo {
         let settled = Instant::now() + self.options.script.settle;
         sleep_until(settled).await;
         let deadline = settled + self.options.script.patience;
+        self.system.expect_all()?;
         rollouts.sort_by_key(|rollout| planned.iter().position(|planned| *planned == rollout.planned));
         let mut judged = Vec::new();
         for rollout in &rollouts {
@@ -199,9 +202,7 @@ impl Demo {
                 .roll_back(&judged.id, self.system.now_ms())
                 .await?;
             for number in 0..service.instances() {
-                self.system
-                    .switch(service, number, service.version(), service.operations())
-                    .await?;
+                self.system.switch(service, number, Release::First).await?;
             }
             taken_back.push((planned.to_owned(), self.system.now_ms()));
         }
@@ -298,11 +299,8 @@ impl Demo {
                 switched: 0,
             });
         }
-        let operations = self.options.fault.operations(service);
-        let switched = self
-            .system
-            .switch(service, step.number, version, operations)
-            .await?;
+        let release = Release::With(self.options.fault);
+        let switched = self.system.switch(service, step.number, release).await?;
         let Some(rollout) = rollouts
             .iter_mut()
             .find(|rollout| rollout.planned == step.planned)

@@ -10,10 +10,12 @@ use tokio::time::sleep;
 
 use crate::directory::Directory;
 use crate::error::Result;
-use crate::instance::{Clock, Running, Surroundings, start};
+use crate::fault::Release;
+use crate::host::{Host, Hosting, Running};
+use crate::instance::{Clock, Surroundings};
 use crate::load;
 use crate::reporter::Delivery;
-use crate::topology::{Operation, Service};
+use crate::topology::Service;
 
 /// After an instance is replaced, who found it before may still ask it.
 const DRAIN: Duration = Duration::from_millis(500);
@@ -56,6 +58,7 @@ pub(crate) struct Requests {
 #[derive(Debug)]
 pub(crate) struct System {
     surroundings: Surroundings,
+    hosting: Hosting,
     running: Vec<Running>,
     draining: JoinSet<()>,
     load: JoinHandle<()>,
@@ -78,6 +81,7 @@ impl System {
         tracing_server: SocketAddr,
         seed: u64,
         requests_per_second: f64,
+        host: Host,
     ) -> Result<Self> {
         let surroundings = Surroundings {
             directory: Arc::new(Directory::default()),
@@ -86,19 +90,24 @@ impl System {
             clock: Clock::start(),
             seed,
         };
+        let hosting = Hosting::new(host);
         let mut running = Vec::new();
         for service in Service::ALL {
             for _ in 0..service.instances() {
-                let instance = start(service, service.version(), service.operations(), &surroundings).await?;
-                surroundings.directory.add(service, instance.address);
+                let instance = hosting.start(service, Release::First, &surroundings).await?;
+                surroundings.directory.add(service, instance.address());
                 running.push(instance);
             }
+        }
+        for service in Service::ALL {
+            announce(service, &mut running, &surroundings.directory).await;
         }
         let requests = Arc::new(Requests::default());
         let directory = Arc::clone(&surroundings.directory);
         let load = load::run(directory, Arc::clone(&requests), seed, requests_per_second);
         Ok(Self {
             surroundings,
+            hosting,
             running,
             draining: JoinSet::new(),
             load: tokio::spawn(load),
@@ -119,20 +128,21 @@ impl System {
         &mut self,
         service: Service,
         number: usize,
-        version: &'static str,
-        operations: Vec<Operation>,
+        release: Release,
     ) -> Result<Switched> {
-        let new = start(service, version, operations, &self.surroundings).await?;
-        let address = new.address;
+        let new = self.hosting.start(service, release, &self.surroundings).await?;
+        let address = new.address();
         let mut of_service = self
             .running
             .iter_mut()
-            .filter(|instance| instance.service == service);
+            .filter(|instance| instance.service() == service);
         let at_ms = self.surroundings.clock.now_micros() / 1_000;
         match of_service.nth(number) {
             Some(place) => {
                 let old = std::mem::replace(place, new);
-                self.surroundings.directory.replace(service, old.address, address);
+                self.surroundings
+                    .directory
+                    .replace(service, old.address(), address);
                 self.draining.spawn(async move {
                     sleep(DRAIN).await;
                     old.stop().await;
@@ -143,7 +153,14 @@ impl System {
                 self.running.push(new);
             }
         }
+        announce(service, &mut self.running, &self.surroundings.directory).await;
         Ok(Switched { address, at_ms })
+    }
+
+    /// # Errors
+    /// Where an instance has ended by itself.
+    pub(crate) fn expect_all(&self) -> Result<()> {
+        self.hosting.expect_all()
     }
 
     pub(crate) fn traffic(&self) -> Traffic {
@@ -170,5 +187,12 @@ impl System {
         }
         stopping.join_all().await;
         self.traffic()
+    }
+}
+
+/// Lets all instances know where a service is.
+async fn announce(service: Service, running: &mut [Running], directory: &Directory) {
+    for instance in running {
+        instance.learn(service, directory).await;
     }
 }

@@ -225,6 +225,8 @@ pub(crate) enum Task {
     Gate(GateConfig),
     /// Show what all of this is for.
     Demo(Box<Config>, DemoConfig),
+    /// Be one of its instances.
+    DemoInstance,
 }
 
 impl Task {
@@ -253,6 +255,7 @@ impl Task {
             Some(("export", flags)) => Ok(Self::Export(commands::read_export(flags)?)),
             Some(("deploy", flags)) => Ok(Self::Deploy(commands::read_deploy(flags)?)),
             Some(("gate", flags)) => Ok(Self::Gate(commands::read_gate(flags)?)),
+            Some(("demo", flags)) if flags.get_flag("instance") => Ok(Self::DemoInstance),
             Some(("demo", flags)) => {
                 let config = demo::read(flags, values.environment());
                 let server = demo::server(flags, values.environment())?;

@@ -8,7 +8,7 @@ use std::net::SocketAddr;
 use std::process::{Command, ExitCode, Stdio};
 use std::time::Instant;
 
-use ::demo::{Agreement, Demo, Error, Options, Outcome, Traffic};
+use ::demo::{Agreement, Demo, Error, Host, Options, Outcome, Program, Traffic, serve_instance};
 use anyhow::{Context, bail};
 use tokio::sync::oneshot;
 
@@ -23,6 +23,8 @@ pub(crate) struct DemoConfig {
     pub(crate) roll_back: bool,
     pub(crate) keep: bool,
     pub(crate) open: bool,
+    /// Each instance in a process of its own.
+    pub(crate) processes: bool,
     pub(crate) check: bool,
     pub(crate) no_colour: bool,
 }
@@ -46,6 +48,25 @@ pub(crate) fn run(server: Config, config: &DemoConfig) -> ExitCode {
         .and_then(|runtime| runtime.block_on(play(server, config)));
     match played {
         Ok(status) => ExitCode::from(status as u8),
+        Err(error) => {
+            eprintln!("tracehound: {error:#}");
+            ExitCode::from(Status::CannotRun as u8)
+        }
+    }
+}
+
+/// Serves as one instance of a demo that runs them in processes, told by its standard input.
+pub(crate) fn run_instance() -> ExitCode {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+    let served = runtime.context("cannot start").and_then(|runtime| {
+        let input = tokio::io::BufReader::new(tokio::io::stdin());
+        let served = runtime.block_on(serve_instance(input, tokio::io::stdout()));
+        // Somebody may still read the input.
+        runtime.shutdown_background();
+        Ok(served?)
+    });
+    match served {
+        Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             eprintln!("tracehound: {error:#}");
             ExitCode::from(Status::CannotRun as u8)
@@ -89,8 +110,9 @@ async fn play(mut server: Config, config: &DemoConfig) -> anyhow::Result<Status>
 
 /// Everything but being interrupted.
 async fn perform(config: &DemoConfig, server: SocketAddr, teller: &Teller) -> anyhow::Result<Status> {
+    let host = host(config.processes)?;
     if config.check {
-        let mut demo = Demo::start(config.options, server).await?;
+        let mut demo = Demo::start(config.options, host, server).await?;
         let played = demo.roll_out(|_| {}).await;
         let traffic = demo.stop().await;
         let outcome = match played {
@@ -109,7 +131,7 @@ async fn perform(config: &DemoConfig, server: SocketAddr, teller: &Teller) -> an
     if config.open {
         open(&teller.ui());
     }
-    let mut demo = Demo::start(config.options, server).await?;
+    let mut demo = Demo::start(config.options, host, server).await?;
     let outcome = demo.roll_out(|event| teller.tell(&event)).await?;
     teller.verdict(&outcome, &demo.traffic());
     if config.roll_back {
@@ -123,6 +145,17 @@ async fn perform(config: &DemoConfig, server: SocketAddr, teller: &Teller) -> an
     let traffic = demo.stop().await;
     teller.stopped(&traffic);
     pending().await
+}
+
+/// An instance in a process of its own is this program again.
+fn host(processes: bool) -> anyhow::Result<Host> {
+    if !processes {
+        return Ok(Host::Tasks);
+    }
+    Ok(Host::Processes(Program {
+        path: std::env::current_exe().context("cannot find the program that runs")?,
+        arguments: ["demo", "--instance"].map(str::to_owned).to_vec(),
+    }))
 }
 
 /// Where the server did not answer in time.

@@ -47,6 +47,7 @@ fn main() -> ExitCode {
         Ok(Task::Deploy(config)) => deploy::run(&config),
         Ok(Task::Gate(config)) => gate::run(&config),
         Ok(Task::Demo(server, config)) => demo::run(*server, &config),
+        Ok(Task::DemoInstance) => demo::run_instance(),
         Err(ConfigError::CommandLine(error)) => error.exit(),
         Err(ConfigError::Mistakes(mistakes)) => {
             for mistake in mistakes {

@@ -53,6 +53,8 @@ pub(super) fn command() -> Command {
         .arg(switch("rollback", "Take back what is to be rolled back, and show what that does"))
         .arg(switch("keep", "Go on with services and load after the verdict"))
         .arg(switch("open", "Open the UI in a browser"))
+        .arg(switch("processes", "Run each instance of a service in a process of its own"))
+        .arg(switch("instance", "Be one of these, as standard input tells").hide(true).exclusive(true))
         .arg(
             switch("check", "Run a shorter rollout for no one to watch, print what came of it as JSON, and end")
                 .conflicts_with_all(["rollback", "keep", "open"]),
@@ -62,11 +64,10 @@ pub(super) fn command() -> Command {
 pub(super) fn read(flags: &ArgMatches, environment: &[(String, String)]) -> DemoConfig {
     let check = flags.get_flag("check");
     let name: Option<String> = given(flags, "fault");
-    let is_named = |fault: &Fault| Some(fault.name()) == name.as_deref();
     DemoConfig {
         options: Options {
             // They have defaults.
-            fault: Fault::ALL.into_iter().find(is_named).unwrap_or(Fault::None),
+            fault: name.as_deref().and_then(Fault::named).unwrap_or(Fault::None),
             seed: given(flags, "seed").unwrap_or_default(),
             requests_per_second: f64::from(given::<u16>(flags, "rate").unwrap_or(1)),
             script: if check { Script::CHECKED } else { Script::WATCHED },
@@ -74,6 +75,7 @@ pub(super) fn read(flags: &ArgMatches, environment: &[(String, String)]) -> Demo
         roll_back: flags.get_flag("rollback"),
         keep: flags.get_flag("keep"),
         open: flags.get_flag("open"),
+        processes: flags.get_flag("processes"),
         check,
         // As https://no-color.org has it.
         no_colour: environment

@@ -95,11 +95,10 @@ fn nobody_is_blamed_for_nothing() {
     );
 }
 
-#[test]
-fn the_address_comes_first_and_is_soon_useful_and_a_signal_ends_all_of_it() {
-    let directory = tempfile::tempdir().unwrap();
+/// Starts one to watch, and goes on when every service has sent spans.
+fn watched(directory: &Path, arguments: &[&str]) -> Running {
     let started = Instant::now();
-    let child = demo(directory.path(), &["--port", "0"])
+    let child = demo(directory, arguments)
         .stdout(Stdio::piped())
         .stderr(Stdio::piped())
         .spawn();
@@ -116,13 +115,52 @@ fn the_address_comes_first_and_is_soon_useful_and_a_signal_ends_all_of_it() {
         let mut connection = Connection::open((Ipv4Addr::LOCALHOST, port).into());
         connection.request("GET", "/api/v2/services", &[], b"");
         let services = connection.answer().unwrap().json().as_array().unwrap().len();
-        // Every service of the demo, by spans that it sent.
         if services == 8 || started.elapsed() > Duration::from_secs(60) {
             break services;
         }
         std::thread::sleep(Duration::from_millis(50));
     };
     assert_eq!(services, 8);
+    running
+}
+
+/// Processes that `parent` started and that are not gone.
+fn children(parent: u32) -> Vec<u32> {
+    let processes = Path::new("/proc").read_dir().unwrap();
+    let numbers = processes.filter_map(|entry| entry.unwrap().file_name().to_str()?.parse().ok());
+    let is_child = |process: &u32| {
+        let status = std::fs::read_to_string(format!("/proc/{process}/status")).unwrap_or_default();
+        status.lines().any(|line| line == format!("PPid:\t{parent}"))
+    };
+    numbers.filter(is_child).collect()
+}
+
+#[test]
+fn instances_in_processes_of_their_own_do_not_outlive_a_demo_that_is_killed() {
+    let directory = tempfile::tempdir().unwrap();
+    let mut running = watched(directory.path(), &["--port", "0", "--processes"]);
+    let instances = children(running.0.id());
+    assert_eq!(instances.len(), 14);
+    running.0.kill().unwrap();
+    running.0.wait().unwrap();
+    let deadline = Instant::now() + Duration::from_secs(20);
+    // Who has ended may be listed until somebody asks what with.
+    let is_there = |process: &&u32| {
+        let status = std::fs::read_to_string(format!("/proc/{process}/status")).unwrap_or_default();
+        status
+            .lines()
+            .any(|line| line.starts_with("State:") && !line.contains('Z'))
+    };
+    while let left @ 1.. = instances.iter().filter(is_there).count() {
+        assert!(Instant::now() < deadline, "{left} instances go on");
+        std::thread::sleep(Duration::from_millis(50));
+    }
+}
+
+#[test]
+fn the_address_comes_first_and_is_soon_useful_and_a_signal_ends_all_of_it() {
+    let directory = tempfile::tempdir().unwrap();
+    let mut running = watched(directory.path(), &["--port", "0"]);
     let killed = Command::new("kill")
         .args(["-INT", &running.0.id().to_string()])
         .status();

@@ -4,7 +4,7 @@ import { describe, expect, it } from 'vitest';
 import type { JudgedDeployment, Regression } from '../../src/api/schema';
 import { listParameters, questionOf, shownOf, worstFindings } from '../../src/deployments/question';
 import { newestFirst, worstQuestion } from '../../src/deployments/worst';
-import { standingOf, waveOf } from '../../src/rollouts';
+import { isGoingOn, standingOf, waveOf } from '../../src/rollouts';
 
 const NOW = 1_800_000_000_000;
 
@@ -24,7 +24,7 @@ describe('the question', () => {
     expect(listParameters(question, NOW)).toEqual({ limit: '100' });
   });
 
-  it.each([['limit=0'], ['limit=x'], ['limit=-3'], ['verdict=nonsense']])('is not moved by nonsense: %s', (search) => {
+  it.each([['limit=0'], ['limit=x'], ['limit=-3'], ['limit=7.5'], ['verdict=nonsense']])('is not moved by nonsense: %s', (search) => {
     expect(questionOf(`?${search}`)).toEqual(questionOf(''));
   });
 
@@ -106,6 +106,19 @@ describe('how a deployment stands', () => {
     [null, null, 'pending'],
   ] as const)('%s with %s: %s', (verdict, score, expected) => {
     expect(standingOf(verdict, score)).toBe(expected);
+  });
+
+  it.each([
+    ['since a minute, with no end told', { startTs: NOW - 60_000 }, true],
+    ['with its end ahead', { startTs: NOW - 60_000, endTs: NOW + 1 }, true],
+    ['that is over', { startTs: NOW - 60_000, endTs: NOW }, false],
+    ['whose end nobody told for a day', { startTs: NOW - 86_400_000 }, false],
+    ['for a day, with its end ahead', { startTs: NOW - 86_400_000, endTs: NOW + 1 }, true],
+    ['that is still to come', { startTs: NOW + 1 }, false],
+    ['that was replaced', { startTs: NOW - 60_000, supersededBy: 'y' }, false],
+    ['that was taken back', { startTs: NOW - 60_000, rolledBackTs: NOW - 1 }, false],
+  ])('goes on or not: one %s', (_, more, expected) => {
+    expect(isGoingOn({ id: 'x', serviceName: 's', version: '1', inferred: false, rollback: false, ...more }, NOW)).toBe(expected);
   });
 
   it('counts instances as they switch', () => {

@@ -47,6 +47,8 @@ describe('a graph', () => {
     expect(names(drawable(graph, 'e', 2))).toBe('be');
     expect(drawable(graph, 'e', 2).links).toEqual([]);
     expect(names(drawable(graph, 'not there', 5))).toBe('abcde');
+    expect(names(drawable(graph, 'not there', 2))).toBe('ab');
+    expect(busiest(graphOf([link('a', 'b', 10), link('c', 'c', 6)]))[2]).toMatchObject({ serviceName: 'c' });
   });
 
   it('of ten thousand links is made in linear time', () => {
@@ -61,8 +63,9 @@ describe('a link', () => {
     [0, 10, 'fine'],
     [4, 10, 'fine'],
     [5, 10, 'some'],
-    [8, 10, 'many'],
-    [0, 0, 'fine'],
+    [7, 10, 'some'],
+    [3, 4, 'many'],
+    [3, 0, 'fine'],
   ])('of which %d of %d calls fail is %s', (errorCount, callCount, expected) => {
     expect(healthOf(link('a', 'b', callCount, { errorCount }), 0.5, 0.75)).toBe(expected);
   });
@@ -87,7 +90,10 @@ describe('a link', () => {
     expect(labelOf(link('a', 'b', 4, { p95: 1 }), deltaOf(100_000, 101_000))).toBe('+1 ms');
   });
 
-  it('without errors is fine even where the least rate is 0', () => expect(healthOf(link('a', 'b', 5), 0, 0.5)).toBe('fine'));
+  it('without errors is fine even where the least rate is 0', () => {
+    expect(healthOf(link('a', 'b', 5), 0, 0.5)).toBe('fine');
+    expect(healthOf(link('a', 'b', 5), 0, 0)).toBe('fine');
+  });
 
   it('is wider the more calls there are', () => {
     expect(widthOf(0, 0)).toBe(1.5);
@@ -110,7 +116,11 @@ describe('a layout', () => {
       expect(x - NODE_WIDTH / 2).toBeGreaterThanOrEqual(0);
       expect(y - NODE_HEIGHT / 2).toBeGreaterThanOrEqual(0);
       expect(x + NODE_WIDTH / 2).toBeLessThanOrEqual(layout.width);
+      expect(y + NODE_HEIGHT / 2).toBeLessThanOrEqual(layout.height);
     }
+    const [, above, below] = layoutOf({ nodes: ['a', 'b', 'c'], links: [{ parent: 0, child: 1 }, { parent: 0, child: 2 }] }).nodes;
+    expect(above?.x).toBe(below?.x);
+    expect(Math.abs((above?.y ?? 0) - (below?.y ?? 0))).toBeGreaterThan(NODE_HEIGHT);
   });
 
   it('leads lines from one side to the other', () => {
@@ -124,13 +134,18 @@ describe('a layout', () => {
     const loop = layout.links[3]?.points ?? [];
     expect(loop).toHaveLength(4);
     expect(loop[0]?.y).toBe((layout.nodes[1]?.y ?? 0) - NODE_HEIGHT / 2);
-    expect(Math.min(...loop.map(({ y }) => y))).toBeLessThan(loop[0]?.y ?? 0);
+    for (const { y } of loop.slice(1, 3)) expect(y).toBeLessThan(loop[0]?.y ?? 0);
   });
 
-  it('of one service alone is a box', () => expect(layoutOf({ nodes: ['a'], links: [] }).nodes).toHaveLength(1));
+  it('of one service alone is a box', () => {
+    expect(layoutOf({ nodes: ['a'], links: [] }).nodes).toHaveLength(1);
+    const { width, height } = layoutOf({ nodes: [], links: [] });
+    expect([width > NODE_WIDTH, height > NODE_HEIGHT]).toEqual([true, true]);
+  });
 
   it('is drawn as a line through its points', () => {
     expect(pathThrough([{ x: 0, y: 0 }, { x: 10, y: 4 }])).toBe('M0 0C5 0 5 4 10 4');
+    expect(pathThrough([{ x: 0, y: 0 }, { x: 10, y: 4 }, { x: 30, y: 4 }])).toBe('M0 0C5 0 5 4 10 4C20 4 20 4 30 4');
     expect(pathThrough([])).toBe('');
   });
 });
@@ -164,6 +179,8 @@ describe('what is said of a service', () => {
     expect(own).toMatchObject({ rate: 2, errorShare: 0.25, p95: 7, reports: true });
     const silent = nodeFigures({ figures: undefined, steps: undefined, before: undefined, incoming: [link('a', 's', 50, { errorCount: 5, p95: 9 })], deployments: [] }, window, 'none');
     expect(silent).toMatchObject({ rate: 5, errorShare: 0.1, p95: 9, reports: false });
+    const asked = nodeFigures({ figures: { ...figures, count: 0, errors: 0, rate: 0, p95: undefined }, steps: undefined, before: undefined, incoming: [link('a', 's', 20, { p95: 9 }), link('b', 's', 30, { p95: 9 })], deployments: [] }, window, 'none');
+    expect(asked).toMatchObject({ rate: 5, errorShare: 0, p95: undefined, reports: false });
     const idle = nodeFigures({ figures: undefined, steps: undefined, before: undefined, incoming: [], deployments: [] }, window, 'none');
     expect(idle.errorShare).toBeUndefined();
   });
@@ -173,7 +190,10 @@ describe('what is said of a service', () => {
     expect(nodeFigures(sources, window, 'before').change).toMatchObject({ difference: 20 });
     expect(nodeFigures(sources, window, 'version').change).toMatchObject({ difference: 50, relative: 0.5 });
     expect(nodeFigures(sources, window, 'none').change).toBeUndefined();
-    expect(nodeFigures(sources, window, 'none')).toMatchObject({ rolling: true, regressed: true });
+    expect(nodeFigures(sources, window, 'none')).toMatchObject({ rolling: true, regressed: true, versions: [{ version: '2', share: 1 }] });
+    const undone = { ...deployment, id: 'j', version: '1', previousVersion: '2', rolledBackTs: 9500 };
+    expect(nodeFigures({ ...sources, deployments: [undone, deployment] }, window, 'version').change).toMatchObject({ difference: 50 });
+    expect(nodeFigures({ ...sources, deployments: [undone] }, window, 'version')).toMatchObject({ rolling: false, regressed: false, change: undefined });
   });
 
   it('has a tone from a tenth on', () => {
@@ -188,6 +208,7 @@ describe('what is said of a service', () => {
 it('nonsense in an address is the default', () => {
   expect(mapState('?depth=9&compare=x&zoom=-1&view=y')).toEqual({ serviceName: null, depth: 'all', comparison: 'none', table: false, zoom: null });
   expect(mapState('?service=a&depth=2&compare=before&zoom=99&view=table')).toEqual({ serviceName: 'a', depth: 2, comparison: 'before', table: true, zoom: 3 });
+  expect(mapState('?serviceName=a&depth=1&compare=version&zoom=0.01')).toEqual({ serviceName: 'a', depth: 1, comparison: 'version', table: false, zoom: 0.2 });
 });
 
 describe('what is missing', () => {

@@ -27,6 +27,7 @@ describe('the stages', () => {
   it('begin a wave where a minute passes without a switch', () => {
     const instances = [10, 0, 0.9, 1.8, 5, 5.9].map(instance);
     expect(wavesOf(deployment({ instances })).map(({ startTs, endTs, switched }) => [(startTs - START) / MINUTE, (endTs - START) / MINUTE, switched])).toEqual([[0, 1.8, 3], [5, 5.9, 5], [10, 10, 6]]);
+    expect(wavesOf(deployment({ instances: [0, 1].map(instance) })).map(({ switched }) => switched)).toEqual([1, 2]);
     expect(wavesOf(deployment())).toEqual([]);
   });
 
@@ -39,6 +40,21 @@ describe('the stages', () => {
       ['wave', 3, 10, 15],
       ['after', 4, 16, 31],
     ]);
+  });
+
+  it('begin when the last instance of a wave has switched, and leave out the time in which some have', () => {
+    const rollout = deployment({ instances: [-1, 0, 0.5, 5, 5.9, 10].map(instance), endTs: at(10) });
+    const stages = stagesOf(rollout, seen(at(10)), at(100));
+    expect(kinds(stages)).toEqual([
+      ['before', undefined, -15, -1],
+      ['wave', 1, -1, 0],
+      ['wave', 3, 0.5, 5],
+      ['wave', 5, 5.9, 10],
+      ['after', 6, 10, 25],
+    ]);
+    expect(stages.stages.map(({ all }) => all)).toEqual([undefined, 6, 6, 6, 6]);
+    const late = stagesOf(deployment({ instances: [instance(3)], endTs: at(3) }), seen(at(3)), at(100));
+    expect(kinds(late)[0]).toEqual(['before', undefined, -15, 0]);
   });
 
   it('end now while it goes on, of instances that may become more', () => {
@@ -55,10 +71,11 @@ describe('the stages', () => {
   it('do without instances and without an end', () => {
     expect(kinds(stagesOf(deployment({ endTs: at(4) }), seen(at(9)), at(100))).slice(1)).toEqual([['during', undefined, 0, 4], ['after', undefined, 4, 19]]);
     expect(kinds(stagesOf(deployment(), seen(at(9)), at(100))).slice(1)).toEqual([['during', undefined, 0, 15]]);
+    expect(kinds(stagesOf(deployment({ endTs: at(4) }), seen(at(4)), at(4))).slice(1)).toEqual([['during', undefined, 0, 4]]);
   });
 
   it('are asked for in a bounded number of steps, however long it takes', () => {
-    const { step, startTs, endTs } = stagesOf(deployment({ endTs: at(40_000) }), seen(at(40_000)), at(1e6));
+    const { step, startTs, endTs } = stagesOf(deployment({ endTs: at(40_123) }), seen(at(40_123)), at(1e6));
     expect(step % MINUTE).toBe(0);
     expect((endTs - startTs) / step).toBeLessThan(250);
     expect((START - startTs) / step).toBeGreaterThanOrEqual(10);
@@ -92,11 +109,14 @@ describe('the evidence', () => {
     expect(noise?.high).toBeCloseTo(107, 0);
     const short = { ...stages, stages: [{ ...stages.stages[0]!, startTs: at(-2) }] };
     expect(evidenceOf(short, whole(() => 0), parts(), ['1', '2'], false).noise).toBeUndefined();
+    const quiet = chart(30, [[undefined, (minute) => (minute % 3 === 0 ? {} : { count: 100, mean: 10_000 + (minute % 3 === 1 || minute % 3 === -2 ? 100 : -100) })]]);
+    expect(evidenceOf(stages, quiet, parts(), ['1', '2'], false)).toMatchObject({ noise: { low: -100, high: 100 }, stages: [{ requests: 1000, mean: 10_000 }, {}, {}, {}, {}] });
   });
 
   it('says whether the effect grows with the share of the new version', () => {
     expect(of((minute) => 2000 * switched(minute)).dose).toBe('grows');
     expect(of((minute) => -1000 * switched(minute)).dose).toBe('grows');
+    expect(of((minute) => [0, 4000, 3950, 6000, 8000][switched(minute)] ?? 0).dose).toBe('grows');
     expect(of((minute) => [0, 8000, 100, 0, 8000][switched(minute)] ?? 0).dose).toBe('not');
     expect(of(() => 0).dose).toBeUndefined();
     const atOnce = stagesOf(deployment({ instances: [instance(0)], endTs: at(0) }), seen(at(30)), at(100));
@@ -121,6 +141,15 @@ describe('the evidence', () => {
     expect(evidenceOf(back, whole(() => 0, 40), parts(40), ['1', '2'], false).recovered).toBeUndefined();
     expect(of((minute) => 2000 * switched(minute)).recovered).toBeUndefined();
     expect(recovered(0).stages.at(-1)?.kind).toBe('rolledBack');
+    expect(doses(recovered(0).stages).map(({ share }) => share)).toEqual([0, 0.25, 0.5, 0.75, 1]);
+    const slight = (minute: number) => (minute >= 25 ? 80 : 100 * switched(minute));
+    expect(evidenceOf(back, whole(slight, 40), parts(40), ['1', '2'], false).recovered).toBe(true);
+  });
+
+  it('takes what bears no version for no version', () => {
+    const untagged = chart(30, [[undefined, () => ({ count: 50, mean: 7000 })], ['2', () => ({ count: 50, mean: 13_000 })]]);
+    const { stages: figures } = evidenceOf(stages, whole(() => 0), untagged, [undefined, '2'], false);
+    expect(figures.map(({ old: a, new: b, share }) => [a, b, share])).toEqual(Array(5).fill([undefined, 13_000, 1]));
   });
 
   it('has shares that failed where errors are what changed', () => {

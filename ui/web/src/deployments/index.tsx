@@ -55,11 +55,8 @@ export default function DeploymentsPage({ search }: PageProperties) {
           if (shown.length === 0) return <Empty question={question} any={body.length > 0} />;
           return (
             <>
-              {worst.error !== undefined && (
-                <p class="note">
-                  {text.findingsFailed} {worst.error}
-                </p>
-              )}
+              <NotKnown why={text.findingsFailed} error={worst.error} />
+              <NotKnown why={text.objectivesFailed} error={worst.objectivesError} />
               <p class="muted deployments-count">{countOf(shown.length, body.length)}</p>
               <DeploymentList deployments={shown} worst={worst} search={search} />
               {body.length >= question.limit && question.limit < LIMIT_MAX && (
@@ -76,6 +73,15 @@ export default function DeploymentsPage({ search }: PageProperties) {
         }}
       </Asked>
     </main>
+  );
+}
+
+function NotKnown({ why, error }: { why: string; error: string | undefined }) {
+  if (error === undefined) return null;
+  return (
+    <p class="note">
+      {why} {error}
+    </p>
   );
 }
 

@@ -1,7 +1,7 @@
 /** The table of deployments, by day. */
 import { useEffect } from 'preact/hooks';
 
-import type { JudgedDeployment, Regression } from '../api/schema';
+import type { Finding, JudgedDeployment } from '../api/schema';
 import { formatChange, formatDay, formatDuration, formatTimeOfDay } from '../format';
 import { pathOf } from '../location';
 import { deploymentName, operationName, short } from '../report/names';
@@ -11,6 +11,7 @@ import { type Column, DataTable } from '../shell/data-table';
 import { Link } from '../shell/link';
 import { Seen } from '../shell/seen';
 import { VerdictChip } from '../shell/verdict-chip';
+import { SpentCell } from './spent-cell';
 import { text } from './text';
 import { type Worst, worstQuestion } from './worst';
 
@@ -24,11 +25,11 @@ interface Properties {
 }
 
 export function DeploymentList({ deployments, worst, search }: Properties) {
-  const byEffect = /^-?effect$/.test(new URLSearchParams(search).get('sort') ?? '');
+  const byFound = /^-?(effect|slo)$/.test(new URLSearchParams(search).get('sort') ?? '');
   useEffect(() => {
     // Which of them come into sight is not known until all are.
-    if (byEffect) for (const deployment of deployments) worst.want(worstQuestion(deployment));
-  }, [byEffect, deployments]);
+    if (byFound) for (const deployment of deployments) worst.want(worstQuestion(deployment));
+  }, [byFound, deployments, worst.want]);
   const today = formatDay(Date.now());
   const dayOf = ({ startTs }: JudgedDeployment) => {
     const day = formatDay(startTs);
@@ -51,9 +52,10 @@ function reportPath({ id }: JudgedDeployment): string {
   return pathOf('deployments', id);
 }
 
-function columnsOf({ of, want }: Worst): Column<JudgedDeployment>[] {
+function columnsOf(worst: Worst): Column<JudgedDeployment>[] {
+  const { of, want } = worst;
   const findingOf = (row: JudgedDeployment) => of(row)?.worst;
-  const waitingOf = (row: JudgedDeployment) => (of(row) ? '–' : text.waiting);
+  const waitingOf = (row: JudgedDeployment) => (of(row)?.failed ? text.unknown : of(row) ? '–' : text.waiting);
   return [
     {
       key: 'verdict',
@@ -85,6 +87,7 @@ function columnsOf({ of, want }: Worst): Column<JudgedDeployment>[] {
       cell: (row) => <Effect finding={findingOf(row)} waiting={waitingOf(row)} />,
       sortBy: (row) => findingOf(row)?.contribution,
     },
+    { key: 'slo', title: text.columns.slo, cell: (row) => <SpentCell row={row} worst={worst} />, sortBy: (row) => of(row)?.spent?.share },
     { key: 'source', title: text.columns.source, cell: ({ inferred }) => (inferred ? <span title={text.inferredWhy}>{text.inferred}</span> : text.declared) },
   ];
 }
@@ -122,7 +125,7 @@ function When({ row }: { row: JudgedDeployment }) {
   );
 }
 
-function Origin({ row, finding, waiting }: { row: JudgedDeployment; finding: Regression | undefined; waiting: string }) {
+function Origin({ row, finding, waiting }: { row: JudgedDeployment; finding: Finding | undefined; waiting: string }) {
   if (!finding) return <>{row.verdict === 'insufficient_data' ? text.needsMore : waiting}</>;
   return (
     <>
@@ -132,11 +135,11 @@ function Origin({ row, finding, waiting }: { row: JudgedDeployment; finding: Reg
   );
 }
 
-function Effect({ finding, waiting }: { finding: Regression | undefined; waiting: string }) {
+function Effect({ finding, waiting }: { finding: Finding | undefined; waiting: string }) {
   if (!finding) return <>{waiting}</>;
   if (finding.kind === 'errors') return <span class="numbers">{text.byErrors(pointsOf(finding.errorRateChange ?? 0))}</span>;
   return (
-    <span class="numbers">
+    <span class="numbers deployments-effect">
       {formatChange(finding.contribution)}
       <span class="deployments-interval">{text.interval(formatChange(finding.contributionLow), formatChange(finding.contributionHigh))}</span>
     </span>

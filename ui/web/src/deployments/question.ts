@@ -1,7 +1,8 @@
 /** What a list of deployments is asked for, from the address, and which of them are shown. */
-import type { JudgedDeployment, Regression } from '../api/schema';
+import type { Finding, JudgedDeployment } from '../api/schema';
 import { isGoingOn, standingOf } from '../rollouts';
 import { apiWindow, type TimeRange, timeRangeOf } from '../time-range';
+import type { Spent } from './spent';
 
 /** A week: most installations do not deploy every hour. */
 export const LOOKBACK_DEFAULT_MS = 604_800_000;
@@ -82,15 +83,14 @@ function stands(deployment: JudgedDeployment, filter: VerdictFilter, now: number
 
 /** What was found of a deployment. */
 export interface Findings {
-  worst?: Regression;
+  worst?: Finding | undefined;
+  /** Of an error budget. */
+  spent?: Spent | undefined;
+  /** It could not be asked for. */
+  failed?: boolean;
 }
 
-/** The worst finding of each deployment: first those that it caused. The list is worst first. */
-export function worstFindings(findings: readonly Regression[]): Map<string, Regression> {
-  const worst = new Map<string, Regression>();
-  for (const finding of findings) {
-    const before = worst.get(finding.deployment.id);
-    if (!before || (finding.causedByDeployment && !before.causedByDeployment)) worst.set(finding.deployment.id, finding);
-  }
-  return worst;
+/** The worst of the findings of a deployment, which come worst first: one that it caused, if there is one. */
+export function worstFinding(findings: readonly Finding[]): Finding | undefined {
+  return findings.find(({ causedByDeployment }) => causedByDeployment) ?? findings[0];
 }

@@ -11,6 +11,7 @@ export async function prepare(server) {
   await server.post(spans);
   const ids = [];
   for (const deployment of deployments) ids.push((await server.ask('POST', 'deployments', deployment)).id);
+  await server.ask('PUT', `slos/list-${run}`, { serviceName: service('inventory'), indicator: 'latency', thresholdMs: 50, objective: 0.9, windowDays: 28 });
   for (const id of ids) await server.ask('GET', `deployments/${id}/report`);
   return { ids, service };
 }
@@ -27,8 +28,12 @@ async function listsWhatWasDeployed({ page, open, shot, expectAccessible, expect
     assert.ok(words.includes(expected), `"${expected}" in: ${words}`);
   }
   assert.match(words, /\+(19|20)(\.\d)? ms95 %: \+19/);
+  await row.getByText(/^−\d+(\.\d)? %/).waitFor();
+  assert.equal(await row.getByRole('link', { name: `list-${run}`, exact: true }).getAttribute('href'), `/zipkin/slo/list-${run}`);
   await open('deployments');
-  await rows(page).filter({ hasText: service('payments') }).getByText('PASS').waitFor();
+  const harmless = rows(page).filter({ hasText: service('payments') });
+  await harmless.getByText('PASS').waitFor();
+  await harmless.getByTitle('Its service has no SLO').waitFor();
   assert.match(await page.locator('tr.group').first().textContent(), /^\d{4}-\d\d-\d\d, today$/);
   await shot('deployments');
   await expectAccessible();
@@ -180,6 +185,81 @@ async function asksForWhatIsInSight({ page, open, shot, expectQuiet }) {
   expectQuiet();
 }
 
+/** Of services with objectives the report tells both what was found and what it cost; of others nobody asks for it. */
+async function showsWhatItCost({ page, open, shot, expectAccessible, expectNarrow, expectOnly }) {
+  const { deployment, findings } = regressed();
+  const states = {
+    burning: [{ name: 'checkout-latency', objective: 0.99, fastBurn: true, spentByDeployment: 0.372 }, { name: 'availability', objective: 0.999, fastBurn: false, spentByDeployment: 0.4 }],
+    harmless: [{ name: 'steady', objective: 0.99, fastBurn: false, spentByDeployment: 0 }],
+    idle: [{ name: 'seldom', objective: 0.99, fastBurn: false }],
+    older: [],
+    broken: undefined,
+    slow: undefined,
+  };
+  const all = [...Object.keys(states), 'unpromised'].map((serviceName, index) => ({ ...deployment, id: serviceName, serviceName, startTs: Date.now() - 60_000 * (index + 60), endTs: Date.now() - 60_000 * (index + 59), verdict: 'regressed', score: 12 }));
+  await page.route(/api\/v2\/deployments\?/, (route) => route.fulfill({ json: all }));
+  let told;
+  const objectives = new Promise((resolve) => (told = resolve));
+  await page.route(/api\/v2\/slos$/, async (route) => {
+    await objectives;
+    await route.fulfill({ json: Object.keys(states).map((serviceName) => ({ name: serviceName, serviceName, indicator: 'availability', objective: 0.99, windowDays: 28 })) });
+  });
+  const asked = [];
+  await page.route(/api\/v2\/regressions/, (route) => {
+    asked.push('findings');
+    return route.fulfill({ json: [{ ...findings[0], deployment: all.at(-1), verdict: 'regressed' }] });
+  });
+  let answered;
+  const gate = new Promise((resolve) => (answered = resolve));
+  await page.route(/deployments\/\w+\/report/, async (route) => {
+    const [, id] = /deployments\/(\w+)\/report/.exec(route.request().url());
+    asked.push(id);
+    if (id === 'slow') await gate;
+    await (id === 'broken' ? route.fulfill({ status: 500, json: { error: 'a segment is damaged' } }) : route.fulfill({ json: { ...regressed(), slo: states[id] ?? [] } }));
+  });
+  await open('deployments');
+  const cell = (service) => rows(page).filter({ has: page.getByText(service, { exact: true }) }).locator('td').nth(7);
+  await cell('unpromised').getByText('…').waitFor();
+  await page.waitForTimeout(300);
+  assert.deepEqual(asked, [], 'which question it is depends on the objectives');
+  told();
+  await cell('burning').getByText('−37 %').waitFor();
+  await cell('burning').getByText('✖ burns fast').waitFor();
+  await cell('burning').getByText('worst of 2').waitFor();
+  await cell('harmless').getByText('±0 %').waitFor();
+  await cell('idle').getByText('too few requests').waitFor();
+  await cell('older').getByText('not told').waitFor();
+  await cell('broken').getByText('not known').waitFor();
+  await page.getByText('a segment is damaged').waitFor();
+  assert.equal(await cell('slow').textContent(), '…');
+  assert.equal(await cell('unpromised').textContent(), '–', 'nobody has to be asked to say so');
+  assert.deepEqual(asked, Object.keys(states), 'one after the other, from the top');
+  await shot('deployments-slo');
+  answered();
+  await cell('slow').getByText('not told').waitFor();
+  await rows(page).last().getByText('–', { exact: true }).first().waitFor();
+  await expectAccessible();
+  await expectNarrow('deployments with objectives');
+  await page.getByRole('button', { name: 'SLO', exact: true }).click();
+  await page.getByRole('button', { name: 'SLO', exact: true }).click();
+  await page.waitForURL(/sort=-slo/);
+  await rows(page).first().getByText('burning', { exact: true }).waitFor();
+  assert.equal(asked.filter((one) => one === 'findings').length, 1);
+  await page.unrouteAll({ behavior: 'wait' });
+  expectOnly(/500/);
+}
+
+/** What is known of findings does not wait for objectives that cannot be had, and nobody says that there are none. */
+async function doesWithoutObjectives({ page, open, expectOnly }, { service }) {
+  await page.route(/api\/v2\/slos$/, (route) => route.fulfill({ status: 500, json: { error: 'objectives are lost' } }));
+  await open(`deployments?serviceName=${service('inventory')}`);
+  await rows(page).getByText('get /stock').waitFor();
+  await rows(page).getByText('not known').waitFor();
+  await page.getByText('SLOs could not be asked for: objectives are lost').waitFor();
+  await page.unrouteAll({ behavior: 'wait' });
+  expectOnly(/500/);
+}
+
 async function saysHowTheFirstGetsThere({ page, open, origin, shot, expectAccessible, expectNarrow, expectQuiet }) {
   await page.route(/api\/v2\/deployments\?/, (route) => route.fulfill({ json: [] }));
   await open('deployments?lookback=all');
@@ -222,6 +302,8 @@ export const checks = [
   isWalkedByKeyboard,
   showsEveryState,
   asksForWhatIsInSight,
+  showsWhatItCost,
+  doesWithoutObjectives,
   saysHowTheFirstGetsThere,
   saysThatItFailed,
 ];

@@ -1,8 +1,9 @@
 /** Which deployments are asked for and shown. */
 import { describe, expect, it } from 'vitest';
 
-import type { JudgedDeployment, Regression } from '../../src/api/schema';
-import { listParameters, questionOf, shownOf, worstFindings } from '../../src/deployments/question';
+import type { Finding, JudgedDeployment, SloState } from '../../src/api/schema';
+import { listParameters, questionOf, shownOf, worstFinding } from '../../src/deployments/question';
+import { spentOf } from '../../src/deployments/spent';
 import { newestFirst, worstQuestion } from '../../src/deployments/worst';
 import { isGoingOn, standingOf, waveOf } from '../../src/rollouts';
 
@@ -80,13 +81,25 @@ describe('what is shown', () => {
     expect(newestFirst([newer, newest, older])).toEqual([newest, newer, older]);
   });
 
-  it('has of each deployment the worst finding, what it caused first', () => {
-    const finding = (id: string, causedByDeployment: boolean, summary: string) => ({ deployment: { id }, causedByDeployment, summary }) as Regression;
-    const worst = worstFindings([finding('x', false, 'load'), finding('x', true, 'first'), finding('x', true, 'second'), finding('y', false, 'only')]);
-    expect([...worst].map(([id, { summary }]) => [id, summary])).toEqual([
-      ['x', 'first'],
-      ['y', 'only'],
-    ]);
+  it('has the worst finding of a deployment, what it caused first', () => {
+    const finding = (causedByDeployment: boolean, summary: string) => ({ causedByDeployment, summary }) as Finding;
+    expect(worstFinding([finding(false, 'load'), finding(true, 'first'), finding(true, 'second')])?.summary).toBe('first');
+    expect(worstFinding([finding(false, 'load'), finding(false, 'mix')])?.summary).toBe('load');
+    expect(worstFinding([])).toBeUndefined();
+  });
+});
+
+describe('what it cost of error budgets', () => {
+  const state = (name: string, spentByDeployment: number | null | undefined, fastBurn = false) => ({ name, objective: 0.99, fastBurn, ...(spentByDeployment !== undefined && { spentByDeployment }) }) as SloState;
+  it.each([
+    ['nothing where none is told', [], undefined],
+    ['what lost most', [state('a', 0), state('b', 0.4), state('c', 0.2)], { name: 'b', share: 0.4, burns: false, of: 3 }],
+    ['what burns before what lost more', [state('a', 0.9), state('b', 0.1, true)], { name: 'b', share: 0.1, burns: true, of: 2 }],
+    ['what is told before what is not', [state('a', null), state('b', 0)], { name: 'b', share: 0, burns: false, of: 2 }],
+    ['no share of too few requests', [state('a', null)], { name: 'a', burns: false, of: 1 }],
+    ['nor of an old report without it', [state('a', undefined)], { name: 'a', burns: false, of: 1 }],
+  ])('is %s', (_, states, expected) => {
+    expect(spentOf(states)).toEqual(expected);
   });
 });
 

@@ -14,9 +14,11 @@ export interface Settings {
   dense: boolean;
   /** The order of a search that does not say one. */
   order: 'newest' | 'slowest' | 'errors';
+  /** The tour of the demo was taken, or not wanted. */
+  toured: boolean;
 }
 
-const DEFAULTS: Settings = { theme: 'system', zone: 'local', shortcuts: true, dense: false, order: 'newest' };
+const DEFAULTS: Settings = { theme: 'system', zone: 'local', shortcuts: true, dense: false, order: 'newest', toured: false };
 
 const CHOICES: { [Key in keyof Settings]: readonly Settings[Key][] } = {
   theme: ['system', 'light', 'dark'],
@@ -24,6 +26,7 @@ const CHOICES: { [Key in keyof Settings]: readonly Settings[Key][] } = {
   shortcuts: [true, false],
   dense: [false, true],
   order: ['newest', 'slowest', 'errors'],
+  toured: [false, true],
 };
 
 const KEY = 'tracehound.settings';
@@ -42,7 +45,7 @@ function read(): Settings {
   }
   const pick = <Key extends keyof Settings>(key: Key): Settings[Key] =>
     CHOICES[key].find((choice) => choice === stored[key]) ?? DEFAULTS[key];
-  return { theme: pick('theme'), zone: pick('zone'), shortcuts: pick('shortcuts'), dense: pick('dense'), order: pick('order') };
+  return { theme: pick('theme'), zone: pick('zone'), shortcuts: pick('shortcuts'), dense: pick('dense'), order: pick('order'), toured: pick('toured') };
 }
 
 /** The settings now, for code that is no component. */

@@ -4,6 +4,7 @@
  */
 import type { ComponentChildren } from 'preact';
 
+import { TableBox } from '../shell/table-box';
 import { text } from './text';
 
 export interface ChartTable {
@@ -41,7 +42,7 @@ export function ChartFrame({ title, summary, note, table, interactive, children 
       {note && <p class="chart-note">{note}</p>}
       <details class="chart-table">
         <summary>{text.asTable}</summary>
-        <div class="table-box" tabIndex={0} role="region" aria-label={title}>
+        <TableBox label={title}>
           <table>
             <thead>
               <tr>
@@ -62,7 +63,7 @@ export function ChartFrame({ title, summary, note, table, interactive, children 
               ))}
             </tbody>
           </table>
-        </div>
+        </TableBox>
         {table.rows.length > rows.length && <p class="muted">{text.cut(rows.length, table.rows.length)}</p>}
       </details>
     </figure>

@@ -4,6 +4,7 @@ import { formatChange, formatDuration } from '../format';
 import { formatShareChange, formatWhole, operationKey, operationName } from '../report/names';
 import { text as words } from '../report/text';
 import { Link } from '../shell/link';
+import { TableBox } from '../shell/table-box';
 import { Controls } from './pair-table';
 import { type PathRow, pathRows } from './path-rows';
 import { text } from './text';
@@ -30,7 +31,7 @@ export function CohortTable({ report, pair, pairPath, search }: Properties) {
     <section>
       <h2>{text.table}</h2>
       <Controls onlyChanged={onlyChanged} relative={relative} />
-      <div class="table-box" tabIndex={0} role="region" aria-label={text.table}>
+      <TableBox label={text.table}>
         <table class="compare-rows">
           <thead>
             <tr>
@@ -48,7 +49,7 @@ export function CohortTable({ report, pair, pairPath, search }: Properties) {
             ))}
           </tbody>
         </table>
-      </div>
+      </TableBox>
       {rows.length === 0 && <p>{text.nothingChanged}</p>}
       {pair && <p class="muted">{text.structure}</p>}
     </section>

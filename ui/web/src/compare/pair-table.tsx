@@ -6,6 +6,7 @@ import type { Span } from '../api';
 import { formatChange, formatDuration, formatExact } from '../format';
 import { changeParameters } from '../location';
 import { formatShareChange, operationName } from '../report/names';
+import { TableBox } from '../shell/table-box';
 import { CHANGE_MIN_SHARE, type ChangeWord, type PairRow, pairRows, type RowSide } from './pair-rows';
 import { text } from './text';
 
@@ -39,7 +40,7 @@ export function PairTable({ diff, a, b, search }: Properties) {
         {text.legend} {text.least(formatDuration(least))}
       </p>
       {shown.length === 0 && <p>{text.nothingChanged}</p>}
-      <div class="table-box" tabIndex={0} role="region" aria-label={text.pairTitle}>
+      <TableBox label={text.pairTitle}>
         <table class="compare-rows">
           <thead>
             <tr>
@@ -58,7 +59,7 @@ export function PairTable({ diff, a, b, search }: Properties) {
             ))}
           </tbody>
         </table>
-      </div>
+      </TableBox>
       {chosen.length > shown.length && (
         <button type="button" onClick={() => changeParameters({ rows: String(shown.length + ROWS_STEP) })}>
           {text.more(Math.min(ROWS_STEP, chosen.length - shown.length).toLocaleString('en'))}

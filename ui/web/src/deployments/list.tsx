@@ -6,6 +6,7 @@ import { formatChange, formatDay, formatDuration, formatTimeOfDay } from '../for
 import { pathOf } from '../location';
 import { deploymentName, operationName, short } from '../report/names';
 import { pointsOf } from '../report/sentence';
+import { withTour } from '../report/tour-step';
 import { isGoingOn, waveOf } from '../rollouts';
 import { type Column, DataTable } from '../shell/data-table';
 import { Link } from '../shell/link';
@@ -30,6 +31,7 @@ export function DeploymentList({ deployments, worst, search }: Properties) {
     // Which of them come into sight is not known until all are.
     if (byFound) for (const deployment of deployments) worst.want(worstQuestion(deployment));
   }, [byFound, deployments, worst.want]);
+  const reportPath = ({ id }: JudgedDeployment) => withTour(pathOf('deployments', id), search);
   const today = formatDay(Date.now());
   const dayOf = ({ startTs }: JudgedDeployment) => {
     const day = formatDay(startTs);
@@ -38,7 +40,7 @@ export function DeploymentList({ deployments, worst, search }: Properties) {
   return (
     <DataTable
       label={text.title}
-      columns={columnsOf(worst)}
+      columns={columnsOf(worst, reportPath)}
       rows={deployments}
       rowKey={({ id }) => id}
       pathOf={reportPath}
@@ -48,11 +50,7 @@ export function DeploymentList({ deployments, worst, search }: Properties) {
   );
 }
 
-function reportPath({ id }: JudgedDeployment): string {
-  return pathOf('deployments', id);
-}
-
-function columnsOf(worst: Worst): Column<JudgedDeployment>[] {
+function columnsOf(worst: Worst, reportPath: (row: JudgedDeployment) => string): Column<JudgedDeployment>[] {
   const { of, want } = worst;
   const findingOf = (row: JudgedDeployment) => of(row)?.worst;
   const waitingOf = (row: JudgedDeployment) => (of(row)?.failed ? text.unknown : of(row) ? '–' : text.waiting);

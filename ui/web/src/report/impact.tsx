@@ -3,6 +3,7 @@ import type { Report, SloState, Victim } from '../api/schema';
 import { formatChange, formatShare } from '../format';
 import { pathOf } from '../location';
 import { Link } from '../shell/link';
+import { TableBox } from '../shell/table-box';
 import { formatShareChange, operationKey, operationName } from './names';
 import { Panel } from './panel';
 import { meanBefore } from './sentence';
@@ -18,7 +19,7 @@ export function Impact({ report }: { report: Report }) {
       {victims.length === 0 ? (
         <p>{text.impact.noVictims}</p>
       ) : (
-        <div class="table-box" tabIndex={0} role="region" aria-label={text.impact.victims}>
+        <TableBox label={text.impact.victims}>
           <table>
             <Head names={text.impact.victimsHead} />
             <tbody>
@@ -37,7 +38,7 @@ export function Impact({ report }: { report: Report }) {
               })}
             </tbody>
           </table>
-        </div>
+        </TableBox>
       )}
       <h3>{text.impact.budget}</h3>
       {report.slo.length === 0 ? <p>{text.impact.noSlo}</p> : <Objectives slo={report.slo} />}
@@ -73,7 +74,7 @@ function Head({ names }: { names: string[] }) {
 
 function Objectives({ slo }: { slo: SloState[] }) {
   return (
-    <div class="table-box" tabIndex={0} role="region" aria-label={text.impact.budget}>
+    <TableBox label={text.impact.budget}>
       <table>
         <Head names={text.impact.sloHead} />
         <tbody>
@@ -93,7 +94,7 @@ function Objectives({ slo }: { slo: SloState[] }) {
           ))}
         </tbody>
       </table>
-    </div>
+    </TableBox>
   );
 }
 

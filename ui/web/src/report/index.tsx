@@ -23,6 +23,8 @@ import { ScorePanel } from './score-panel';
 import { Shape } from './shape';
 import { Sure } from './sure';
 import { text } from './text';
+import { Tour } from './tour';
+import { tourStep } from './tour-step';
 import { Where } from './where';
 import { Why } from './why';
 import './report.css';
@@ -33,7 +35,7 @@ export default function ReportPage({ route, search }: PageProperties) {
 }
 
 function OneReport({ id, search }: { id: string; search: string }) {
-  useSettings();
+  const tour = tourStep(search, useSettings());
   const request = useRequest(id, (signal) => getReport(id, signal));
   const { answer: report, error } = request;
   const running = (!!report?.deployment && isGoingOn(report.deployment, Date.now())) || report?.decision === 'wait';
@@ -53,18 +55,19 @@ function OneReport({ id, search }: { id: string; search: string }) {
     );
   }
   return (
-    <main class="page report">
+    <main class="page report" data-tour={tour}>
       {!report && <h1>{text.heading}</h1>}
       <Asked request={request} missing={({ completeness }) => (completeness === 'complete' ? null : completeness)}>
-        {(answer) => <Whole report={answer} search={search} />}
+        {(answer) => <Whole report={answer} search={search} tour={tour} />}
       </Asked>
     </main>
   );
 }
 
-function Whole({ report, search }: { report: Report; search: string }) {
+function Whole({ report, search, tour }: { report: Report; search: string; tour: number | undefined }) {
   return (
     <>
+      {tour !== undefined && <Tour report={report} step={tour} />}
       <Head report={report} />
       <AnswerBox report={report} />
       <nav class="report-panels no-print" aria-label={text.answer}>

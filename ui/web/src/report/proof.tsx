@@ -2,6 +2,7 @@
 import type { Finding, Report } from '../api/schema';
 import { pathOf } from '../location';
 import { Link } from '../shell/link';
+import { TableBox } from '../shell/table-box';
 import { cohortPath, pairPath } from './links';
 import { operationName } from './names';
 import { Panel } from './panel';
@@ -32,7 +33,7 @@ function Pairs({ finding: { origin, cause, exemplars } }: { finding: Finding }) 
   const count = Math.max(exemplars.baseline.length, exemplars.candidate.length);
   const title = `${operationName(origin)}: ${text.causes[cause]}`;
   return (
-    <div class="table-box" tabIndex={0} role="region" aria-label={title}>
+    <TableBox label={title}>
       <table>
         <caption>{title}</caption>
         <thead>
@@ -65,7 +66,7 @@ function Pairs({ finding: { origin, cause, exemplars } }: { finding: Finding }) 
           })}
         </tbody>
       </table>
-    </div>
+    </TableBox>
   );
 }
 

@@ -3,6 +3,7 @@ import type { Report } from '../api/schema';
 import { ChartFrame } from '../chart/frame';
 import { digits, formatScore } from '../format';
 import { PASSING_SCORE } from '../rollouts';
+import { TableBox } from '../shell/table-box';
 import { short } from './names';
 import { Panel } from './panel';
 import { boundOf, costOf, failedCritical, type Scored, scoredChecks, type ScoredGroup, scoredGroups, sumOf } from './score';
@@ -95,7 +96,7 @@ function GroupBar({ groups }: { groups: ScoredGroup[] }) {
 
 function Checks({ label, checks }: { label: string; checks: Scored[] }) {
   return (
-    <div class="table-box" tabIndex={0} role="region" aria-label={label}>
+    <TableBox label={label}>
       <table>
         <thead>
           <tr>
@@ -118,6 +119,6 @@ function Checks({ label, checks }: { label: string; checks: Scored[] }) {
           ))}
         </tbody>
       </table>
-    </div>
+    </TableBox>
   );
 }

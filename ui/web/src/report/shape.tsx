@@ -5,6 +5,7 @@ import type { OperationComparison, Report } from '../api/schema';
 import { ChartFrame } from '../chart/frame';
 import { linearScale, logScale } from '../chart/scale';
 import { formatChange, formatDuration, formatShare } from '../format';
+import { TableBox } from '../shell/table-box';
 import { Chooser } from './chooser';
 import { countOf, ecdfOf, logBinsOf, logExtentOf, quantileOf, type Step } from './distribution';
 import { formatWhole, operationKey } from './names';
@@ -141,7 +142,7 @@ function Histogram({ operation: { baseline, candidate } }: { operation: Operatio
 
 function Quantiles({ operation: { baseline, candidate } }: { operation: OperationComparison }) {
   return (
-    <div class="table-box" tabIndex={0} role="region" aria-label={text.shape.quantiles}>
+    <TableBox label={text.shape.quantiles}>
       <table>
         <thead>
           <tr>
@@ -163,6 +164,6 @@ function Quantiles({ operation: { baseline, candidate } }: { operation: Operatio
           ))}
         </tbody>
       </table>
-    </div>
+    </TableBox>
   );
 }

@@ -267,6 +267,22 @@ export const text = {
     nothing: 'No finding has traces to show.',
     pair: (index: number) => `Pair ${index}`,
   },
+  tour: {
+    title: 'Tour of the demo',
+    step: (step: number, of: number) => `Tour, ${step} of ${of}`,
+    titles: { sentence: 'The answer', why: 'Why it changed', diff: 'Traces that show it', gate: 'In a pipeline' },
+    told: {
+      sentence: 'One sentence: what became slower, by how much, and what to do. The demo made the fault itself; its terminal says which, so see whether it was found.',
+      why: 'What the deployed service does differently, and how much of the time that costs, with its interval. Under it, what was looked for and not found.',
+      diff: 'The same request before and after, side by side: open a pair and see where the time went.',
+      gate: 'One command asks for this verdict, waits for it, and stops a rollout that fails: copy it into a pipeline.',
+    },
+    pair: 'Open the first pair',
+    back: 'Back',
+    next: 'Next',
+    done: 'Done',
+    end: 'End the tour',
+  },
   impact: {
     victims: 'Entry operations that suffer',
     victimsHead: ['Entry operation', 'Change of the mean', 'Of what it was', 'Because of'],

@@ -1,7 +1,7 @@
 /** What a user likes, on this browser only: each choice works at once. */
 import { useEffect } from 'preact/hooks';
 
-import { changeSettings, type Settings, useSettings } from '../settings';
+import { changeSettings, useSettings } from '../settings';
 import { showHelp } from '../shell/shortcuts';
 import { text as shellText } from '../shell/text';
 import './settings.css';
@@ -27,7 +27,7 @@ export default function Page() {
   );
 }
 
-function Choice<Name extends keyof Settings>({ name }: { name: Name }) {
+function Choice<Name extends keyof typeof text.choices>({ name }: { name: Name }) {
   const current = useSettings()[name];
   const { title, why, choices } = text.choices[name];
   return (

@@ -1,7 +1,7 @@
 /** The words of the settings. */
 import type { Settings } from '../settings';
 
-type Choices = { [Key in keyof Settings]: { title: string; why: string; choices: [Settings[Key], string][] } };
+type Choices = { [Key in keyof Omit<Settings, 'toured'>]: { title: string; why: string; choices: [Settings[Key], string][] } };
 
 const choices: Choices = {
   theme: {

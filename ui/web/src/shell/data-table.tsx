@@ -6,6 +6,7 @@ import { useMemo, useState } from 'preact/hooks';
 
 import { useShortcuts } from '../keyboard';
 import { changeParameters, navigate } from '../location';
+import { TableBox } from './table-box';
 import { text } from './text';
 
 export interface Column<Row> {
@@ -52,7 +53,7 @@ export function DataTable<Row>(properties: Properties<Row>) {
     ...(pathOf ? [{ keys: ['Enter'], text: text.openRow, run: open }] : []),
   ]);
   return (
-    <div class="table-box" tabIndex={0} role="region" aria-label={label}>
+    <TableBox label={label}>
       <table class="data-table">
         <thead>
           <tr>
@@ -82,7 +83,7 @@ export function DataTable<Row>(properties: Properties<Row>) {
           ))}
         </tbody>
       </table>
-    </div>
+    </TableBox>
   );
 }
 

@@ -14,6 +14,7 @@ import { Figures } from '../shell/figures';
 import { Link } from '../shell/link';
 import { Message } from '../shell/message';
 import { RegressedLive } from '../shell/regressed-live';
+import { TableBox } from '../shell/table-box';
 import { burnIn, objectiveText } from './budget';
 import { BudgetBar } from './budget-bar';
 import { Burndown } from './burndown';
@@ -126,7 +127,7 @@ function BurnRates({ budget }: { budget: Budget }) {
       <h2>{text.burnRates}</h2>
       <p class="chart-summary">{text.burnRatesWhy}</p>
       <div class="slo-sides">
-        <div class="table-box" tabIndex={0} role="region" aria-label={text.alerts}>
+        <TableBox label={text.alerts}>
           <table>
             <thead>
               <tr>
@@ -150,8 +151,8 @@ function BurnRates({ budget }: { budget: Budget }) {
               ))}
             </tbody>
           </table>
-        </div>
-        <div class="table-box" tabIndex={0} role="region" aria-label={text.burnRates}>
+        </TableBox>
+        <TableBox label={text.burnRates}>
           <table>
             <thead>
               <tr>
@@ -172,7 +173,7 @@ function BurnRates({ budget }: { budget: Budget }) {
               ))}
             </tbody>
           </table>
-        </div>
+        </TableBox>
       </div>
     </section>
   );

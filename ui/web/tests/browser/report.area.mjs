@@ -311,6 +311,65 @@ async function waitsWithAShape({ page, open, shot, expectAccessible, expectQuiet
   expectQuiet();
 }
 
+/** From the address that the demo prints: four steps beside the report, in the address, and once ended never again. */
+async function leadsThroughTheFirst({ page, open, shot, expectAccessible, expectNarrow, expectQuiet }, { faulty, service }) {
+  await open(`deployments?tour=demo&serviceName=${service('inventory')}`);
+  await page.getByRole('link', { name: `Report of ${service('inventory')} 1.4.3` }).first().click();
+  await page.waitForURL(/deployments\/\w+\?tour=demo$/);
+  await open(`deployments/${faulty}?tour=demo`);
+  const tour = page.getByRole('region', { name: 'Tour of the demo' });
+  await tour.getByRole('heading', { name: 'The answer' }).waitFor();
+  assert.equal(await page.evaluate(() => document.activeElement === document.body), true, 'the focus is where it was');
+  assert.equal(await page.evaluate(() => window.scrollY), 0);
+  await shot('report-tour');
+  await expectAccessible();
+  await expectNarrow('report with the tour');
+  const outlined = (selector) => page.evaluate((at) => getComputedStyle(document.querySelector(at)).outlineStyle, selector);
+  const steps = [
+    ['The answer', '.report-answer'],
+    ['Why it changed', '#panel-why'],
+    ['Traces that show it', '#panel-proof'],
+    ['In a pipeline', '.report-actions'],
+  ];
+  for (const [index, [title, selector]] of steps.entries()) {
+    await tour.getByRole('status').getByRole('heading', { name: title }).waitFor();
+    for (const [, other] of steps) assert.equal(await outlined(other), other === selector ? 'solid' : 'none', `${other} at ${title}`);
+    if (index > 0) {
+      assert.match(page.url(), new RegExp(`tour=${index + 1}$`));
+      await page.waitForFunction((at) => {
+        const [shown, card] = [document.querySelector(at), document.querySelector('.tour')].map((element) => element.getBoundingClientRect());
+        return shown.top >= 40 && shown.top < card.top;
+      }, selector);
+    }
+    if (index < 3) await tour.getByRole('button', { name: 'Next' }).click();
+  }
+  await shot('report-tour-end');
+  await tour.getByRole('button', { name: 'Back' }).click();
+  await tour.getByRole('link', { name: 'Open the first pair' }).click();
+  await page.waitForURL(/compare\?a=/);
+  await page.goBack();
+  await tour.getByRole('heading', { name: 'Traces that show it' }).waitFor();
+  await expectAccessible();
+  await page.reload();
+  await tour.getByRole('heading', { name: 'Traces that show it' }).waitFor();
+  await page.keyboard.press('Escape');
+  await tour.waitFor({ state: 'detached' });
+  assert.ok(!page.url().includes('tour'), page.url());
+  await open(`deployments/${faulty}?tour=demo`);
+  await page.locator('.report-lead').waitFor();
+  assert.equal(await tour.count(), 0, 'never again');
+  await page.evaluate(() => localStorage.clear());
+  await open(`deployments/${faulty}?tour=4`);
+  await tour.getByRole('button', { name: 'Done' }).press('Enter');
+  await tour.waitFor({ state: 'detached' });
+  assert.equal(await page.evaluate(() => document.activeElement.className), 'report-actions no-print', 'the focus is not lost');
+  await open(`deployments/${faulty}`);
+  await page.locator('.report-lead').waitFor();
+  assert.equal(await tour.count(), 0);
+  await page.evaluate(() => localStorage.clear());
+  expectQuiet();
+}
+
 export const checks = [
   saysWhatHappened,
   showsTheRollout,
@@ -326,4 +385,5 @@ export const checks = [
   survivesHostileNames,
   saysThatItIsNotThere,
   waitsWithAShape,
+  leadsThroughTheFirst,
 ];

@@ -2,7 +2,7 @@
  * The whole trace in a strip, and the stretch of it that the timeline shows: drag over it, move its handles by pointer
  * or keys, or write the times.
  */
-import { useEffect, useRef, useState } from 'preact/hooks';
+import { useEffect, useLayoutEffect, useRef, useState } from 'preact/hooks';
 
 import { formatDuration, parseDuration } from '../format';
 import type { Stretch } from './axis';
@@ -144,17 +144,27 @@ function StretchFields({ model }: { model: Model }) {
 /** A time as it is written, taken when the field is left or Enter is pressed. */
 function TimeField({ model, end, label }: { model: Model; end: 'from' | 'to'; label: string }) {
   const [wrong, setWrong] = useState(false);
-  const take = (event: Event) => {
-    const written = (event.currentTarget as HTMLInputElement).value.trim();
+  const field = useRef<HTMLInputElement>(null);
+  const shown = exactly(model.stretch[end]);
+  const show = (time: string) => {
+    setWrong(false);
+    if (field.current) field.current.value = time;
+  };
+  // Not the field's own value: what is half written would be lost whenever something else is drawn anew.
+  useLayoutEffect(() => show(shown), [shown]);
+  const take = () => {
+    const written = field.current?.value.trim() ?? '';
     const time = /^0\s*(s|ms|us|μs|µs|)$/.test(written) ? 0 : parseDuration(written);
-    setWrong(time === null);
-    if (time !== null) model.setStretch(withEnd(model.stretch, model.whole, end, time));
+    if (time === null) return setWrong(true);
+    const stretch = withEnd(model.stretch, model.whole, end, time);
+    show(exactly(stretch[end]));
+    model.setStretch(stretch);
   };
   return (
     <label>
       {label}{' '}
       <input
-        value={exactly(model.stretch[end])}
+        ref={field}
         aria-invalid={wrong}
         title={wrong ? text.notADuration : undefined}
         spellcheck={false}

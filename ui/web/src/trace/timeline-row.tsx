@@ -8,9 +8,6 @@ import { brief, groupLabel, groupSize, nameOf, remoteOf, rowLabel, serviceOf } f
 import { text } from './text';
 import { idOf, known } from './view';
 
-/** CSS pixels a level. */
-const INDENT = 14;
-
 /** Deeper rows are not indented further: the name would have no room. Their level is written instead. */
 const INDENT_LEVELS_MAX = 16;
 
@@ -99,7 +96,7 @@ function Indent({ model, line, open }: { model: Model; line: number; open: boole
   };
   return (
     <>
-      <span class="trace-indent" style={{ width: `${Math.min(depth, INDENT_LEVELS_MAX) * INDENT}px` }} />
+      <span class="trace-indent" style={{ width: `calc(${Math.min(depth, INDENT_LEVELS_MAX)} * var(--trace-indent))` }} />
       {open === undefined ? (
         <span class="trace-toggle-space" />
       ) : (

@@ -15,7 +15,7 @@ import { back, closeOrLeave, openOrEnter } from './keys';
 import { lineAt } from './layout';
 import type { Model } from './model';
 import type { Palette, ServiceFill } from './palette';
-import { BAND_HEIGHT, lineTop, move, ROW_HEIGHT, scrollTopFor, windowOf } from './scrolling';
+import { BAND_HEIGHT, INLINE_HEIGHT, lineTop, move, ROW_HEIGHT, scrollTopFor, windowOf } from './scrolling';
 import { SpanDetails } from './span-details';
 import type { SpanSource } from './span-request';
 import { text } from './text';
@@ -45,14 +45,14 @@ export function Timeline(properties: Properties) {
   const { layout, active, revealed, selected } = model;
   const scroller = useRef<HTMLDivElement>(null);
   const band = useRef<HTMLSpanElement>(null);
-  const { top, height, width } = useScroll(scroller, band, nameWidth);
+  const { top, height, width, rowHeight } = useScroll(scroller, band, nameWidth);
   const open = inline && selected >= 0 ? (layout.lineOfRow[selected] ?? -1) : -1;
   const orphans = useMemo(() => orphansOf(model), [model.view]);
   useLayoutEffect(() => {
     const element = scroller.current;
-    if (element) element.scrollTop = scrollTopFor(active, element.scrollTop, element.clientHeight, open);
-  }, [revealed, open]);
-  const { first, last } = windowOf(top, height, layout.count, open);
+    if (element) element.scrollTop = scrollTopFor(active, element.scrollTop, element.clientHeight, open, rowHeight);
+  }, [revealed, open, rowHeight]);
+  const { first, last } = windowOf(top, height, layout.count, open, rowHeight);
   const lines = Array.from({ length: last - first }, (_, offset) => first + offset);
   useStretchPointer(scroller, band, model);
   return (
@@ -65,12 +65,12 @@ export function Timeline(properties: Properties) {
       aria-rowcount={layout.count + 1}
       aria-activedescendant={active >= first && active < last ? lineId(active) : undefined}
       tabIndex={0}
-      onKeyDown={(event) => onKeyDown(event, model, height, onShowAll)}
+      onKeyDown={(event) => onKeyDown(event, model, { height, rowHeight }, onShowAll)}
     >
       <TimeAxis model={model} band={band} width={width} />
-      <Bars {...properties} first={first} last={last} top={top} height={height} width={width} open={open} />
-      <div class="trace-rows" style={{ height: `${lineTop(layout.count, open)}px` }} role="rowgroup">
-        <div style={{ transform: `translateY(${lineTop(first, open)}px)` }} role="presentation">
+      <Bars {...properties} first={first} last={last} top={top} height={height} width={width} rowHeight={rowHeight} open={open} />
+      <div class="trace-rows" style={{ height: `${lineTop(layout.count, open, rowHeight)}px` }} role="rowgroup">
+        <div style={{ transform: `translateY(${lineTop(first, open, rowHeight)}px)` }} role="presentation">
           {lines.map((line) => (
             <Fragment key={line}>
               <TimelineRow model={model} line={line} orphans={orphans} matches={matches} onShowAll={onShowAll} />
@@ -83,9 +83,9 @@ export function Timeline(properties: Properties) {
   );
 }
 
-function onKeyDown(event: KeyboardEvent, model: Model, height: number, onShowAll: () => void): void {
+function onKeyDown(event: KeyboardEvent, model: Model, { height, rowHeight }: Sizes, onShowAll: () => void): void {
   if (event.target !== event.currentTarget || event.metaKey || event.ctrlKey || event.altKey) return;
-  const target = move(event.key, model.active, model.layout.count, height);
+  const target = move(event.key, model.active, model.layout.count, height, rowHeight);
   if (target !== null) model.activate(target);
   else if (event.key === 'ArrowRight') openOrEnter(model);
   else if (event.key === 'ArrowLeft') closeOrLeave(model);
@@ -102,20 +102,33 @@ function press(model: Model, onShowAll: () => void): void {
   else onShowAll();
 }
 
-/** Where the scroller is, how high the lines' part of it is, and how wide the bars' place, as state. */
+/** CSS pixels. */
+interface Sizes {
+  /** Of the lines' part of the scroller. */
+  height: number;
+  rowHeight: number;
+}
+
+/** Where the scroller is, how high the lines' part of it and one line are, and how wide the bars' place, as state. */
 function useScroll(scroller: { current: HTMLElement | null }, band: { current: HTMLElement | null }, nameWidth: number) {
-  const [state, setState] = useState({ top: 0, height: 800, width: 0 });
+  const [state, setState] = useState({ top: 0, height: 800, width: 0, rowHeight: ROW_HEIGHT });
   useLayoutEffect(() => {
     const element = scroller.current;
     if (!element) return;
+    let rowHeight = ROW_HEIGHT;
     const update = () =>
       setState({
         top: element.scrollTop,
         height: Math.max(0, element.clientHeight - BAND_HEIGHT),
         width: band.current?.clientWidth ?? 0,
+        rowHeight,
       });
-    update();
-    const observer = new ResizeObserver(update);
+    const resize = () => {
+      rowHeight = parseFloat(getComputedStyle(element).getPropertyValue('--trace-row-height')) || ROW_HEIGHT;
+      update();
+    };
+    resize();
+    const observer = new ResizeObserver(resize);
     observer.observe(element);
     element.addEventListener('scroll', update, { passive: true });
     return () => {
@@ -161,17 +174,16 @@ function Tick({ left, width, gap, label }: { left: number; width: number; gap: n
   );
 }
 
-interface BarsProperties extends Properties {
+interface BarsProperties extends Properties, Sizes {
   first: number;
   last: number;
   top: number;
-  height: number;
   width: number;
   open: number;
 }
 
 /** The canvas stays where it is while lines scroll below it, and is painted anew. */
-function Bars({ model, palette, fills, marks, first, last, top, height, width, open }: BarsProperties) {
+function Bars({ model, palette, fills, marks, first, last, top, height, width, rowHeight, open }: BarsProperties) {
   const canvas = useRef<HTMLCanvasElement>(null);
   const { view, groups, layout, stretch } = model;
   useEffect(() => {
@@ -186,10 +198,13 @@ function Bars({ model, palette, fills, marks, first, last, top, height, width, o
     }
     const painting = { rows: view.rows, groups, layout, fills, palette, marks, stretch, width };
     for (let line = first; line < last; line++) {
-      const y = lineTop(line, open) - top;
+      // Where a line is higher, its bar is at the foot of it, and nothing is drawn through its name.
+      const name = rowHeight - ROW_HEIGHT;
+      const y = lineTop(line, open, rowHeight) + name - top;
+      context.clearRect(0, y - name, width, name);
       if (y > -ROW_HEIGHT && y < height) paintLine(context, painting, line, y);
     }
-    if (open >= 0) context.clearRect(0, lineTop(open, open) + ROW_HEIGHT - top, width, lineTop(open + 1, open) - lineTop(open, open) - ROW_HEIGHT);
+    if (open >= 0) context.clearRect(0, lineTop(open, open, rowHeight) + rowHeight - top, width, INLINE_HEIGHT);
   });
   return (
     <div class="trace-canvas-place" role="presentation">

@@ -134,7 +134,7 @@ async function isUsedByKeyboard({ page, open }) {
   await page.evaluate(() => localStorage.clear());
 }
 
-async function zooms({ page, open, expectAccessible, shot }) {
+async function zooms({ page, colorScheme, open, expectAccessible, shot }) {
   await openShop({ page, open });
   const strip = await page.locator('.trace-strip').boundingBox();
   await page.mouse.move(strip.x + strip.width / 2, strip.y + 20);
@@ -159,7 +159,12 @@ async function zooms({ page, open, expectAccessible, shot }) {
   await page.keyboard.press('Home');
   await page.keyboard.press('End');
   await page.waitForURL(/t1=84300/);
+  // What is half written stays where something else is drawn anew.
   await page.getByRole('textbox', { name: 'From' }).fill('soon');
+  await page.emulateMedia({ colorScheme: colorScheme === 'dark' ? 'light' : 'dark' });
+  await page.waitForTimeout(300);
+  await page.emulateMedia({ colorScheme });
+  assert.equal(await page.getByRole('textbox', { name: 'From' }).inputValue(), 'soon');
   await page.keyboard.press('Tab');
   await page.locator('.trace-stretch [aria-invalid="true"]').waitFor();
   await page.getByRole('treegrid').focus();
@@ -492,6 +497,23 @@ async function fitsANarrowWindow({ page, open, shot, expectAccessible }) {
     await shot(`${name}-narrow`);
     await expectAccessible();
   }
+  await open(`traces/${shopId}`);
+  const row = rowOf(page, /^payments/);
+  await row.waitFor();
+  const boxes = await row.evaluate((element) => [...element.children].map((cell) => cell.getBoundingClientRect().toJSON()));
+  const [name, duration, time] = boxes;
+  assert.ok(name.width > 0.6 * NARROW.width, `the name has ${name.width} pixels`);
+  assert.ok(duration.right <= NARROW.width && time.width > 0.9 * NARROW.width && time.top >= name.bottom, JSON.stringify(boxes));
+  // What is painted is where the lines are: in the foot of this one, and nothing through its name.
+  const painted = await page.evaluate((at) => {
+    const canvas = document.querySelector('.trace-canvas');
+    const place = canvas.getBoundingClientRect();
+    const ratio = canvas.width / place.width;
+    const { data } = canvas.getContext('2d').getImageData(0, 0, canvas.width, canvas.height);
+    const from = (y) => Math.round((y - place.top) * ratio) * canvas.width * 4;
+    return at.map((y) => data.slice(from(y), from(y) + canvas.width * 4).some((value) => value > 0));
+  }, [name.top + 6, time.top + 6]);
+  assert.deepEqual(painted, [false, true]);
   await page.setViewportSize(WINDOW);
 }
 

@@ -127,14 +127,16 @@ export function evidenceOf({ stages }: Stages, whole: LatencyChart, parts: Laten
   const value = valueOf(ofErrors);
   const all = whole.series[0]?.points ?? [];
   const [older, newer] = versions.map((version) => parts.series.find((series) => version !== undefined && series.version === version)?.points ?? []) as [Point[], Point[]];
+  // Where no span tells its version, instances do, and requests are not told apart by them.
+  const untold = older.length + newer.length === 0 ? parts.series.find((series) => series.version == null)?.points : undefined;
   const shares = new Map(newer.map(({ startTs, count }, index) => [startTs, count / (count + (older[index]?.count ?? 0))]));
   const isIn = (point: Point, stage: Stage) => isWithin(point, whole.step, stage) && (stage.upTo === undefined || binOf(shares.get(point.startTs)) === stage.upTo);
   const within = (points: readonly Point[], stage: Stage) => points.filter((point) => isIn(point, stage));
   const before = stages[0] && meanOf(within(all, stages[0]), value).mean;
   const figures = stages.flatMap((stage) => byShare(stage, shares, whole.step)).map((stage): StageFigures => {
     const { requests, mean } = meanOf(within(all, stage), value);
-    const [a, b] = [older, newer].map((points) => meanOf(within(points, stage), value)) as [Mean, Mean];
-    const told = a.requests + b.requests;
+    const [a, b] = sidesOf(stage, { older, newer, untold }).map((points) => meanOf(within(points, stage), value)) as [Mean, Mean];
+    const told = untold ? 0 : a.requests + b.requests;
     return {
       ...stage,
       requests,
@@ -149,6 +151,20 @@ export function evidenceOf({ stages }: Stages, whole: LatencyChart, parts: Laten
   const dose = noise && doseOf(figures, noise);
   const recovered = noise && recoveryOf(figures, noise);
   return { stages: figures, ...(noise && { noise }), ...(dose && { dose }), ...(recovered !== undefined && { recovered }) };
+}
+
+interface Series {
+  older: readonly Point[];
+  newer: readonly Point[];
+  /** Of versions that no span tells. */
+  untold: readonly Point[] | undefined;
+}
+
+/** What either version answered. Of instances alone it is known before the first has switched, and once all have. */
+function sidesOf({ kind, switched, all }: Stage, { older, newer, untold }: Series): [readonly Point[], readonly Point[]] {
+  if (!untold) return [older, newer];
+  if (kind === 'before' || kind === 'rolledBack') return [untold, []];
+  return [[], switched !== undefined && switched === all ? untold : []];
 }
 
 /** Whether a step is in a stage from begin to end. */

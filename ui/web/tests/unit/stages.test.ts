@@ -146,6 +146,18 @@ describe('the evidence', () => {
     expect(evidenceOf(back, whole(slight, 40), parts(40), ['1', '2'], false).recovered).toBe(true);
   });
 
+  it('goes by instances where no span tells its version: both are known where only one of them runs', () => {
+    const untold = chart(30, [[undefined, (minute) => ({ count: 100, mean: 5000 + 2000 * switched(minute) })]]);
+    const { stages: figures, dose } = evidenceOf(stages, whole((minute) => 2000 * switched(minute)), untold, ['1', '2'], false);
+    expect(figures.map(({ old: a, new: b, share }) => [a, b, share])).toEqual([[5000, undefined, undefined], [undefined, undefined, undefined], [undefined, undefined, undefined], [undefined, undefined, undefined], [undefined, 13_000, undefined]]);
+    expect(figures.map(shareOf)).toEqual([0, 0.25, 0.5, 0.75, 1]);
+    expect(dose).toBe('grows');
+    const back = stagesOf({ ...rollout, rolledBackTs: at(25) }, seen(at(25)), at(100));
+    expect(evidenceOf(back, whole(() => 0, 40), chart(40, [[undefined, () => ({ count: 9, mean: 5000 })]]), ['1', '2'], false).stages.at(-1)).toMatchObject({ kind: 'rolledBack', old: 5000 });
+    const going = stagesOf(deployment({ instances: [0, 5].map(instance) }), seen(at(20)), at(30));
+    expect(evidenceOf(going, whole(() => 0), untold, ['1', '2'], false).stages.at(-1)).not.toHaveProperty('new');
+  });
+
   it('takes what bears no version for no version', () => {
     const untagged = chart(30, [[undefined, () => ({ count: 50, mean: 7000 })], ['2', () => ({ count: 50, mean: 13_000 })]]);
     const { stages: figures } = evidenceOf(stages, whole(() => 0), untagged, [undefined, '2'], false);

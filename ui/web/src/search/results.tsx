@@ -48,7 +48,7 @@ export function Results({ query, pages, answer, view, stale, onView, onSearch }:
     <section ref={box} class={`results ${stale ? 'stale' : ''}`} aria-busy={stale}>
       <h2 class="visually-hidden">{text.results}</h2>
       <div class="results-head">
-        <p role="status">{countSentence(query, pages, answer)}</p>
+        <p>{countSentence(query, pages, answer)}</p>
         <OrderField query={query} onSearch={onSearch} />
         <ViewField view={view} onView={onView} />
         <button type="button" onClick={() => void copyLink()}>

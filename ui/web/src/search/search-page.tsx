@@ -137,6 +137,10 @@ function Search({ config, search }: Properties) {
         </Message>
       )}
       <Waiting pages={pages} />
+      {/* There from the beginning: what comes with its words already in it is not read out. */}
+      <p class="visually-hidden" role="status">
+        {first.answer && !first.loading && text.heard(pages.traces.length)}
+      </p>
       <Found
         pages={pages}
         query={query}

@@ -113,6 +113,7 @@ export const text = {
   waiting: '0 spans received so far. The first ones appear here by themselves.',
 
   noMatch: 'No trace matches',
+  heard: (count: number) => (count === 0 ? 'Nothing was found' : `${formatCount(count, 'trace')} found`),
   noneMatches: (window: string) => `Nothing matches these conditions, ${window}.`,
   noneRecorded: (window: string) => `Nothing was recorded, ${window}.`,
   whichCondition: 'Which condition removes everything:',

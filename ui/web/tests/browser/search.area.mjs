@@ -60,7 +60,7 @@ const field = (page, name) => page.getByRole('form', { name: 'Search traces' }).
 const parameters = (page) => new URL(page.url()).searchParams;
 
 /** What the page says of how much it shows. */
-const sentence = (page) => page.locator('.results-head [role=status]').innerText();
+const sentence = (page) => page.locator('.results-head > p').innerText();
 
 async function searches({ page, open, shot, expectAccessible }) {
   await open('');

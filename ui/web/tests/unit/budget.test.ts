@@ -72,7 +72,7 @@ describe('compressed', () => {
     const all = [...files(), 'index.html', 'theme.js', 'favicon.ico'];
     const brotli = all.reduce((sum, file) => sum + brotliCompressSync(read(file)).length, 0);
     expect(gzipped(all) + brotli).toBeLessThanOrEqual(400 * KB);
-  });
+  }, 60_000);
 
   it('no font and no map of sources is among it', () => {
     expect(files().filter((file) => !/\.(js|css|svg|ico)$/.test(file))).toEqual([]);

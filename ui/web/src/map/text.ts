@@ -10,7 +10,6 @@ export const text = {
   widen: 'Look at the last 7 days',
   service: 'Service',
   chooseService: 'Service to begin with',
-  clear: 'Show all',
   shown: 'Show',
   depths: { all: 'All services', 1: 'One call away', 2: 'Two calls away' },
   compare: 'Compare p95',

@@ -6,7 +6,6 @@ export const text = {
   titleOf: (page: string) => `${page} · Tracehound`,
   noSuchPage: 'There is no such page',
   noSuchPageWhy: 'Nothing is at this address. These pages are there:',
-  searchTraces: 'Search traces',
   traces: 'Traces',
   deployments: 'Deployments',
   services: 'Services',
@@ -91,5 +90,4 @@ export const text = {
   soFar: 'so far',
   decisions: { rollback: 'Roll back', continue: 'Continue', wait: 'Wait' },
   cancel: 'Cancel',
-  cancelled: 'Not waited for.',
 };

@@ -35,7 +35,6 @@ export const text = {
   tooFewOf: (valid: number, needed: number) => `${formatCount(valid, 'request')} so far; at least ${needed.toLocaleString('en')} are needed to say what is left.`,
   noRequests: 'no requests',
   counts: (good: number, valid: number) => `${good.toLocaleString('en')} of ${valid.toLocaleString('en')}`,
-  leftOf: (left: string) => `${left} of the error budget is left`,
   overspent: (by: string) => `overspent by ${by}`,
   spent: 'spent',
   never: 'not at this rate',

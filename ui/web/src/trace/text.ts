@@ -106,7 +106,6 @@ export const text = {
     count === 0 ? 'No match' : at === 0 ? formatMatches(count) : `${at.toLocaleString('en')} of ${count.toLocaleString('en')}`,
   nextMatch: 'Next match',
   previousMatch: 'Match before',
-  clear: 'Clear',
   servicesShown: (hidden: number) => (hidden === 0 ? 'Services' : `Services (${hidden} hidden)`),
   servicesLegend: 'Services that are shown',
   showAll: 'Show all',
@@ -161,7 +160,6 @@ export const text = {
       .join(', '),
   group: ({ service, name, count, min, median, max, errors }: GroupWords) =>
     `${service} ${name}, ${count} times, shortest ${formatDuration(min)}, median ${formatDuration(median)}, longest ${formatDuration(max)}${errors > 0 ? `, ${errors} failed` : ''}`,
-  calls: (remote: string) => `calls ${remote}`,
 
   // Details of a span.
   spanOf: (service: string, name: string) => `Span ${service} ${name}`,
@@ -233,7 +231,6 @@ export const text = {
   flameNothing: 'No span of this trace has a time of its own.',
   flameNote: 'Calls of one path are one box, as wide as they took together. Press a box for its slowest span.',
   flameDeep: (shown: number, all: number) => `The first ${shown} of ${all.toLocaleString('en')} levels: look at a span further down to see more.`,
-  path: 'Call path',
   selfColumn: 'Self',
 
   // Upload.

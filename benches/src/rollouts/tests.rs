@@ -74,7 +74,10 @@ fn seeds_are_as_many_as_asked_for_from_the_first_that_is_asked_for() {
     let options = |first_seed, seeds| {
         let numbers = [first_seed, seeds].map(|number: u64| number.to_string());
         let words = ["rollouts", "--first-seed", &numbers[0], "--seeds", &numbers[1]];
-        <Line as clap::Parser>::try_parse_from(words).unwrap().options.seeds()
+        <Line as clap::Parser>::try_parse_from(words)
+            .unwrap()
+            .options
+            .seeds()
     };
     assert_eq!(options(0, 3), 0..3);
     assert_eq!(options(27, 1), 27..28);

@@ -52,12 +52,18 @@ impl Teller {
 
     /// Where the UI shows deployments.
     pub(super) fn ui(&self) -> String {
-        format!("http://localhost:{}/zipkin/deployments", self.server.port())
+        self.page("")
     }
 
     /// Where the UI says what a deployment did.
     fn report_of(&self, id: &str) -> String {
-        format!("{}/{id}", self.ui())
+        self.page(&format!("/{id}"))
+    }
+
+    /// A page that leads through what there is to see.
+    fn page(&self, path: &str) -> String {
+        let port = self.server.port();
+        format!("http://localhost:{port}/zipkin/deployments{path}?tour=demo")
     }
 
     pub(super) fn begin(&self, options: &Options) {

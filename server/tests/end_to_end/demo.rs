@@ -106,6 +106,7 @@ fn watched(directory: &Path, arguments: &[&str]) -> Running {
     let mut lines = BufReader::new(running.0.stdout.take().unwrap()).lines();
     let first = lines.next().unwrap().unwrap();
     assert!(first.starts_with("UI  http://localhost:"), "{first}");
+    assert!(first.contains("/zipkin/deployments?tour=demo "), "{first}");
     assert!(!first.contains('\u{1b}'), "colours without a terminal: {first}");
     let port = first
         .split([':', '/'])

@@ -1,5 +1,7 @@
 //! What changed enough to be spoken of, and why it changed, by what changed beside it.
 
+use std::collections::BTreeMap;
+
 use model::{NameNumber, OperationNumber};
 
 use crate::report::{Cause, Design, Explanation};
@@ -61,6 +63,7 @@ pub(super) fn find_suspects(study: &Study<'_>, options: &Options) -> Vec<Suspect
             suspects.push(suspect);
         }
     }
+    keep_one_of_each_own_time(study, &mut suspects);
     gaps::settle(study, &judge, &mut suspects);
     drop_shadows(&mut suspects);
     suspects
@@ -83,11 +86,16 @@ impl Sizes<'_> {
 
     /// As much of the 95 % interval of a contribution as must not reach 0. Where both versions served at the same time it
     /// may be wrong on the side that is asked for only, 1.645 of 1.96: that calls take longer is sure already. Between
-    /// two times there is more than intervals know.
-    fn extent(&self) -> f64 {
+    /// two times there is more than intervals know. What is asked of each of several entry operations has to be surer:
+    /// 99 % instead of 95 %, 2.576 of 1.96.
+    fn extent(&self, suspect: &Suspect) -> f64 {
+        let of_several = match self.study.members[suspect.member].what.entry() {
+            Some(_) => 2.576 / 1.96,
+            None => 1.0,
+        };
         match self.study.comparison.design {
-            Design::Concurrent => 0.84,
-            Design::BeforeAfter => 1.0,
+            Design::Concurrent => 0.84 * of_several,
+            Design::BeforeAfter => of_several,
         }
     }
 
@@ -150,7 +158,8 @@ impl Sizes<'_> {
     /// excludes that nothing happened. A call may take longer for sure while nobody is seen to wait for it: that is no
     /// reason to blame anybody.
     pub(super) fn surely_moves_an_entry(&self, suspect: &Suspect) -> bool {
-        let is_sure = |moved: Moved| moved.is_sure(suspect.is_regression, self.extent());
+        let extent = self.extent(suspect);
+        let is_sure = |moved: Moved| moved.is_sure(suspect.is_regression, extent);
         let whole_is_sure = suspect.whole.is_some_and(is_sure);
         let is_found = |contribution: &Contribution| {
             let Contribution { micros, error, .. } = *contribution;
@@ -173,7 +182,7 @@ fn suspect(study: &Study<'_>, member: usize) -> Option<Suspect> {
     let evidence = study.evidence[member].as_ref()?;
     let grew = evidence.change.estimate > 0.0;
     let (cause, callee) = match what {
-        What::OwnTime { .. } => (Cause::SelfTime, None),
+        What::OwnTime { .. } | What::OwnTimeFor { .. } => (Cause::SelfTime, None),
         What::OutgoingGap(site) => (Cause::Queueing, Some(site.callee)),
         What::IncomingGap { .. } => (Cause::Queueing, None),
         What::CalleeTime(site) => (Cause::SlowerCallee, Some(site.callee)),
@@ -252,6 +261,31 @@ fn was_called(study: &Study<'_>, site: CallSite) -> bool {
         };
         member.nodes().iter().any(of_node)
     })
+}
+
+/// An operation that takes longer for all requests is told once, and for some of them as well: what is worse goes first,
+/// then what all requests tell, then what is surest.
+fn keep_one_of_each_own_time(study: &Study<'_>, suspects: &mut Vec<Suspect>) {
+    let own_time = |suspect: &Suspect| study.members[suspect.member].what.own_time_of();
+    let place = |suspect: &Suspect| {
+        let is_of_some = study.members[suspect.member].what.entry().is_some();
+        (!suspect.is_regression, is_of_some, suspect.p_value)
+    };
+    let mut best: BTreeMap<OperationNumber, ((bool, bool, f64), usize)> = BTreeMap::new();
+    for suspect in suspects.iter() {
+        let Some(operation) = own_time(suspect) else {
+            continue;
+        };
+        let (place, member) = (place(suspect), suspect.member);
+        let best = best.entry(operation).or_insert((place, member));
+        if place < best.0 {
+            *best = (place, member);
+        }
+    }
+    suspects.retain(|suspect| {
+        let kept = own_time(suspect).and_then(|operation| best.get(&operation));
+        kept.is_none_or(|(_, member)| *member == suspect.member)
+    });
 }
 
 /// Takes out what only shows another change from another side.

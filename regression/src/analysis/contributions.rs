@@ -44,6 +44,7 @@ pub(super) fn settle(study: &Study<'_>, suspects: &mut [&mut Suspect]) {
     let costs = claims.costs(study.sums.iter().zip(&study.parts));
     let errors = claims.errors(study, &costs);
     for (claim, &number) in timed.iter().enumerate() {
+        let only = study.members[suspects[number].member].what.entry();
         let entries = claims.entries.iter().zip(&costs[claim]).zip(&errors[claim]);
         let mut contributions: Vec<Contribution> = entries
             .map(|((&(entry, traces), cost), errors)| {
@@ -55,6 +56,7 @@ pub(super) fn settle(study: &Study<'_>, suspects: &mut [&mut Suspect]) {
                     total: micros * traces as f64,
                 }
             })
+            .filter(|found| only.is_none_or(|entry| entry == found.entry))
             .collect();
         sort(&mut contributions);
         suspects[number].contributions = contributions;
@@ -162,13 +164,17 @@ impl Claims {
         for ((sums, parts), &(place, weight)) in strata.zip(&self.weights) {
             own.fill(0.0);
             let mut hidden = 0.0;
+            let entry = self.entries[place].0;
             for ((node, _), parts) in sums.nodes.iter().zip(parts) {
-                let roles = &self.roles[*node as usize];
-                for &(claim, what) in roles {
-                    own[claim] += part_of(what, parts);
-                }
-                if roles.is_empty() {
+                let roles = self.roles[*node as usize].iter();
+                let mut here = roles
+                    .filter(|(_, what)| what.entry().is_none_or(|only| only == entry))
+                    .peekable();
+                if here.peek().is_none() {
                     hidden += parts.share;
+                }
+                for &(claim, what) in here {
+                    own[claim] += part_of(what, parts);
                 }
             }
             let all: f64 = own.iter().map(|own| own.abs()).sum();

@@ -150,7 +150,7 @@ impl Controls {
     pub(super) fn elsewhere(&self, what: What) -> Elsewhere {
         let own = Elsewhere::of(&self.own);
         match what {
-            What::OwnTime { .. } | What::CalleeTime(_) => own,
+            What::OwnTime { .. } | What::OwnTimeFor { .. } | What::CalleeTime(_) => own,
             What::OutgoingGap(_) | What::IncomingGap { .. } => {
                 let gaps = Elsewhere::of(&self.gaps);
                 let wider = if gaps.spread > own.spread { gaps } else { own };

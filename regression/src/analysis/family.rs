@@ -23,6 +23,11 @@ pub(super) enum What {
     Overlap { operation: OperationNumber },
     /// How many of its calls fail although nothing they called did.
     Errors { operation: OperationNumber },
+    /// [`Self::OwnTime`] in requests that entered by one operation of several: a version may take longer for some only.
+    OwnTimeFor {
+        operation: OperationNumber,
+        entry: OperationNumber,
+    },
 }
 
 /// How values of a quantity are compared.
@@ -108,13 +113,30 @@ impl What {
         }
     }
 
+    /// The operation that all requests entered by that tell it; `None` where that may be any.
+    pub(super) fn entry(self) -> Option<OperationNumber> {
+        match self {
+            Self::OwnTimeFor { entry, .. } => Some(entry),
+            _ => None,
+        }
+    }
+
+    /// The operation whose own time it is, if it is that.
+    pub(super) fn own_time_of(self) -> Option<OperationNumber> {
+        match self {
+            Self::OwnTime { operation } | Self::OwnTimeFor { operation, .. } => Some(operation),
+            _ => None,
+        }
+    }
+
     /// The operation whose behaviour it is.
     pub(super) fn operation(self) -> OperationNumber {
         match self {
             Self::OwnTime { operation }
             | Self::IncomingGap { operation }
             | Self::Overlap { operation }
-            | Self::Errors { operation } => operation,
+            | Self::Errors { operation }
+            | Self::OwnTimeFor { operation, .. } => operation,
             Self::OutgoingGap(site) | Self::CalleeTime(site) | Self::Calls(site) => site.caller,
         }
     }
@@ -168,7 +190,55 @@ pub(super) fn family(traces: &Traces<'_>, service: Option<NameNumber>) -> Vec<Me
     }
     found.sort_unstable_by_key(|&(what, _, node)| (what, node));
     let of_what = found.chunk_by(|one, next| one.0 == next.0);
-    of_what.map(|same| member(traces, same)).collect()
+    let mut members: Vec<Member> = of_what.map(|same| member(traces, same)).collect();
+    members.extend(by_entry(traces, &members));
+    members.sort_unstable_by_key(|member| member.what);
+    members
+}
+
+/// Entry operations of which one operation's time is asked apart; of more, those with most traces.
+const ENTRIES_MAX: usize = 8;
+/// Traces that such an entry operation has at least, of both sides.
+const ENTRY_TRACES_MIN: u32 = 16;
+
+/// The own times of operations that are reached by more than one entry operation, for each of these.
+fn by_entry(traces: &Traces<'_>, members: &[Member]) -> Vec<Member> {
+    let mut member_of: Vec<Option<u32>> = vec![None; traces.calls().len()];
+    for (number, member) in members.iter().enumerate() {
+        if let What::OwnTime { .. } = member.what {
+            let nodes = member.numerator.iter();
+            nodes.for_each(|&node| member_of[node as usize] = Some(number as u32));
+        }
+    }
+    let mut met: Vec<(u32, OperationNumber, u32)> = Vec::new();
+    for (number, trace) in traces.all().iter().enumerate() {
+        let nodes = traces.calls_of(trace);
+        met.extend(nodes.filter_map(|(node, _)| {
+            let member = member_of[node as usize]?;
+            Some((member, trace.entry, number as u32))
+        }));
+    }
+    met.sort_unstable();
+    met.dedup();
+    let mut entries: Vec<(u32, u32, OperationNumber)> = met
+        .chunk_by(|one, next| (one.0, one.1) == (next.0, next.1))
+        .map(|of_entry| (of_entry[0].0, of_entry.len() as u32, of_entry[0].1))
+        .filter(|&(_, traces, _)| traces >= ENTRY_TRACES_MIN)
+        .collect();
+    entries.sort_unstable_by_key(|&(member, traces, entry)| (member, std::cmp::Reverse(traces), entry));
+    let of_members = entries.chunk_by(|one, next| one.0 == next.0);
+    let several = of_members.filter(|entries| entries.len() > 1);
+    several
+        .flat_map(|entries| &entries[..entries.len().min(ENTRIES_MAX)])
+        .map(|&(member, _, entry)| {
+            let all = &members[member as usize];
+            let operation = all.what.operation();
+            Member {
+                what: What::OwnTimeFor { operation, entry },
+                ..all.clone()
+            }
+        })
+        .collect()
 }
 
 /// A span that only says that something was called.

@@ -68,8 +68,11 @@ pub(super) fn settle(study: &Study<'_>, sizes: &Sizes<'_>, suspects: &mut Vec<Su
             (What::IncomingGap { operation }, Cause::Queueing) => incoming(study, &edges, operation, suspect),
             (What::OutgoingGap(site), Cause::Queueing) => outgoing(study, &edges, site, suspect),
             (What::CalleeTime(site), Cause::SlowerCallee) => callee(study, site, suspect),
-            (What::OwnTime { operation }, _) => asked_for_more(study, &edges, operation, suspect),
-            _ => {}
+            (what, _) => {
+                if let Some(operation) = what.own_time_of() {
+                    asked_for_more(study, &edges, operation, suspect);
+                }
+            }
         }
     }
     suspects.retain(|suspect| sizes.moves_an_entry(suspect));

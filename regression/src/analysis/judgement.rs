@@ -139,9 +139,7 @@ impl Case<'_> {
     /// The deployment of the service whose operation alone asks for what takes longer, where no requests tell their
     /// versions apart: it may ask for more.
     fn inseparable(&self, suspect: &Suspect) -> Option<&Other> {
-        let What::OwnTime { operation } = self.study.members[suspect.member].what else {
-            return None;
-        };
+        let operation = self.study.members[suspect.member].what.own_time_of()?;
         let caller = self.study.traces.operation(self.only_caller(operation)?).service;
         let other = self.others.iter().find(|other| other.service == caller)?;
         let evidence = self.study.evidence[suspect.member].as_ref()?;

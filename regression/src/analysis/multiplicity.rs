@@ -27,6 +27,10 @@ const EVENLY: f64 = 0.2;
 /// it asks for; everything else that changes there is not its doing.
 const OF_OTHERS: f64 = 0.25;
 
+/// How much the same time counts where it is asked about once more, for one entry operation: mostly a version is slower
+/// for everybody.
+const OF_ONE_ENTRY: f64 = 0.5;
+
 /// Of all that something was seen of. What nothing was seen of has p-value 1, and is no part of the family.
 pub(super) fn correct(study: &Study<'_>, evidence: &[Option<Evidence>], q: f64) -> Corrected {
     let seen: Vec<(usize, &Evidence)> = evidence
@@ -100,12 +104,18 @@ fn part_of(study: &Study<'_>, member: usize) -> Part {
     let what = study.members[member].what;
     let counted = match what {
         What::OwnTime { .. } => 1.0,
+        What::OwnTimeFor { .. } => OF_ONE_ENTRY,
         What::OutgoingGap(_) | What::IncomingGap { .. } | What::CalleeTime(_) => OF_OTHERS,
         What::Calls(_) | What::Overlap { .. } | What::Errors { .. } => 0.0,
     };
+    let nodes = study.members[member].nodes();
+    let time = match what.entry() {
+        Some(entry) => study.path_in(entry, nodes),
+        None => study.path_of(nodes),
+    };
     Part {
         group: score::group_of(what),
-        time: counted * study.path_of(study.members[member].nodes()),
+        time: counted * time,
     }
 }
 

@@ -41,7 +41,8 @@ pub(super) fn score(study: &Study<'_>, sizes: &Sizes<'_>, guilty: &[&Suspect]) -
     for (group, weight) in [LATENCY, ERRORS, STRUCTURE] {
         let is_of_group = |what: What| group_of(what).0 == group;
         let members: Vec<usize> = (0..study.members.len())
-            .filter(|&member| is_of_group(study.members[member].what) && is_worth_a_check(study, member))
+            .filter(|&member| is_of_group(study.members[member].what))
+            .filter(|&member| is_worth_a_check(study, member, guilty))
             .collect();
         let shares = shares(study, &members, group == LATENCY.0);
         for (&member, share) in members.iter().zip(shares) {
@@ -64,19 +65,23 @@ pub(super) fn score(study: &Study<'_>, sizes: &Sizes<'_>, guilty: &[&Suspect]) -
 /// The group of a quantity, and its part of the score.
 pub(super) fn group_of(what: What) -> (&'static str, f64) {
     match what {
-        What::OwnTime { .. } | What::OutgoingGap(_) | What::IncomingGap { .. } | What::CalleeTime(_) => {
-            LATENCY
-        }
+        What::OwnTime { .. }
+        | What::OwnTimeFor { .. }
+        | What::OutgoingGap(_)
+        | What::IncomingGap { .. }
+        | What::CalleeTime(_) => LATENCY,
         What::Errors { .. } => ERRORS,
         What::Calls(_) | What::Overlap { .. } => STRUCTURE,
     }
 }
 
-/// What nobody ever did side by side says nothing about serialisation.
-fn is_worth_a_check(study: &Study<'_>, member: usize) -> bool {
+/// What nobody ever did side by side says nothing about serialisation, and what some requests take of an operation only
+/// where it is what changed: all requests have a check already.
+fn is_worth_a_check(study: &Study<'_>, member: usize, guilty: &[&Suspect]) -> bool {
     let evidence = study.evidence[member].as_ref();
     match study.members[member].what {
         What::Overlap { .. } => evidence.is_some_and(|found| found.baseline_mean > 0.0),
+        What::OwnTimeFor { .. } => guilty.iter().any(|suspect| suspect.members.contains(&member)),
         _ => true,
     }
 }
@@ -221,6 +226,9 @@ fn name(study: &Study<'_>, what: What) -> String {
     let text = |operation| operation_text(study.traces, operation);
     match what {
         What::OwnTime { operation } => format!("time of {} itself", text(operation)),
+        What::OwnTimeFor { operation, entry } => {
+            format!("time of {} itself for {}", text(operation), text(entry))
+        }
         What::OutgoingGap(site) => format!("wait of {} for {}", text(site.caller), text(site.callee)),
         What::IncomingGap { operation } => format!("wait for {}", text(operation)),
         What::CalleeTime(site) => format!("answers of {} to {}", text(site.callee), text(site.caller)),

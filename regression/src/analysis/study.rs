@@ -138,6 +138,15 @@ impl<'a> Study<'a> {
         nodes.iter().map(of_node).sum()
     }
 
+    /// The same in what entered by one operation.
+    pub(super) fn path_in(&self, entry: OperationNumber, nodes: &[NodeNumber]) -> f64 {
+        let sums = self.sums[self.strata_of(entry)].iter();
+        sums.flat_map(|stratum| &stratum.nodes)
+            .filter(|(node, _)| in_nodes(nodes, *node))
+            .map(|(_, arms)| arms.baseline.path + arms.candidate.path)
+            .sum()
+    }
+
     /// What a member did to each entry operation, the one that lost most first; with what it hid of others.
     pub(super) fn contributions(&self, member: usize) -> Vec<Contribution> {
         let what = self.members[member].what;
@@ -148,7 +157,12 @@ impl<'a> Study<'a> {
                 let caller = self.traces.calls()[node as usize].caller;
                 (caller == Some(operation)).then_some(parts.below)
             }),
-            _ => self.contribute(|node, parts| in_nodes(nodes, node).then(|| part_of(what, parts))),
+            _ => {
+                let mut all =
+                    self.contribute(|node, parts| in_nodes(nodes, node).then(|| part_of(what, parts)));
+                all.retain(|found| what.entry().is_none_or(|entry| entry == found.entry));
+                all
+            }
         }
     }
 
@@ -229,7 +243,9 @@ pub(super) fn sort(contributions: &mut [Contribution]) {
 /// What of a call's parts is the doing of a member whose call it is.
 pub(super) fn part_of(what: What, parts: &Parts) -> f64 {
     match what {
-        What::OwnTime { .. } | What::OutgoingGap(_) | What::IncomingGap { .. } => parts.time,
+        What::OwnTime { .. } | What::OwnTimeFor { .. } | What::OutgoingGap(_) | What::IncomingGap { .. } => {
+            parts.time
+        }
         What::CalleeTime(site) if site.is_instrumented => parts.below - parts.time,
         What::CalleeTime(_) => parts.time,
         What::Calls(_) => parts.calls,
@@ -250,6 +266,9 @@ fn observe_all(traces: &Traces<'_>, comparison: &Comparison, members: &[Member])
     let (shares, others): (Vec<usize>, Vec<usize>) =
         (0..members.len()).partition(|&number| members[number].what.scale() == Scale::Share);
     let mut observations = vec![Vec::new(); members.len()];
+    let (parts, others): (Vec<usize>, Vec<usize>) = others
+        .into_iter()
+        .partition(|&number| members[number].what.entry().is_some());
     for (numbers, scale) in [(shares, Scale::Share), (others, Scale::Time)] {
         let chosen: Vec<&Member> = numbers.iter().map(|&number| &members[number]).collect();
         let observed = observe(traces, compared_for(comparison, scale), &chosen);
@@ -257,7 +276,31 @@ fn observe_all(traces: &Traces<'_>, comparison: &Comparison, members: &[Member])
             observations[number] = observed;
         }
     }
+    for number in parts {
+        observations[number] = of_entry(traces, comparison, members, members[number].what, &observations);
+    }
     observations
+}
+
+/// Of what was observed of the own time of an operation, what requests of one entry operation tell.
+fn of_entry(
+    traces: &Traces<'_>,
+    comparison: &Comparison,
+    members: &[Member],
+    what: What,
+    observations: &[Vec<Observation>],
+) -> Vec<Observation> {
+    let all = What::OwnTime {
+        operation: what.operation(),
+    };
+    let Ok(all) = members.binary_search_by_key(&all, |member| member.what) else {
+        return Vec::new();
+    };
+    let is_its = |found: &&Observation| {
+        let compared = &comparison.compared[found.position as usize];
+        Some(traces.all()[compared.trace as usize].entry) == what.entry()
+    };
+    observations[all].iter().filter(is_its).copied().collect()
 }
 
 fn in_nodes(nodes: &[NodeNumber], node: NodeNumber) -> bool {

@@ -55,7 +55,13 @@ fn what_changed(study: &Study<'_>, suspect: &Suspect, version: Option<&str>) -> 
     );
     let times = || format!("{}, before {}", time_text(after), time_text(before));
     match suspect.cause {
-        Cause::SelfTime => format!("{who} takes {} by itself", times()),
+        Cause::SelfTime => match study.members[suspect.member].what.entry() {
+            Some(entry) => {
+                let entry = operation_text(traces, entry);
+                format!("{who} takes {} by itself for requests of {entry}", times())
+            }
+            None => format!("{who} takes {} by itself", times()),
+        },
         Cause::MoreCalls => format!("{who} calls {callee} {after:.1} times a request, before {before:.1}"),
         Cause::NewCall => {
             format!("{who} calls {callee}, which it did not before, {after:.1} times a request")

@@ -101,6 +101,74 @@ fn its_own_work_is_self_time() {
     assert_eq!(report.findings.len(), 1);
 }
 
+/// Every fifth second requests enter by another operation.
+fn by_two(request: Request) -> Request {
+    let is_other = (request.at / 1_000).is_multiple_of(5);
+    Request {
+        entry: entry_of(is_other),
+        ..request
+    }
+}
+
+#[test]
+fn what_only_some_requests_wait_for_is_told_of_them() {
+    // By a fifth for a fifth of the requests: too little of all of them to be spoken of.
+    let slower = |request: Request, _| match request.entry {
+        "get /other" => Request {
+            cart_own: request.cart_own + 4_000,
+            ..request
+        },
+        _ => request,
+    };
+    let report = canary_of(by_two, slower).report(&deployment(None), UNTIL);
+    let first = blamed(&report);
+    assert_eq!(first.cause, Cause::SelfTime);
+    assert_eq!(first.origin.span_name, "get /cart");
+    assert_eq!(first.entry.span_name, "get /other");
+    assert!((3_000..5_000).contains(&first.contribution), "{first:?}");
+    assert!(
+        first.summary.contains("for requests of web get /other"),
+        "{}",
+        first.summary
+    );
+    let victims: Vec<&str> = first
+        .victims
+        .iter()
+        .map(|victim| victim.operation.span_name.as_str())
+        .collect();
+    assert_eq!(victims, ["get /other"]);
+    assert_eq!(report.findings.len(), 1, "{:?}", report.findings);
+    let checks = report.checks.iter().filter(|check| check.reason.is_some());
+    let failed: Vec<&str> = checks.map(|check| check.name.as_str()).collect();
+    assert_eq!(
+        failed,
+        [
+            "time of cart get /cart itself for web get /other",
+            "web get /other"
+        ]
+    );
+    assert_eq!(report.decision, Decision::Rollback);
+}
+
+#[test]
+fn what_all_requests_wait_for_is_told_once() {
+    let slower = |request: Request, _| Request {
+        cart_own: request.cart_own + 4_000,
+        ..request
+    };
+    let report = canary_of(by_two, slower).report(&deployment(None), UNTIL);
+    let first = blamed(&report);
+    assert!(!first.summary.contains("for requests of"), "{}", first.summary);
+    assert_eq!(first.victims.len(), 2);
+    assert_eq!(report.findings.len(), 1, "{:?}", report.findings);
+    let is_of_one = |name: &str| name.contains(" itself for ");
+    assert!(
+        !report.checks.iter().any(|check| is_of_one(&check.name)),
+        "{:?}",
+        report.checks
+    );
+}
+
 #[test]
 fn what_no_request_is_surely_seen_to_wait_for_blames_nobody() {
     // Every call takes longer, beside one that takes longer still; three requests of a thousand waited for it.

@@ -7,6 +7,8 @@
 mod analysis;
 mod commands;
 mod demo;
+#[cfg(feature = "elasticsearch")]
+mod elasticsearch;
 mod jaeger;
 #[cfg(feature = "kafka")]
 mod kafka;
@@ -142,6 +144,9 @@ pub(crate) enum StorageKind {
     /// MySQL or MariaDB.
     #[cfg(feature = "mysql")]
     MySql(Box<storage_mysql::MySqlServer>, SpoolPlace),
+    /// Elasticsearch or OpenSearch.
+    #[cfg(feature = "elasticsearch")]
+    Elasticsearch(Box<storage_elasticsearch::Cluster>, SpoolPlace),
 }
 
 /// Where spans wait on their way to a storage elsewhere.
@@ -364,11 +369,15 @@ fn read_storage(reader: &mut Reader<'_>) -> StorageConfig {
     let spool = read_spool(reader, &segment);
     #[cfg(feature = "mysql")]
     let mysql = mysql::read(reader);
+    #[cfg(feature = "elasticsearch")]
+    let cluster = elasticsearch::read(reader);
     let kind = match reader.read("STORAGE_TYPE", parse::storage_type) {
         parse::StorageType::Memory => StorageKind::Memory { spans_max },
         parse::StorageType::Segment => StorageKind::Segment(segment),
         #[cfg(feature = "mysql")]
         parse::StorageType::MySql => StorageKind::MySql(Box::new(mysql), spool),
+        #[cfg(feature = "elasticsearch")]
+        parse::StorageType::Elasticsearch => StorageKind::Elasticsearch(Box::new(cluster), spool),
     };
     StorageConfig {
         kind,

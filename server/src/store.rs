@@ -7,6 +7,8 @@ use std::sync::Arc;
 
 use anyhow::Context;
 use serde_json::{Map, Value};
+#[cfg(feature = "elasticsearch")]
+pub(crate) use spooled::elasticsearch;
 #[cfg(feature = "mysql")]
 pub(crate) use spooled::mysql;
 use storage::{BoxFuture, DeploymentStore, LatencySource, SpanSink, SpanSource, StorageError, StoreOptions};

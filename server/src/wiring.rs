@@ -99,6 +99,10 @@ fn open_store(config: StorageConfig, drain_timeout: Duration) -> anyhow::Result<
         StorageKind::Segment(config) => store::segment(options, config, Arc::new(now_ms)),
         #[cfg(feature = "mysql")]
         StorageKind::MySql(server, spool) => store::mysql(options, *server, spool, drain_timeout),
+        #[cfg(feature = "elasticsearch")]
+        StorageKind::Elasticsearch(cluster, spool) => {
+            store::elasticsearch(options, *cluster, spool, drain_timeout)
+        }
     }
 }
 

@@ -22,6 +22,7 @@ use crate::{BoxFuture, Capabilities, DeploymentStore, SpanSink, SpanSource, Stor
 
 pub mod fixtures;
 pub mod latency;
+pub mod sharing;
 mod subject;
 
 mod autocomplete_tags;

@@ -352,6 +352,12 @@ pub(super) fn read_doctor(flags: &ArgMatches, reader: &mut Reader<'_>) -> Doctor
                     "STORAGE_TYPE=mysql keeps its spans elsewhere; --store names the directory of a segment store",
                 );
             }
+            #[cfg(feature = "elasticsearch")]
+            StorageKind::Elasticsearch(..) => {
+                reader.mistake(
+                    "STORAGE_TYPE=elasticsearch keeps its spans elsewhere; --store names the directory of a segment store",
+                );
+            }
         }
     }
     DoctorConfig {

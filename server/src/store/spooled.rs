@@ -6,6 +6,8 @@ use std::time::Duration;
 use anyhow::Context;
 use serde_json::{Map, Value};
 use storage::{BoxFuture, DeploymentStore, LatencySource, SpanSink, SpanSource, StoreOptions};
+#[cfg(feature = "elasticsearch")]
+use storage_elasticsearch::{Cluster, ElasticsearchConfig, ElasticsearchStore};
 #[cfg(feature = "mysql")]
 use storage_mysql::{MySqlConfig, MySqlServer, MySqlStore};
 use storage_spool::{Spool, SpoolConfig, SpoolStats};
@@ -37,6 +39,28 @@ pub(crate) fn mysql(
     });
     spooled("MySQLStorage{}", store, place, drain_timeout, |store| {
         Box::pin(async move { store.close().await })
+    })
+}
+
+/// Elasticsearch or OpenSearch.
+///
+/// # Errors
+/// As [`spooled`], and where the cluster's settings make no client.
+#[cfg(feature = "elasticsearch")]
+pub(crate) fn elasticsearch(
+    options: StoreOptions,
+    cluster: Cluster,
+    place: SpoolPlace,
+    drain_timeout: Duration,
+) -> anyhow::Result<Store> {
+    let store = ElasticsearchStore::new(ElasticsearchConfig {
+        options,
+        cluster,
+        now: Arc::new(now_ms),
+    })?;
+    // Its connections go with it.
+    spooled("ElasticsearchStorage{}", store, place, drain_timeout, |_| {
+        Box::pin(async {})
     })
 }
 

@@ -5,6 +5,7 @@ acknowledged is found afterwards, once, as it was sent.
 """
 
 import json
+import os
 import subprocess
 import threading
 import time
@@ -19,6 +20,7 @@ from stage import require
 
 AWAITED_MAX_S = 90
 CONTRACT_MAX_S = 400
+KIT_MAX_S = 400
 POSTED_MAX_S = 240
 RETRY_S = 0.1
 POST_PAUSE_S = 0.01
@@ -42,6 +44,14 @@ def contract(program, *arguments):
     print(f"  {finished.stdout.strip()[:200]} …")
 
 
+def kit(command, settings):
+    """Runs Zipkin's own battery against our server: `settings` are the variables that name the storage."""
+    environment = {**os.environ, **settings}
+    finished = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=KIT_MAX_S)
+    require(finished.returncode == 0, f"not all of Zipkin's storage contract passed:\n{finished.stdout[-20_000:]}")
+    print(f"  {finished.stdout.strip().splitlines()[-1]}")
+
+
 def post(base, body, wire_format):
     """The status; `None` where the server does not answer."""
     path, media_type = TYPES[wire_format]
@@ -58,10 +68,11 @@ def post(base, body, wire_format):
 class Poster(threading.Thread):
     """Posts every list until it is acknowledged."""
 
-    def __init__(self, base, bodies):
+    def __init__(self, base, bodies, pause_s):
         super().__init__(daemon=True)
         self.base = base
         self.bodies = bodies
+        self.pause_s = pause_s
         self.acknowledged = 0
 
     def run(self):
@@ -69,7 +80,7 @@ class Poster(threading.Thread):
             while post(self.base, body, lists.format_of(message)) != 202:
                 time.sleep(RETRY_S)
             self.acknowledged += 1
-            time.sleep(POST_PAUSE_S)
+            time.sleep(self.pause_s)
 
     def finish(self):
         self.join(POSTED_MAX_S)
@@ -98,12 +109,13 @@ def asked(server, path):
         return refused.read().decode()
 
 
-def survive(server, spans, troubles, disturb):
-    """`troubles` starts the server and takes the first list; then all are posted while `disturb` does its worst."""
+def survive(server, spans, troubles, disturb, pause_s=POST_PAUSE_S):
+    """`troubles` starts the server and takes the first list; then all are posted, with pauses, while `disturb` does its
+    worst."""
     with servers.stopped_after(server):
         bodies = list(enumerate(lists.bodies(spans)))
         troubles(bodies[0][1])
-        poster = Poster(server.base, bodies)
+        poster = Poster(server.base, bodies, pause_s)
         poster.start()
         disturb()
         poster.finish()

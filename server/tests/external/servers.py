@@ -15,6 +15,7 @@ from pathlib import Path
 
 START_MAX_S = 60
 STOP_MAX_S = 10
+NEIGHBOUR_STOP_MAX_S = 60
 LINES_SHOWN_MAX = 20
 
 # How long after its 202 a server's spans are visible. Tracehound's are at once, which the tests
@@ -77,6 +78,25 @@ class Instance:
 
     def show_output(self):
         show_last_lines(self.product, self.output)
+
+
+class Neighbour:
+    """A server of others beside ours: `process`, where it runs."""
+
+    process = None
+
+    def stop(self):
+        """As an operator stops it."""
+        if self.process is not None:
+            self.process.terminate()
+            self.process.wait(NEIGHBOUR_STOP_MAX_S)
+            self.process = None
+
+    def kill(self):
+        if self.process is not None:
+            self.process.kill()
+            self.process.wait()
+            self.process = None
 
 
 @contextlib.contextmanager

@@ -1,6 +1,7 @@
 """A small file system of its own in memory, which can be filled and freed again."""
 
 import contextlib
+import os
 import subprocess
 
 BALLAST_BLOCK = b"\0" * (1 << 16)
@@ -23,6 +24,13 @@ class SmallDisk:
                     ballast.write(BALLAST_BLOCK[:size])
                 except OSError:
                     size //= 2
+
+    def fill_but(self, left):
+        """Leaves that many bytes, or fewer by a block."""
+        status = os.statvfs(self.path)
+        with open(self.ballast, "ab", buffering=0) as ballast:
+            for _ in range((status.f_bavail * status.f_frsize - left) // len(BALLAST_BLOCK) + 1):
+                ballast.write(BALLAST_BLOCK)
 
     def free(self):
         self.ballast.unlink()

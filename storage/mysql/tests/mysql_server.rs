@@ -4,19 +4,15 @@
 //! cargo test --workspace --all-features --test mysql_server -- --port 3306 --user root --password secret
 //! ```
 
-#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
-
 use std::process::ExitCode;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use clap::Parser;
-use model::{Deployment, SpanBatch};
 use sqlx::{AssertSqlSafe, Connection, Executor, MySqlConnection};
-use storage::contract::fixtures::{self, Build};
 use storage::contract::{self, Stores};
-use storage::{BoxFuture, DeploymentPatch, DeploymentStore, Patched, Put, SpanSink, StoreOptions};
+use storage::{BoxFuture, StoreOptions};
 use storage_mysql::{MySqlConfig, MySqlServer, MySqlStore};
 
 /// Why a case cannot pass: what Zipkin's tables do not tell.
@@ -112,7 +108,8 @@ async fn run(arguments: &Arguments, port: u16) -> Result<String, String> {
         })
     })
     .await;
-    servers_that_share_a_database_are_of_one_mind(&server).await;
+    let shared = server.config(StoreOptions::default()).await;
+    contract::sharing::run(&|| Arc::new(MySqlStore::new(shared.clone()))).await;
     Ok(format!(
         "{} cases of the contract passed; excused: {:?}; not offered: {:?}",
         report.passed.len(),
@@ -163,62 +160,6 @@ impl Server {
             let done = connection.execute(AssertSqlSafe(statement.to_owned())).await;
             done.unwrap_or_else(|error| panic!("{statement}: {error}"));
         }
-    }
-}
-
-/// Each sees at once what the other was told, and what spans told the other.
-async fn servers_that_share_a_database_are_of_one_mind(server: &Server) {
-    let config = server.config(StoreOptions::default()).await;
-    let [one, other] = [config.clone(), config].map(MySqlStore::new);
-    let declared = Deployment {
-        id: "run-412".to_owned(),
-        service_name: "checkout".to_owned(),
-        version: "2".to_owned(),
-        start_ts: 1_000,
-        ..Deployment::default()
-    };
-    assert!(matches!(
-        one.put_deployment(declared.clone()).await,
-        Ok(Put::Added(_))
-    ));
-    assert!(matches!(
-        other.put_deployment(declared).await,
-        Ok(Put::Present(_))
-    ));
-    let patch = DeploymentPatch {
-        end_ts: Some(2_000),
-        ..DeploymentPatch::default()
-    };
-    assert!(matches!(
-        other.patch_deployment("run-412", patch).await,
-        Ok(Patched::Done(_))
-    ));
-    let end_ts = async |store: &MySqlStore| store.deployment("run-412").await.unwrap().unwrap().end_ts;
-    assert_eq!(
-        (end_ts(&one).await, end_ts(&other).await),
-        (Some(2_000), Some(2_000))
-    );
-    assert!(one.put_report("run-412", b"slower".to_vec()).await.unwrap());
-    assert_eq!(
-        other.report("run-412").await.unwrap().as_deref(),
-        Some(&b"slower"[..])
-    );
-    assert!(one.delete_deployment("run-412").await.unwrap());
-    assert_eq!(other.deployment("run-412").await.unwrap(), None);
-    // The second version that anybody saw is a deployment, whoever saw the first.
-    for (store, version, low) in [(&one, "1", 1), (&other, "2", 2), (&one, "2", 3)] {
-        let span = fixtures::span(fixtures::trace_id(low), low).tag("version", version);
-        let mut batch = SpanBatch::new();
-        batch.push_span(&span);
-        store.accept(&batch).await.unwrap();
-    }
-    for store in [&one, &other] {
-        let history = store.history("frontend").await.unwrap();
-        let versions: Vec<_> = history
-            .iter()
-            .map(|deployment| deployment.version.as_str())
-            .collect();
-        assert_eq!(versions, ["2"]);
     }
 }
 

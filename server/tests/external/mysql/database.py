@@ -14,7 +14,6 @@ import certificates
 import servers
 
 START_MAX_S = 60
-STOP_MAX_S = 30
 LOOK_EVERY_S = 0.1
 USER, PASSWORD = "zipkin", "what-nobody-guesses"
 # Who may not come without TLS.
@@ -34,7 +33,7 @@ class DatabaseFailed(Exception):
     """The database did not do what it was asked."""
 
 
-class Database:
+class Database(servers.Neighbour):
     """Listens on the loopback interface; its port and its tables stay the same over restarts."""
 
     def __init__(self, directory):
@@ -42,7 +41,6 @@ class Database:
         self.data = directory / "mariadb"
         self.socket = self.data / "socket"
         self.output = directory / "mariadb-output"
-        self.process = None
         self.data.mkdir()
         self.account = []
         self.authority, *self.identity = certificates.create(directory)
@@ -113,19 +111,3 @@ class Database:
         count = f"SELECT COUNT(*) FROM information_schema.processlist WHERE user = '{USER}'"
         ((ended,),) = self.ask(f"{count}; KILL USER {USER}@'127.0.0.1'")
         return int(ended)
-
-    def stop(self):
-        """As an operator stops it."""
-        if self.process is not None:
-            self.process.terminate()
-            self.process.wait(STOP_MAX_S)
-            self.process = None
-
-    def kill(self):
-        self.process.kill()
-        self.process.wait()
-        self.process = None
-
-    def close(self):
-        if self.process is not None:
-            self.kill()

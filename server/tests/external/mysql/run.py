@@ -191,7 +191,7 @@ def run(options, directory):
         else:
             print("  NOT TESTED: Zipkin's own server on the same database, which could not be had")
     finally:
-        database.close()
+        database.kill()
 
 
 def main():

@@ -3,6 +3,7 @@ package tracehound.kit;
 import com.google.gson.JsonElement;
 import com.google.gson.JsonParser;
 import java.io.IOException;
+import java.io.UncheckedIOException;
 import java.net.URI;
 import java.net.URLEncoder;
 import java.net.http.HttpClient;
@@ -81,6 +82,11 @@ final class HttpStorage extends StorageComponent
             .POST(BodyPublishers.ofByteArray(SpanBytesEncoder.JSON_V2.encodeList(spans))).build(),
         response -> {
           expect(response, 202);
+          try {
+            server.awaitDelivered(client);
+          } catch (IOException e) {
+            throw new UncheckedIOException(e);
+          }
           return null;
         });
   }

@@ -15,6 +15,7 @@ import java.util.Comparator;
 import java.util.List;
 import java.util.Map;
 import java.util.concurrent.TimeUnit;
+import java.util.concurrent.atomic.AtomicInteger;
 import java.util.stream.Stream;
 
 /**
@@ -27,7 +28,14 @@ final class ServerProcess implements AutoCloseable {
   private static final List<String> COMMAND =
       List.of(System.getProperty("kit.server.command").split(" "));
   private static final String STORAGE_TYPE = System.getProperty("kit.storage.type");
+  /** The variable that gives each server a part of its own of a storage that all of them use; may be absent. */
+  private static final String STORAGE_OWN = System.getProperty("kit.storage.own");
+  /** Whether what was acknowledged may still be on its way to the storage. */
+  private static final boolean IS_BEHIND_SPOOL = Boolean.getBoolean("kit.storage.is.behind.spool");
   private static final Duration START_MAX = Duration.ofSeconds(30);
+  private static final Duration DELIVERY_MAX = Duration.ofSeconds(60);
+  private static final String WAITING = "tracehound_spool_spans ";
+  private static final AtomicInteger STARTED = new AtomicInteger();
 
   private final Process process;
   private final Path directory;
@@ -50,6 +58,7 @@ final class ServerProcess implements AutoCloseable {
     environment.putAll(listenLocally(port));
     environment.put("STORAGE_TYPE", STORAGE_TYPE);
     environment.put("STORAGE_PATH", directory.resolve("store").toString());
+    if (STORAGE_OWN != null) environment.put(STORAGE_OWN, "kit" + STARTED.incrementAndGet());
     environment.putAll(options);
     ServerProcess server = new ServerProcess(
         builder.start(), directory, URI.create("http://127.0.0.1:" + port));
@@ -95,6 +104,26 @@ final class ServerProcess implements AutoCloseable {
     }
     throw new IOException("server not healthy at " + base + ": last answer " + answer
         + "; its output:\n" + Files.readString(directory.resolve("output")));
+  }
+
+  /** Returns once the storage has all that was acknowledged. */
+  void awaitDelivered(HttpClient client) throws IOException {
+    if (!IS_BEHIND_SPOOL) return;
+    HttpRequest figures = HttpRequest.newBuilder(base.resolve("/prometheus"))
+        .timeout(Duration.ofSeconds(5)).build();
+    long deadline = System.nanoTime() + DELIVERY_MAX.toNanos();
+    while (System.nanoTime() < deadline) {
+      try {
+        String waiting = client.send(figures, BodyHandlers.ofString()).body().lines()
+            .filter(line -> line.startsWith(WAITING)).findFirst().orElseThrow();
+        if (Double.parseDouble(waiting.substring(WAITING.length())) == 0) return;
+      } catch (InterruptedException e) {
+        throw new IOException("interrupted while spans were delivered", e);
+      }
+      pause();
+    }
+    throw new IOException("spans are not delivered; the server's output:\n"
+        + Files.readString(directory.resolve("output")));
   }
 
   /** Polling interval: short against a native server's start, which is a few milliseconds. */

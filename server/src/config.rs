@@ -262,7 +262,7 @@ impl Task {
             Some(("gate", flags)) => Ok(Self::Gate(commands::read_gate(flags)?)),
             Some(("demo", flags)) if flags.get_flag("instance") => Ok(Self::DemoInstance),
             Some(("demo", flags)) => {
-                let config = demo::read(flags, values.environment());
+                let config = demo::read(flags, values.environment())?;
                 let server = demo::server(flags, values.environment())?;
                 Ok(Self::Demo(Box::new(server), config))
             }

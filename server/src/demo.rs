@@ -5,6 +5,7 @@ mod telling;
 
 use std::future::pending;
 use std::net::SocketAddr;
+use std::path::PathBuf;
 use std::process::{Command, ExitCode, Stdio};
 use std::time::Instant;
 
@@ -23,8 +24,8 @@ pub(crate) struct DemoConfig {
     pub(crate) roll_back: bool,
     pub(crate) keep: bool,
     pub(crate) open: bool,
-    /// Each instance in a process of its own.
-    pub(crate) processes: bool,
+    /// What is run for each instance, where it is to be a process of its own: this program.
+    pub(crate) program: Option<PathBuf>,
     pub(crate) check: bool,
     pub(crate) no_colour: bool,
 }
@@ -110,7 +111,7 @@ async fn play(mut server: Config, config: &DemoConfig) -> anyhow::Result<Status>
 
 /// Everything but being interrupted.
 async fn perform(config: &DemoConfig, server: SocketAddr, teller: &Teller) -> anyhow::Result<Status> {
-    let host = host(config.processes)?;
+    let host = host(config.program.as_ref());
     if config.check {
         let mut demo = Demo::start(config.options, host, server).await?;
         let played = demo.roll_out(|_| {}).await;
@@ -147,15 +148,14 @@ async fn perform(config: &DemoConfig, server: SocketAddr, teller: &Teller) -> an
     pending().await
 }
 
-/// An instance in a process of its own is this program again.
-fn host(processes: bool) -> anyhow::Result<Host> {
-    if !processes {
-        return Ok(Host::Tasks);
+fn host(program: Option<&PathBuf>) -> Host {
+    match program {
+        None => Host::Tasks,
+        Some(path) => Host::Processes(Program {
+            path: path.clone(),
+            arguments: ["demo", "--instance"].map(str::to_owned).to_vec(),
+        }),
     }
-    Ok(Host::Processes(Program {
-        path: std::env::current_exe().context("cannot find the program that runs")?,
-        arguments: ["demo", "--instance"].map(str::to_owned).to_vec(),
-    }))
 }
 
 /// Where the server did not answer in time.

@@ -61,10 +61,19 @@ pub(super) fn command() -> Command {
         )
 }
 
-pub(super) fn read(flags: &ArgMatches, environment: &[(String, String)]) -> DemoConfig {
+/// # Errors
+/// Where instances are to be processes of this program, and it cannot be found.
+pub(super) fn read(flags: &ArgMatches, environment: &[(String, String)]) -> Result<DemoConfig, ConfigError> {
+    let program = flags
+        .get_flag("processes")
+        .then(std::env::current_exe)
+        .transpose();
+    let program = program.map_err(|error| {
+        ConfigError::Mistakes(vec![format!("--processes: this program is not found: {error}")])
+    })?;
     let check = flags.get_flag("check");
     let name: Option<String> = given(flags, "fault");
-    DemoConfig {
+    Ok(DemoConfig {
         options: Options {
             // They have defaults.
             fault: name.as_deref().and_then(Fault::named).unwrap_or(Fault::None),
@@ -75,13 +84,13 @@ pub(super) fn read(flags: &ArgMatches, environment: &[(String, String)]) -> Demo
         roll_back: flags.get_flag("rollback"),
         keep: flags.get_flag("keep"),
         open: flags.get_flag("open"),
-        processes: flags.get_flag("processes"),
+        program,
         check,
         // As https://no-color.org has it.
         no_colour: environment
             .iter()
             .any(|(name, value)| name == "NO_COLOR" && !value.is_empty()),
-    }
+    })
 }
 
 /// The server as anybody could start it. Where its store is, is decided when it is made.

@@ -337,7 +337,7 @@ fn a_demo_hears_nothing_of_what_servers_are_told() {
     assert_eq!(demo.options.seed, 3);
     assert_eq!(demo.options.fault, ::demo::Fault::Serialised);
     assert!(demo.no_colour && !demo.check);
-    assert!(!demo.processes);
+    assert_eq!(demo.program, None);
     let instance = load_task(&["demo", "--instance"], &[]);
     assert!(matches!(instance, Ok(Task::DemoInstance)), "{instance:?}");
     let refused = load_task(&["demo", "--fault", "all"], &[]);

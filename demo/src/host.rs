@@ -30,7 +30,7 @@ pub(crate) struct Hosting {
 #[derive(Debug)]
 pub(crate) enum Running {
     Task(instance::Running),
-    Process(Process),
+    Process(Box<Process>),
 }
 
 impl Hosting {
@@ -57,7 +57,7 @@ impl Hosting {
             }
             Host::Processes(program) => {
                 let process = Process::start(program, service, release, surroundings, &self.ended);
-                Ok(Running::Process(process.await?))
+                Ok(Running::Process(Box::new(process.await?)))
             }
         }
     }

@@ -74,7 +74,7 @@ async fn an_instance_is_what_it_is_told_and_says_what_became_of_its_spans() {
     let (last, ended) = told.ended().await;
     ended.unwrap();
     assert!(matches!(last, Said::Delivered { sent: 3, lost: 0 }), "{last:?}");
-    let spans = spans.lock();
+    let spans = std::mem::take(&mut *spans.lock());
     let versions: Vec<&str> = spans
         .iter()
         .filter_map(|span| span["tags"]["version"].as_str())

@@ -205,7 +205,8 @@ impl SpanSink for Spool {
     }
 }
 
-/// As [`Spool::close`], without waiting, for those who forget it.
+/// As [`Spool::close`], for those who forget it, but without waiting: the delivery may be at work on the directory for
+/// a moment, which nobody must open before it has let go of the backend.
 impl Drop for Spool {
     fn drop(&mut self) {
         self.shared.mode.send_replace(Mode::Stopped);

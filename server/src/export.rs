@@ -79,8 +79,6 @@ pub(crate) fn run(config: &ExportConfig) -> ExitCode {
 #[serde(rename_all = "camelCase")]
 struct SpanHead {
     trace_id: String,
-    /// Microseconds.
-    timestamp: Option<u64>,
 }
 
 async fn export(config: &ExportConfig) -> anyhow::Result<()> {
@@ -120,8 +118,6 @@ struct Trace<'p> {
     /// The identifier of its first span.
     id: String,
     spans: usize,
-    /// When its first span began, milliseconds.
-    began_ms: Option<u64>,
     json: &'p str,
 }
 
@@ -130,20 +126,18 @@ impl Page {
     fn traces(&self) -> anyhow::Result<Vec<Trace<'_>>> {
         let traces: Vec<&RawValue> =
             serde_json::from_slice(&self.body).context("the answer is no list of traces")?;
-        let traces = traces.into_iter().map(|json| {
-            let json = json.get();
+        let read = |json: &'_ RawValue| -> anyhow::Result<(String, usize)> {
             let spans: Vec<SpanHead> =
-                serde_json::from_str(json).context("the answer has a trace that is none")?;
-            let began = spans.iter().filter_map(|span| span.timestamp).min();
-            let (began_ms, count) = (began.map(|micros| micros / 1000), spans.len());
+                serde_json::from_str(json.get()).context("the answer has a trace that is none")?;
+            let count = spans.len();
             let first = spans.into_iter().next();
-            let id = first.context("the answer has a trace without a span")?.trace_id;
-            Ok(Trace {
-                id,
-                spans: count,
-                began_ms,
-                json,
-            })
+            let first = first.context("the answer has a trace without a span")?;
+            Ok((first.trace_id, count))
+        };
+        let traces = traces.into_iter().map(|json| {
+            let (id, spans) = read(json)?;
+            let json = json.get();
+            Ok(Trace { id, spans, json })
         });
         traces.collect()
     }
@@ -156,8 +150,7 @@ impl Export<'_> {
         let (mut length, mut limit) = (WINDOW_MS, PAGE_TRACES);
         // Both ends of a window belong to it, so that no microsecond is between two.
         let mut before: HashSet<String> = self.output.last_ids();
-        // Of the last window that was too full, where the newest that fit into an answer begin: no window from here beyond
-        // there is asked for before it is reached, since its answer would be as large and as useless.
+        // The end of the last window that was too full: up to there are nearly as many traces.
         let mut full_to = 0;
         while from <= self.config.to_ms {
             if from + length > full_to && full_to > from {
@@ -168,8 +161,7 @@ impl Export<'_> {
             let traces = page.as_ref().map(Page::traces).transpose()?;
             let extent = Extent::of(page.as_ref(), traces.as_deref(), limit);
             if extent != Extent::Fits && to > from {
-                let began = traces.iter().flatten().filter_map(|trace| trace.began_ms);
-                full_to = began.min().unwrap_or(to).clamp(from + 1, to);
+                full_to = to;
                 continue;
             }
             if extent == Extent::TooMany {

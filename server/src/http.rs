@@ -31,7 +31,7 @@ use crate::config::AllowedOrigins;
 use crate::grpc;
 
 pub(crate) use listen::listen;
-pub(crate) use metrics::{Figure, FigureKind, FigureSource, Metrics, Timing};
+pub(crate) use metrics::{Figure, FigureKind, FigureRow, FigureSource, Metrics, Timing, figures};
 pub(crate) use operations::{Component, Health, HealthCheck, Operations, ask};
 pub(crate) use serve::{Port, ServeLimits, serve};
 pub(crate) use tls::tls;

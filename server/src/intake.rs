@@ -7,7 +7,7 @@ use collector::Collector;
 use storage::BoxFuture;
 
 use crate::config::Config;
-use crate::http::{Component, Figure, FigureKind, FigureSource, HealthCheck};
+use crate::http::{Component, FigureSource, HealthCheck};
 
 #[cfg(feature = "kafka")]
 mod kafka;
@@ -80,19 +80,4 @@ impl Intakes {
             }
         }
     }
-}
-
-/// Name, help, what may be done with it, and which of a way in's numbers it is.
-type Row<S> = (&'static str, &'static str, FigureKind, fn(&S) -> f64);
-
-/// Numbers without labels.
-fn figures<S>(rows: &[Row<S>], stats: &S) -> Vec<Figure> {
-    let figure = |&(name, help, kind, value): &Row<S>| Figure {
-        name,
-        help,
-        kind,
-        labels: Vec::new(),
-        value: value(stats),
-    };
-    rows.iter().map(figure).collect()
 }

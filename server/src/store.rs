@@ -18,7 +18,7 @@ use storage_segment::{Clock, Retention, SegmentStore, StoreStats};
 
 use crate::config::SegmentConfig;
 use crate::http::FigureKind::{Counter, Gauge};
-use crate::http::{Component, Figure, FigureKind, FigureSource, Health, Timing};
+use crate::http::{Component, Figure, FigureRow, FigureSource, Health, Timing, figures};
 use crate::lock::DirectoryLock;
 use crate::self_tracing::{TracedSink, TracedSource};
 
@@ -180,23 +180,8 @@ fn tell_what_was_found(store: &SegmentStore, directory: &str) {
     }
 }
 
-/// Name, help, what may be done with it, and which of a store's numbers it is.
-type Row<S> = (&'static str, &'static str, FigureKind, fn(&S) -> f64);
-
-/// What rows say of the numbers of a store.
-fn figures<S>(rows: &[Row<S>], stats: &S) -> Vec<Figure> {
-    let figure = |&(name, help, kind, value): &Row<S>| Figure {
-        name,
-        help,
-        kind,
-        labels: Vec::new(),
-        value: value(stats),
-    };
-    rows.iter().map(figure).collect()
-}
-
 #[rustfmt::skip]
-const SEGMENT_FIGURES: [Row<StoreStats>; 20] = [
+const SEGMENT_FIGURES: [FigureRow<StoreStats>; 20] = [
     ("tracehound_journal_bytes", "Bytes in the journal that are not in segments yet", Gauge, |stats| stats.journal.bytes as f64),
     ("tracehound_journal_files", "Files of the journal, those to be recycled included", Gauge, |stats| stats.journal.files as f64),
     ("tracehound_journal_records", "Batches written to the journal", Counter, |stats| stats.journal.records as f64),

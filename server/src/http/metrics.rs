@@ -46,6 +46,21 @@ pub(crate) enum FigureKind {
     Counter,
 }
 
+/// A number without labels: its name, help, what may be done with it, and which of a part's numbers it is.
+pub(crate) type FigureRow<S> = (&'static str, &'static str, FigureKind, fn(&S) -> f64);
+
+/// What rows say of the numbers of a part.
+pub(crate) fn figures<S>(rows: &[FigureRow<S>], stats: &S) -> Vec<Figure> {
+    let figure = |&(name, help, kind, value): &FigureRow<S>| Figure {
+        name,
+        help,
+        kind,
+        labels: Vec::new(),
+        value: value(stats),
+    };
+    rows.iter().map(figure).collect()
+}
+
 /// Asks a part for its numbers, at every scrape.
 pub(crate) type FigureSource = Arc<dyn Fn() -> Vec<Figure> + Send + Sync>;
 

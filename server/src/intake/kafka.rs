@@ -9,12 +9,12 @@ use serde_json::{Map, Value};
 use storage::BoxFuture;
 use tokio::runtime::Handle;
 
-use super::{Intake, Row, figures};
+use super::Intake;
 use crate::http::FigureKind::{Counter, Gauge};
-use crate::http::{Figure, Health};
+use crate::http::{Figure, FigureRow, Health, figures};
 
 #[rustfmt::skip]
-const FIGURES: &[Row<KafkaStats>] = &[
+const FIGURES: &[FigureRow<KafkaStats>] = &[
     ("tracehound_kafka_assigned_partitions", "Partitions that this server reads", Gauge, |stats| stats.assigned as f64),
     ("tracehound_kafka_lag_messages", "Messages in these partitions that are not stored yet", Gauge, |stats| stats.lag as f64),
     ("tracehound_kafka_dead_lettered", "Messages that can never be stored, delivered to KAFKA_DEAD_LETTER_TOPIC", Counter, |stats| stats.dead_lettered as f64),

@@ -6,12 +6,12 @@ use collector::Collector;
 use collector::rabbitmq::{RabbitMqCollector, RabbitMqConfig, RabbitMqStats};
 use storage::BoxFuture;
 
-use super::{Intake, Row, figures};
+use super::Intake;
 use crate::http::FigureKind::{Counter, Gauge};
-use crate::http::Health;
+use crate::http::{FigureRow, Health, figures};
 
 #[rustfmt::skip]
-const FIGURES: &[Row<RabbitMqStats>] = &[
+const FIGURES: &[FigureRow<RabbitMqStats>] = &[
     ("tracehound_rabbitmq_connections", "Connections made to RabbitMQ", Counter, |stats| stats.connections as f64),
     ("tracehound_rabbitmq_put_aside", "Messages refused for good: dead letters where the broker has a policy for them", Counter, |stats| stats.put_aside as f64),
     ("tracehound_rabbitmq_retries", "Times a message was offered to the store again", Counter, |stats| stats.retries as f64),

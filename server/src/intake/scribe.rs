@@ -7,13 +7,13 @@ use collector::Collector;
 use collector::scribe::{ScribeCollector, ScribeStats};
 use storage::BoxFuture;
 
-use super::{Intake, Row, figures};
+use super::Intake;
 use crate::config::{ScribeConfig, ServerConfig};
 use crate::http::FigureKind::{Counter, Gauge};
-use crate::http::{Health, listen};
+use crate::http::{FigureRow, Health, figures, listen};
 
 #[rustfmt::skip]
-const FIGURES: &[Row<ScribeStats>] = &[
+const FIGURES: &[FigureRow<ScribeStats>] = &[
     ("tracehound_scribe_connections", "Connections of Scribe served now", Gauge, |stats| stats.connections as f64),
     ("tracehound_scribe_ignored", "Entries of other categories than SCRIBE_CATEGORY", Counter, |stats| stats.ignored as f64),
 ];

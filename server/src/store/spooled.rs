@@ -12,9 +12,10 @@ use storage_elasticsearch::{Cluster, ElasticsearchConfig, ElasticsearchStore};
 use storage_mysql::{MySqlConfig, MySqlServer, MySqlStore};
 use storage_spool::{Spool, SpoolConfig, SpoolStats};
 
-use super::{Row, Store, figures, tell_of_sync};
+use super::{Store, tell_of_sync};
 use crate::config::SpoolPlace;
 use crate::http::FigureKind::{Counter, Gauge};
+use crate::http::{FigureRow, figures};
 use crate::lock::DirectoryLock;
 use crate::wiring::now_ms;
 
@@ -128,7 +129,7 @@ fn details(stats: &SpoolStats) -> Map<String, Value> {
 }
 
 #[rustfmt::skip]
-const FIGURES: [Row<SpoolStats>; 12] = [
+const FIGURES: [FigureRow<SpoolStats>; 12] = [
     ("tracehound_spool_bytes", "Bytes of spans that wait on disk for the storage", Gauge, |stats| stats.depth_bytes as f64),
     ("tracehound_spool_bytes_max", "SPOOL_BYTES_MAX", Gauge, |stats| stats.bytes_max as f64),
     ("tracehound_spool_records", "Batches that wait, as they were accepted", Gauge, |stats| stats.depth_records as f64),

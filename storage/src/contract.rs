@@ -20,6 +20,7 @@ use std::time::Duration;
 
 use crate::{BoxFuture, Capabilities, DeploymentStore, SpanSink, SpanSource, StoreOptions};
 
+pub mod elsewhere;
 pub mod fixtures;
 pub mod latency;
 pub mod sharing;

@@ -12,7 +12,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use clap::Parser;
-use storage::contract::{self, Stores};
+use storage::contract::elsewhere::{self, Elsewhere};
 use storage::{BoxFuture, StoreOptions};
 use storage_elasticsearch::{Cluster, ElasticsearchConfig, ElasticsearchStore};
 
@@ -44,53 +44,11 @@ fn main() -> ExitCode {
     };
     // The test's own client needs it before the store's does.
     let _ = rustls::crypto::ring::default_provider().install_default();
-    let runtime = tokio::runtime::Builder::new_multi_thread()
-        .worker_threads(4)
-        .enable_all()
-        .build()
-        .unwrap_or_else(|error| panic!("no runtime: {error}"));
-    match runtime.block_on(run(&arguments, port)) {
-        Ok(told) => {
-            println!("{told}");
-            ExitCode::SUCCESS
-        }
-        Err(failures) => {
-            println!("{failures}");
-            ExitCode::FAILURE
-        }
-    }
-}
-
-async fn run(arguments: &Arguments, port: u16) -> Result<String, String> {
     let server = Server {
         base: format!("http://127.0.0.1:{port}"),
         opened: Arc::default(),
     };
-    let open = |options| -> BoxFuture<'static, Stores> {
-        let server = server.clone();
-        Box::pin(async move { stores(server.config(options).await) })
-    };
-    if let Some(case) = &arguments.case {
-        contract::check_case(open, case).await?;
-        return Ok(format!("{case} passed"));
-    }
-    let report = contract::check(open, EXCUSES).await?;
-    contract::latency::run(&|options| {
-        let server = server.clone();
-        Box::pin(async move {
-            let store: Arc<dyn contract::latency::Store> = Arc::new(open_store(server.config(options).await));
-            store
-        })
-    })
-    .await;
-    let config = server.config(StoreOptions::default()).await;
-    contract::sharing::run(&|| Arc::new(open_store(config.clone()))).await;
-    Ok(format!(
-        "{} cases of the contract passed; excused: {:?}; not offered: {:?}",
-        report.passed.len(),
-        report.excused,
-        report.not_offered
-    ))
+    elsewhere::run(&server, EXCUSES, arguments.case.as_deref())
 }
 
 /// The server, and how many stores were opened on it.
@@ -98,6 +56,20 @@ async fn run(arguments: &Arguments, port: u16) -> Result<String, String> {
 struct Server {
     base: String,
     opened: Arc<AtomicU64>,
+}
+
+impl Elsewhere for Server {
+    type Config = ElasticsearchConfig;
+    type Store = ElasticsearchStore;
+
+    fn fresh(&self, options: StoreOptions) -> BoxFuture<'static, ElasticsearchConfig> {
+        let server = self.clone();
+        Box::pin(async move { server.config(options).await })
+    }
+
+    fn open(config: ElasticsearchConfig) -> ElasticsearchStore {
+        ElasticsearchStore::new(config).unwrap()
+    }
 }
 
 impl Server {
@@ -126,24 +98,4 @@ impl Server {
 fn now_ms() -> u64 {
     let since = SystemTime::now().duration_since(UNIX_EPOCH);
     since.map_or(0, |since| since.as_millis() as u64)
-}
-
-fn open_store(config: ElasticsearchConfig) -> ElasticsearchStore {
-    ElasticsearchStore::new(config).unwrap()
-}
-
-fn stores(config: ElasticsearchConfig) -> Stores {
-    let again = config.clone();
-    let store = Arc::new(open_store(config));
-    let deployments = Arc::clone(&store) as Arc<dyn storage::DeploymentStore>;
-    Stores {
-        store,
-        reopen: Some(Box::new(move |store| {
-            Box::pin(async move {
-                drop(store);
-                stores(again)
-            })
-        })),
-        deployments: Some(deployments),
-    }
 }

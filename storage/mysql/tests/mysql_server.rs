@@ -11,7 +11,7 @@ use std::time::{SystemTime, UNIX_EPOCH};
 
 use clap::Parser;
 use sqlx::{AssertSqlSafe, Connection, Executor, MySqlConnection};
-use storage::contract::{self, Stores};
+use storage::contract::elsewhere::{self, Elsewhere};
 use storage::{BoxFuture, StoreOptions};
 use storage_mysql::{MySqlConfig, MySqlServer, MySqlStore};
 
@@ -65,57 +65,13 @@ fn main() -> ExitCode {
         println!("no --port of a MySQL server: nothing is tested, see ./check mysql");
         return ExitCode::SUCCESS;
     };
-    let runtime = tokio::runtime::Builder::new_multi_thread()
-        .worker_threads(4)
-        .enable_all()
-        .build()
-        .unwrap_or_else(|error| panic!("no runtime: {error}"));
-    let outcome = runtime.block_on(run(&arguments, port));
-    match outcome {
-        Ok(told) => {
-            println!("{told}");
-            ExitCode::SUCCESS
-        }
-        Err(failures) => {
-            println!("{failures}");
-            ExitCode::FAILURE
-        }
-    }
-}
-
-async fn run(arguments: &Arguments, port: u16) -> Result<String, String> {
     let server = Server {
         port,
-        user: arguments.user.clone(),
-        password: arguments.password.clone(),
+        user: arguments.user,
+        password: arguments.password,
         databases: Arc::default(),
     };
-    let open = |options| -> BoxFuture<'static, Stores> {
-        let server = server.clone();
-        Box::pin(async move { server.open(options).await })
-    };
-    if let Some(case) = &arguments.case {
-        contract::check_case(open, case).await?;
-        return Ok(format!("{case} passed"));
-    }
-    let report = contract::check(open, EXCUSES).await?;
-    contract::latency::run(&|options| {
-        let server = server.clone();
-        Box::pin(async move {
-            let store: Arc<dyn contract::latency::Store> =
-                Arc::new(MySqlStore::new(server.config(options).await));
-            store
-        })
-    })
-    .await;
-    let shared = server.config(StoreOptions::default()).await;
-    contract::sharing::run(&|| Arc::new(MySqlStore::new(shared.clone()))).await;
-    Ok(format!(
-        "{} cases of the contract passed; excused: {:?}; not offered: {:?}",
-        report.passed.len(),
-        report.excused,
-        report.not_offered
-    ))
+    elsewhere::run(&server, EXCUSES, arguments.case.as_deref())
 }
 
 /// The server, and how many databases were created on it.
@@ -127,12 +83,22 @@ struct Server {
     databases: Arc<AtomicU64>,
 }
 
-impl Server {
-    /// A store on a database of its own.
-    async fn open(&self, options: StoreOptions) -> Stores {
-        stores(self.config(options).await)
+impl Elsewhere for Server {
+    type Config = MySqlConfig;
+    type Store = MySqlStore;
+
+    /// On a database of its own.
+    fn fresh(&self, options: StoreOptions) -> BoxFuture<'static, MySqlConfig> {
+        let server = self.clone();
+        Box::pin(async move { server.config(options).await })
     }
 
+    fn open(config: MySqlConfig) -> MySqlStore {
+        MySqlStore::new(config)
+    }
+}
+
+impl Server {
     async fn config(&self, options: StoreOptions) -> MySqlConfig {
         let database = format!("contract_{}", self.databases.fetch_add(1, Ordering::Relaxed));
         let create = format!("DROP DATABASE IF EXISTS {database}; CREATE DATABASE {database}");
@@ -166,20 +132,4 @@ impl Server {
 fn now_ms() -> u64 {
     let since = SystemTime::now().duration_since(UNIX_EPOCH);
     since.map_or(0, |since| since.as_millis() as u64)
-}
-
-fn stores(config: MySqlConfig) -> Stores {
-    let again = config.clone();
-    let store = Arc::new(MySqlStore::new(config));
-    let deployments = Arc::clone(&store) as Arc<dyn storage::DeploymentStore>;
-    Stores {
-        store,
-        reopen: Some(Box::new(move |store| {
-            Box::pin(async move {
-                drop(store);
-                stores(again)
-            })
-        })),
-        deployments: Some(deployments),
-    }
 }

@@ -200,7 +200,7 @@ impl Process {
             say(&mut input, &Moved::of(service, &surroundings.directory)).await?;
         }
         let mut said = BufReader::new(output).lines();
-        let address = timeout(PATIENCE, address_in(&mut said)).await;
+        let address = timeout(PATIENCE, address_in(service, &mut said)).await;
         let address = address.map_err(|_| not_run(io::ErrorKind::TimedOut.into()))??;
         let is_to_end = Arc::new(AtomicBool::new(false));
         let (delivery, ended) = (Arc::clone(&surroundings.delivery), Arc::clone(ended));
@@ -250,8 +250,11 @@ fn spawn(program: &Program) -> io::Result<Child> {
     command.spawn()
 }
 
-async fn address_in(said: &mut Lines<BufReader<ChildStdout>>) -> Result<SocketAddr> {
-    let line = said.next_line().await.map_err(not_heard)?.unwrap_or_default();
+async fn address_in(service: Service, said: &mut Lines<BufReader<ChildStdout>>) -> Result<SocketAddr> {
+    let ended = || Error::Ended {
+        service: service.name(),
+    };
+    let line = said.next_line().await.map_err(not_heard)?.ok_or_else(ended)?;
     match understood(&line)? {
         Said::Listening(address) => Ok(address),
         Said::Delivered { .. } => Err(Error::Unknown { line }),
@@ -265,8 +268,12 @@ async fn hear(mut said: Lines<BufReader<impl AsyncRead + Unpin>>, delivery: Arc<
         let Ok(Said::Delivered { sent, lost }) = understood(&line) else {
             return;
         };
-        delivery.sent.fetch_add(sent - sent_before, Ordering::Relaxed);
-        delivery.lost.fetch_add(lost - lost_before, Ordering::Relaxed);
+        delivery
+            .sent
+            .fetch_add(sent.saturating_sub(sent_before), Ordering::Relaxed);
+        delivery
+            .lost
+            .fetch_add(lost.saturating_sub(lost_before), Ordering::Relaxed);
         (sent_before, lost_before) = (sent, lost);
     }
 }

@@ -108,6 +108,52 @@ async fn an_instance_finds_others_where_it_is_told_that_they_are() {
     }
 }
 
+/// An instance of which a shell says `says`, once it has heard who it is, and then ends.
+async fn shell(says: &str, ended: &Arc<OnceLock<Service>>) -> Result<Process> {
+    let program = Program {
+        path: PathBuf::from("/bin/sh"),
+        arguments: vec!["-c".to_owned(), format!("read line; {says}")],
+    };
+    let surroundings = Surroundings {
+        directory: Arc::new(Directory::default()),
+        delivery: Arc::new(Delivery::default()),
+        tracing_server: ([127, 0, 0, 1], 1).into(),
+        clock: Clock::start(),
+        seed: 7,
+    };
+    Process::start(&program, Service::Pricing, Release::First, &surroundings, ended).await
+}
+
+#[tokio::test]
+async fn a_process_that_ends_before_it_is_to_is_named() {
+    let ended = Arc::default();
+    let process = shell(r#"echo '{"Listening":"127.0.0.1:1"}'"#, &ended)
+        .await
+        .unwrap();
+    process.hearing.await.unwrap();
+    assert_eq!(ended.get(), Some(&Service::Pricing));
+}
+
+#[tokio::test]
+async fn a_process_that_ends_when_it_is_to_is_not() {
+    let ended = Arc::default();
+    let process = shell(r#"echo '{"Listening":"127.0.0.1:1"}'; cat > /dev/null"#, &ended);
+    process.await.unwrap().stop().await;
+    assert_eq!(ended.get(), None);
+}
+
+#[tokio::test]
+async fn a_process_that_does_not_say_where_it_is_is_told_of() {
+    let said = shell("cat > /dev/null & exit 0", &Arc::default())
+        .await
+        .unwrap_err();
+    assert_eq!(said.to_string(), "the process of pricing has ended");
+    let said = shell("echo here; cat > /dev/null", &Arc::default())
+        .await
+        .unwrap_err();
+    assert!(said.to_string().contains("\"here\""), "{said}");
+}
+
 #[tokio::test]
 async fn what_is_not_understood_is_named() {
     for line in [

@@ -2,6 +2,7 @@
 
 mod attribution;
 mod contributions;
+mod entries;
 mod few;
 mod judging;
 mod population;

@@ -17,6 +17,7 @@ pub(super) const CASES: &[Case] = &[
     case!(different_spans_of_a_service_meet_different_conditions),
     case!(several_services_in_one_trace_do_not_help_each_other),
     case!(a_window_of_the_past_is_not_hidden_by_what_came_later),
+    case!(what_is_far_behind_the_newest_is_found_by_every_condition),
 ];
 
 const MILLI: u64 = 1000;
@@ -287,4 +288,50 @@ async fn a_window_of_the_past_is_not_hidden_by_what_came_later(subject: Subject)
         ..past
     };
     assert_eq!(subject.found(of_service).await, [100, 99, 98].map(trace_id));
+}
+
+/// More traces than any answer has are newer, and like it but for what is asked for.
+async fn what_is_far_behind_the_newest_is_found_by_every_condition(subject: Subject) {
+    let newer = |low| span(trace_id(low), low).tag("http.method", "GET");
+    let old = span(trace_id(1), 1)
+        .named("put")
+        .remote("db")
+        .lasting(5_000_000)
+        .tag("order", "4711 a/b:c")
+        .tag("http.method", "GET")
+        .annotation("ws");
+    let spans: Vec<_> = (2..400).map(newer).chain([old]).collect();
+    subject.accept(&spans).await;
+    let annotated = |annotation_query: &str| TraceQueryBuilder {
+        annotation_query: Some(annotation_query.to_owned()),
+        ..query()
+    };
+    let put = TraceQueryBuilder {
+        span_name: Some("put".to_owned()),
+        ..query_of("frontend")
+    };
+    for query in [
+        annotated("order=4711 a/b:c"),
+        annotated("order"),
+        annotated("ws"),
+        annotated("http.method=GET and order=4711 a/b:c"),
+        TraceQueryBuilder {
+            remote_service_name: Some("db".to_owned()),
+            ..query_of("frontend")
+        },
+        TraceQueryBuilder {
+            min_duration: Some(4_000_000),
+            ..query_of("frontend")
+        },
+        TraceQueryBuilder {
+            min_duration: Some(4_000_000),
+            end_ts: i64::MAX / 2_000,
+            lookback: i64::MAX / 2_000,
+            ..put.clone()
+        },
+        put,
+    ] {
+        assert_eq!(subject.found(query).await, [trace_id(1)]);
+    }
+    assert_eq!(subject.found(query()).await.len(), 100);
 }

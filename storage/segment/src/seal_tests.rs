@@ -106,6 +106,39 @@ fn traces_that_are_still_arriving_are_carried_over_and_hold_their_records() {
     assert_eq!(stragglers, 1);
 }
 
+/// Spans in memory, and in segments.
+fn counted(store: &Store) -> (u64, u64) {
+    let view = store.view();
+    let sealed = view.segments.iter().map(|segment| segment.footer().summary.spans);
+    (view.active.spans(), sealed.sum())
+}
+
+#[test]
+fn what_a_trace_holds_in_the_journal_comes_again_after_a_crash_and_is_counted_twice_until_it_is_sealed() {
+    let machine = Machine::new(Limits::default());
+    let store = machine.open();
+    machine.accept(&store, &batch(1, 1));
+    machine.accept(&store, &batch(2, 2));
+    machine.clock.fetch_add(31_000, Ordering::SeqCst);
+    machine.accept(&store, &batch(1, 3));
+    let frozen = store.freeze();
+    seal(&store, &frozen, Quiet::For(30_000)).unwrap();
+    assert_eq!(counted(&store), (2, 1), "the second trace is sealed");
+    drop(store);
+    let machine = machine.crash();
+    let store = machine.open();
+    assert_eq!(
+        counted(&store),
+        (3, 1),
+        "its record lies behind one that is still needed"
+    );
+    assert_eq!((ids(&store, 1), ids(&store, 2)), (vec![1, 3], vec![2]));
+    let frozen = store.freeze();
+    seal(&store, &frozen, Quiet::Everything).unwrap();
+    assert_eq!(counted(&store), (0, 3));
+    assert_eq!((ids(&store, 1), ids(&store, 2)), (vec![1, 3], vec![2]));
+}
+
 #[test]
 fn a_failed_seal_changes_nothing_and_can_be_repeated() {
     let machine = Machine::new(Limits::default());

@@ -213,14 +213,21 @@ fn moment(server: &Server, name: &'static str, kept: &[Kept]) -> anyhow::Result<
         let number = metrics.get(name);
         number.with_context(|| format!("the server has no {name}"))
     };
-    let (head, segments) = (number("tracehound_head_spans")?, number("tracehound_segment_spans")?);
+    let (head, segments) = (
+        number("tracehound_head_spans")?,
+        number("tracehound_segment_spans")?,
+    );
     let answers = kept.iter().map(|kept| kept.ask(server));
     Ok(Moment {
         name,
         spans: (head + segments) as u64,
         // What comes from the journal once more although it was sealed: a record that a trace needs holds all behind it.
         // `seal_tests.rs` of the segment store has an example.
-        twice_max: if name == AFTER_A_KILL { head.min(segments) as u64 } else { 0 },
+        twice_max: if name == AFTER_A_KILL {
+            head.min(segments) as u64
+        } else {
+            0
+        },
         answers: answers.collect::<anyhow::Result<_>>()?,
     })
 }

@@ -35,7 +35,9 @@ try {
 } finally {
   await browser.close();
 }
-for (const failure of failures) console.error(failure);
+for (const failure of failures) console.log(`${failure.title}\n${failure.error.stack}`);
+// Once more in short: the last lines of a run are what is looked at first.
+for (const { title, error } of failures) console.log(`${title}: ${String(error.message).replace(/\s+/g, ' ').slice(0, 250)}`);
 console.log(`${checks} checks of ${areas.length} areas, ${failures.length} failed`);
 process.exitCode = failures.length === 0 ? 0 : 1;
 
@@ -50,7 +52,7 @@ async function runArea(area, all, prepared, scheme) {
       view.expectQuiet();
     } catch (error) {
       await view.shot(`failed-${area}-${check.name}`).catch(() => undefined);
-      failures.push(`✖ ${area}: ${check.name} (${scheme})\n${error.stack}`);
+      failures.push({ title: `✖ ${area}: ${check.name} (${scheme})`, error });
       await view.context.close();
       view = await openView(browser, server.origin, screenshots, scheme);
     }

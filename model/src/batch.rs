@@ -210,6 +210,11 @@ impl SpanBatch {
         self.tags.push((key, value));
     }
 
+    /// Adds tags to the span being read.
+    pub fn push_tags(&mut self, tags: impl Iterator<Item = (Text, Text)>) {
+        self.tags.extend(tags);
+    }
+
     /// Adds an annotation to the span being read; `timestamp` in microseconds since the epoch.
     pub fn push_annotation(&mut self, timestamp: u64, value: Text) {
         self.annotations.push((timestamp, value));

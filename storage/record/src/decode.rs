@@ -13,16 +13,21 @@ const FAMILY_BYTES_MIN: usize = 3;
 /// The smallest span: family, flags, duration, an identifier that is not as before.
 const SPAN_BYTES_MIN: usize = 3;
 
-/// Appends the spans of a record to a batch; their numbers are those of a batch of them alone.
-pub(crate) fn decode(record: &[u8], batch: &mut SpanBatch) -> Result<Numbering, Malformed> {
+/// Appends the spans of a record to a batch; `numbering`, which is forgotten, is then that of a batch of them alone.
+pub(crate) fn decode(
+    record: &[u8],
+    batch: &mut SpanBatch,
+    numbering: &mut Numbering,
+) -> Result<(), Malformed> {
+    numbering.clear();
     let mut cursor = Cursor::new(record);
     if cursor.u8()? != VERSION {
         return Err(Malformed("a journal record of an unknown version"));
     }
-    let mut numbering = Numbering::of_texts(read_texts(&mut cursor, batch)?.into_iter());
+    read_texts(&mut cursor, batch, numbering)?;
     let mut annotations = 0;
     for _ in 0..cursor.count(FAMILY_BYTES_MIN)? {
-        annotations += read_family(&mut cursor, &mut numbering, annotations)?;
+        annotations += read_family(&mut cursor, numbering, annotations)?;
     }
     let count = cursor.count(SPAN_BYTES_MIN)?;
     let mut decoder = Decoder {
@@ -31,38 +36,43 @@ pub(crate) fn decode(record: &[u8], batch: &mut SpanBatch) -> Result<Numbering, 
     };
     numbering.reserve(count);
     for _ in 0..count {
-        decoder.read_span(&mut cursor, &mut numbering, batch)?;
+        decoder.read_span(&mut cursor, numbering, batch)?;
     }
     if cursor.is_empty() {
-        Ok(numbering)
+        Ok(())
     } else {
         Err(Malformed("bytes after the last span of a record"))
     }
 }
 
-fn read_texts(cursor: &mut Cursor<'_>, batch: &mut SpanBatch) -> Result<Vec<Text>, Malformed> {
+fn read_texts(
+    cursor: &mut Cursor<'_>,
+    batch: &mut SpanBatch,
+    numbering: &mut Numbering,
+) -> Result<(), Malformed> {
     let count = cursor.count(1)?;
-    let mut lengths = Vec::with_capacity(count);
+    let mut lengths = cursor.clone();
+    let mut bytes = 0usize;
     for _ in 0..count {
-        lengths.push(cursor.varint()? as usize);
+        let length = cursor.varint()? as usize;
+        bytes = bytes
+            .checked_add(length)
+            .ok_or(Malformed("texts beyond all memory"))?;
     }
-    let bytes = lengths
-        .iter()
-        .try_fold(0usize, |sum, &length| sum.checked_add(length));
-    let bytes = cursor.take(bytes.ok_or(Malformed("texts beyond all memory"))?)?;
+    let bytes = cursor.take(bytes)?;
     let all = std::str::from_utf8(bytes).map_err(|_| Malformed("text that is not UTF-8"))?;
-    let mut start = batch.add_text(all).start();
-    let mut texts = Vec::with_capacity(count);
+    let start = batch.add_text(all).start();
     let mut end = 0;
-    for length in lengths {
+    for _ in 0..count {
+        let length = lengths.varint()? as usize;
+        let text = Text::new(start + end, length);
         end += length;
         if !all.is_char_boundary(end) {
             return Err(Malformed("a text that ends within a character"));
         }
-        texts.push(Text::new(start, length));
-        start += length;
+        numbering.push_text(text);
     }
-    Ok(texts)
+    Ok(())
 }
 
 fn read_number(cursor: &mut Cursor<'_>, numbering: &Numbering) -> Result<u32, Malformed> {
@@ -91,9 +101,9 @@ fn read_family(
         optional(family_flag::REMOTE_SERVICE)?,
     ];
     let tags = cursor.count(1)?;
-    let mut keys = Vec::with_capacity(tags);
     for _ in 0..tags {
-        keys.push(read_number(cursor, numbering)?);
+        let key = read_number(cursor, numbering)?;
+        numbering.push_key(key);
     }
     let annotations = cursor.varint()?;
     // Every family has a span, and each of its annotations takes a byte there.
@@ -106,7 +116,7 @@ fn read_family(
         flags & family_flag::SHARED != 0,
         texts,
     );
-    numbering.push_family(family, &keys, annotations as u32);
+    numbering.push_family(family, tags as u32, annotations as u32);
     Ok(annotations as usize)
 }
 
@@ -220,13 +230,7 @@ impl Decoder {
             }
         }
         numbering.push_span(number as u32);
-        for tag in 0..family.tags as usize {
-            let (key, value) = (
-                numbering.keys(&family)[tag],
-                numbering.last(family.slots().start + tag),
-            );
-            batch.push_tag(numbering.text(key), numbering.text(value));
-        }
+        batch.push_tags(numbering.last_tags(&family));
         for slot in family.slots().skip(family.tags as usize) {
             let time = self.previous.timestamp.wrapping_add(cursor.zigzag()? as u64);
             batch.push_annotation(time, numbering.text(numbering.last(slot)));

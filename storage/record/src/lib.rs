@@ -28,12 +28,14 @@ pub mod bytes;
 mod decode;
 mod encode;
 mod numbering;
+mod text_key;
 mod texts;
 
 use bytes::Malformed;
 pub use decode::{read_addresses, read_port};
 pub use encode::put_addresses;
 pub use numbering::{Family, NO_TEXT, Numbering};
+pub use text_key::TextKey;
 
 const VERSION: u8 = 1;
 
@@ -119,15 +121,19 @@ pub fn encode_numbered(batch: &SpanBatch, numbering: &Numbering) -> Vec<u8> {
 /// # Errors
 /// [`Malformed`] where the bytes are no record of this version; `batch` may then hold some of its spans.
 pub fn decode(record: &[u8], batch: &mut SpanBatch) -> Result<(), Malformed> {
-    decode::decode(record, batch).map(|_| ())
+    decode::decode(record, batch, &mut Numbering::default())
 }
 
-/// As [`decode`], into a batch without spans; gives the numbers of its texts as well, which are those it was written
-/// with.
+/// As [`decode`], into a batch without spans; `numbering`, whose memory is used again, then has the numbers of its
+/// texts, which are those it was written with.
 ///
 /// # Errors
-/// As [`decode`].
-pub fn decode_numbered(record: &[u8], batch: &mut SpanBatch) -> Result<Numbering, Malformed> {
+/// As [`decode`]; `numbering` is of no use then.
+pub fn decode_numbered(
+    record: &[u8],
+    batch: &mut SpanBatch,
+    numbering: &mut Numbering,
+) -> Result<(), Malformed> {
     batch.clear();
-    decode::decode(record, batch)
+    decode::decode(record, batch, numbering)
 }

@@ -305,26 +305,40 @@ fn flags_of(family: &Family) -> u32 {
 
 /// Numbers as they are read from a record.
 impl Numbering {
-    pub(crate) fn of_texts(texts: impl Iterator<Item = Text>) -> Self {
-        let mut numbering = Self::default();
-        numbering.texts.set(texts);
-        numbering
+    /// Forgets all and keeps the memory.
+    pub(crate) fn clear(&mut self) {
+        self.texts.clear();
+        self.families.clear();
+        self.keys.clear();
+        self.spans.clear();
+        self.values.clear();
+        self.last_values.clear();
+        self.numbers.clear();
+    }
+
+    /// Adds a text, whether or not it is there already.
+    pub(crate) fn push_text(&mut self, text: Text) {
+        self.texts.push(text);
     }
 
     pub(crate) fn reserve(&mut self, spans: usize) {
-        self.spans.reserve_exact(spans);
+        self.spans.reserve(spans);
     }
 
-    /// Adds a family that was made by [`Family::new`].
-    pub(crate) fn push_family(&mut self, family: Family, keys: &[u32], annotations: u32) {
+    /// Adds the key of a tag of the family that comes next.
+    pub(crate) fn push_key(&mut self, key: u32) {
+        self.keys.push(key);
+    }
+
+    /// Adds a family that was made by [`Family::new`]; the last keys are those of its tags.
+    pub(crate) fn push_family(&mut self, family: Family, tags: u32, annotations: u32) {
         let family = Family {
-            tags: keys.len() as u32,
+            tags,
             annotations,
-            keys: self.keys.len() as u32,
+            keys: self.keys.len() as u32 - tags,
             values: self.last_values.len() as u32,
             ..family
         };
-        self.keys.extend_from_slice(keys);
         self.last_values
             .resize(self.last_values.len() + family.values(), NO_TEXT);
         self.families.push(family);
@@ -338,6 +352,13 @@ impl Numbering {
         });
         let slots = self.families[family as usize].slots();
         self.values.extend_from_slice(&self.last_values[slots]);
+    }
+
+    /// The tags of the last span of a family.
+    pub(crate) fn last_tags(&self, family: &Family) -> impl Iterator<Item = (Text, Text)> {
+        let values = &self.last_values[family.slots()];
+        let tags = self.keys(family).iter().zip(values);
+        tags.map(|(&key, &value)| (self.text(key), self.text(value)))
     }
 
     /// The last value of a family's value, or [`NO_TEXT`].

@@ -1,107 +1,21 @@
 //! Distinct texts by number.
 //!
-//! Every text of every span is looked for here, so this is made for short ones: the first and last eight bytes of a
-//! text of at most sixteen are all of it, and comparing them is comparing the texts.
+//! Every text of every span is looked for here, so this is made for short ones; see [`TextKey`].
 
-use std::hash::BuildHasher;
-use std::sync::OnceLock;
-
-use foldhash::fast::RandomState;
 use model::{SpanBatch, Text};
 
-/// The length up to which [`Key`] says everything of a text, bytes.
-const SHORT_BYTES_MAX: usize = 16;
+use crate::text_key::TextKey;
+
 const SLOTS_MIN: usize = 64;
 
-/// What is compared of a text.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-struct Key {
-    /// Its first eight and last eight bytes, or hashes of them all.
-    first: u64,
-    last: u64,
-    length: u32,
-}
-
-impl Key {
-    #[inline]
-    fn of(bytes: &[u8], seeds: &Seeds) -> Self {
-        let length = bytes.len();
-        let (first, last) = match length {
-            8..=SHORT_BYTES_MAX => (word::<8>(bytes), word::<8>(&bytes[length - 8..])),
-            4..8 => (word::<4>(bytes), word::<4>(&bytes[length - 4..])),
-            1..4 => {
-                let byte = |at: usize| u64::from(bytes[at]);
-                (byte(0) | byte(length / 2) << 8 | byte(length - 1) << 16, 0)
-            }
-            0 => (0, 0),
-            _ => (seeds.long.hash_one(bytes), word::<8>(&bytes[length - 8..])),
-        };
-        Self {
-            first,
-            last,
-            length: length as u32,
-        }
-    }
-
-    /// Nobody who does not know the seeds can make texts that share it.
-    #[inline]
-    fn hash(&self, seeds: &Seeds) -> u64 {
-        let product = u128::from(self.first ^ seeds.first)
-            * u128::from(self.last.rotate_left(32) ^ u64::from(self.length) ^ seeds.last);
-        product as u64 ^ (product >> 64) as u64
-    }
-}
-
-/// `N` bytes from the start, the first in the lowest byte. There MUST be as many.
-#[inline]
-fn word<const N: usize>(bytes: &[u8]) -> u64 {
-    let mut word = [0; 8];
-    word[..N].copy_from_slice(&bytes[..N]);
-    u64::from_le_bytes(word)
-}
-
-/// Other ones in every process.
-#[derive(Debug)]
-struct Seeds {
-    first: u64,
-    last: u64,
-    long: RandomState,
-}
-
-impl Seeds {
-    fn of_process() -> &'static Self {
-        static SEEDS: OnceLock<Seeds> = OnceLock::new();
-        SEEDS.get_or_init(|| {
-            let long = RandomState::default();
-            Self {
-                first: long.hash_one(1),
-                last: long.hash_one(2),
-                long,
-            }
-        })
-    }
-}
-
 /// The distinct texts of a batch, numbered from 0 in the order first seen.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub(crate) struct Texts {
-    seeds: &'static Seeds,
     texts: Vec<Text>,
     /// One a text.
-    keys: Vec<Key>,
+    keys: Vec<TextKey>,
     /// Number of a text + 1 where its hash says, or behind; 0 where there is none. At most half are taken.
     slots: Vec<u32>,
-}
-
-impl Default for Texts {
-    fn default() -> Self {
-        Self {
-            seeds: Seeds::of_process(),
-            texts: Vec::new(),
-            keys: Vec::new(),
-            slots: Vec::new(),
-        }
-    }
 }
 
 impl Texts {
@@ -124,10 +38,9 @@ impl Texts {
         self.set_slots((texts * 2).next_power_of_two());
     }
 
-    /// All texts there will be, distinct or not, without a way to find them by what they say.
-    pub(crate) fn set(&mut self, texts: impl Iterator<Item = Text>) {
-        self.clear();
-        self.texts.extend(texts);
+    /// Adds a text, distinct or not, that cannot be found by what it says. Not beside [`Texts::number`].
+    pub(crate) fn push(&mut self, text: Text) {
+        self.texts.push(text);
     }
 
     /// Whether a text of this batch says what the text of a number does.
@@ -141,16 +54,15 @@ impl Texts {
     #[inline]
     pub(crate) fn number(&mut self, text: Text, batch: &SpanBatch) -> u32 {
         let bytes = batch.bytes(text);
-        let key = Key::of(bytes, self.seeds);
+        let key = TextKey::of(bytes);
         if self.keys.len() * 2 >= self.slots.len() {
             self.grow();
         }
         let mask = self.slots.len() - 1;
-        let mut slot = key.hash(self.seeds) as usize & mask;
+        let mut slot = key.hash() as usize & mask;
         while let Some(number) = self.slots[slot].checked_sub(1) {
-            let is_it = self.keys[number as usize] == key
-                && (bytes.len() <= SHORT_BYTES_MAX || batch.bytes(self.texts[number as usize]) == bytes);
-            if is_it {
+            let is_it = self.keys[number as usize] == key;
+            if is_it && (key.is_whole() || batch.bytes(self.texts[number as usize]) == bytes) {
                 return number;
             }
             slot = (slot + 1) & mask;
@@ -173,7 +85,7 @@ impl Texts {
         self.slots.clear();
         self.slots.resize(slots, 0);
         for (number, key) in self.keys.iter().enumerate() {
-            let mut slot = key.hash(self.seeds) as usize & (slots - 1);
+            let mut slot = key.hash() as usize & (slots - 1);
             while self.slots[slot] != 0 {
                 slot = (slot + 1) & (slots - 1);
             }

@@ -111,12 +111,13 @@ proptest! {
     }
 
     #[test]
-    fn numbers_say_what_the_spans_do_and_are_read_as_written(written in batch(12)) {
+    fn numbers_say_what_the_spans_do_and_are_read_as_written(written in batch(12), other in batch(12)) {
         let numbering = Numbering::of(&written);
         let mut read = SpanBatch::new();
         let record = storage_record::encode_numbered(&written, &numbering);
         prop_assert_eq!(&record, &storage_record::encode(&written));
-        let again = storage_record::decode_numbered(&record, &mut read).unwrap();
+        let mut again = Numbering::of(&other);
+        storage_record::decode_numbered(&record, &mut read, &mut again).unwrap();
         prop_assert_eq!((numbering.len(), again.len()), (written.len(), written.len()));
         for (index, span) in written.iter().enumerate() {
             check_numbers(span, &written, &numbering, index);

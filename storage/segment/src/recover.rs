@@ -19,7 +19,7 @@ use crate::config::{Limits, SegmentConfig};
 use crate::deployments::Deployments;
 use crate::head::{Arrival, Generation, Held};
 use crate::store::{journal_config, refusal};
-use storage_record as record;
+use storage_record::{self as record, Numbering};
 
 /// Records are handed to a thread so many bytes at a time: one by one, threads would spend their time waking each
 /// other.
@@ -98,15 +98,14 @@ fn insert_chunks(
     (active, deployments): (&Generation, &Deployments),
     failure: &Mutex<Option<StorageError>>,
 ) {
-    let (mut batch, mut held) = (SpanBatch::new(), Held::default());
+    let (mut batch, mut numbering, mut held) = (SpanBatch::new(), Numbering::default(), Held::default());
     loop {
         let Ok(chunk) = receiver.lock().recv() else {
             return active.add_held(&mut held);
         };
         for (position, bytes) in chunk {
-            batch.clear();
-            match record::decode_numbered(&bytes, &mut batch) {
-                Ok(numbering) => {
+            match record::decode_numbered(&bytes, &mut batch, &mut numbering) {
+                Ok(()) => {
                     let now_ms = (config.now)();
                     deployments.note(&batch, &numbering, &config.options, now_ms);
                     let arrival = Arrival::at(now_ms, position);

@@ -1,0 +1,93 @@
+//! What a text is looked for by.
+//!
+//! Made for short texts: the first and last eight bytes of one of at most sixteen are all of it, and comparing them is
+//! comparing the texts.
+
+use std::hash::BuildHasher;
+use std::sync::OnceLock;
+
+use foldhash::fast::RandomState;
+
+/// The length up to which a key says everything of a text, bytes.
+const SHORT_BYTES_MAX: usize = 16;
+
+/// What is compared of a text: equal for equal texts, and the other way round where [`TextKey::is_whole`]. Of use in this
+/// process only.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct TextKey {
+    /// Its first eight and last eight bytes, or hashes of them all.
+    first: u64,
+    last: u64,
+    length: u32,
+}
+
+impl TextKey {
+    /// That of a text of less than 4 GiB.
+    #[inline]
+    pub fn of(bytes: &[u8]) -> Self {
+        let length = bytes.len();
+        let (first, last) = match length {
+            8..=SHORT_BYTES_MAX => (word::<8>(bytes), word::<8>(&bytes[length - 8..])),
+            4..8 => (word::<4>(bytes), word::<4>(&bytes[length - 4..])),
+            1..4 => {
+                let byte = |at: usize| u64::from(bytes[at]);
+                (byte(0) | byte(length / 2) << 8 | byte(length - 1) << 16, 0)
+            }
+            0 => (0, 0),
+            _ => (
+                Seeds::of_process().long.hash_one(bytes),
+                word::<8>(&bytes[length - 8..]),
+            ),
+        };
+        Self {
+            first,
+            last,
+            length: length as u32,
+        }
+    }
+
+    /// Whether no other text has this key.
+    #[inline]
+    pub fn is_whole(&self) -> bool {
+        self.length as usize <= SHORT_BYTES_MAX
+    }
+
+    /// Nobody who does not know the seeds of this process can make texts that share it.
+    #[inline]
+    pub fn hash(&self) -> u64 {
+        let seeds = Seeds::of_process();
+        let product = u128::from(self.first ^ seeds.first)
+            * u128::from(self.last.rotate_left(32) ^ u64::from(self.length) ^ seeds.last);
+        product as u64 ^ (product >> 64) as u64
+    }
+}
+
+/// `N` bytes from the start, the first in the lowest byte. There MUST be as many.
+#[inline]
+fn word<const N: usize>(bytes: &[u8]) -> u64 {
+    let mut word = [0; 8];
+    word[..N].copy_from_slice(&bytes[..N]);
+    u64::from_le_bytes(word)
+}
+
+/// Other ones in every process.
+#[derive(Debug)]
+struct Seeds {
+    first: u64,
+    last: u64,
+    long: RandomState,
+}
+
+impl Seeds {
+    fn of_process() -> &'static Self {
+        static SEEDS: OnceLock<Seeds> = OnceLock::new();
+        SEEDS.get_or_init(|| {
+            let long = RandomState::default();
+            Self {
+                first: long.hash_one(1),
+                last: long.hash_one(2),
+                long,
+            }
+        })
+    }
+}

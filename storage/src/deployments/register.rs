@@ -7,6 +7,7 @@
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
+use foldhash::fast::RandomState;
 use model::{Deployment, Slo, environments_agree};
 
 use super::declaration::{contradiction, identifier, normalise, of_inferred};
@@ -21,7 +22,8 @@ pub struct Register {
     limits: DeploymentLimits,
     /// As they were declared, by identifier.
     declared: HashMap<String, Deployment>,
-    services: HashMap<String, Service>,
+    /// Asked for every version of every batch.
+    services: HashMap<String, Service, RandomState>,
     /// As they are shown, by start and identifier.
     shown: BTreeMap<(u64, String), Arc<Deployment>>,
     /// The start of each that is shown; of those that were absorbed, the identifier of who did.

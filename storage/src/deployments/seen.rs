@@ -149,7 +149,7 @@ impl<'b> Gathering<'b> {
 /// The versions of one service, by environment (empty for none) and version.
 #[derive(Clone, Debug, Default)]
 pub(super) struct SeenVersions {
-    by_environment: HashMap<String, HashMap<String, SeenVersion>>,
+    by_environment: HashMap<String, HashMap<String, SeenVersion, RandomState>, RandomState>,
     count: usize,
     /// When the hour began in which new ones are counted, and how many there were.
     hour: (u64, usize),

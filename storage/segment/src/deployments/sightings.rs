@@ -3,6 +3,9 @@
 //! Tags are found once a family of a batch, a version is looked up where it differs from that of the family's span
 //! before; so a span whose version has been there for a while costs a comparison of numbers.
 
+use std::collections::HashMap;
+
+use foldhash::fast::RandomState;
 use model::SpanBatch;
 use storage::{Gathering, Interest, StoreOptions};
 use storage_record::{NO_TEXT, Numbering};
@@ -31,6 +34,8 @@ pub(super) fn gather<'b>(
         _ => batch.text(numbering.texts()[number as usize]),
     };
     let mut gathering = Gathering::default();
+    // Of service, environment and version, so that texts are compared once and not for every family that bears them.
+    let mut known: HashMap<[u32; 3], Option<usize>, RandomState> = HashMap::default();
     for index in 0..numbering.len() {
         let (family, values) = numbering.span(index);
         let place = &mut places[family as usize];
@@ -40,10 +45,12 @@ pub(super) fn gather<'b>(
             place.environment.map_or(NO_TEXT, |slot| values[slot]),
         );
         if told != place.last {
-            let service = text(numbering.families()[family as usize].service);
-            let key = (service, text(told.1), text(told.0));
+            let service = numbering.families()[family as usize].service;
             place.last = told;
-            place.number = gathering.number(key, || interest(key.0, key.1, key.2));
+            place.number = *known.entry([service, told.1, told.0]).or_insert_with(|| {
+                let key = (text(service), text(told.1), text(told.0));
+                gathering.number(key, || interest(key.0, key.1, key.2))
+            });
         }
         if let Some(number) = place.number {
             gathering.add(number, batch.get(index));
@@ -59,7 +66,8 @@ fn places(batch: &SpanBatch, numbering: &Numbering, options: &StoreOptions) -> O
         batch,
         numbering,
         options,
-        known: vec![None; numbering.texts().len()],
+        known: vec![0; numbering.texts().len()],
+        ranks: Vec::new(),
     };
     let mut any = false;
     let places = numbering.families().iter().map(|family| {
@@ -98,19 +106,23 @@ struct Ranks<'b> {
     batch: &'b SpanBatch,
     numbering: &'b Numbering,
     options: &'b StoreOptions,
-    /// By number of the text.
-    known: Vec<Option<Rank>>,
+    /// By number of the text the place in `ranks` + 1, or 0 where it was not looked up.
+    known: Vec<u32>,
+    ranks: Vec<Rank>,
 }
 
 impl Ranks<'_> {
     fn of(&mut self, key: u32) -> Rank {
-        *self.known[key as usize].get_or_insert_with(|| {
+        let known = &mut self.known[key as usize];
+        if *known == 0 {
             let text = self.batch.text(self.numbering.texts()[key as usize]);
             let rank = |tags: &[String]| tags.iter().position(|tag| tag == text);
-            (
+            self.ranks.push((
                 rank(&self.options.version_tags),
                 rank(&self.options.environment_tags),
-            )
-        })
+            ));
+            *known = self.ranks.len() as u32;
+        }
+        self.ranks[*known as usize - 1]
     }
 }

@@ -42,8 +42,9 @@ pub(crate) use held::Held;
 use runs::Runs;
 use shard::{Reading, Run, Shard};
 
-/// Parts that are locked by themselves: many more than there are processors.
+/// Parts that are locked by themselves: many more than there are processors. A power of two.
 const SHARDS: usize = 64;
+const _: () = assert!(SHARDS.is_power_of_two());
 /// Rows read, and traces looked at, before a shard is let go for a moment: writers must not wait for a huge trace.
 const ROWS_AT_ONCE: usize = 256;
 const TRACES_AT_ONCE: usize = 256;
@@ -187,7 +188,7 @@ impl Generation {
         held: &mut Held,
     ) {
         self.note_position(arrival);
-        let mut runs = Runs::new(self, arrival).held_in(held);
+        let mut runs = Runs::held_in(held, self, arrival);
         self.insert_rows(batch, numbering, &mut runs, autocomplete_keys);
         self.note_rows(runs.finish(), batch.len() as u64);
     }

@@ -52,8 +52,6 @@ pub(crate) struct KnownFamily {
 struct Family {
     /// Its slots are all open.
     shape: Shape,
-    /// A bit for each slot that varies.
-    varying: u64,
     /// The values that each slot had while it did not vary.
     seen: Box<[Vec<Symbol>]>,
     shapes: u32,
@@ -64,6 +62,8 @@ struct Family {
 pub(crate) struct Registry {
     table: ShapeTable,
     families: Vec<Family>,
+    /// One a family, a bit for each slot that varies: beside the families, since it is all that a look for one needs.
+    varying: Vec<u64>,
     family_numbers: KeyTable,
     shape_numbers: KeyTable,
     service_families: HashMap<Symbol, u32, RandomState>,
@@ -76,7 +76,7 @@ impl Registry {
 
     /// Memory it holds, roughly.
     pub(crate) fn bytes(&self) -> usize {
-        self.table.strings.text_bytes()
+        self.table.strings.memory_bytes()
             + self.table.len() * 256
             + self.families.len() * 512
             + self.family_numbers.bytes()
@@ -96,10 +96,21 @@ impl Registry {
         self.family_numbers.find(key).map(|number| self.known(number))
     }
 
+    /// As [`Registry::family`] for each.
+    pub(crate) fn families(&self, keys: &[Key]) -> Vec<Option<KnownFamily>> {
+        let numbers = self.family_numbers.find_all(keys).into_iter();
+        numbers.map(|number| Some(self.known(number?))).collect()
+    }
+
+    /// As [`Registry::shape`] for each.
+    pub(crate) fn shapes(&self, keys: &[Key]) -> Vec<Option<ShapeNumber>> {
+        self.shape_numbers.find_all(keys)
+    }
+
     fn known(&self, number: FamilyNumber) -> KnownFamily {
         KnownFamily {
             number,
-            varying: self.families[number as usize].varying,
+            varying: self.varying[number as usize],
         }
     }
 
@@ -285,9 +296,9 @@ impl Registry {
         self.families.push(Family {
             seen: vec![Vec::new(); shape.tags.len() + shape.annotations.len()].into(),
             shape,
-            varying,
             shapes: 0,
         });
+        self.varying.push(varying);
         self.family_numbers.insert_new(key, number);
         KnownFamily { number, varying }
     }
@@ -296,9 +307,10 @@ impl Registry {
     fn note_values(&mut self, family: KnownFamily, fields: &Fields<'_>) -> KnownFamily {
         let number = family.number;
         let family = &mut self.families[number as usize];
+        let varying = &mut self.varying[number as usize];
         let crowded = family.shapes >= FAMILY_SHAPES_MAX;
         for (slot, (seen, value)) in family.seen.iter_mut().zip(values_of(fields)).enumerate() {
-            if family.varying >> slot & 1 != 0 {
+            if *varying >> slot & 1 != 0 {
                 continue;
             }
             let is_long = value.len() > FIXED_VALUE_BYTES_MAX;
@@ -310,7 +322,7 @@ impl Registry {
             let is_known = symbol.is_some_and(|symbol| seen.contains(&symbol));
             let several = seen.len() + usize::from(!is_known) > 1;
             if is_long || (crowded && several) || (!is_known && seen.len() >= FIXED_VALUES_MAX) {
-                family.varying |= 1 << slot;
+                *varying |= 1 << slot;
                 *seen = Vec::new();
             } else if !is_known {
                 seen.push(self.table.strings.insert(value));

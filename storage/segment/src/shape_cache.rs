@@ -49,7 +49,7 @@ pub(crate) fn read_shapes(page: &[u8]) -> Result<Shapes, Malformed> {
     let lists = (0..table.len())
         .map(|_| read_place(&mut cursor))
         .collect::<Result<_, _>>()?;
-    // A string costs its text, an end and a place in the hash table; a shape its slots: about three times what
+    // A string costs its text, an end and an entry of the hash table; a shape its slots: about four times what
     // is written.
     Ok(Shapes {
         table,
@@ -57,7 +57,7 @@ pub(crate) fn read_shapes(page: &[u8]) -> Result<Shapes, Malformed> {
         dictionary: Dictionary::default(),
         chapters: Vec::new(),
         codes: Vec::new(),
-        bytes: page.len() as u64 * 3 + 1024,
+        bytes: page.len() as u64 * 4 + 1024,
     })
 }
 

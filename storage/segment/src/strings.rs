@@ -1,9 +1,7 @@
 //! Distinct strings by number: what shapes name things with.
 
-use std::hash::BuildHasher;
-
-use foldhash::fast::RandomState;
 use hashbrown::HashTable;
+use storage_record::TextKey;
 
 /// The number of a string in a table; [`Symbol::NONE`] is no string.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -23,21 +21,14 @@ pub(crate) struct Strings {
     bytes: String,
     ends: Vec<u32>,
     entries: HashTable<Entry>,
-    hasher: RandomState,
 }
 
-/// What a string is found by: where it is as well, so that a look for it does not go by `ends`.
+/// What a string is found by, and where it is. A look for a short one ends here: its key is all of it.
 #[derive(Clone, Copy, Debug)]
 struct Entry {
+    key: TextKey,
     start: u32,
-    length: u32,
     number: u32,
-}
-
-impl Entry {
-    fn text(self, bytes: &[u8]) -> &[u8] {
-        &bytes[self.start as usize..(self.start + self.length) as usize]
-    }
 }
 
 impl Default for Strings {
@@ -46,7 +37,6 @@ impl Default for Strings {
             bytes: String::new(),
             ends: vec![0],
             entries: HashTable::new(),
-            hasher: RandomState::default(),
         }
     }
 }
@@ -63,8 +53,13 @@ impl Strings {
 
     pub(crate) fn find(&self, text: &str) -> Option<Symbol> {
         let (bytes, text) = (self.bytes.as_bytes(), text.as_bytes());
+        let key = TextKey::of(text);
+        let is_it = |entry: &Entry| {
+            let whole = || &bytes[entry.start as usize..entry.start as usize + text.len()];
+            entry.key == key && (key.is_whole() || whole() == text)
+        };
         self.entries
-            .find(self.hasher.hash_one(text), |entry| entry.text(bytes) == text)
+            .find(key.hash(), is_it)
             .map(|entry| Symbol(entry.number))
     }
 
@@ -75,9 +70,7 @@ impl Strings {
     /// Makes room for so many more.
     pub(crate) fn reserve(&mut self, strings: usize) {
         self.ends.reserve(strings);
-        let bytes = self.bytes.as_bytes();
-        self.entries
-            .reserve(strings, |entry| self.hasher.hash_one(entry.text(bytes)));
+        self.entries.reserve(strings, |entry| entry.key.hash());
     }
 
     pub(crate) fn insert(&mut self, text: &str) -> Symbol {
@@ -87,15 +80,14 @@ impl Strings {
     /// Inserts a string that is not there.
     pub(crate) fn insert_new(&mut self, text: &str) -> Symbol {
         let entry = Entry {
+            key: TextKey::of(text.as_bytes()),
             start: self.bytes.len() as u32,
-            length: text.len() as u32,
             number: self.ends.len() as u32,
         };
         self.bytes.push_str(text);
         self.ends.push(self.bytes.len() as u32);
-        let bytes = self.bytes.as_bytes();
-        let hash = |entry: &Entry| self.hasher.hash_one(entry.text(bytes));
-        self.entries.insert_unique(hash(&entry), entry, hash);
+        self.entries
+            .insert_unique(entry.key.hash(), entry, |entry| entry.key.hash());
         Symbol(entry.number)
     }
 
@@ -111,5 +103,12 @@ impl Strings {
     /// Bytes of text.
     pub(crate) fn text_bytes(&self) -> usize {
         self.bytes.len()
+    }
+
+    /// Memory they take.
+    pub(crate) fn memory_bytes(&self) -> usize {
+        self.bytes.capacity()
+            + self.ends.capacity() * size_of::<u32>()
+            + self.entries.capacity() * (size_of::<Entry>() + 1)
     }
 }

@@ -2,16 +2,24 @@
 //! Spans of a trace come in batches of several instances at about the same time, so a trace is looked for once and not
 //! for each of them, and what is known of it is at hand. Until they are added nobody sees them.
 
+use std::hash::BuildHasher;
 use std::ops::Range;
 
 use super::row::Frame;
 use super::shard::Run;
-use super::{Arrival, Generation};
+use super::{Arrival, Generation, SHARDS};
 use crate::shape::ShapeNumber;
 
 /// Bytes of rows that are held: of the batches of some ten instances, and little enough that they are still at hand
 /// when they are added.
 const ROWS_BYTES_MAX: usize = 1 << 20;
+
+/// Where the shard is in what runs are sorted by.
+const PART_SHIFT: u32 = u64::BITS - SHARDS.ilog2();
+
+fn part_of(order: u64) -> usize {
+    (order >> PART_SHIFT) as usize
+}
 
 /// See the head of this file.
 #[derive(Debug, Default)]
@@ -19,13 +27,15 @@ pub(crate) struct Held {
     rows: Vec<u8>,
     shapes: Vec<ShapeNumber>,
     runs: Vec<HeldRun>,
-    /// The shard and the trace of a run, and which it is: what runs are sorted by, small enough to be moved around.
-    order: Vec<(usize, u64, usize)>,
+    /// Where a run belongs ([`Generation::order_of`]), and which it is: what runs are sorted by, small enough to be moved
+    /// around.
+    order: Vec<(u64, u32)>,
 }
 
 /// A [`Run`] whose rows and shapes are beside those of others.
 #[derive(Debug)]
 struct HeldRun {
+    low: u64,
     frame: Frame,
     rows: Range<usize>,
     shapes: Range<usize>,
@@ -36,20 +46,49 @@ struct HeldRun {
 }
 
 impl Held {
-    pub(super) fn push(&mut self, part: usize, run: &Run<'_>) {
-        let (rows, shapes) = (self.rows.len(), self.shapes.len());
-        self.rows.extend_from_slice(run.rows);
-        self.shapes.extend_from_slice(run.shapes);
-        self.order.push((part, run.low, self.runs.len()));
+    /// The rows of all runs and their shapes, for further ones to be added to; until [`Held::give_rows`] none is here.
+    pub(super) fn take_rows(&mut self) -> (Vec<u8>, Vec<ShapeNumber>) {
+        (std::mem::take(&mut self.rows), std::mem::take(&mut self.shapes))
+    }
+
+    pub(super) fn give_rows(&mut self, (rows, shapes): (Vec<u8>, Vec<ShapeNumber>)) {
+        (self.rows, self.shapes) = (rows, shapes);
+    }
+
+    /// Holds a run whose rows and shapes begin at these places among all.
+    pub(super) fn push(&mut self, order: u64, run: &Run<'_>, (rows, shapes): (usize, usize)) {
+        self.order.push((order, self.runs.len() as u32));
         self.runs.push(HeldRun {
+            low: run.low,
             frame: run.frame,
-            rows: rows..self.rows.len(),
-            shapes: shapes..self.shapes.len(),
+            rows: rows..rows + run.rows.len(),
+            shapes: shapes..shapes + run.shapes.len(),
             times: run.times,
             end: run.end,
             longest: run.longest,
             arrival: run.arrival,
         });
+    }
+
+    fn run(&self, number: u32) -> Run<'_> {
+        let run = &self.runs[number as usize];
+        Run {
+            low: run.low,
+            frame: run.frame,
+            rows: &self.rows[run.rows.clone()],
+            shapes: &self.shapes[run.shapes.clone()],
+            times: run.times,
+            end: run.end,
+            longest: run.longest,
+            arrival: run.arrival,
+        }
+    }
+
+    fn clear(&mut self) {
+        self.rows.clear();
+        self.shapes.clear();
+        self.runs.clear();
+        self.order.clear();
     }
 
     /// Whether it is time to add them.
@@ -59,39 +98,31 @@ impl Held {
 }
 
 impl Generation {
-    /// Adds what is held.
+    /// What brings the runs of a shard together, and among them those of a trace: the shard in the highest bits.
+    pub(super) fn order_of(&self, low: u64) -> u64 {
+        (self.part_of(low) as u64) << PART_SHIFT | self.hasher.hash_one(low) & ((1 << PART_SHIFT) - 1)
+    }
+
+    /// Adds what is held: for each shard all traces are found first, so that a processor waits for the memory of several
+    /// at once.
     pub(crate) fn add_held(&self, held: &mut Held) {
-        let Held {
-            rows,
-            shapes,
-            runs,
-            order,
-        } = held;
-        // Those of a trace in the order in which they came.
-        order.sort_unstable();
+        held.order.sort_unstable();
         let mut added = 0;
-        for of_part in order.chunk_by(|one, next| one.0 == next.0) {
-            let mut shard = self.shards[of_part[0].0].lock();
-            for &(_, low, index) in of_part {
-                let run = &runs[index];
-                let run = Run {
-                    low,
-                    frame: run.frame,
-                    rows: &rows[run.rows.clone()],
-                    shapes: &shapes[run.shapes.clone()],
-                    times: run.times,
-                    end: run.end,
-                    longest: run.longest,
-                    arrival: run.arrival,
-                };
-                added += shard.add(&run, &self.hasher);
+        let mut places = Vec::new();
+        for of_part in held.order.chunk_by(|one, next| part_of(one.0) == part_of(next.0)) {
+            let mut shard = self.shards[part_of(of_part[0].0)].lock();
+            places.clear();
+            for &(_, number) in of_part {
+                let (index, bytes) = shard.place(&held.run(number), &self.hasher);
+                places.push(index);
+                added += bytes;
+            }
+            for (&(_, number), &index) in of_part.iter().zip(&places) {
+                added += shard.add_to(index, &held.run(number));
             }
         }
         self.note_rows(added as u64, 0);
-        rows.clear();
-        shapes.clear();
-        runs.clear();
-        order.clear();
+        held.clear();
     }
 }
 

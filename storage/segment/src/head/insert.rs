@@ -1,11 +1,12 @@
 //! A batch on its way into a generation: every span to its shape, and as a row to its trace.
 //!
 //! Texts are numbered by then ([`Numbering`]), so a symbol is looked up once a batch and text, a family once a batch
-//! and family. Spans whose shape is known are added in one pass with the registry locked for reading; for the others
-//! it is locked for writing once.
+//! and family. All looks of a kind come one after the other: none waits for what another finds, so a processor waits for
+//! the memory of several at once. Spans whose shape is known are added with the registry locked for reading; for the
+//! others it is locked for writing once.
 
 use model::SpanBatch;
-use storage_record::{NO_TEXT, Numbering};
+use storage_record::{Family, NO_TEXT, Numbering};
 
 use super::Generation;
 use super::runs::Runs;
@@ -34,9 +35,20 @@ enum Coding {
 /// A family of a batch.
 #[derive(Clone, Copy, Debug)]
 struct BatchFamily {
+    /// Not asked: the registry has no such family, and was not asked whether it takes one.
     coding: Known<Coding>,
-    /// Its last span whose shape was found, and that shape.
-    last: Option<(usize, ShapeNumber)>,
+    /// Its last span, and the number of the key of that one's shape.
+    last: Option<(usize, usize)>,
+}
+
+/// What is known of a span before its shape is looked for.
+#[derive(Clone, Copy, Debug)]
+enum Wanted {
+    /// The shape of the key of this number.
+    Shape(usize),
+    Generic,
+    /// There is no such shape.
+    Missing,
 }
 
 /// The spans of a batch that need more than a row.
@@ -67,6 +79,7 @@ impl Generation {
                 rows.add(index, number, runs);
             }
         }
+        rest.missing.retain(|&index| !rows.has_known_family(index));
         rest.missing.append(&mut rest.generic);
         self.note_names(batch, numbering, &rest.missing, autocomplete_keys);
     }
@@ -82,7 +95,7 @@ impl Generation {
         numbers
     }
 
-    /// A span with a shape that was known has names that are known: only those of the spans in `indexes` may be new.
+    /// A span with a family that was known has names that are known: only those of the spans in `indexes` may be new.
     fn note_names(
         &self,
         batch: &SpanBatch,
@@ -153,8 +166,8 @@ struct Rows<'b> {
     /// By number of the text, and of the family.
     symbols: Vec<Known<Symbol>>,
     families: Vec<BatchFamily>,
-    /// What is being looked for.
-    key: Key,
+    /// What is looked for.
+    keys: Vec<Key>,
     /// Numbers of the values that are in the row of the span at hand.
     open: Vec<u32>,
 }
@@ -172,58 +185,172 @@ impl<'b> Rows<'b> {
                 };
                 numbering.families().len()
             ],
-            key: Key::default(),
+            keys: Vec::new(),
             open: Vec::new(),
         }
     }
 
+    /// Whether the registry had the family of a span.
+    fn has_known_family(&self, index: usize) -> bool {
+        let (number, _) = self.numbering.span(index);
+        matches!(
+            self.families[number as usize].coding,
+            Known::Found(Coding::Shaped(_))
+        )
+    }
+
     /// Adds the spans whose shapes are known; gives the others.
     fn add_known(&mut self, registry: &Registry, runs: &mut Runs<'_>) -> Rest {
+        self.look_up_families(registry);
+        self.look_up_values(registry);
+        self.keys.clear();
+        let wanted: Vec<Wanted> = (0..self.numbering.len())
+            .map(|index| self.wanted(index, registry))
+            .collect();
+        let shapes = registry.shapes(&self.keys);
         let mut rest = Rest::default();
-        for index in 0..self.numbering.len() {
-            match self.shape(index, registry) {
-                Some(number) => {
-                    self.add(index, number, runs);
-                    if number == GENERIC {
-                        rest.generic.push(index);
-                    }
-                }
-                None => rest.missing.push(index),
+        for (index, wanted) in wanted.into_iter().enumerate() {
+            let shape = match wanted {
+                Wanted::Shape(key) => shapes[key],
+                Wanted::Generic => Some(GENERIC),
+                Wanted::Missing => None,
+            };
+            let Some(shape) = shape else {
+                rest.missing.push(index);
+                continue;
+            };
+            self.open_known(index);
+            self.add(index, shape, runs);
+            if shape == GENERIC {
+                rest.generic.push(index);
             }
         }
         rest
     }
 
-    /// The shape of a span, if it is known.
-    fn shape(&mut self, index: usize, registry: &Registry) -> Option<ShapeNumber> {
+    fn look_up_families(&mut self, registry: &Registry) {
+        let numbering = self.numbering;
+        for family in numbering.families() {
+            for text in [family.service, family.name, family.remote_service] {
+                self.look_up(text, registry);
+            }
+            for &key in numbering.keys(family) {
+                self.look_up(key, registry);
+            }
+        }
+        let mut numbers = Vec::with_capacity(numbering.families().len());
+        for (number, family) in numbering.families().iter().enumerate() {
+            if let Some(key) = self.family_key(family) {
+                numbers.push(number);
+                self.keys.push(key);
+            }
+        }
+        for (number, found) in numbers.into_iter().zip(registry.families(&self.keys)) {
+            if let Some(found) = found {
+                self.families[number].coding = Known::Found(Coding::Shaped(found));
+            }
+        }
+    }
+
+    /// Looks up the values that are part of shapes.
+    fn look_up_values(&mut self, registry: &Registry) {
+        let numbering = self.numbering;
+        for index in 0..numbering.len() {
+            let (number, values) = numbering.span(index);
+            if let Known::Found(Coding::Shaped(family)) = self.families[number as usize].coding {
+                for value in slots(values, |slot| !is_open(family, slot)) {
+                    self.look_up(value, registry);
+                }
+            }
+        }
+    }
+
+    fn look_up(&mut self, number: u32, registry: &Registry) {
+        if number != NO_TEXT && self.symbols[number as usize] == Known::NotAsked {
+            let text = self.batch.text(self.numbering.texts()[number as usize]);
+            let symbol = registry.symbol(text);
+            self.symbols[number as usize] = symbol.map_or(Known::Missing, Known::Found);
+        }
+    }
+
+    /// The symbol of a text that was looked up, if there is one.
+    fn symbol(&self, number: u32) -> Option<Symbol> {
+        if number == NO_TEXT {
+            return Some(Symbol::NONE);
+        }
+        match self.symbols[number as usize] {
+            Known::Found(symbol) => Some(symbol),
+            _ => None,
+        }
+    }
+
+    /// The key of a family; nothing where not all of its texts are known, so that the family is not.
+    fn family_key(&self, family: &Family) -> Option<Key> {
+        let mut key = Key::default();
+        key.begin_family(&FamilyHead {
+            kind: family.kind,
+            debug: family.debug,
+            shared: family.shared,
+            service: self.symbol(family.service)?,
+            name: self.symbol(family.name)?,
+            remote_service: self.symbol(family.remote_service)?,
+            annotations: family.annotations as usize,
+        });
+        for &tag in self.numbering.keys(family) {
+            key.push(self.symbol(tag)?);
+        }
+        Some(key)
+    }
+
+    /// What is to be looked for to know the shape of a span.
+    fn wanted(&mut self, index: usize, registry: &Registry) -> Wanted {
         let (number, values) = self.numbering.span(index);
-        let family = match self.coding(index, number, registry)? {
-            Coding::Shaped(family) => family,
-            Coding::Generic => {
-                self.open_generic(index);
-                return Some(GENERIC);
-            }
+        let BatchFamily { coding, last } = self.families[number as usize];
+        let family = match coding {
+            Known::Found(Coding::Shaped(family)) => family,
+            Known::Found(Coding::Generic) => return Wanted::Generic,
+            Known::Missing => return Wanted::Missing,
+            Known::NotAsked => return self.without_family(index, number, registry),
         };
-        let is_open = |slot: usize| family.varying >> slot & 1 != 0;
-        self.open.clear();
-        let open = values.iter().enumerate().filter(|&(slot, _)| is_open(slot));
-        self.open.extend(open.map(|(_, &value)| value));
-        if let Some((last, shape)) = self.families[number as usize].last {
+        if let Some((last, key)) = last {
             let mut pairs = values.iter().zip(self.numbering.span(last).1).enumerate();
-            if pairs.all(|(slot, (value, last))| value == last || is_open(slot)) {
-                return Some(shape);
+            if pairs.all(|(slot, (value, last))| value == last || is_open(family, slot)) {
+                return Wanted::Shape(key);
             }
         }
-        self.key.begin_shape(family);
-        for (slot, &value) in values.iter().enumerate() {
-            if !is_open(slot) {
-                let symbol = self.symbol(value, registry)?;
-                self.key.push(symbol);
+        let mut key = Key::default();
+        key.begin_shape(family);
+        for value in slots(values, |slot| !is_open(family, slot)) {
+            match self.symbol(value) {
+                Some(symbol) => key.push(symbol),
+                None => return Wanted::Missing,
             }
         }
-        let shape = registry.shape(&self.key)?;
-        self.families[number as usize].last = Some((index, shape));
-        Some(shape)
+        self.families[number as usize].last = Some((index, self.keys.len()));
+        self.keys.push(key);
+        Wanted::Shape(self.keys.len() - 1)
+    }
+
+    #[cold]
+    fn without_family(&mut self, index: usize, number: u32, registry: &Registry) -> Wanted {
+        let is_refused = registry.refuses(&Fields::of_ref(self.batch.get(index)));
+        let (coding, wanted) = match is_refused {
+            true => (Known::Found(Coding::Generic), Wanted::Generic),
+            false => (Known::Missing, Wanted::Missing),
+        };
+        self.families[number as usize].coding = coding;
+        wanted
+    }
+
+    /// Takes the values that the known shape of a span leaves open.
+    fn open_known(&mut self, index: usize) {
+        let (number, values) = self.numbering.span(index);
+        let Known::Found(Coding::Shaped(family)) = self.families[number as usize].coding else {
+            return self.open_generic(index);
+        };
+        self.open.clear();
+        let open = slots(values, |slot| is_open(family, slot));
+        self.open.extend(open);
     }
 
     /// Takes the values that a shape leaves open from a span.
@@ -250,67 +377,6 @@ impl<'b> Rows<'b> {
         self.open.extend(texts.iter().filter(|&&text| text != NO_TEXT));
         self.open.extend_from_slice(self.numbering.keys(family));
         self.open.extend_from_slice(values);
-    }
-
-    fn coding(&mut self, index: usize, number: u32, registry: &Registry) -> Option<Coding> {
-        let known = match self.families[number as usize].coding {
-            Known::NotAsked => self.find_coding(index, number, registry),
-            known => known,
-        };
-        self.families[number as usize].coding = known;
-        match known {
-            Known::Found(coding) => Some(coding),
-            _ => None,
-        }
-    }
-
-    #[cold]
-    fn find_coding(&mut self, index: usize, number: u32, registry: &Registry) -> Known<Coding> {
-        if let Some(family) = self.look_up_family(number, registry) {
-            return Known::Found(Coding::Shaped(family));
-        }
-        if registry.refuses(&Fields::of_ref(self.batch.get(index))) {
-            return Known::Found(Coding::Generic);
-        }
-        Known::Missing
-    }
-
-    fn look_up_family(&mut self, number: u32, registry: &Registry) -> Option<KnownFamily> {
-        let numbering = self.numbering;
-        let family = &numbering.families()[number as usize];
-        let head = FamilyHead {
-            kind: family.kind,
-            debug: family.debug,
-            shared: family.shared,
-            service: self.symbol(family.service, registry)?,
-            name: self.symbol(family.name, registry)?,
-            remote_service: self.symbol(family.remote_service, registry)?,
-            annotations: family.annotations as usize,
-        };
-        self.key.begin_family(&head);
-        for &key in numbering.keys(family) {
-            let symbol = self.symbol(key, registry)?;
-            self.key.push(symbol);
-        }
-        registry.family(&self.key)
-    }
-
-    fn symbol(&mut self, number: u32, registry: &Registry) -> Option<Symbol> {
-        if number == NO_TEXT {
-            return Some(Symbol::NONE);
-        }
-        let known = match self.symbols[number as usize] {
-            Known::NotAsked => {
-                let text = self.batch.text(self.numbering.texts()[number as usize]);
-                registry.symbol(text).map_or(Known::Missing, Known::Found)
-            }
-            known => known,
-        };
-        self.symbols[number as usize] = known;
-        match known {
-            Known::Found(symbol) => Some(symbol),
-            _ => None,
-        }
     }
 
     /// Adds a span as a row of the shape, with the values that were taken for it.
@@ -347,4 +413,15 @@ impl<'b> Rows<'b> {
             .map(|&value| self.batch.bytes(texts[value as usize]));
         runs.add(&head, values, span.annotation_texts().iter().map(|a| a.0));
     }
+}
+
+/// The values of some slots.
+fn slots(values: &[u32], wanted: impl Fn(usize) -> bool) -> impl Iterator<Item = u32> {
+    let wanted = values.iter().enumerate().filter(move |&(slot, _)| wanted(slot));
+    wanted.map(|(_, &value)| value)
+}
+
+/// Whether shapes of a family leave a slot open.
+fn is_open(family: KnownFamily, slot: usize) -> bool {
+    family.varying >> slot & 1 != 0
 }

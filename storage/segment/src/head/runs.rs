@@ -27,8 +27,10 @@ pub(super) struct Runs<'g> {
     /// Before the first row, and after the last.
     begun: Frame,
     frame: Frame,
+    /// Where runs are held back, those before as well; this one from `start` on.
     rows: Vec<u8>,
     shapes: Vec<ShapeNumber>,
+    start: (usize, usize),
     times: (u64, u64),
     end: u64,
     longest: u64,
@@ -38,6 +40,25 @@ pub(super) struct Runs<'g> {
 
 impl<'g> Runs<'g> {
     pub(super) fn new(generation: &'g Generation, arrival: Arrival) -> Self {
+        let (rows, shapes) = (Vec::with_capacity(USUAL_BYTES), Vec::with_capacity(USUAL_ROWS));
+        Self::after(generation, arrival, (rows, shapes))
+    }
+
+    /// Holds them back instead.
+    pub(super) fn held_in(held: &'g mut Held, generation: &'g Generation, arrival: Arrival) -> Self {
+        let before = held.take_rows();
+        Self {
+            held: Some(held),
+            ..Self::after(generation, arrival, before)
+        }
+    }
+
+    /// Runs that are added behind those that are there.
+    fn after(
+        generation: &'g Generation,
+        arrival: Arrival,
+        (rows, shapes): (Vec<u8>, Vec<ShapeNumber>),
+    ) -> Self {
         Self {
             generation,
             held: None,
@@ -45,20 +66,13 @@ impl<'g> Runs<'g> {
             low: 0,
             begun: Frame::default(),
             frame: Frame::default(),
-            rows: Vec::with_capacity(USUAL_BYTES),
-            shapes: Vec::with_capacity(USUAL_ROWS),
+            start: (rows.len(), shapes.len()),
+            rows,
+            shapes,
             times: (0, 0),
             end: 0,
             longest: 0,
             added: 0,
-        }
-    }
-
-    /// Holds them back instead.
-    pub(super) fn held_in(self, held: &'g mut Held) -> Self {
-        Self {
-            held: Some(held),
-            ..self
         }
     }
 
@@ -70,7 +84,8 @@ impl<'g> Runs<'g> {
         annotation_times: impl ExactSizeIterator<Item = u64>,
     ) {
         let timestamp = head.timestamp.unwrap_or(0);
-        if head.trace_id.low() != self.low || self.rows.len() >= RUN_BYTES || self.shapes.is_empty() {
+        let (bytes, rows) = (self.rows.len() - self.start.0, self.shapes.len() - self.start.1);
+        if head.trace_id.low() != self.low || bytes >= RUN_BYTES || rows == 0 {
             self.end_run();
             self.low = head.trace_id.low();
             self.begun = Frame::new(head.trace_id.high(), timestamp);
@@ -92,31 +107,36 @@ impl<'g> Runs<'g> {
     /// Adds what was gathered; gives the memory that all took, bytes.
     pub(super) fn finish(mut self) -> u64 {
         self.end_run();
+        if let Some(held) = self.held {
+            held.give_rows((self.rows, self.shapes));
+        }
         self.added as u64
     }
 
     fn end_run(&mut self) {
-        if self.shapes.is_empty() {
+        let (rows, shapes) = self.start;
+        if self.shapes.len() == shapes {
             return;
         }
         let run = Run {
             low: self.low,
             frame: self.begun,
-            rows: &self.rows,
-            shapes: &self.shapes,
+            rows: &self.rows[rows..],
+            shapes: &self.shapes[shapes..],
             times: self.times,
             end: self.end,
             longest: self.longest,
             arrival: self.arrival,
         };
         if let Some(held) = &mut self.held {
-            held.push(self.generation.part_of(self.low), &run);
+            held.push(self.generation.order_of(self.low), &run, self.start);
+            self.start = (self.rows.len(), self.shapes.len());
         } else {
             let shard: &Mutex<Shard> = self.generation.shard(self.low);
             self.added += shard.lock().add(&run, &self.generation.hasher);
+            self.rows.clear();
+            self.shapes.clear();
         }
-        self.rows.clear();
-        self.shapes.clear();
         self.times = (0, 0);
         (self.end, self.longest) = (0, 0);
     }

@@ -60,32 +60,41 @@ pub(super) struct Shard {
 impl Shard {
     /// Adds rows to their trace; gives the memory that took, bytes.
     pub(super) fn add(&mut self, run: &Run<'_>, hasher: &RandomState) -> usize {
+        let (index, added) = self.place(run, hasher);
+        added + self.add_to(index, run)
+    }
+
+    /// The index of the trace of some rows, which is made where there is none; and the memory that took, bytes.
+    pub(super) fn place(&mut self, run: &Run<'_>, hasher: &RandomState) -> (usize, usize) {
         let Self {
             traces,
             indexes,
             latest,
-            runs,
-            start,
             ..
         } = self;
-        let mut added = 0;
-        if traces.get(*latest).is_none_or(|trace| trace.low != run.low) {
-            let hash = hasher.hash_one(run.low);
-            let found = indexes.find(hash, |&index| traces[index as usize].low == run.low);
-            *latest = match found {
-                Some(&index) => index as usize,
-                None => {
-                    let index = traces.len();
-                    traces.push(HeadTrace::new(run));
-                    let hash_of = |&index: &u32| hasher.hash_one(traces[index as usize].low);
-                    indexes.insert_unique(hash, index as u32, hash_of);
-                    added = HeadTrace::BYTES;
-                    index
-                }
-            };
+        if traces.get(*latest).is_some_and(|trace| trace.low == run.low) {
+            return (*latest, 0);
         }
-        let trace = &mut traces[*latest];
-        added += trace.note(run);
+        let hash = hasher.hash_one(run.low);
+        let found = indexes.find(hash, |&index| traces[index as usize].low == run.low);
+        if let Some(&index) = found {
+            *latest = index as usize;
+            return (*latest, 0);
+        }
+        *latest = traces.len();
+        traces.push(HeadTrace::new(run));
+        let hash_of = |&index: &u32| hasher.hash_one(traces[index as usize].low);
+        indexes.insert_unique(hash, *latest as u32, hash_of);
+        (*latest, HeadTrace::BYTES)
+    }
+
+    /// Adds rows to the trace that [`Shard::place`] gave; gives the memory that took, bytes.
+    pub(super) fn add_to(&mut self, index: usize, run: &Run<'_>) -> usize {
+        let Self {
+            traces, runs, start, ..
+        } = self;
+        let trace = &mut traces[index];
+        let added = trace.note(run);
         start.clear();
         start.put_varint(trace.last_run.map_or(0, |address| address.as_u64() + 1));
         let own_high = run.frame.high != trace.high;

@@ -1,7 +1,7 @@
-//! What families and shapes are found by: lists of numbers, kept one after another.
+//! What families and shapes are found by: lists of numbers.
 //!
 //! A table of shapes is larger than what a processor keeps at hand, and most looks into it are at places that were not
-//! looked at for a while. So one look is as few of them as can be: where the hash says, and where the key is.
+//! looked at for a while. So one look is as few of them as can be: where the hash says, which is where the key is.
 
 use std::hash::BuildHasher;
 
@@ -24,10 +24,16 @@ pub(crate) struct FamilyHead {
     pub(crate) annotations: usize,
 }
 
-/// The key of a family or of a shape, in a buffer that is used again.
+/// Numbers of a key that are in its entry of a table: those of most keys.
+const INLINE: usize = 12;
+
+/// The key of a family or of a shape. Its memory is used again by the one that is begun next.
 #[derive(Debug, Default)]
 pub(crate) struct Key {
-    numbers: Vec<u32>,
+    /// The first numbers, zeros behind the last.
+    first: [u32; INLINE],
+    further: Vec<u32>,
+    length: usize,
 }
 
 impl Key {
@@ -36,8 +42,7 @@ impl Key {
         let flags = head.kind.map_or(0, |kind| kind as u32)
             | u32::from(head.debug) << 3
             | u32::from(head.shared) << 4;
-        self.numbers.clear();
-        self.numbers.extend([
+        self.begin([
             flags,
             head.service.0,
             head.name.0,
@@ -48,8 +53,7 @@ impl Key {
 
     /// Begins that of a shape that is open where the family varies. The values of the other slots follow, in order.
     pub(crate) fn begin_shape(&mut self, family: KnownFamily) {
-        self.numbers.clear();
-        self.numbers.extend([
+        self.begin([
             family.number,
             family.varying as u32,
             (family.varying >> 32) as u32,
@@ -57,61 +61,102 @@ impl Key {
     }
 
     pub(crate) fn push(&mut self, symbol: Symbol) {
-        self.numbers.push(symbol.0);
+        match self.first.get_mut(self.length) {
+            Some(place) => *place = symbol.0,
+            None => self.further.push(symbol.0),
+        }
+        self.length += 1;
+    }
+
+    fn begin<const N: usize>(&mut self, numbers: [u32; N]) {
+        const { assert!(N <= INLINE) };
+        self.first = [0; INLINE];
+        self.first[..N].copy_from_slice(&numbers);
+        self.further.clear();
+        self.length = N;
     }
 }
 
 /// Distinct keys, and what each is the key of. Holds less than 2³² numbers.
 #[derive(Clone, Debug, Default)]
 pub(super) struct KeyTable {
-    numbers: Vec<u32>,
     entries: HashTable<Entry>,
+    /// Of keys longer than [`INLINE`] the further numbers.
+    further: Vec<u32>,
     hasher: RandomState,
 }
 
 #[derive(Clone, Copy, Debug)]
 struct Entry {
-    /// Where in the numbers of all its own are.
-    start: u32,
+    /// The first numbers, zeros behind the last.
+    first: [u32; INLINE],
     length: u32,
+    /// Where the further ones are, if there are any.
+    further: u32,
     value: u32,
 }
 
 impl Entry {
-    fn key(self, numbers: &[u32]) -> &[u32] {
-        &numbers[self.start as usize..(self.start + self.length) as usize]
+    fn further(self, of_table: &[u32]) -> &[u32] {
+        let length = (self.length as usize).saturating_sub(INLINE);
+        &of_table[self.further as usize..self.further as usize + length]
     }
+}
+
+/// In place of `==`, which calls a function for so many bytes.
+fn are_equal(one: &[u32; INLINE], other: &[u32; INLINE]) -> bool {
+    let differences = one.iter().zip(other).map(|(one, other)| one ^ other);
+    differences.fold(0, |all, difference| all | difference) == 0
 }
 
 impl KeyTable {
     pub(super) fn find(&self, key: &Key) -> Option<u32> {
-        self.entries
-            .find(self.hasher.hash_one(&key.numbers[..]), |entry| {
-                entry.key(&self.numbers) == key.numbers
-            })
-            .map(|entry| entry.value)
+        self.find_hashed(key, self.hash(key))
+    }
+
+    /// As [`KeyTable::find`] for each, but a processor waits for the memory of several at once: there is little to do
+    /// between one look and the next.
+    pub(super) fn find_all(&self, keys: &[Key]) -> Vec<Option<u32>> {
+        let hashes: Vec<u64> = keys.iter().map(|key| self.hash(key)).collect();
+        let looks = keys.iter().zip(hashes);
+        looks.map(|(key, hash)| self.find_hashed(key, hash)).collect()
+    }
+
+    fn hash(&self, key: &Key) -> u64 {
+        self.hasher.hash_one((key.first, &key.further[..]))
+    }
+
+    #[inline]
+    fn find_hashed(&self, key: &Key, hash: u64) -> Option<u32> {
+        let is_it = |entry: &Entry| {
+            are_equal(&entry.first, &key.first)
+                && entry.length as usize == key.length
+                && (key.further.is_empty() || entry.further(&self.further) == key.further)
+        };
+        self.entries.find(hash, is_it).map(|entry| entry.value)
     }
 
     /// Inserts a key that is not there.
     pub(super) fn insert_new(&mut self, key: &Key, value: u32) {
         let entry = Entry {
-            start: self.numbers.len() as u32,
-            length: key.numbers.len() as u32,
+            first: key.first,
+            length: key.length as u32,
+            further: self.further.len() as u32,
             value,
         };
-        self.numbers.extend_from_slice(&key.numbers);
+        self.further.extend_from_slice(&key.further);
         let Self {
-            numbers,
             entries,
+            further,
             hasher,
         } = self;
-        let hash = |entry: &Entry| hasher.hash_one(entry.key(numbers));
+        let hash = |entry: &Entry| hasher.hash_one((entry.first, entry.further(further)));
         entries.insert_unique(hash(&entry), entry, hash);
     }
 
     /// Memory it holds, roughly.
     pub(super) fn bytes(&self) -> usize {
-        self.numbers.capacity() * size_of::<u32>() + self.entries.capacity() * size_of::<Entry>()
+        self.further.capacity() * size_of::<u32>() + self.entries.capacity() * (size_of::<Entry>() + 1)
     }
 }
 
@@ -138,6 +183,11 @@ mod tests {
             shape_key(1, 2, &[3]),
             shape_key(1, 2 << 32, &[3]),
             shape_key(2, 0, &[]),
+            shape_key(1, 0, &[0]),
+            shape_key(1, 0, &[4; INLINE - 3]),
+            shape_key(1, 0, &[4; INLINE - 2]),
+            shape_key(1, 0, &[4; INLINE - 1]),
+            shape_key(1, 0, &[5; INLINE - 1]),
         ];
         let mut table = KeyTable::default();
         for (value, key) in (0..).zip(&keys) {

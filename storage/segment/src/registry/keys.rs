@@ -198,4 +198,21 @@ mod tests {
             assert_eq!(table.find(key), Some(value));
         }
     }
+
+    /// So many that the hashes of some look alike to the table.
+    #[test]
+    fn long_keys_are_told_apart_by_their_ends() {
+        let mut values = [4; INLINE + 3];
+        let mut key = |end: u32| {
+            values[INLINE + 2] = end;
+            shape_key(1, 0, &values)
+        };
+        let mut table = KeyTable::default();
+        for end in 0..5000 {
+            assert_eq!(table.find(&key(end)), None);
+            table.insert_new(&key(end), end);
+        }
+        let keys: Vec<Key> = (0..5000).map(key).collect();
+        assert!(table.find_all(&keys).into_iter().eq((0..5000).map(Some)));
+    }
 }

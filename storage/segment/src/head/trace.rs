@@ -1,0 +1,89 @@
+//! A trace in the head: what is known of it without reading its rows.
+
+use super::Arrival;
+use super::arena::Address;
+use super::shard::Run;
+use crate::shape::ShapeNumber;
+
+/// A trace in the head.
+#[derive(Clone, Debug)]
+pub(crate) struct HeadTrace {
+    /// The low 64 bits of its identifier: what traces are grouped by.
+    pub(crate) low: u64,
+    /// The high 64 bits of its first span's.
+    pub(super) high: u64,
+    /// Base timestamps of runs are stored as differences from this one, microseconds since the epoch.
+    pub(super) base: u64,
+    pub(super) last_run: Option<Address>,
+    pub(super) run_bytes: u64,
+    span_count: u32,
+    /// Distinct, sorted.
+    shapes: Vec<ShapeNumber>,
+    /// Least and greatest timestamp of a span, microseconds, 0 when no span has one.
+    pub(crate) first: u64,
+    pub(crate) last: u64,
+    /// When its last span ended, microseconds since the epoch, 0 when no span has a timestamp.
+    pub(crate) end: u64,
+    /// Its longest span, microseconds.
+    pub(crate) longest: u64,
+    pub(crate) arrival: Arrival,
+}
+
+impl HeadTrace {
+    /// What a trace takes beside its runs and shapes: itself and its place in a table, with the room that both keep
+    /// to grow into.
+    pub(super) const BYTES: usize = size_of::<Self>() * 3 / 2 + 8;
+
+    pub(super) fn new(run: &Run<'_>) -> Self {
+        Self {
+            low: run.low,
+            high: run.frame.high,
+            base: run.frame.base,
+            last_run: None,
+            run_bytes: 0,
+            span_count: 0,
+            shapes: Vec::new(),
+            first: 0,
+            last: 0,
+            end: 0,
+            longest: 0,
+            arrival: run.arrival,
+        }
+    }
+
+    /// Notes what is known of a run beside its rows; gives the memory that took, bytes.
+    pub(super) fn note(&mut self, run: &Run<'_>) -> usize {
+        let before = self.shapes.capacity();
+        for &shape in run.shapes {
+            if let Err(place) = self.shapes.binary_search(&shape) {
+                self.shapes.insert(place, shape);
+            }
+        }
+        if run.times.0 != 0 {
+            self.first = match self.first {
+                0 => run.times.0,
+                first => first.min(run.times.0),
+            };
+            self.last = self.last.max(run.times.1);
+        }
+        self.end = self.end.max(run.end);
+        self.longest = self.longest.max(run.longest);
+        self.arrival.join(run.arrival);
+        self.span_count += run.shapes.len() as u32;
+        (self.shapes.capacity() - before) * size_of::<ShapeNumber>()
+    }
+
+    /// Distinct, sorted.
+    pub(crate) fn shapes(&self) -> &[ShapeNumber] {
+        &self.shapes
+    }
+
+    /// Memory it holds, roughly.
+    pub(crate) fn bytes(&self) -> u64 {
+        self.run_bytes + (self.shapes.capacity() * size_of::<ShapeNumber>() + Self::BYTES) as u64
+    }
+
+    pub(crate) fn span_count(&self) -> usize {
+        self.span_count as usize
+    }
+}

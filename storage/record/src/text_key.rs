@@ -91,3 +91,35 @@ impl Seeds {
         })
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::TextKey;
+
+    /// Of few different bytes, so that texts differ in one place or in their length alone.
+    fn text() -> impl Strategy<Value = Vec<u8>> {
+        prop::collection::vec(0u8..2, 0..SHORT_AND_LONGER)
+    }
+
+    const SHORT_AND_LONGER: usize = super::SHORT_BYTES_MAX + 3;
+
+    proptest! {
+        #[test]
+        fn a_whole_key_is_that_of_one_text(one in text(), place in any::<prop::sample::Index>(), other in text()) {
+            let mut changed = one.clone();
+            if let Some(byte) = changed.get_mut(place.index(one.len().max(1))) {
+                *byte += 2;
+            }
+            let key = TextKey::of(&one);
+            prop_assert_eq!(key.is_whole(), one.len() <= super::SHORT_BYTES_MAX);
+            for text in [&changed, &other, &one.clone()] {
+                let is_equal = TextKey::of(text) == key;
+                prop_assert!(is_equal || *text != one);
+                prop_assert!(!is_equal || !key.is_whole() || *text == one);
+                prop_assert!(!is_equal || TextKey::of(text).hash() == key.hash());
+            }
+        }
+    }
+}

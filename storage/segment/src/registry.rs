@@ -92,17 +92,17 @@ impl Registry {
     }
 
     /// The family of a key, if it is there already.
-    pub(crate) fn family(&self, key: &Key) -> Option<KnownFamily> {
+    fn family(&self, key: &Key) -> Option<KnownFamily> {
         self.family_numbers.find(key).map(|number| self.known(number))
     }
 
-    /// As [`Registry::family`] for each.
+    /// The families of keys, each if it is there already.
     pub(crate) fn families(&self, keys: &[Key]) -> Vec<Option<KnownFamily>> {
         let numbers = self.family_numbers.find_all(keys).into_iter();
         numbers.map(|number| Some(self.known(number?))).collect()
     }
 
-    /// As [`Registry::shape`] for each.
+    /// The shapes of keys, each if it is there already.
     pub(crate) fn shapes(&self, keys: &[Key]) -> Vec<Option<ShapeNumber>> {
         self.shape_numbers.find_all(keys)
     }
@@ -115,7 +115,7 @@ impl Registry {
     }
 
     /// The shape of a key, if it is there already.
-    pub(crate) fn shape(&self, key: &Key) -> Option<ShapeNumber> {
+    fn shape(&self, key: &Key) -> Option<ShapeNumber> {
         self.shape_numbers.find(key)
     }
 

@@ -66,8 +66,7 @@ fn places(batch: &SpanBatch, numbering: &Numbering, options: &StoreOptions) -> O
         batch,
         numbering,
         options,
-        known: vec![0; numbering.texts().len()],
-        ranks: Vec::new(),
+        known: vec![None; numbering.texts().len()],
     };
     let mut any = false;
     let places = numbering.families().iter().map(|family| {
@@ -106,23 +105,19 @@ struct Ranks<'b> {
     batch: &'b SpanBatch,
     numbering: &'b Numbering,
     options: &'b StoreOptions,
-    /// By number of the text the place in `ranks` + 1, or 0 where it was not looked up.
-    known: Vec<u32>,
-    ranks: Vec<Rank>,
+    /// By number of the text.
+    known: Vec<Option<Rank>>,
 }
 
 impl Ranks<'_> {
     fn of(&mut self, key: u32) -> Rank {
-        let known = &mut self.known[key as usize];
-        if *known == 0 {
+        *self.known[key as usize].get_or_insert_with(|| {
             let text = self.batch.text(self.numbering.texts()[key as usize]);
             let rank = |tags: &[String]| tags.iter().position(|tag| tag == text);
-            self.ranks.push((
+            (
                 rank(&self.options.version_tags),
                 rank(&self.options.environment_tags),
-            ));
-            *known = self.ranks.len() as u32;
-        }
-        self.ranks[*known as usize - 1]
+            )
+        })
     }
 }

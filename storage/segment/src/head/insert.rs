@@ -166,7 +166,7 @@ struct Rows<'b> {
     /// By number of the text, and of the family.
     symbols: Vec<Known<Symbol>>,
     families: Vec<BatchFamily>,
-    /// What is looked for.
+    /// What is looked for: families first, then shapes.
     keys: Vec<Key>,
     /// Numbers of the values that are in the row of the span at hand.
     open: Vec<u32>,

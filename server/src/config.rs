@@ -5,6 +5,8 @@
 //! [`Config`] is the typed result. Every mistake is found before any is reported.
 
 mod analysis;
+#[cfg(feature = "cassandra")]
+mod cassandra;
 mod commands;
 mod demo;
 #[cfg(feature = "elasticsearch")]
@@ -147,6 +149,9 @@ pub(crate) enum StorageKind {
     /// Elasticsearch or OpenSearch.
     #[cfg(feature = "elasticsearch")]
     Elasticsearch(Box<storage_elasticsearch::Cluster>, SpoolPlace),
+    /// Cassandra.
+    #[cfg(feature = "cassandra")]
+    Cassandra(Box<storage_cassandra::Cluster>, SpoolPlace),
 }
 
 /// Where spans wait on their way to a storage elsewhere.
@@ -370,14 +375,18 @@ fn read_storage(reader: &mut Reader<'_>) -> StorageConfig {
     #[cfg(feature = "mysql")]
     let mysql = mysql::read(reader);
     #[cfg(feature = "elasticsearch")]
-    let cluster = elasticsearch::read(reader);
+    let elasticsearch = elasticsearch::read(reader);
+    #[cfg(feature = "cassandra")]
+    let cassandra = cassandra::read(reader);
     let kind = match reader.read("STORAGE_TYPE", parse::storage_type) {
         parse::StorageType::Memory => StorageKind::Memory { spans_max },
         parse::StorageType::Segment => StorageKind::Segment(segment),
         #[cfg(feature = "mysql")]
         parse::StorageType::MySql => StorageKind::MySql(Box::new(mysql), spool),
         #[cfg(feature = "elasticsearch")]
-        parse::StorageType::Elasticsearch => StorageKind::Elasticsearch(Box::new(cluster), spool),
+        parse::StorageType::Elasticsearch => StorageKind::Elasticsearch(Box::new(elasticsearch), spool),
+        #[cfg(feature = "cassandra")]
+        parse::StorageType::Cassandra => StorageKind::Cassandra(Box::new(cassandra), spool),
     };
     StorageConfig {
         kind,

@@ -7,6 +7,8 @@ use std::sync::Arc;
 
 use anyhow::Context;
 use serde_json::{Map, Value};
+#[cfg(feature = "cassandra")]
+pub(crate) use spooled::cassandra;
 #[cfg(feature = "elasticsearch")]
 pub(crate) use spooled::elasticsearch;
 #[cfg(feature = "mysql")]

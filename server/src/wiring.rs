@@ -103,6 +103,8 @@ fn open_store(config: StorageConfig, drain_timeout: Duration) -> anyhow::Result<
         StorageKind::Elasticsearch(cluster, spool) => {
             store::elasticsearch(options, *cluster, spool, drain_timeout)
         }
+        #[cfg(feature = "cassandra")]
+        StorageKind::Cassandra(cluster, spool) => store::cassandra(options, *cluster, spool, drain_timeout),
     }
 }
 

@@ -358,6 +358,12 @@ pub(super) fn read_doctor(flags: &ArgMatches, reader: &mut Reader<'_>) -> Doctor
                     "STORAGE_TYPE=elasticsearch keeps its spans elsewhere; --store names the directory of a segment store",
                 );
             }
+            #[cfg(feature = "cassandra")]
+            StorageKind::Cassandra(..) => {
+                reader.mistake(
+                    "STORAGE_TYPE=cassandra3 keeps its spans elsewhere; --store names the directory of a segment store",
+                );
+            }
         }
     }
     DoctorConfig {

@@ -22,10 +22,12 @@ pub(super) enum StorageType {
     MySql,
     #[cfg(feature = "elasticsearch")]
     Elasticsearch,
+    #[cfg(feature = "cassandra")]
+    Cassandra,
 }
 
 /// What there is.
-const STORAGE_TYPES: &str = "use segment (on disk), mysql, elasticsearch or mem";
+const STORAGE_TYPES: &str = "use segment (on disk), mysql, elasticsearch, cassandra3 or mem";
 
 pub(super) fn text(value: &str) -> Parsed<String> {
     Ok(value.to_owned())
@@ -181,7 +183,13 @@ pub(super) fn storage_type(value: &str) -> Parsed<StorageType> {
         "elasticsearch" => Ok(StorageType::Elasticsearch),
         #[cfg(not(feature = "elasticsearch"))]
         "elasticsearch" => Err("is not in this server, which was built without Elasticsearch".to_owned()),
-        "cassandra3" => Err(format!("is not supported yet by this version: {STORAGE_TYPES}")),
+        #[cfg(feature = "cassandra")]
+        "cassandra3" => Ok(StorageType::Cassandra),
+        #[cfg(not(feature = "cassandra"))]
+        "cassandra3" => Err("is not in this server, which was built without Cassandra".to_owned()),
+        "cassandra" => Err(format!(
+            "is no storage: Cassandra is cassandra3, as with Zipkin; {STORAGE_TYPES}"
+        )),
         _ => Err(format!("is no storage: {STORAGE_TYPES}")),
     }
 }

@@ -107,7 +107,7 @@ fn every_mistake_is_reported_at_once_with_its_name() {
     let mistakes = mistakes(&[
         ("QUERY_PORT", "tcp://10.0.0.1:9411"),
         ("QUERY_TIMEOUT", "soon"),
-        ("STORAGE_TYPE", "cassandra3"),
+        ("STORAGE_TYPE", "cassandra"),
         ("COLLECTOR_SAMPLE_RATE", "1.5"),
         ("KAFKA_BOOTSTRAP_SERVERS", "user:password@kafka:9092"),
         ("STORAGE_THROTTLE_ENABLED", "true"),
@@ -117,7 +117,7 @@ fn every_mistake_is_reported_at_once_with_its_name() {
     for part in [
         "QUERY_PORT=tcp:",
         "QUERY_TIMEOUT=soon",
-        "STORAGE_TYPE=cassandra3: is not supported yet",
+        "STORAGE_TYPE=cassandra: is no storage: Cassandra is cassandra3",
     ] {
         assert!(all.contains(part), "{part} is not in:\n{all}");
     }

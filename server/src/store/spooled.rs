@@ -6,8 +6,10 @@ use std::time::Duration;
 use anyhow::Context;
 use serde_json::{Map, Value};
 use storage::{BoxFuture, DeploymentStore, LatencySource, SpanSink, SpanSource, StoreOptions};
+#[cfg(feature = "cassandra")]
+use storage_cassandra::{CassandraConfig, CassandraStore};
 #[cfg(feature = "elasticsearch")]
-use storage_elasticsearch::{Cluster, ElasticsearchConfig, ElasticsearchStore};
+use storage_elasticsearch::{ElasticsearchConfig, ElasticsearchStore};
 #[cfg(feature = "mysql")]
 use storage_mysql::{MySqlConfig, MySqlServer, MySqlStore};
 use storage_spool::{Spool, SpoolConfig, SpoolStats};
@@ -50,7 +52,7 @@ pub(crate) fn mysql(
 #[cfg(feature = "elasticsearch")]
 pub(crate) fn elasticsearch(
     options: StoreOptions,
-    cluster: Cluster,
+    cluster: storage_elasticsearch::Cluster,
     place: SpoolPlace,
     drain_timeout: Duration,
 ) -> anyhow::Result<Store> {
@@ -61,6 +63,28 @@ pub(crate) fn elasticsearch(
     })?;
     // Its connections go with it.
     spooled("ElasticsearchStorage{}", store, place, drain_timeout, |_| {
+        Box::pin(async {})
+    })
+}
+
+/// Cassandra.
+///
+/// # Errors
+/// As [`spooled`].
+#[cfg(feature = "cassandra")]
+pub(crate) fn cassandra(
+    options: StoreOptions,
+    cluster: storage_cassandra::Cluster,
+    place: SpoolPlace,
+    drain_timeout: Duration,
+) -> anyhow::Result<Store> {
+    let store = CassandraStore::new(CassandraConfig {
+        options,
+        cluster,
+        now: Arc::new(now_ms),
+    });
+    // Its connections go with it.
+    spooled("CassandraStorage{}", store, place, drain_timeout, |_| {
         Box::pin(async {})
     })
 }

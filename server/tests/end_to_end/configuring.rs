@@ -8,7 +8,7 @@ fn all_mistakes_are_told_at_once() {
     let settings = [
         ("QUERY_PORT", "http"),
         ("QUERY_TIMEOUT", "eventually"),
-        ("STORAGE_TYPE", "cassandra3"),
+        ("STORAGE_TYPE", "cassandra"),
         ("PULSAR_SERVICE_URL", "pulsar://pulsar:6650"),
     ];
     let (status, said) = run_to_end(directory.path(), &settings, &["--listen", "here"]);
@@ -16,7 +16,7 @@ fn all_mistakes_are_told_at_once() {
     for part in [
         "QUERY_PORT=http",
         "QUERY_TIMEOUT=eventually",
-        "STORAGE_TYPE=cassandra3: is not supported yet",
+        "STORAGE_TYPE=cassandra: is no storage: Cassandra is cassandra3",
         "PULSAR_SERVICE_URL: ",
         "--listen here",
     ] {

@@ -1,4 +1,4 @@
-"""A certificate for localhost, and the authority that signed it, which nobody else trusts."""
+"""A certificate, and the authority that signed it, which nobody else trusts."""
 
 import subprocess
 
@@ -6,12 +6,12 @@ DAYS = "2"
 KEY = ("-newkey", "rsa:2048", "-nodes")
 
 
-def create(directory):
-    """Answers the files of the authority, the certificate and its key."""
+def create(directory, names="DNS:localhost"):
+    """For some names, answers the files of the authority, the certificate and its key."""
     authority, authority_key = directory / "authority.pem", directory / "authority.key"
     certificate, key = directory / "broker.pem", directory / "broker.key"
     request, extensions = directory / "broker.csr", directory / "broker.ext"
-    extensions.write_text("subjectAltName=DNS:localhost\nbasicConstraints=CA:FALSE\n")
+    extensions.write_text(f"subjectAltName={names}\nbasicConstraints=CA:FALSE\n")
     openssl("req", "-x509", *KEY, "-keyout", authority_key, "-out", authority, "-days", DAYS, "-subj", "/CN=test")
     openssl("req", *KEY, "-keyout", key, "-out", request, "-subj", "/CN=localhost")
     signed_by = ("-CA", authority, "-CAkey", authority_key, "-CAcreateserial")

@@ -331,7 +331,7 @@ async fn what_is_far_behind_the_newest_is_found_by_every_condition(subject: Subj
         },
         put,
     ] {
-        assert_eq!(subject.found(query).await, [trace_id(1)]);
+        assert_eq!(subject.found(query.clone()).await, [trace_id(1)], "{query:?}");
     }
     assert_eq!(subject.found(query()).await.len(), 100);
 }

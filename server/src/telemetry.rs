@@ -6,8 +6,8 @@ use tracing_subscriber::fmt::writer::BoxMakeWriter;
 
 use crate::config::{LogConfig, LogOutput};
 
-/// What it calls errors are the ends of connections, which it tells its caller as well, who tries again and says so.
-const QUIET: &str = "lapin=off";
+/// What they call errors are the ends of connections, which they tell their caller as well, who tries again and says so.
+const QUIET: &str = "lapin=off,scylla=off";
 
 /// Starts logging. Only the first call in a process has an effect.
 pub(crate) fn start(config: &LogConfig) {

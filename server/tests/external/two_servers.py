@@ -51,19 +51,25 @@ def in_order(answer):
     return answer
 
 
-def compare(zipkin, ours, path):
-    """What both answer, which must be the same."""
-    theirs, answer = in_order(ask(zipkin, path)), in_order(ask(ours, path))
+def each_once(answer):
+    """What is there twice is there once."""
+    return answer and list({canonical(item): item for item in answer}.values())
+
+
+def compare(zipkin, ours, path, read=lambda answer: answer):
+    """What both answer, which must be the same once Zipkin's is `read`."""
+    theirs, answer = in_order(read(ask(zipkin, path))), in_order(ask(ours, path))
     only_theirs = [item for item in theirs or [] if item not in (answer or [])]
     only_ours = [item for item in answer or [] if item not in (theirs or [])]
     require(theirs == answer, f"{path}: only Zipkin's {only_theirs[:1]}; only ours {only_ours[:1]}")
     return answer
 
 
-def interchange(ours, storage, settings, directory, write_job, fitted=lambda spans: spans):
+def interchange(ours, storage, settings, directory, write_job, fitted=lambda spans: spans, read=lambda trace: trace):
     """Starts both on one storage, Zipkin's by its name and by those settings of ours that begin like that; what the
     storage needs is made by ours. `fitted` makes of spans what Zipkin can keep there, and `write_job` writes the link
-    that Zipkin's job counted on a day, told by the seconds of its begin."""
+    that Zipkin's job counted on a day, told by the seconds of its begin; `read` makes of a trace that Zipkin answers what it
+    should have."""
     (directory / "zipkin").mkdir()
     options = {name: value for name, value in ours.environment.items() if name.startswith(settings)}
     zipkin = servers.Instance("zipkin", storage, directory / "zipkin", **options)
@@ -71,11 +77,11 @@ def interchange(ours, storage, settings, directory, write_job, fitted=lambda spa
         ours.start()
         require(ask(ours, "/api/v2/services") == [], "the storage is not empty")
         zipkin.start()
-        exchange(zipkin, ours, fitted)
+        exchange(zipkin, ours, fitted, read)
         links_of_the_job(ours, write_job)
 
 
-def exchange(zipkin, ours, fitted):
+def exchange(zipkin, ours, fitted, read):
     now_us = time.time_ns() // 10**9 * 10**6
     generator = Generator(SEED, now_us, "orderly")
     for number, (wire_format, spans, marker) in enumerate(generator.batches(SPANS)):
@@ -85,7 +91,7 @@ def exchange(zipkin, ours, fitted):
         path = f"/api/v2/trace/{marker}"
         await_true(lambda: ask(other, path) is not None, AWAITED_MAX_S, f"{other.product} does not find {marker}")
     asked = sorted(set(generator.trace_ids))
-    found = sum(compare(zipkin, ours, f"/api/v2/trace/{trace_id}") is not None for trace_id in asked)
+    found = sum(compare(zipkin, ours, f"/api/v2/trace/{trace_id}", read) is not None for trace_id in asked)
     require(found >= FOUND_MIN * len(asked), f"only {found} of {len(asked)} traces are there")
     services = compare(zipkin, ours, "/api/v2/services")
     for service in services:

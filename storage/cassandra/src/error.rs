@@ -23,6 +23,8 @@ enum Said {
     Other,
     /// It was not asked, since it would be asked for too much.
     Unsupported,
+    /// It was not told, since there is no way to tell it.
+    Unfit,
 }
 
 impl Failure {
@@ -66,6 +68,18 @@ impl Failure {
         )
     }
 
+    /// Whether a value is what cannot be stored, ever. By the words: under the same number a node refuses everything while
+    /// its disk is full, or whatever its operators do not allow.
+    fn is_of_value(&self) -> bool {
+        let words = [
+            "longer than maximum",
+            "is too large",
+            "oversized mutation",
+            "too big",
+        ];
+        matches!(self.said, Said::Error(_)) && words.iter().any(|word| self.text.contains(word))
+    }
+
     /// Whether it may be answered in another way: it took too long, or too much had to be read for it.
     pub(crate) fn is_too_much(&self) -> bool {
         let failed = matches!(
@@ -89,6 +103,7 @@ impl Failure {
         let text = format!("Cassandra at {place}: {}", self.text);
         match &self.said {
             Said::Unsupported => StorageError::Unsupported(self.text.clone()),
+            Said::Unfit => StorageError::Invalid(text),
             Said::Nothing => StorageError::Timeout(text),
             Said::Error(DbError::Overloaded | DbError::RateLimitReached { .. }) => {
                 StorageError::Overloaded(text)
@@ -96,8 +111,7 @@ impl Failure {
             Said::Error(DbError::ReadTimeout { .. } | DbError::WriteTimeout { .. }) => {
                 StorageError::Timeout(text)
             }
-            // Of a statement that is right, only a value can be wrong.
-            Said::Error(DbError::Invalid) if !self.is_of_schema() => StorageError::Invalid(text),
+            Said::Error(_) if self.is_of_value() => StorageError::Invalid(text),
             Said::Error(_) | Said::Other => StorageError::Unavailable(text),
         }
     }
@@ -139,7 +153,7 @@ impl From<ExecutionError> for Failure {
             ExecutionError::PrepareError(error) => of_prepare(error),
             ExecutionError::RequestTimeout(_) => Said::Nothing,
             // The values do not fit the protocol, whatever the cluster.
-            ExecutionError::BadQuery(_) => Said::Error(DbError::Invalid),
+            ExecutionError::BadQuery(_) => Said::Unfit,
             _ => Said::Other,
         };
         Self::new(said, &error)
@@ -210,6 +224,13 @@ mod tests {
         ));
         assert!(matches!(
             said(DbError::Invalid, "unconfigured table span"),
+            StorageError::Unavailable(_)
+        ));
+        assert!(matches!(
+            said(
+                DbError::Invalid,
+                "Write request failed because disk usage exceeds failure threshold"
+            ),
             StorageError::Unavailable(_)
         ));
         let long = said(

@@ -17,14 +17,13 @@ const DAYS_TRIED_MAX: usize = 3;
 /// Partitions that are read beside each other.
 const PARTITIONS_AT_ONCE: usize = 32;
 
-const BY_SPAN: &str = "SELECT ts, trace_id FROM trace_by_service_span WHERE service = ? AND span = ? AND bucket = ? \
+const BY_SPAN: &str = "SELECT ts, trace_id, duration FROM trace_by_service_span WHERE service = ? AND span = ? AND bucket = ? \
      AND ts >= minTimeuuid(?) AND ts <= maxTimeuuid(?) LIMIT ?";
-const BY_DURATION: &str = "SELECT ts, trace_id FROM trace_by_service_span WHERE service = ? AND span = ? AND bucket = ? \
-     AND ts >= minTimeuuid(?) AND ts <= maxTimeuuid(?) AND duration >= ? AND duration <= ? LIMIT ? ALLOW FILTERING";
 const BY_REMOTE: &str = "SELECT ts, trace_id FROM trace_by_service_remote_service WHERE service = ? \
      AND remote_service = ? AND bucket = ? AND ts >= minTimeuuid(?) AND ts <= maxTimeuuid(?) LIMIT ?";
 
-type Entry = (CqlTimeuuid, String);
+/// Any duration, in milliseconds, both ends included.
+pub(crate) const ANY: (i64, i64) = (i64::MIN, i64::MAX);
 
 /// Milliseconds since the epoch, both ends included.
 pub(crate) type Window = (u64, u64);
@@ -40,10 +39,9 @@ pub(crate) type Days = BTreeMap<i32, Vec<String>>;
 /// What a row of an index must be like.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Lookup<'q> {
-    /// Of a service, and of an operation of it where there is a name.
-    Span(&'q str, &'q str),
-    /// The same, of so many milliseconds.
-    Duration(&'q str, &'q str, (i64, i64)),
+    /// Of a service, and of an operation of it where there is a name, of so many milliseconds. Zipkin has an index for these,
+    /// which is not asked: what Cassandra cannot open of an index it leaves out in silence.
+    Span(&'q str, &'q str, (i64, i64)),
     /// Of a service and one that it speaks with.
     Remote(&'q str, &'q str),
 }
@@ -51,9 +49,18 @@ pub(crate) enum Lookup<'q> {
 impl Lookup<'_> {
     pub(crate) const fn service(&self) -> &str {
         match self {
-            Self::Span(service, _) | Self::Duration(service, ..) | Self::Remote(service, _) => service,
+            Self::Span(service, ..) | Self::Remote(service, _) => service,
         }
     }
+}
+
+/// Rows of an index.
+#[derive(Debug)]
+pub(crate) struct Entries {
+    /// How many were read.
+    pub(crate) read: usize,
+    /// The traces of those that are as they must be, each with the milliseconds of its row.
+    pub(crate) found: Vec<(Key, u64)>,
 }
 
 impl CassandraStore {
@@ -90,26 +97,33 @@ impl CassandraStore {
         bucket: i32,
         (start, end): Window,
         limit: usize,
-    ) -> Result<Vec<(Key, u64)>, Failure> {
+    ) -> Result<Entries, Failure> {
         let from = CqlTimestamp(start as i64);
         let to = CqlTimestamp(end as i64);
         let limit = i32::try_from(limit).unwrap_or(i32::MAX);
-        let rows: Vec<Entry> = match lookup {
-            Lookup::Span(service, name) => {
-                link.rows(BY_SPAN, (service, name, bucket, from, to, limit))
-                    .await?
-            }
-            Lookup::Duration(service, name, (min, max)) => {
-                link.rows(BY_DURATION, (service, name, bucket, from, to, min, max, limit))
-                    .await?
+        match lookup {
+            Lookup::Span(service, name, (min, max)) => {
+                let values = (service, name, bucket, from, to, limit);
+                let rows: Vec<(CqlTimeuuid, String, Option<i64>)> = link.rows(BY_SPAN, values).await?;
+                let lasts = |millis: i64| (*min..=*max).contains(&millis);
+                let read = rows.len();
+                let rows = rows.into_iter().filter(|row| lasts(row.2.unwrap_or_default()));
+                Ok(self.entries_of(read, rows.map(|row| (row.0, row.1))))
             }
             Lookup::Remote(service, remote) => {
-                link.rows(BY_REMOTE, (service, remote, bucket, from, to, limit))
-                    .await?
+                let values = (service, remote, bucket, from, to, limit);
+                let rows: Vec<(CqlTimeuuid, String)> = link.rows(BY_REMOTE, values).await?;
+                Ok(self.entries_of(rows.len(), rows.into_iter()))
             }
-        };
-        let entry = |(ts, trace_id): Entry| Some((self.key_of(&trace_id)?, millis_of(ts)));
-        Ok(rows.into_iter().filter_map(entry).collect())
+        }
+    }
+
+    fn entries_of(&self, read: usize, rows: impl Iterator<Item = (CqlTimeuuid, String)>) -> Entries {
+        let found = rows.filter_map(|(ts, trace_id)| Some((self.key_of(&trace_id)?, millis_of(ts))));
+        Entries {
+            read,
+            found: found.collect(),
+        }
     }
 
     /// The traces that have such a row on some days; `None` where there are more rows than some.
@@ -128,11 +142,11 @@ impl CassandraStore {
                 continue;
             }
             let entries = self.entries(link, lookup, bucket, window, room).await?;
-            room = room.saturating_sub(entries.len());
+            room = room.saturating_sub(entries.read);
             if room == 0 {
                 return Ok(None);
             }
-            traces.extend(entries.into_iter().map(|entry| entry.0));
+            traces.extend(entries.found.into_iter().map(|entry| entry.0));
         }
         Ok(Some(traces))
     }
@@ -147,8 +161,9 @@ impl CassandraStore {
         rows_max: usize,
     ) -> Result<Vec<Vec<(Key, u64)>>, Failure> {
         let of_service = |service: &'a str| async move {
-            let lookup = Lookup::Span(service, "");
-            self.entries(link, &lookup, bucket, window, rows_max).await
+            let lookup = Lookup::Span(service, "", ANY);
+            let entries = self.entries(link, &lookup, bucket, window, rows_max).await?;
+            Ok(entries.found)
         };
         let partitions: Vec<_> = services.iter().map(|service| of_service(service)).collect();
         stream::iter(partitions)

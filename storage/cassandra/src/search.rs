@@ -12,7 +12,7 @@ use storage::{BestTraces, Completeness, Found, TraceQuery};
 
 use crate::CassandraStore;
 use crate::error::Failure;
-use crate::index::{Days, Lookup, Window, in_millis};
+use crate::index::{ANY, Days, Lookup, Window, in_millis};
 use crate::link::{Link, read};
 use crate::rows::Key;
 use crate::rows::{fit, term};
@@ -121,12 +121,12 @@ impl Conditions<'_> {
             return Vec::new();
         };
         let name = self.query.span_name().map(fit).unwrap_or_default();
-        let mut lookups = vec![Lookup::Span(service, name)];
+        let mut lookups = vec![Lookup::Span(service, name, ANY)];
         if let Some(min) = self.query.min_duration() {
             let max = self.query.max_duration().unwrap_or(i64::MAX as u64);
             let millis = ((min / 1000) as i64, (max / 1000) as i64);
             // By any of its spans: another than the one of that name may be it.
-            lookups.push(Lookup::Duration(service, "", millis));
+            lookups.push(Lookup::Span(service, "", millis));
         }
         if let Some(remote) = self
             .query

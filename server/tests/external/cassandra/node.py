@@ -1,5 +1,6 @@
 """A real Cassandra on this machine: one node, with ports of its own."""
 
+import contextlib
 import json
 import socket
 import subprocess
@@ -11,9 +12,13 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 import certificates
 import servers
+from cassandra.auth import PlainTextAuthProvider
+from cassandra.cluster import Cluster, NoHostAvailable
+from cassandra.policies import WhiteListRoundRobinPolicy
 
 START_MAX_S = 180
 LOOK_EVERY_S = 0.2
+ASKED_MAX_S = 60
 BUILT = Path(__file__).resolve().parents[4] / "target" / "external" / "cassandra"
 DATACENTER = "datacenter1"
 # Whom a new cluster knows.
@@ -58,7 +63,6 @@ LOGGING = """<configuration>
     <encoder><pattern>%-5level %date{ISO8601} %logger{0} %msg%n</pattern></encoder>
   </appender>
   <root level="WARN"><appender-ref ref="OUTPUT"/></root>
-  <logger name="org.apache.cassandra.service.CassandraDaemon" level="INFO"/>
 </configuration>
 """
 
@@ -138,14 +142,14 @@ class Node(servers.Neighbour):
         }
 
     def start(self):
-        """Returns once it takes clients."""
+        """Returns once it answers."""
         told = self.output.stat().st_size if self.output.exists() else 0
         with open(self.output, "ab") as output:
             self.process = subprocess.Popen(
                 self.command(), cwd=self.home, stdin=subprocess.DEVNULL, stdout=output, stderr=subprocess.STDOUT
             )
         deadline = time.monotonic() + START_MAX_S
-        while not self.listens():
+        while not self.answers():
             if self.process.poll() is not None:
                 raise NodeFailed(f"it ended at start:\n{self.output.read_bytes()[told:].decode(errors='replace')[-4000:]}")
             if time.monotonic() > deadline:
@@ -170,9 +174,34 @@ class Node(servers.Neighbour):
         command += [f"-D{name}={value}" for name, value in properties.items()]
         return [*command, "-cp", f"{BUILT / 'lib'}/*", "org.apache.cassandra.service.CassandraDaemon"]
 
-    def listens(self):
+    def answers(self):
         try:
             socket.create_connection(("127.0.0.1", self.port), 1).close()
+            self.ask("SELECT key FROM system.local")
             return True
-        except OSError:
+        except (OSError, NoHostAvailable):
             return False
+
+    def ask(self, *statements):
+        """The rows of the last statement, lists of columns."""
+        with client(self.port) as session:
+            for statement in statements:
+                rows = session.execute(statement, timeout=ASKED_MAX_S)
+            return [list(row) for row in rows]
+
+
+@contextlib.contextmanager
+def client(port):
+    """A session of whom a new cluster knows."""
+    cluster = Cluster(
+        ["127.0.0.1"],
+        port=port,
+        auth_provider=PlainTextAuthProvider(USER, PASSWORD),
+        connect_timeout=ASKED_MAX_S,
+        load_balancing_policy=WhiteListRoundRobinPolicy(["127.0.0.1"]),
+        protocol_version=4,
+    )
+    try:
+        yield cluster.connect()
+    finally:
+        cluster.shutdown()

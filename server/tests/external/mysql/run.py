@@ -1,8 +1,8 @@
 """Spans go into a MariaDB that is stopped, killed, cut off, without tables, and closed to the server.
 
-Usage: run.py CONTRACT ZIPKIN [--spans COUNT]     ZIPKIN is yes or no
+Usage: run.py CONTRACT ZIPKIN [--spans COUNT] KIT…     ZIPKIN is yes or no
 
-1. The battery of `storage` runs on the database: CONTRACT is the program.
+1. The battery of `storage` runs on the database: CONTRACT is the program. So does Zipkin's own: KIT is its command line.
 2. The server starts while the database is away, then the password is wrong, then the tables are missing. Spans are
    taken all the while, and health tells which of the three it is.
 3. Lists in all formats are posted; meanwhile the database is stopped and killed, its connections are cut, and the
@@ -30,6 +30,8 @@ from database import PASSWORD, TLS_USER, USER, Database
 from stage import require
 
 KILLS = 3
+# More than it has tests.
+KIT_SERVERS_MAX = 120
 OLDER = Path(__file__).resolve().parent / "older.sql"
 # What Zipkin cannot do with these tables: it loses a batch with a longer name, and ports that are no signed number.
 TEXT_MAX = 255
@@ -177,12 +179,26 @@ def with_zipkin(database, directory):
     two_servers.interchange(ours, "mysql", "MYSQL_", directory, write, kept)
 
 
+def kit(database, command):
+    """Each of its servers has a database of its own."""
+    database.ask("".join(f"CREATE DATABASE kit{number};" for number in range(1, KIT_SERVERS_MAX + 1)))
+    settings = {
+        "MYSQL_HOST": "127.0.0.1",
+        "MYSQL_TCP_PORT": str(database.port),
+        "MYSQL_USER": USER,
+        "MYSQL_PASS": PASSWORD,
+        "MYSQL_ENSURE_SCHEMA": "true",
+    }
+    behind_spool.kit(command, settings)
+
+
 def run(options, directory):
     database = Database(directory)
     try:
         faults(database, directory, options.spans)
         by_password = ("--user", USER, "--password", PASSWORD)
         behind_spool.contract(options.contract, "--port", str(database.port), *by_password)
+        kit(database, options.kit)
         older_tables(database, directory)
         database.ask("CREATE DATABASE encrypted")
         by_tls(database, directory)
@@ -199,6 +215,7 @@ def main():
     parser.add_argument("contract")
     parser.add_argument("zipkin", choices=("yes", "no"))
     parser.add_argument("--spans", type=int, default=60_000)
+    parser.add_argument("kit", nargs=argparse.REMAINDER)
     options = parser.parse_args()
     stage.run(lambda directory: run(options, directory))
 

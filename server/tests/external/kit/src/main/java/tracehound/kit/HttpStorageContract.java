@@ -8,8 +8,8 @@ import zipkin2.storage.StorageComponent;
 /**
  * All nine parts of Zipkin's storage contract, 85 tests, each on a server and store of its own.
  *
- * <p>Nothing is excused: no test is overridden, and {@code returnsRawSpans} keeps its strict
- * default.
+ * <p>Nothing is excused here: no test is overridden, and {@code returnsRawSpans} keeps its strict
+ * default. What a storage cannot keep, {@link Kit} is told.
  */
 class HttpStorageContract {
   /** How long a server may take from its 202 until spans are visible. Zero for one that is sure. */

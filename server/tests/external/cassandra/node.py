@@ -170,6 +170,8 @@ class Node(servers.Neighbour):
             "cassandra.skip_wait_for_gossip_to_settle": "0",
             "cassandra.ring_delay_ms": "100",
             "cassandra.superuser_setup_delay_ms": "0",
+            # Every connection logs in, and there are thousands.
+            "cassandra.auth_bcrypt_gensalt_log2_rounds": "4",
         }
         command += [f"-D{name}={value}" for name, value in properties.items()]
         return [*command, "-cp", f"{BUILT / 'lib'}/*", "org.apache.cassandra.service.CassandraDaemon"]

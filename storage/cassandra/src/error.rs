@@ -1,8 +1,8 @@
 //! What an error of the cluster or of the way to it means to who asked.
 
 use scylla::errors::{
-    DbError, ExecutionError, NewSessionError, NextPageError, NextRowError, PagerExecutionError, PrepareError,
-    RequestAttemptError, RequestError, UseKeyspaceError,
+    BadQuery, DbError, ExecutionError, NewSessionError, NextPageError, NextRowError, PagerExecutionError,
+    PrepareError, RequestAttemptError, RequestError, UseKeyspaceError,
 };
 use storage::StorageError;
 
@@ -55,6 +55,7 @@ impl Failure {
             "does not exist",
             "ndefined column",
             "nknown ",
+            "LIKE restriction",
         ];
         matches!(self.said, Said::Error(DbError::Invalid))
             && words.iter().any(|word| self.text.contains(word))
@@ -64,7 +65,9 @@ impl Failure {
     pub(crate) fn is_refusal(&self) -> bool {
         matches!(
             self.said,
-            Said::Error(DbError::Invalid | DbError::ConfigError | DbError::ServerError)
+            Said::Error(
+                DbError::Invalid | DbError::ConfigError | DbError::ServerError | DbError::Unauthorized
+            )
         )
     }
 
@@ -76,6 +79,10 @@ impl Failure {
             "is too large",
             "oversized mutation",
             "too big",
+            // Bounds of operators on what one row may have.
+            "items_per_collection",
+            "collection_size",
+            "column_value_size",
         ];
         matches!(self.said, Said::Error(_)) && words.iter().any(|word| self.text.contains(word))
     }
@@ -152,8 +159,8 @@ impl From<ExecutionError> for Failure {
             ExecutionError::LastAttemptError(error) => of_attempt(error),
             ExecutionError::PrepareError(error) => of_prepare(error),
             ExecutionError::RequestTimeout(_) => Said::Nothing,
-            // The values do not fit the protocol, whatever the cluster.
-            ExecutionError::BadQuery(_) => Said::Unfit,
+            // No cluster takes such a key. Other values are held to the columns that there are, which may be mended.
+            ExecutionError::BadQuery(BadQuery::ValuesTooLongForKey(..)) => Said::Unfit,
             _ => Said::Other,
         };
         Self::new(said, &error)
@@ -232,6 +239,10 @@ mod tests {
                 "Write request failed because disk usage exceeds failure threshold"
             ),
             StorageError::Unavailable(_)
+        ));
+        assert!(matches!(
+            said(DbError::Invalid, "Guardrail items_per_collection violated: tags"),
+            StorageError::Invalid(_)
         ));
         let long = said(
             DbError::Invalid,

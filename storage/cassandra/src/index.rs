@@ -159,11 +159,10 @@ impl CassandraStore {
         bucket: i32,
         window: Window,
         rows_max: usize,
-    ) -> Result<Vec<Vec<(Key, u64)>>, Failure> {
+    ) -> Result<Vec<Entries>, Failure> {
         let of_service = |service: &'a str| async move {
             let lookup = Lookup::Span(service, "", ANY);
-            let entries = self.entries(link, &lookup, bucket, window, rows_max).await?;
-            Ok(entries.found)
+            self.entries(link, &lookup, bucket, window, rows_max).await
         };
         let partitions: Vec<_> = services.iter().map(|service| of_service(service)).collect();
         stream::iter(partitions)

@@ -5,9 +5,13 @@
 //! every other storage. What the tables cannot tell:
 //!
 //! - Spans that Zipkin wrote without the name of a service are found only by others of their trace.
+//! - Spans that it wrote without a name are not found by the service on the other side, and those with a tag of more than 256
+//!   characters not by its key.
 //! - Of a trace that has spans in a window, those that meet a condition are looked for from a minute before it to an hour
 //!   after it.
-//! - What is older than three days no search finds, unless the tables say otherwise: they are created as Zipkin does.
+//! - What is older than three days no search finds, unless the tables say otherwise: they are created as Zipkin does. An answer
+//!   that reaches further back says that it is partial.
+//! - What Cassandra leaves out of an index of annotations and tags, because it cannot open a file of it, is left out here.
 //!
 //! Deployments, reports and objectives are in tables of its own beside those (`records.rs`).
 //!
@@ -31,11 +35,11 @@ mod write;
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
-use std::sync::atomic::AtomicI64;
 use std::time::{Duration, Instant};
 
 use model::{Span, TraceId};
-use parking_lot::RwLock;
+use parking_lot::{Mutex, RwLock};
+use scylla::value::CqlTimeuuid;
 use storage::{
     BoxFuture, Capabilities, Completeness, Dependencies, DependencyQuery, Found, KnownRecords, Result,
     SpanSource, StorageError, TraceQuery, count_links,
@@ -61,7 +65,7 @@ pub struct CassandraStore {
     known_names: KnownNames,
     records: KnownRecords,
     /// The last change of deployments whose records are known to have rows.
-    settled: AtomicI64,
+    settled: Mutex<Option<CqlTimeuuid>>,
     /// The traces without a timestamp that somebody is being told, page by page.
     untimed: tokio::sync::Mutex<Option<BTreeSet<Key>>>,
 }
@@ -75,7 +79,7 @@ impl CassandraStore {
             connecting: tokio::sync::Mutex::default(),
             known_names: KnownNames::default(),
             records: KnownRecords::default(),
-            settled: AtomicI64::new(0),
+            settled: Mutex::default(),
             untimed: tokio::sync::Mutex::default(),
         }
     }
@@ -103,6 +107,8 @@ impl CassandraStore {
         match Link::open(&self.config.cluster, self.is_searched()).await {
             Ok(link) => {
                 let link = Arc::new(link);
+                // The tables may be others than those that names were written to.
+                self.known_names.forget();
                 *self.link.write() = Some(Arc::clone(&link));
                 *failed = None;
                 Ok(link)
@@ -125,11 +131,24 @@ impl CassandraStore {
         asked: impl Future<Output = std::result::Result<T, Failure>>,
     ) -> Result<T> {
         asked.await.map_err(|failure| {
-            if failure.is_of_schema() {
-                *self.link.write() = None;
-            }
+            self.learn(&failure);
             failure.tell(&self.config.cluster.place())
         })
+    }
+
+    /// Looks at the tables again before the next question, where they are not what they were.
+    pub(crate) fn learn(&self, failure: &Failure) {
+        if failure.is_of_schema() {
+            *self.link.write() = None;
+        }
+    }
+
+    /// Whether a window, in microseconds, reaches further back than the tables that searches go by.
+    pub(crate) fn is_beyond_search(&self, link: &Link, (start, _): (u64, u64)) -> bool {
+        let oldest = |seconds: u64| (self.config.now)().saturating_sub(seconds * 1000) * 1000;
+        link.schema
+            .searched_seconds
+            .is_some_and(|seconds| start < oldest(seconds))
     }
 }
 
@@ -151,7 +170,13 @@ impl SpanSource for CassandraStore {
                 return Ok(Found::default());
             }
             let link = self.link().await?;
-            self.answer(self.find(&link, query)).await
+            let mut found = self.answer(self.find(&link, query)).await?;
+            if self.is_beyond_search(&link, query.window()) {
+                let reason =
+                    "what was written longer ago than Cassandra's tables keep it for searches is not found";
+                found.completeness = found.completeness.and(Completeness::Partial(reason.to_owned()));
+            }
+            Ok(found)
         })
     }
 

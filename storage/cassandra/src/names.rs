@@ -79,6 +79,11 @@ impl NewNames {
 }
 
 impl KnownNames {
+    /// Everything is to be written again.
+    pub(crate) fn forget(&self) {
+        *self.written.lock() = Written::default();
+    }
+
     /// To be called when they are stored.
     pub(crate) fn written(&self, new: NewNames) {
         let mut written = self.written.lock();

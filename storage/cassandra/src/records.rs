@@ -8,12 +8,12 @@
 //! its rows are there.
 
 use std::hash::{BuildHasher, RandomState};
-use std::sync::atomic::Ordering;
 
 use futures_util::stream::{self, TryStreamExt};
 use scylla::DeserializeRow;
 use scylla::frame::types::Consistency;
 use scylla::value::CqlTimeuuid;
+use sha2::{Digest, Sha256};
 use storage::{
     BoxFuture, Changes, KnownRecords, Record, RecordBody, RecordKind, RecordTable, Result, StorageError,
 };
@@ -32,11 +32,11 @@ const NEXT: &str = "UPDATE tracehound_head SET revision = ?, change = ? WHERE id
 const ADD: &str = "INSERT INTO tracehound_changes (change, number, kind, name, body, is_forgotten) VALUES (?, ?, ?, ?, ?, ?)";
 const OF_CHANGE: &str = "SELECT kind, name, body, is_forgotten FROM tracehound_changes WHERE change = ?";
 const FORGET_CHANGE: &str = "DELETE FROM tracehound_changes WHERE change = ?";
-const WRITE: &str =
-    "INSERT INTO tracehound_records (kind, name, body, revision) VALUES (?, ?, ?, ?) USING TIMESTAMP ?";
-const DELETE: &str = "DELETE FROM tracehound_records USING TIMESTAMP ? WHERE kind = ? AND name = ?";
+const WRITE: &str = "INSERT INTO tracehound_records (kind, name_hash, name, body, revision) VALUES (?, ?, ?, ?, ?) \
+     USING TIMESTAMP ?";
+const DELETE: &str = "DELETE FROM tracehound_records USING TIMESTAMP ? WHERE kind = ? AND name_hash = ?";
 const OF_KIND: &str = "SELECT name, body, revision FROM tracehound_records WHERE kind = ?";
-const BODY: &str = "SELECT body FROM tracehound_records WHERE kind = ? AND name = ?";
+const BODY: &str = "SELECT body FROM tracehound_records WHERE kind = ? AND name_hash = ?";
 
 /// The last change.
 #[derive(Clone, Copy, Debug, DeserializeRow)]
@@ -79,6 +79,11 @@ impl Changed {
         let is_kept = kind != RecordKind::Report && !self.is_forgotten;
         is_kept.then(|| record(kind, self.name, self.body))
     }
+}
+
+/// What the row of a record is found by.
+fn hash(name: &[u8]) -> Vec<u8> {
+    Sha256::digest(name).to_vec()
 }
 
 fn record(kind: RecordKind, name: Vec<u8>, body: Option<Vec<u8>>) -> Record {
@@ -166,25 +171,30 @@ impl CassandraStore {
         Ok(true)
     }
 
-    /// Writes the rows of the records of a change, unless that is known to have been done. What a later change wrote stays.
+    /// Writes the rows of the records of a change, unless that is known to have been done: of that change, since another table
+    /// may begin again at its number. What a later change wrote stays.
     async fn settle(&self, link: &Link, head: Head) -> std::result::Result<(), Failure> {
-        if self.settled.load(Ordering::SeqCst) >= head.revision {
+        if *self.settled.lock() == Some(head.change) {
             return Ok(());
         }
         let records: Vec<Changed> = link.rows(OF_CHANGE, (head.change,)).await?;
         stream::iter(records.iter().map(Ok))
             .try_for_each_concurrent(ROWS_AT_ONCE, |record| settle_one(link, record, head.revision))
             .await?;
-        self.settled.fetch_max(head.revision, Ordering::SeqCst);
+        *self.settled.lock() = Some(head.change);
         Ok(())
     }
 }
 
 async fn settle_one(link: &Link, record: &Changed, revision: i64) -> std::result::Result<(), Failure> {
     match record.is_forgotten {
-        true => link.write(DELETE, (revision, record.kind, &record.name)).await,
+        true => {
+            link.write(DELETE, (revision, record.kind, hash(&record.name)))
+                .await
+        }
         false => {
-            let values = (record.kind, &record.name, &record.body, revision, revision);
+            let hash = hash(&record.name);
+            let values = (record.kind, hash, &record.name, &record.body, revision, revision);
             link.write(WRITE, values).await
         }
     }
@@ -275,6 +285,6 @@ async fn read_body(
     {
         return Ok(record.body);
     }
-    let rows: Vec<(Option<Vec<u8>>,)> = link.rows(BODY, (kind, name)).await?;
+    let rows: Vec<(Option<Vec<u8>>,)> = link.rows(BODY, (kind, hash(name))).await?;
     Ok(rows.into_iter().next().and_then(|row| row.0))
 }

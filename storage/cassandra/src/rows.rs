@@ -188,8 +188,6 @@ pub(crate) struct Moment {
     pub(crate) uuid: CqlTimeuuid,
     /// Days since the epoch.
     pub(crate) bucket: i32,
-    /// It says when the span began, and not only when it came.
-    pub(crate) is_known: bool,
 }
 
 impl Moment {
@@ -204,7 +202,6 @@ impl Moment {
         Self {
             uuid: time_uuid(millis, hasher.finish()),
             bucket: (millis / DAY_MS) as i32,
-            is_known: begin.is_some(),
         }
     }
 }

@@ -44,7 +44,8 @@ impl CassandraStore {
         visit: Visit<'_>,
     ) -> std::result::Result<(), Failure> {
         let window = (start.saturating_sub(MARGIN), end.saturating_add(MARGIN));
-        let keys = match self.is_searched() && link.schema.has_search {
+        let has_tables = self.is_searched() && link.schema.has_search;
+        let keys = match has_tables && !self.is_beyond_search(link, window) {
             true => self.keys_of(link, window).await?,
             false => self.keys_among_all(link, window).await?,
         };
@@ -75,7 +76,7 @@ impl CassandraStore {
         Ok(keys)
     }
 
-    /// The same where there are no such tables: all rows are looked at.
+    /// The same where there are no such tables, or they do not reach back so far: all rows are looked at.
     async fn keys_among_all(
         &self,
         link: &Link,

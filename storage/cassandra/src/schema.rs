@@ -9,14 +9,18 @@ use crate::config::Cluster;
 use crate::error::Failure;
 use crate::link::{read, rows};
 
+const KEYSPACE: &str = include_str!("keyspace.cql");
 const SPANS: &str = include_str!("schema.cql");
 const SEARCH: &str = include_str!("search.cql");
 const SASI: &str = include_str!("sasi.cql");
 const RECORDS: &str = include_str!("tracehound.cql");
+/// What a table of spans lacks that was made by a server which does not search.
+const QUERY_COLUMNS: &str = "ALTER TABLE {keyspace}.span ADD (l_service text, annotation_query text)";
 
 /// What was found out about the tables.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Schema {
+    has_keyspace: bool,
     /// The table of spans, and that of links which Zipkin's job counts.
     has_spans: bool,
     /// Tables that traces and names are searched by.
@@ -26,7 +30,9 @@ pub(crate) struct Schema {
     /// The columns of spans that `has_annotation_index` is of.
     pub(crate) has_query_columns: bool,
     pub(crate) has_annotation_index: bool,
-    pub(crate) has_duration_index: bool,
+    has_duration_index: bool,
+    /// How long a span is found by these tables, where it stays longer itself.
+    pub(crate) searched_seconds: Option<u64>,
     /// Tables of our own.
     pub(crate) has_records: bool,
 }
@@ -49,9 +55,15 @@ impl Schema {
     }
 
     fn is_whole(&self, is_searched: bool) -> bool {
-        let tables = self.has_search && self.has_remote_services && self.has_autocomplete;
-        let indexes = self.has_query_columns && self.has_annotation_index && self.has_duration_index;
-        self.has_spans && self.has_records && (!is_searched || tables && indexes)
+        self.has_spans && self.has_records && (!is_searched || self.has_tables() && self.has_indexes())
+    }
+
+    fn has_tables(&self) -> bool {
+        self.has_search && self.has_remote_services && self.has_autocomplete
+    }
+
+    fn has_indexes(&self) -> bool {
+        self.has_query_columns && self.has_annotation_index && self.has_duration_index
     }
 
     fn require(&self, keyspace: &str, is_searched: bool) -> Result<(), Failure> {
@@ -65,31 +77,39 @@ impl Schema {
         )))
     }
 
+    /// Only what is missing: whoever may write to tables need not be allowed to create any.
     async fn create(
         &self,
         session: &CachingSession,
         keyspace: &str,
         is_searched: bool,
     ) -> Result<(), Failure> {
-        run(session, keyspace, SPANS).await?;
-        run(session, keyspace, RECORDS).await?;
-        if !is_searched {
+        let groups = [
+            (self.has_keyspace, KEYSPACE),
+            (self.has_spans, SPANS),
+            (self.has_records, RECORDS),
+            (self.has_tables() || !is_searched, SEARCH),
+        ];
+        for (is_there, statements) in groups {
+            if !is_there {
+                run(session, keyspace, statements).await?;
+            }
+        }
+        if !is_searched || self.has_indexes() {
             return Ok(());
         }
-        run(session, keyspace, SEARCH).await?;
-        if !self.has_query_columns {
-            let add = "ALTER TABLE {keyspace}.span ADD (l_service text, annotation_query text)";
-            if let Err(error) = run(session, keyspace, add).await
-                && !probe(session, keyspace).await?.has_query_columns
-            {
-                return Err(error);
-            }
+        if !self.has_query_columns
+            && let Err(error) = run(session, keyspace, QUERY_COLUMNS).await
+            // Another server may have been faster.
+            && !probe(session, keyspace).await?.has_query_columns
+        {
+            return Err(error);
         }
         match run(session, keyspace, SASI).await {
             Err(error) if error.is_refusal() => {
                 tracing::warn!(
                     reason = error.tell(keyspace).to_string(),
-                    "searches by tags, annotations and durations read more: Cassandra refuses SASI indexes, \
+                    "searches by tags and annotations read more: Cassandra refuses SASI indexes, \
                      see sasi_indexes_enabled in its cassandra.yaml"
                 );
                 Ok(())
@@ -121,6 +141,11 @@ fn split(statements: &str, keyspace: &str) -> Vec<String> {
 }
 
 async fn probe(session: &CachingSession, keyspace: &str) -> Result<Schema, Failure> {
+    let keyspaces = "SELECT keyspace_name FROM system_schema.keyspaces WHERE keyspace_name = ?";
+    let keyspaces: Vec<(String,)> = rows(session, read(keyspaces), (keyspace,)).await?;
+    let lifetimes =
+        "SELECT table_name, default_time_to_live FROM system_schema.tables WHERE keyspace_name = ?";
+    let lifetimes: Vec<(String, Option<i32>)> = rows(session, read(lifetimes), (keyspace,)).await?;
     let columns = "SELECT table_name, column_name FROM system_schema.columns WHERE keyspace_name = ?";
     let columns: Vec<(String, String)> = rows(session, read(columns), (keyspace,)).await?;
     let indexes = "SELECT table_name, options FROM system_schema.indexes WHERE keyspace_name = ?";
@@ -139,6 +164,8 @@ async fn probe(session: &CachingSession, keyspace: &str) -> Result<Schema, Failu
         })
     };
     Ok(Schema {
+        has_keyspace: !keyspaces.is_empty(),
+        searched_seconds: searched_seconds(&lifetimes),
         has_spans: has("span", "ts_uuid") && has("dependency", "calls"),
         has_search: has("trace_by_service_span", "ts") && has("span_by_service", "span"),
         has_remote_services: has("trace_by_service_remote_service", "ts")
@@ -153,13 +180,24 @@ async fn probe(session: &CachingSession, keyspace: &str) -> Result<Schema, Failu
     })
 }
 
+/// How long what is found by tables stays in them, where spans stay longer. For ever is told by nothing or by 0.
+fn searched_seconds(lifetimes: &[(String, Option<i32>)]) -> Option<u64> {
+    let of = |name: &str| {
+        let found = lifetimes.iter().find(|lifetime| lifetime.0 == name);
+        let seconds = found.and_then(|lifetime| lifetime.1).unwrap_or_default();
+        u64::try_from(seconds).ok().filter(|&seconds| seconds > 0)
+    };
+    let searched = of("trace_by_service_span")?;
+    of("span").is_none_or(|kept| kept > searched).then_some(searched)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
 
     #[test]
     fn comments_are_no_statements() {
-        for (statements, count) in [(SPANS, 5), (SEARCH, 5), (SASI, 3), (RECORDS, 3)] {
+        for (statements, count) in [(KEYSPACE, 1), (SPANS, 4), (SEARCH, 5), (SASI, 3), (RECORDS, 3)] {
             let statements = split(statements, "zipkin2");
             assert_eq!(statements.len(), count, "{statements:?}");
             assert!(
@@ -169,6 +207,22 @@ mod tests {
                 "{statements:?}"
             );
         }
+    }
+
+    #[test]
+    fn searches_reach_as_far_as_their_tables() {
+        let lifetimes = |span, searched| {
+            let lifetime = |name: &str, seconds| (name.to_owned(), Some(seconds));
+            searched_seconds(&[
+                lifetime("span", span),
+                lifetime("trace_by_service_span", searched),
+            ])
+        };
+        assert_eq!(lifetimes(604_800, 259_200), Some(259_200));
+        assert_eq!(lifetimes(0, 259_200), Some(259_200));
+        assert_eq!(lifetimes(604_800, 0), None);
+        assert_eq!(lifetimes(604_800, 604_800), None);
+        assert_eq!(searched_seconds(&[]), None);
     }
 
     #[test]

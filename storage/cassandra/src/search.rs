@@ -79,6 +79,21 @@ impl CassandraStore {
     }
 }
 
+impl CassandraStore {
+    /// What an index cannot tell in time, or is not there any more to tell, says nothing: the traces themselves are looked at
+    /// then.
+    fn index_answer<T>(&self, found: Result<Option<T>, Failure>) -> Result<Option<T>, Failure> {
+        match found {
+            Err(failure) if failure.is_too_much() || failure.is_of_schema() => {
+                tracing::debug!(?failure, "an index of Cassandra says nothing");
+                self.learn(&failure);
+                Ok(None)
+            }
+            found => found,
+        }
+    }
+}
+
 /// What tables and indexes find of what a query asks for.
 struct Conditions<'a> {
     store: &'a CassandraStore,
@@ -96,7 +111,7 @@ impl Conditions<'_> {
             let found = self
                 .store
                 .traces_with(self.link, &lookup, self.days, self.window, most);
-            narrow(&mut candidates, too_much_is_nothing(found.await)?);
+            narrow(&mut candidates, self.store.index_answer(found.await)?);
         }
         if candidates
             .as_ref()
@@ -107,7 +122,7 @@ impl Conditions<'_> {
         if self.link.schema.has_annotation_index {
             for (key, value) in self.query.annotation_query().conditions() {
                 if let Some(term) = term(key, value) {
-                    let found = too_much_is_nothing(self.annotated(&term, most).await)?;
+                    let found = self.store.index_answer(self.annotated(&term, most).await)?;
                     narrow(&mut candidates, found);
                 }
             }
@@ -178,17 +193,6 @@ fn narrow(candidates: &mut Option<HashSet<Key>>, found: Option<HashSet<Key>>) {
     match candidates {
         Some(candidates) => candidates.retain(|key| found.contains(key)),
         None => *candidates = Some(found),
-    }
-}
-
-/// What an index cannot tell in time says nothing: the traces themselves are looked at then.
-fn too_much_is_nothing<T>(found: Result<Option<T>, Failure>) -> Result<Option<T>, Failure> {
-    match found {
-        Err(failure) if failure.is_too_much() => {
-            tracing::debug!(?failure, "an index of Cassandra took too long");
-            Ok(None)
-        }
-        found => found,
     }
 }
 

@@ -14,8 +14,9 @@ use crate::rows::Key;
 const FIRST_MS: u64 = 1_000;
 /// Stretches become longer until they have so many rows, and shorter above four times as many.
 const ROWS_WANTED: usize = 1_000;
-/// A stretch that has more rows of one service is cut.
-const ROWS_MAX: usize = 20_000;
+/// A stretch that has more rows is cut: of one service, its part of them, and these at least.
+const ROWS_MAX: usize = 40_000;
+const ROWS_EACH_MIN: usize = 200;
 
 /// What is left of a window.
 #[derive(Debug)]
@@ -61,17 +62,23 @@ impl<'a> Walk<'a> {
                 continue;
             }
             let from = first.max((last + 1).saturating_sub(self.step));
-            let rows_max = if from == last { usize::MAX } else { ROWS_MAX };
+            let each_max = (ROWS_MAX / services.len().max(1)).max(ROWS_EACH_MIN);
+            let rows_max = if from == last { usize::MAX } else { each_max };
             let window = (from, last);
-            let rows = self
+            let entries = self
                 .store
                 .entries_of_all(self.link, services, bucket, window, rows_max)
-                .await?;
-            if rows.iter().any(|rows| rows.len() >= rows_max) {
-                self.step = ((last - from + 1) / 8).max(1);
-                continue;
-            }
-            let count: usize = rows.iter().map(Vec::len).sum();
+                .await;
+            let rows = match entries {
+                Ok(rows) if rows.iter().all(|rows| rows.read < rows_max) => rows,
+                // Also where there is too much in between that is gone.
+                Err(failure) if from == last || !failure.is_too_much() => return Err(failure),
+                Ok(_) | Err(_) => {
+                    self.step = ((last - from + 1) / 8).max(1);
+                    continue;
+                }
+            };
+            let count: usize = rows.iter().map(|rows| rows.read).sum();
             self.pace(count);
             match from.checked_sub(1) {
                 Some(end) if from > self.start => self.end = end,
@@ -79,7 +86,7 @@ impl<'a> Walk<'a> {
             }
             return Ok(Some(Stretch {
                 end: last,
-                traces: newest(rows),
+                traces: newest(rows.into_iter().flat_map(|rows| rows.found)),
             }));
         }
         Ok(None)
@@ -95,9 +102,9 @@ impl<'a> Walk<'a> {
 }
 
 /// Each trace once, with its newest row, newest first.
-fn newest(rows: Vec<Vec<(Key, u64)>>) -> Vec<(Key, u64)> {
+fn newest(rows: impl Iterator<Item = (Key, u64)>) -> Vec<(Key, u64)> {
     let mut newest: HashMap<Key, u64> = HashMap::new();
-    for (key, millis) in rows.into_iter().flatten() {
+    for (key, millis) in rows {
         let known = newest.entry(key).or_insert(millis);
         *known = (*known).max(millis);
     }
@@ -112,7 +119,7 @@ mod tests {
 
     #[test]
     fn a_trace_is_told_once_by_its_newest_span() {
-        let rows = vec![vec![((1, 0), 5), ((2, 0), 4)], vec![((2, 0), 9), ((1, 0), 3)]];
-        assert_eq!(newest(rows), [((2, 0), 9), ((1, 0), 5)]);
+        let rows = [((1, 0), 5), ((2, 0), 4), ((2, 0), 9), ((1, 0), 3)];
+        assert_eq!(newest(rows.into_iter()), [((2, 0), 9), ((1, 0), 5)]);
     }
 }

@@ -76,14 +76,14 @@ impl CassandraStore {
             push(&mut statements, link, INSERT_SPAN, rows, key);
         }
         if self.is_searched() {
-            let timed = || spans().filter(|(_, moment)| moment.is_known);
-            let rows = timed().flat_map(|(span, moment)| self.by_span(span, moment));
+            // Those without a time as well, by when they came: others of their trace may have one, and these its conditions.
+            let rows = spans().flat_map(|(span, moment)| self.by_span(span, moment));
             let rows = rows.map(|row| with_bytes(row, |row| row_bytes(&row.0, &row.1)));
             push(&mut statements, link, INSERT_BY_SPAN, rows, |row: &BySpan| {
                 (row.0.clone(), row.1.clone(), row.2)
             });
             if link.schema.has_remote_services {
-                let rows = timed().filter_map(|(span, moment)| self.by_remote(span, moment));
+                let rows = spans().filter_map(|(span, moment)| self.by_remote(span, moment));
                 let rows = rows.map(|row| with_bytes(row, |row| row_bytes(&row.0, &row.1)));
                 push(&mut statements, link, INSERT_BY_REMOTE, rows, |row: &ByRemote| {
                     (row.0.clone(), row.1.clone(), row.2)

@@ -1,5 +1,6 @@
 """What a cluster does to a server before it: nothing that was acknowledged is lost."""
 
+import json
 import sys
 import time
 from pathlib import Path
@@ -11,6 +12,7 @@ import lists
 import servers
 from cassandra.cluster import NoHostAvailable
 from behind_spool import asked, await_true, outage, post, waiting
+from messages import TRACE_SPANS
 from stage import require
 
 USER, PASSWORD = "zipkin", "what-nobody-guesses"
@@ -18,6 +20,7 @@ KILLS = 2
 OUTAGE_S = 2
 # Lists are posted for as long as all that lasts.
 POST_PAUSE_S = 0.15
+LOOKBACK_MS = 7_200_000
 
 
 def instance(node, directory, **options):
@@ -41,6 +44,17 @@ def survive(node, disk, directory, spans):
         lambda: disturb(server, node, disk),
         POST_PAUSE_S,
     )
+    with servers.stopped_after(server):
+        server.start()
+        require_searched(server, spans)
+
+
+def require_searched(server, spans):
+    """What was kept is found by searches as well, which go by other tables."""
+    traces = spans // TRACE_SPANS
+    found = json.loads(asked(server, f"/api/v2/traceSummaries?lookback={LOOKBACK_MS}&limit={2 * traces}"))
+    require(len(found) == traces, f"searches find {len(found)} of {traces} traces")
+    print(f"  {traces} traces are found by searches")
 
 
 def troubles(server, node, body):

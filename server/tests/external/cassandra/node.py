@@ -80,19 +80,22 @@ class Node(servers.Neighbour):
         self.home = disk / "cassandra"
         self.output = directory / "cassandra-output"
         self.home.mkdir()
-        self.authority, *identity = certificates.create(directory, "IP:127.0.0.1")
+        self.directory = directory
+        self.configuration = directory / "cassandra.json"
         self.keys = directory / "node.p12"
-        certificate, key = identity
+        self.logging = directory / "logback.xml"
+        self.logging.write_text(LOGGING)
+        self.configure()
+
+    def configure(self, address="127.0.0.1", **settings):
+        """Before it is started: for whom its certificate is, and settings other than usual. JSON is YAML."""
+        self.authority, certificate, key = certificates.create(self.directory, f"IP:{address}")
         certificates.openssl(
             "pkcs12", "-export", "-in", certificate, "-inkey", key, "-out", self.keys, "-passout", "pass:nothing"
         )
-        self.configuration = directory / "cassandra.json"
-        self.configuration.write_text(json.dumps(self.settings()))
-        self.logging = directory / "logback.xml"
-        self.logging.write_text(LOGGING)
+        self.configuration.write_text(json.dumps({**self.settings(), **settings}))
 
     def settings(self):
-        """What it is configured with: JSON is YAML."""
         return {
             "cluster_name": "test",
             "listen_address": "127.0.0.1",

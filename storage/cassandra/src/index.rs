@@ -8,8 +8,7 @@ use scylla::value::{CqlTimestamp, CqlTimeuuid};
 use crate::CassandraStore;
 use crate::error::Failure;
 use crate::link::Link;
-use crate::rows::Key;
-use crate::rows::{DAY_MS, MOMENT_MAX_MS, millis_of};
+use crate::rows::{DAY_MS, Key, MOMENT_MAX_MS, millis_of};
 
 /// Where not more days are asked for, every service is looked for on each of them; otherwise it is looked first where there is
 /// something.

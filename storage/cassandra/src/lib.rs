@@ -1,5 +1,5 @@
 //! Zipkin's Cassandra storage, in exactly its tables (`zipkin.md` 8.2): what Zipkin wrote is read, and what is written here
-//! Zipkin reads. Cassandra 4 and 5.
+//! Zipkin reads. Cassandra 4.1 and 5.
 //!
 //! Zipkin's tables find candidates, [`TraceQuery::matches`] decides, so that the same question has the same answer as with
 //! every other storage. What the tables cannot tell:

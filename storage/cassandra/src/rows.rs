@@ -373,10 +373,10 @@ mod tests {
 
     #[test]
     fn a_moment_is_in_its_identifier() {
-        // By Python: uuid.UUID("ee4e6000-a7c1-11eb-8000-000000000000").time is this moment's.
         for millis in [0, 1, 1_619_567_890_123, MOMENT_MAX_MS] {
             assert_eq!(millis_of(time_uuid(millis, u64::MAX)), millis);
         }
+        // By Python: uuid.UUID("13814000-1dd2-11b2-8000-000000000000").time == 0x01b21dd213814000.
         let known = time_uuid(0, 0);
         assert_eq!(known.to_string(), "13814000-1dd2-11b2-8000-000000000000");
     }

@@ -14,8 +14,7 @@ use crate::CassandraStore;
 use crate::error::Failure;
 use crate::index::{ANY, Days, Lookup, Window, in_millis};
 use crate::link::{Link, read};
-use crate::rows::Key;
-use crate::rows::{fit, term};
+use crate::rows::{Key, MOMENT_MAX_MS, fit, term};
 use crate::walk::Walk;
 
 /// Rows of a condition that are few, and as many traces that are looked at before more is known of them.
@@ -41,15 +40,15 @@ impl CassandraStore {
         let window = in_millis(query.window());
         let wide = (
             window.0.saturating_sub(BEFORE_MS),
-            window.1.saturating_add(AFTER_MS),
+            (window.1 + AFTER_MS).min(MOMENT_MAX_MS),
         );
-        let days = self.days(link, in_millis((wide.0 * 1000, wide.1 * 1000))).await?;
+        let days = self.days(link, wide).await?;
         let conditions = Conditions {
             store: self,
             link,
             query,
             days: &days,
-            window: in_millis((wide.0 * 1000, wide.1 * 1000)),
+            window: wide,
         };
         let mut search = Search {
             store: self,

@@ -7,8 +7,7 @@ use crate::CassandraStore;
 use crate::error::Failure;
 use crate::index::{Days, Window};
 use crate::link::Link;
-use crate::rows::DAY_MS;
-use crate::rows::Key;
+use crate::rows::{DAY_MS, Key};
 
 /// The first stretch, milliseconds.
 const FIRST_MS: u64 = 1_000;

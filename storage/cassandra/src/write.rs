@@ -23,8 +23,8 @@ const STATEMENTS_AT_ONCE: usize = 128;
 /// Rows that are sent together have no more bytes, about: a node warns of 5 KiB and refuses 50.
 const TOGETHER_BYTES: usize = 4 << 10;
 
-pub(crate) const INSERT_BY_SPAN: &str = "INSERT INTO trace_by_service_span (service, span, bucket, ts, trace_id, duration) VALUES (?, ?, ?, ?, ?, ?)";
-pub(crate) const INSERT_BY_REMOTE: &str = "INSERT INTO trace_by_service_remote_service \
+const INSERT_BY_SPAN: &str = "INSERT INTO trace_by_service_span (service, span, bucket, ts, trace_id, duration) VALUES (?, ?, ?, ?, ?, ?)";
+const INSERT_BY_REMOTE: &str = "INSERT INTO trace_by_service_remote_service \
      (service, remote_service, bucket, ts, trace_id) VALUES (?, ?, ?, ?, ?)";
 
 type BySpan = (String, String, i32, CqlTimeuuid, String, i64);

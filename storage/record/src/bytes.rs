@@ -138,10 +138,19 @@ impl<'a> Cursor<'a> {
     ///
     /// # Errors
     /// [`Malformed`] where it is cut or longer than 64 bits.
-    #[inline]
+    #[inline(always)]
     pub fn varint(&mut self) -> Result<u64, Malformed> {
-        let mut value = 0u64;
-        for shift in (0..70).step_by(7) {
+        match self.u8()? {
+            // Most numbers are small.
+            byte @ ..0x80 => Ok(u64::from(byte)),
+            byte => self.further_varint(byte),
+        }
+    }
+
+    /// The rest of a varint whose first byte says that there is more.
+    fn further_varint(&mut self, first: u8) -> Result<u64, Malformed> {
+        let mut value = u64::from(first & 0x7f);
+        for shift in (7..70).step_by(7) {
             let byte = self.u8()?;
             if shift == 63 && byte > 1 {
                 break;

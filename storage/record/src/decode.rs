@@ -75,6 +75,7 @@ fn read_texts(
     Ok(())
 }
 
+#[inline(always)]
 fn read_number(cursor: &mut Cursor<'_>, numbering: &Numbering) -> Result<u32, Malformed> {
     let number = cursor.varint()?;
     if number < numbering.texts().len() as u64 {

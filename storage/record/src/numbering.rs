@@ -147,6 +147,7 @@ impl Numbering {
     }
 
     /// Numbers of the keys of a family's tags.
+    #[inline]
     pub fn keys(&self, family: &Family) -> &[u32] {
         let start = family.keys as usize;
         &self.keys[start..start + family.tags as usize]
@@ -166,6 +167,7 @@ impl Numbering {
     ///
     /// # Panics
     /// If there is no such span.
+    #[inline]
     pub fn span(&self, index: usize) -> (u32, &[u32]) {
         let SpanNumbers { family, values } = self.spans[index];
         let count = self.families[family as usize].values();

@@ -22,6 +22,13 @@ pub struct TextKey {
 }
 
 impl TextKey {
+    /// That of no characters.
+    pub const EMPTY: Self = Self {
+        first: 0,
+        last: 0,
+        length: 0,
+    };
+
     /// That of a text of less than 4 GiB.
     #[inline]
     pub fn of(bytes: &[u8]) -> Self {

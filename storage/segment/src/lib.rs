@@ -49,6 +49,7 @@ mod reader;
 mod rollup;
 mod sketch_codes;
 mod sketches;
+mod slots;
 mod term_pages;
 mod text;
 mod trace_pages;

@@ -11,6 +11,7 @@
 
 use foldhash::fast::RandomState;
 use hashbrown::HashMap;
+use model::Text;
 
 use crate::fields::Fields;
 use crate::shape::{GENERIC, Shape, ShapeNumber, ShapeTable, Slot};
@@ -83,12 +84,21 @@ impl Registry {
             + self.shape_numbers.bytes()
     }
 
-    /// The symbol of a text that may be part of a shape, if it is there already.
-    pub(crate) fn symbol(&self, text: &str) -> Option<Symbol> {
+    /// Whether a text may be part of a shape.
+    pub(crate) fn takes(text: Text) -> bool {
+        text.len() <= FIXED_VALUE_BYTES_MAX
+    }
+
+    fn symbol(&self, text: &str) -> Option<Symbol> {
         if text.len() > FIXED_VALUE_BYTES_MAX {
             return None;
         }
         self.table.strings.find(text)
+    }
+
+    /// The symbols of texts that a registry takes, each if it is there already.
+    pub(crate) fn symbols(&self, texts: &[&str]) -> Vec<Option<Symbol>> {
+        self.table.strings.find_all(texts)
     }
 
     /// The family of a key, if it is there already.

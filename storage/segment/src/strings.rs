@@ -1,7 +1,8 @@
 //! Distinct strings by number: what shapes name things with.
 
-use hashbrown::HashTable;
 use storage_record::TextKey;
+
+use crate::slots::{self, Slots};
 
 /// The number of a string in a table; [`Symbol::NONE`] is no string.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -20,7 +21,7 @@ impl Symbol {
 pub(crate) struct Strings {
     bytes: String,
     ends: Vec<u32>,
-    entries: HashTable<Entry>,
+    entries: Slots<Entry>,
 }
 
 /// What a string is found by, and where it is. A look for a short one ends here: its key is all of it.
@@ -28,7 +29,20 @@ pub(crate) struct Strings {
 struct Entry {
     key: TextKey,
     start: u32,
+    /// From 1.
     number: u32,
+}
+
+impl slots::Entry for Entry {
+    const VACANT: Self = Self {
+        key: TextKey::EMPTY,
+        start: 0,
+        number: 0,
+    };
+
+    fn is_vacant(&self) -> bool {
+        self.number == 0
+    }
 }
 
 impl Default for Strings {
@@ -36,7 +50,7 @@ impl Default for Strings {
         Self {
             bytes: String::new(),
             ends: vec![0],
-            entries: HashTable::new(),
+            entries: Slots::default(),
         }
     }
 }
@@ -52,11 +66,23 @@ impl Strings {
     }
 
     pub(crate) fn find(&self, text: &str) -> Option<Symbol> {
+        self.find_keyed(text, &TextKey::of(text.as_bytes()))
+    }
+
+    /// As [`Strings::find`] for each, but a processor waits for the memory of several at once.
+    pub(crate) fn find_all(&self, texts: &[&str]) -> Vec<Option<Symbol>> {
+        let keys: Vec<TextKey> = texts.iter().map(|text| TextKey::of(text.as_bytes())).collect();
+        self.entries.touch(keys.iter().map(TextKey::hash));
+        let looks = texts.iter().zip(&keys);
+        looks.map(|(text, key)| self.find_keyed(text, key)).collect()
+    }
+
+    #[inline]
+    fn find_keyed(&self, text: &str, key: &TextKey) -> Option<Symbol> {
         let (bytes, text) = (self.bytes.as_bytes(), text.as_bytes());
-        let key = TextKey::of(text);
         let is_it = |entry: &Entry| {
             let whole = || &bytes[entry.start as usize..entry.start as usize + text.len()];
-            entry.key == key && (key.is_whole() || whole() == text)
+            entry.key == *key && (key.is_whole() || whole() == text)
         };
         self.entries
             .find(key.hash(), is_it)
@@ -87,7 +113,7 @@ impl Strings {
         self.bytes.push_str(text);
         self.ends.push(self.bytes.len() as u32);
         self.entries
-            .insert_unique(entry.key.hash(), entry, |entry| entry.key.hash());
+            .insert_new(entry.key.hash(), entry, |entry| entry.key.hash());
         Symbol(entry.number)
     }
 
@@ -107,8 +133,6 @@ impl Strings {
 
     /// Memory they take.
     pub(crate) fn memory_bytes(&self) -> usize {
-        self.bytes.capacity()
-            + self.ends.capacity() * size_of::<u32>()
-            + self.entries.capacity() * (size_of::<Entry>() + 1)
+        self.bytes.capacity() + self.ends.capacity() * size_of::<u32>() + self.entries.bytes()
     }
 }

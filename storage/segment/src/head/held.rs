@@ -3,6 +3,7 @@
 //! for each of them, and what is known of it is at hand. Until they are added nobody sees them.
 
 use std::hash::BuildHasher;
+use std::hint::black_box;
 use std::ops::Range;
 
 use super::row::Frame;
@@ -84,6 +85,17 @@ impl Held {
         }
     }
 
+    /// Reads what adding these runs takes: they are not in the order in which they were written. None waits for what
+    /// another finds, so a processor waits for the memory of several at once.
+    fn touch(&self, order: &[(u64, u32)]) {
+        let touched = order.iter().map(|&(_, number)| {
+            let run = &self.runs[number as usize];
+            let ends = (self.rows.get(run.rows.start), self.rows.get(run.rows.end - 1));
+            run.low ^ run.longest ^ run.arrival.first ^ u64::from(ends.0 < ends.1)
+        });
+        black_box(touched.fold(0, |all, one| all ^ one));
+    }
+
     fn clear(&mut self) {
         self.rows.clear();
         self.shapes.clear();
@@ -112,11 +124,14 @@ impl Generation {
         for of_part in held.order.chunk_by(|one, next| part_of(one.0) == part_of(next.0)) {
             let mut shard = self.shards[part_of(of_part[0].0)].lock();
             places.clear();
+            held.touch(of_part);
+            shard.touch_indexes(of_part.iter().map(|one| one.0));
             for &(_, number) in of_part {
                 let (index, bytes) = shard.place(&held.run(number), &self.hasher);
                 places.push(index);
                 added += bytes;
             }
+            shard.touch(&places);
             for (&(_, number), &index) in of_part.iter().zip(&places) {
                 added += shard.add_to(index, &held.run(number));
             }

@@ -168,6 +168,8 @@ struct Rows<'b> {
     families: Vec<BatchFamily>,
     /// What is looked for: families first, then shapes.
     keys: Vec<Key>,
+    /// Numbers of the texts that are to be looked for.
+    asked: Vec<u32>,
     /// Numbers of the values that are in the row of the span at hand.
     open: Vec<u32>,
 }
@@ -186,6 +188,7 @@ impl<'b> Rows<'b> {
                 numbering.families().len()
             ],
             keys: Vec::new(),
+            asked: Vec::new(),
             open: Vec::new(),
         }
     }
@@ -232,12 +235,13 @@ impl<'b> Rows<'b> {
         let numbering = self.numbering;
         for family in numbering.families() {
             for text in [family.service, family.name, family.remote_service] {
-                self.look_up(text, registry);
+                self.ask(text);
             }
             for &key in numbering.keys(family) {
-                self.look_up(key, registry);
+                self.ask(key);
             }
         }
+        self.look_up(registry);
         let mut numbers = Vec::with_capacity(numbering.families().len());
         for (number, family) in numbering.families().iter().enumerate() {
             if let Some(key) = self.family_key(family) {
@@ -259,17 +263,31 @@ impl<'b> Rows<'b> {
             let (number, values) = numbering.span(index);
             if let Known::Found(Coding::Shaped(family)) = self.families[number as usize].coding {
                 for value in slots(values, |slot| !is_open(family, slot)) {
-                    self.look_up(value, registry);
+                    self.ask(value);
                 }
+            }
+        }
+        self.look_up(registry);
+    }
+
+    /// Has a text looked for with the next ones, unless it was already.
+    fn ask(&mut self, number: u32) {
+        if number != NO_TEXT && self.symbols[number as usize] == Known::NotAsked {
+            self.symbols[number as usize] = Known::Missing;
+            if Registry::takes(self.numbering.texts()[number as usize]) {
+                self.asked.push(number);
             }
         }
     }
 
-    fn look_up(&mut self, number: u32, registry: &Registry) {
-        if number != NO_TEXT && self.symbols[number as usize] == Known::NotAsked {
-            let text = self.batch.text(self.numbering.texts()[number as usize]);
-            let symbol = registry.symbol(text);
-            self.symbols[number as usize] = symbol.map_or(Known::Missing, Known::Found);
+    fn look_up(&mut self, registry: &Registry) {
+        let texts = self.numbering.texts();
+        let text_of = |&number: &u32| self.batch.text(texts[number as usize]);
+        let asked: Vec<&str> = self.asked.iter().map(text_of).collect();
+        for (number, found) in self.asked.drain(..).zip(registry.symbols(&asked)) {
+            if let Some(symbol) = found {
+                self.symbols[number as usize] = Known::Found(symbol);
+            }
         }
     }
 

@@ -12,10 +12,10 @@
 //! Runs never change, so a trace is read as it was at one moment without being locked for longer than a few rows
 //! take.
 
+use std::hint::black_box;
 use std::ops::Range;
 
 use foldhash::fast::RandomState;
-use hashbrown::HashTable;
 use std::hash::BuildHasher;
 use storage_record::bytes::{Cursor, Malformed, Put};
 
@@ -25,6 +25,7 @@ use super::row::Frame;
 use super::{Arrival, HeadTrace};
 use crate::rows::TraceRows;
 use crate::shape::ShapeNumber;
+use crate::slots::{self, Slots};
 
 /// Rows of one trace that arrived together.
 #[derive(Debug)]
@@ -46,8 +47,8 @@ pub(super) struct Run<'r> {
 #[derive(Debug, Default)]
 pub(super) struct Shard {
     traces: Vec<HeadTrace>,
-    /// Indexes into `traces`, by low identifier.
-    indexes: HashTable<u32>,
+    /// By low identifier.
+    indexes: Slots<Indexed>,
     /// Of the trace that got rows last: the next ones are often of the same.
     latest: usize,
     runs: Arena,
@@ -55,6 +56,40 @@ pub(super) struct Shard {
     start: Vec<u8>,
     in_segments: Asked,
     in_older: Asked,
+}
+
+/// Which trace an identifier is of.
+#[derive(Clone, Copy, Debug)]
+struct Indexed {
+    /// Of the hash the bits that do not say where this is: hardly any other trace is looked at.
+    rest: u32,
+    /// The index among the traces + 1; 0 where there is none.
+    number: u32,
+}
+
+impl slots::Entry for Indexed {
+    const VACANT: Self = Self { rest: 0, number: 0 };
+
+    fn is_vacant(&self) -> bool {
+        self.number == 0
+    }
+}
+
+impl Indexed {
+    fn new(hash: u64, index: usize) -> Self {
+        Self {
+            rest: rest_of(hash),
+            number: index as u32 + 1,
+        }
+    }
+
+    fn index(self) -> usize {
+        self.number as usize - 1
+    }
+}
+
+fn rest_of(hash: u64) -> u32 {
+    (hash >> 26) as u32
 }
 
 impl Shard {
@@ -76,16 +111,27 @@ impl Shard {
             return (*latest, 0);
         }
         let hash = hasher.hash_one(run.low);
-        let found = indexes.find(hash, |&index| traces[index as usize].low == run.low);
-        if let Some(&index) = found {
-            *latest = index as usize;
+        if let Some(index) = index_of(indexes, traces, run.low, hash) {
+            *latest = index;
             return (*latest, 0);
         }
         *latest = traces.len();
         traces.push(HeadTrace::new(run));
-        let hash_of = |&index: &u32| hasher.hash_one(traces[index as usize].low);
-        indexes.insert_unique(hash, *latest as u32, hash_of);
+        let hash_of = |indexed: &Indexed| hasher.hash_one(traces[indexed.index()].low);
+        indexes.insert_new(hash, Indexed::new(hash, *latest), hash_of);
         (*latest, HeadTrace::BYTES)
+    }
+
+    /// Reads where the traces of these hashes are found; only their low bits need be right. What is touched is there when
+    /// it is needed: a processor waits for the memory of several at once, since none is where another one says.
+    pub(super) fn touch_indexes(&self, hashes: impl Iterator<Item = u64>) {
+        self.indexes.touch(hashes);
+    }
+
+    /// Reads what adding to these traces takes.
+    pub(super) fn touch(&self, indexes: &[usize]) {
+        let touched = indexes.iter().map(|&index| self.traces[index].touch());
+        black_box(touched.fold(0, |all, one| all ^ one));
     }
 
     /// Adds rows to the trace that [`Shard::place`] gave; gives the memory that took, bytes.
@@ -115,10 +161,7 @@ impl Shard {
     }
 
     pub(super) fn index_of(&self, low: u64, hasher: &RandomState) -> Option<usize> {
-        let traces = &self.traces;
-        self.indexes
-            .find(hasher.hash_one(low), |&index| traces[index as usize].low == low)
-            .map(|&index| index as usize)
+        index_of(&self.indexes, &self.traces, low, hasher.hash_one(low))
     }
 
     /// What is known of where else its traces are, and the low identifiers of all of them.
@@ -140,6 +183,11 @@ impl Shard {
         let end = range.end.min(self.traces.len());
         &mut self.traces[range.start.min(end)..end]
     }
+}
+
+fn index_of(indexes: &Slots<Indexed>, traces: &[HeadTrace], low: u64, hash: u64) -> Option<usize> {
+    let is_it = |indexed: &Indexed| indexed.rest == rest_of(hash) && traces[indexed.index()].low == low;
+    indexes.find(hash, is_it).map(|indexed| indexed.index())
 }
 
 /// Where somebody is who reads the runs of a trace.

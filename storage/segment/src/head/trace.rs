@@ -32,7 +32,7 @@ pub(crate) struct HeadTrace {
 impl HeadTrace {
     /// What a trace takes beside its runs and shapes: itself and its place in a table, with the room that both keep
     /// to grow into.
-    pub(super) const BYTES: usize = size_of::<Self>() * 3 / 2 + 8;
+    pub(super) const BYTES: usize = size_of::<Self>() * 3 / 2 + 16;
 
     pub(super) fn new(run: &Run<'_>) -> Self {
         Self {
@@ -49,6 +49,12 @@ impl HeadTrace {
             longest: 0,
             arrival: run.arrival,
         }
+    }
+
+    /// Reads what [`HeadTrace::note`] will: something of every line of memory that it takes. What it gives means nothing.
+    pub(super) fn touch(&self) -> u64 {
+        let shape = self.shapes.first().copied().unwrap_or_default();
+        u64::from(shape) ^ self.base ^ self.run_bytes ^ self.longest ^ self.arrival.first
     }
 
     /// Notes what is known of a run beside its rows; gives the memory that took, bytes.

@@ -1,15 +1,15 @@
 //! What families and shapes are found by: lists of numbers.
 //!
 //! A table of shapes is larger than what a processor keeps at hand, and most looks into it are at places that were not
-//! looked at for a while. So one look is as few of them as can be: where the hash says, which is where the key is.
+//! looked at for a while. So one look is at one of them ([`Slots`]), a line of memory, and several wait together.
 
 use std::hash::BuildHasher;
 
 use foldhash::fast::RandomState;
-use hashbrown::HashTable;
 use model::Kind;
 
 use super::KnownFamily;
+use crate::slots::{self, Slots};
 use crate::strings::Symbol;
 
 /// What a family is found by, but for the keys of its tags.
@@ -80,20 +80,37 @@ impl Key {
 /// Distinct keys, and what each is the key of. Holds less than 2³² numbers.
 #[derive(Clone, Debug, Default)]
 pub(super) struct KeyTable {
-    entries: HashTable<Entry>,
+    entries: Slots<Entry>,
     /// Of keys longer than [`INLINE`] the further numbers.
     further: Vec<u32>,
     hasher: RandomState,
 }
 
 #[derive(Clone, Copy, Debug)]
+#[repr(align(64))]
 struct Entry {
     /// The first numbers, zeros behind the last.
     first: [u32; INLINE],
+    /// No key is empty.
     length: u32,
     /// Where the further ones are, if there are any.
     further: u32,
     value: u32,
+}
+
+const _: () = assert!(size_of::<Entry>() == 64, "a line of memory");
+
+impl slots::Entry for Entry {
+    const VACANT: Self = Self {
+        first: [0; INLINE],
+        length: 0,
+        further: 0,
+        value: 0,
+    };
+
+    fn is_vacant(&self) -> bool {
+        self.length == 0
+    }
 }
 
 impl Entry {
@@ -114,10 +131,10 @@ impl KeyTable {
         self.find_hashed(key, self.hash(key))
     }
 
-    /// As [`KeyTable::find`] for each, but a processor waits for the memory of several at once: there is little to do
-    /// between one look and the next.
+    /// As [`KeyTable::find`] for each, but a processor waits for the memory of several at once.
     pub(super) fn find_all(&self, keys: &[Key]) -> Vec<Option<u32>> {
         let hashes: Vec<u64> = keys.iter().map(|key| self.hash(key)).collect();
+        self.entries.touch(hashes.iter().copied());
         let looks = keys.iter().zip(hashes);
         looks.map(|(key, hash)| self.find_hashed(key, hash)).collect()
     }
@@ -151,12 +168,12 @@ impl KeyTable {
             hasher,
         } = self;
         let hash = |entry: &Entry| hasher.hash_one((entry.first, entry.further(further)));
-        entries.insert_unique(hash(&entry), entry, hash);
+        entries.insert_new(hash(&entry), entry, hash);
     }
 
     /// Memory it holds, roughly.
     pub(super) fn bytes(&self) -> usize {
-        self.further.capacity() * size_of::<u32>() + self.entries.capacity() * (size_of::<Entry>() + 1)
+        self.further.capacity() * size_of::<u32>() + self.entries.bytes()
     }
 }
 

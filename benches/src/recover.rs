@@ -4,10 +4,6 @@
 //! 2. It is killed with SIGKILL and started again on the same store.
 //! 3. The time counts from the start of the process to the first healthy answer. Then every acknowledged span must
 //!    be counted by the store, and some hundred traces are read by identifier and compared with what was sent.
-//!
-//! The same program on the same store takes 4.4 s on a machine that has its memory to itself, and 7.5 s where others wear it
-//! out. So a start that takes longer than it may is compared with something that is not ours and was measured just
-//! before it (`recover/reading.rs`): only if it is slow by that as well, the server is to blame.
 
 use std::time::{Duration, Instant};
 
@@ -20,10 +16,6 @@ use crate::process::Usage;
 use crate::server::Server;
 use crate::workload::Workload;
 
-mod reading;
-
-use reading::Reading;
-
 const SPANS_PER_REQUEST: usize = 100;
 const PREPARED_SPANS: usize = 400_000;
 const SEED: u64 = 1;
@@ -35,11 +27,8 @@ const SETTINGS: [(&str, &str); 2] = [
 /// Filling takes about a minute; this is a machine that cannot.
 const FILLING_MAX: Duration = Duration::from_secs(600);
 
-/// Others may use the machine during one start, hardly during five.
-const STARTS_MAX: usize = 5;
-
-/// Requests whose spans are read as JSON: enough to take a tenth of a second.
-const READ_REQUESTS: u64 = 1_000;
+/// Others may use the machine during one start, hardly during three.
+const STARTS_MAX: usize = 3;
 
 /// What to measure.
 #[derive(Clone, Debug, clap::Args)]
@@ -50,9 +39,6 @@ pub struct Options {
     /// A start that takes longer is a failure, seconds.
     #[arg(long, default_value_t = 5.0)]
     pub start_seconds_max: f64,
-    /// Unless it takes at most so many times as long as all processors need to read as many spans as JSON.
-    #[arg(long, default_value_t = 0.25)]
-    pub readings_max: f64,
     /// Which server, on which data.
     #[command(flatten)]
     pub common: Common,
@@ -71,30 +57,23 @@ pub fn run(options: &Options) -> anyhow::Result<()> {
     let mut server = Server::start_with(&product, &SETTINGS, options.common.data())?;
     let outcomes = fill(&server, &requests, options.journal_megabytes * 1_000_000)?;
     let journal_bytes = journal_bytes(&server)?;
-    let spans = outcomes.iter().map(|outcome| outcome.accepted_spans).sum();
-    let reading = Reading::new((0..READ_REQUESTS).map(|number| requests.body(number)).collect())?;
-    let start = best_start(&mut server, options, || reading.time_of(spans))?;
+    let start = best_start(&mut server, options.start_seconds_max)?;
     let outcomes: Vec<_> = outcomes.iter().collect();
     let checked = check::check(&server, &requests, &outcomes, SEED)?;
     println!(
-        "healthy {:.2} s after the start ({:.2} s of processor time), {:.3} of what reading as many spans as JSON takes, with \
-         {:.0} MB of journal; {:.0} MB resident. {}",
+        "healthy {:.2} s after the start ({:.2} s of processor time), with {:.0} MB of journal; {:.0} MB resident. {}",
         start.took.as_secs_f64(),
         start.usage.cpu.as_secs_f64(),
-        start.readings(),
         journal_bytes / 1e6,
         start.usage.resident_bytes_max as f64 / 1e6,
         checked.sentence()
     );
     checked.require()?;
     anyhow::ensure!(
-        start.is_fast(options),
-        "the best of {STARTS_MAX} starts took {:.2} s, more than {} s, and {:.3} of what reading as many spans as JSON takes, \
-         more than {}",
+        start.took.as_secs_f64() <= options.start_seconds_max,
+        "the fastest of {STARTS_MAX} starts took {:.2} s, more than {} s",
         start.took.as_secs_f64(),
-        options.start_seconds_max,
-        start.readings(),
-        options.readings_max,
+        options.start_seconds_max
     );
     server.stop()
 }
@@ -103,49 +82,25 @@ pub fn run(options: &Options) -> anyhow::Result<()> {
 struct Start {
     took: Duration,
     usage: Usage,
-    /// What reading as many spans as JSON took just before.
-    reading: Duration,
-}
-
-impl Start {
-    fn readings(&self) -> f64 {
-        self.took.as_secs_f64() / self.reading.as_secs_f64()
-    }
-
-    fn is_fast(&self, options: &Options) -> bool {
-        self.took.as_secs_f64() <= options.start_seconds_max || self.readings() <= options.readings_max
-    }
 }
 
 /// Kills and starts the server until a start is fast enough, at most [`STARTS_MAX`] times; gives the fastest. Nothing
 /// is sealed in between, so every start does the same work, and the fastest had the machine most to itself.
-fn best_start(
-    server: &mut Server,
-    options: &Options,
-    read: impl Fn() -> anyhow::Result<Duration>,
-) -> anyhow::Result<Start> {
+fn best_start(server: &mut Server, seconds_max: f64) -> anyhow::Result<Start> {
     let mut best: Option<Start> = None;
     for _ in 0..STARTS_MAX {
         server.kill()?;
-        let reading = read()?;
         let begin = Instant::now();
         server.start_again()?;
         let took = begin.elapsed();
-        let start = Start {
-            took,
-            usage: Usage::of(server.id())?,
-            reading,
-        };
-        eprintln!(
-            "healthy after {:.2} s; reading as many spans as JSON took {:.2} s",
-            took.as_secs_f64(),
-            reading.as_secs_f64()
-        );
-        let is_fast = start.is_fast(options);
-        if is_fast || best.as_ref().is_none_or(|best| took < best.took) {
-            best = Some(start);
+        eprintln!("healthy after {:.2} s", took.as_secs_f64());
+        if best.as_ref().is_none_or(|best| took < best.took) {
+            best = Some(Start {
+                took,
+                usage: Usage::of(server.id())?,
+            });
         }
-        if is_fast {
+        if took.as_secs_f64() <= seconds_max {
             break;
         }
     }

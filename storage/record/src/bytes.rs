@@ -5,46 +5,94 @@
 
 /// Appends pieces to a buffer.
 pub trait Put {
-    /// One byte for each seven bits.
-    fn put_varint(&mut self, value: u64);
-    /// Small for small magnitudes of either sign.
-    fn put_zigzag(&mut self, value: i64);
-    /// Eight bytes.
-    fn put_u64(&mut self, value: u64);
-    /// Four bytes.
-    fn put_u32(&mut self, value: u32);
-    /// Its length as a varint, and its bytes.
-    fn put_text(&mut self, text: &str);
-}
+    /// One byte.
+    fn put_byte(&mut self, byte: u8);
 
-impl Put for Vec<u8> {
+    /// Bytes as they are.
+    fn put_bytes(&mut self, bytes: &[u8]);
+
+    /// One byte for each seven bits.
     #[inline]
     fn put_varint(&mut self, mut value: u64) {
         while value >= 0x80 {
-            self.push(value as u8 | 0x80);
+            self.put_byte(value as u8 | 0x80);
             value >>= 7;
         }
-        self.push(value as u8);
+        self.put_byte(value as u8);
     }
 
+    /// Small for small magnitudes of either sign.
     #[inline]
     fn put_zigzag(&mut self, value: i64) {
         self.put_varint(((value << 1) ^ (value >> 63)) as u64);
     }
 
+    /// Eight bytes.
     #[inline]
     fn put_u64(&mut self, value: u64) {
-        self.extend_from_slice(&value.to_le_bytes());
+        self.put_bytes(&value.to_le_bytes());
+    }
+
+    /// Four bytes.
+    #[inline]
+    fn put_u32(&mut self, value: u32) {
+        self.put_bytes(&value.to_le_bytes());
+    }
+
+    /// Its length as a varint, and its bytes.
+    fn put_text(&mut self, text: &str) {
+        self.put_varint(text.len() as u64);
+        self.put_bytes(text.as_bytes());
+    }
+}
+
+impl Put for Vec<u8> {
+    #[inline]
+    fn put_byte(&mut self, byte: u8) {
+        self.push(byte);
     }
 
     #[inline]
-    fn put_u32(&mut self, value: u32) {
-        self.extend_from_slice(&value.to_le_bytes());
+    fn put_bytes(&mut self, bytes: &[u8]) {
+        self.extend_from_slice(bytes);
+    }
+}
+
+/// At most `N` bytes behind others: room for all of them is there before the first. More of them are a mistake of who
+/// writes, and a panic.
+#[derive(Debug)]
+pub struct Pieces<'b, const N: usize> {
+    bytes: &'b mut [u8; N],
+    length: usize,
+}
+
+impl<const N: usize> Pieces<'_, N> {
+    /// Has pieces written behind what is there.
+    #[inline]
+    pub fn append_to(out: &mut Vec<u8>, write: impl FnOnce(&mut Pieces<'_, N>)) {
+        let start = out.len();
+        out.resize(start + N, 0);
+        let mut length = 0;
+        if let Some(bytes) = out[start..].first_chunk_mut::<N>() {
+            let mut pieces = Pieces { bytes, length };
+            write(&mut pieces);
+            length = pieces.length;
+        }
+        out.truncate(start + length);
+    }
+}
+
+impl<const N: usize> Put for Pieces<'_, N> {
+    #[inline]
+    fn put_byte(&mut self, byte: u8) {
+        self.bytes[self.length] = byte;
+        self.length += 1;
     }
 
-    fn put_text(&mut self, text: &str) {
-        self.put_varint(text.len() as u64);
-        self.extend_from_slice(text.as_bytes());
+    #[inline]
+    fn put_bytes(&mut self, bytes: &[u8]) {
+        self.bytes[self.length..self.length + bytes.len()].copy_from_slice(bytes);
+        self.length += bytes.len();
     }
 }
 

@@ -4,7 +4,7 @@ use model::{EndpointDraft, IpAddresses, SpanBatch, SpanRef};
 
 use crate::bytes::Put;
 use crate::numbering::{Family, NO_TEXT, Numbering};
-use crate::{Known, Parent, VERSION, family_flag, span_flag};
+use crate::{Address, Known, Parent, VERSION, family_flag, span_flag};
 
 /// Appends the record of a batch.
 pub(crate) fn encode(batch: &SpanBatch, numbering: &Numbering, record: &mut Vec<u8>) {
@@ -24,15 +24,13 @@ pub(crate) fn encode(batch: &SpanBatch, numbering: &Numbering, record: &mut Vec<
     record.put_varint(batch.len() as u64);
     let mut encoder = Encoder {
         previous: Known::default(),
-        values: vec![NO_TEXT; numbering.slots()],
         remotes: vec![Default::default(); numbering.families().len()],
     };
     for (index, span) in batch.iter().enumerate() {
         let (family, values) = numbering.span(index);
-        let slots = numbering.families()[family as usize].slots();
         record.put_varint(u64::from(family));
         encoder.put_span(span, family, record);
-        put_values(values, &mut encoder.values[slots], record);
+        put_values(values, numbering.same(index), record);
         for &(time, _) in span.annotation_texts() {
             record.put_zigzag(time.wrapping_sub(encoder.previous.timestamp) as i64);
         }
@@ -62,8 +60,7 @@ fn put_family(family: &Family, keys: &[u32], record: &mut Vec<u8>) {
 struct Encoder {
     previous: Known,
     /// Of every family those of its last span.
-    values: Vec<u32>,
-    remotes: Vec<(IpAddresses, u16)>,
+    remotes: Vec<Address>,
 }
 
 impl Encoder {
@@ -124,21 +121,15 @@ impl Encoder {
     }
 }
 
-/// Which values are those of the last span of the family, one bit each, lowest first, for the first 64; then the
-/// others.
-fn put_values(values: &[u32], last: &mut [u32], record: &mut Vec<u8>) {
+/// Which values are the same as before ([`Numbering::same`]), then the others.
+fn put_values(values: &[u32], same: u64, record: &mut Vec<u8>) {
     if values.is_empty() {
         return;
     }
-    let mut same = 0;
-    for (index, (value, last)) in values.iter().zip(&*last).enumerate().take(64) {
-        same |= u64::from(value == last) << index;
-    }
     record.put_varint(same);
-    for (index, (value, last)) in values.iter().zip(last).enumerate() {
-        if index >= 64 || value != last {
+    for (index, value) in values.iter().enumerate() {
+        if same.checked_shr(index as u32).unwrap_or(0) & 1 == 0 {
             record.put_varint(u64::from(*value));
-            *last = *value;
         }
     }
 }
@@ -147,24 +138,25 @@ fn flag(set: bool, bit: u8) -> u8 {
     if set { bit } else { 0 }
 }
 
-fn address(endpoint: &EndpointDraft) -> (IpAddresses, u16) {
+fn address(endpoint: &EndpointDraft) -> Address {
     (endpoint.ip, endpoint.port)
 }
 
-fn put_address((ip, port): (IpAddresses, u16), record: &mut Vec<u8>) {
+fn put_address((ip, port): Address, record: &mut Vec<u8>) {
     put_addresses(ip, 0, record);
     record.put_varint(u64::from(port));
 }
 
 /// Writes addresses: one byte that says which follow, then 4 and 16 bytes; `more` are further bits of that byte.
-pub fn put_addresses(ip: IpAddresses, more: u8, out: &mut Vec<u8>) {
+#[inline]
+pub fn put_addresses(ip: IpAddresses, more: u8, out: &mut impl Put) {
     let v4 = if ip.v4.is_some() { crate::IP_V4 } else { 0 };
     let v6 = if ip.v6.is_some() { crate::IP_V6 } else { 0 };
-    out.push(v4 | v6 | more);
+    out.put_byte(v4 | v6 | more);
     if let Some(v4) = ip.v4 {
-        out.extend_from_slice(&v4.octets());
+        out.put_bytes(&v4.octets());
     }
     if let Some(v6) = ip.v6 {
-        out.extend_from_slice(&v6.octets());
+        out.put_bytes(&v6.octets());
     }
 }

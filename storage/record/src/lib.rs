@@ -32,10 +32,13 @@ mod text_key;
 mod texts;
 
 use bytes::Malformed;
-pub use decode::{read_addresses, read_port};
+pub use decode::{RecordReader, RecordSpans, SpanHead, read_addresses, read_port};
 pub use encode::put_addresses;
 pub use numbering::{Family, NO_TEXT, Numbering};
 pub use text_key::TextKey;
+
+/// What of an endpoint is no text: addresses, and the port or 0.
+pub type Address = (IpAddresses, u16);
 
 const VERSION: u8 = 1;
 
@@ -94,7 +97,7 @@ struct Known {
     parent_id: Option<SpanId>,
     /// The last one written, microseconds since the epoch.
     timestamp: u64,
-    local: (IpAddresses, u16),
+    local: Address,
 }
 
 /// Writes a batch as a record.
@@ -119,21 +122,7 @@ pub fn encode_numbered(batch: &SpanBatch, numbering: &Numbering) -> Vec<u8> {
 /// Reads a record and appends its spans to `batch`, as they were: they are not normalised again.
 ///
 /// # Errors
-/// [`Malformed`] where the bytes are no record of this version; `batch` may then hold some of its spans.
+/// [`Malformed`] where the bytes are no record of this version, or where the batch takes no more.
 pub fn decode(record: &[u8], batch: &mut SpanBatch) -> Result<(), Malformed> {
-    decode::decode(record, batch, &mut Numbering::default())
-}
-
-/// As [`decode`], into a batch without spans; `numbering`, whose memory is used again, then has the numbers of its
-/// texts, which are those it was written with.
-///
-/// # Errors
-/// As [`decode`]; `numbering` is of no use then.
-pub fn decode_numbered(
-    record: &[u8],
-    batch: &mut SpanBatch,
-    numbering: &mut Numbering,
-) -> Result<(), Malformed> {
-    batch.clear();
-    decode::decode(record, batch, numbering)
+    RecordReader::default().read(record)?.append_to(batch)
 }

@@ -7,16 +7,20 @@
 //! that it probably is.
 
 use std::hash::{BuildHasher, Hasher};
-use std::ops::Range;
 
 use foldhash::fast::RandomState;
 use hashbrown::HashTable;
 use model::{Kind, SpanBatch, SpanRef, Text};
 
+use crate::bytes::Malformed;
 use crate::texts::Texts;
 
 /// The number of no text.
 pub const NO_TEXT: u32 = u32::MAX;
+/// Where the values of a family are that had no span yet.
+const NOWHERE: u32 = u32::MAX;
+/// Values of a span that have a bit each in [`Numbering::same`].
+const SAME_BITS: usize = u64::BITS as usize;
 /// Families that are tried first, by what is cheap to know of a span.
 const GUESSES: usize = 64;
 /// Different texts a span has, about: what there is room for before there are more.
@@ -45,8 +49,8 @@ pub struct Family {
     pub annotations: u32,
     /// Where its keys are in the keys of all.
     keys: u32,
-    /// Where its values are in [`Numbering::last_values`].
-    values: u32,
+    /// Where the values of its last span are.
+    last: u32,
 }
 
 impl Family {
@@ -63,7 +67,7 @@ impl Family {
             tags: 0,
             annotations: 0,
             keys: 0,
-            values: 0,
+            last: NOWHERE,
         }
     }
 
@@ -72,17 +76,19 @@ impl Family {
         self.tags as usize + self.annotations as usize
     }
 
-    /// Where its values are among one for every value of every family.
-    pub(crate) fn slots(&self) -> Range<usize> {
-        self.values as usize..self.values as usize + self.values()
+    /// A bit for each value of a span, at most 64.
+    fn all_bits(&self) -> u64 {
+        let beyond = SAME_BITS.saturating_sub(self.values());
+        u64::MAX.checked_shr(beyond as u32).unwrap_or(0)
     }
 }
 
-/// A span's family and where its values begin.
+/// A span's family, where its values begin, which may be those of a span before, and [`Numbering::same`].
 #[derive(Clone, Copy, Debug)]
 struct SpanNumbers {
     family: u32,
     values: u32,
+    same: u64,
 }
 
 /// See the head of this file. Belongs to one batch as it was then.
@@ -93,8 +99,6 @@ pub struct Numbering {
     keys: Vec<u32>,
     spans: Vec<SpanNumbers>,
     values: Vec<u32>,
-    /// Of every value of every family the one of its last span.
-    last_values: Vec<u32>,
     numbers: HashTable<u32>,
     guesses: [u32; GUESSES],
     hasher: RandomState,
@@ -108,7 +112,6 @@ impl Default for Numbering {
             keys: Vec::new(),
             spans: Vec::new(),
             values: Vec::new(),
-            last_values: Vec::new(),
             numbers: HashTable::new(),
             guesses: [0; GUESSES],
             hasher: RandomState::default(),
@@ -169,14 +172,19 @@ impl Numbering {
     /// If there is no such span.
     #[inline]
     pub fn span(&self, index: usize) -> (u32, &[u32]) {
-        let SpanNumbers { family, values } = self.spans[index];
+        let SpanNumbers { family, values, .. } = self.spans[index];
         let count = self.families[family as usize].values();
         (family, &self.values[values as usize..values as usize + count])
     }
 
-    /// How many values there are of every family once.
-    pub(crate) fn slots(&self) -> usize {
-        self.last_values.len()
+    /// Which values of a span are those of the span before of its family: a bit each for the first 64, the first the
+    /// lowest. None of a family's first span.
+    ///
+    /// # Panics
+    /// If there is no such span.
+    #[inline]
+    pub fn same(&self, index: usize) -> u64 {
+        self.spans[index].same
     }
 
     fn optional(&mut self, text: Text, batch: &SpanBatch) -> u32 {
@@ -197,21 +205,49 @@ impl Numbering {
             ..Family::new(span.kind(), span.debug(), span.shared(), texts)
         };
         let number = self.family_of(family, tags, batch);
-        self.spans.push(SpanNumbers {
-            family: number,
-            values: self.values.len() as u32,
-        });
-        let slots = self.families[number as usize].slots();
         let values = tags
             .iter()
             .map(|tag| tag.1)
             .chain(annotations.iter().map(|a| a.1));
-        for (last, value) in self.last_values[slots].iter_mut().zip(values) {
-            if *last == NO_TEXT || !self.texts.is(*last, value, batch) {
-                *last = self.texts.number(value, batch);
-            }
-            self.values.push(*last);
+        let same = self.number_values(number, values, batch);
+        self.end_span(number, same, tags.len() + annotations.len());
+    }
+
+    /// Numbers the values of a span behind those of all; gives which are the same as before.
+    fn number_values(&mut self, family: u32, values: impl Iterator<Item = Text>, batch: &SpanBatch) -> u64 {
+        let last = self.families[family as usize].last;
+        let mut same = 0;
+        for (slot, value) in values.enumerate() {
+            let before = match last {
+                NOWHERE => NO_TEXT,
+                last => self.values[last as usize + slot],
+            };
+            let number = if before != NO_TEXT && self.texts.is(before, value, batch) {
+                // Beyond the 64th there is no bit.
+                same |= 1_u64.checked_shl(slot as u32).unwrap_or(0);
+                before
+            } else {
+                self.texts.number(value, batch)
+            };
+            self.values.push(number);
         }
+        same
+    }
+
+    /// Adds a span whose values, so many, are the last ones; where they are as before, they are not kept twice.
+    fn end_span(&mut self, number: u32, same: u64, values: usize) {
+        let family = &mut self.families[number as usize];
+        let start = self.values.len() - values;
+        if family.last != NOWHERE && values <= SAME_BITS && same == family.all_bits() {
+            self.values.truncate(start);
+        } else {
+            family.last = start as u32;
+        }
+        self.spans.push(SpanNumbers {
+            family: number,
+            values: family.last,
+            same,
+        });
     }
 
     /// The number of a family, which is given without its keys.
@@ -282,11 +318,8 @@ impl Numbering {
         let number = families.len() as u32;
         families.push(Family {
             keys: start as u32,
-            values: self.last_values.len() as u32,
             ..family
         });
-        self.last_values
-            .resize(self.last_values.len() + family.values(), NO_TEXT);
         numbers.insert_unique(hash, number, |&number| {
             let family = &families[number as usize];
             hash_of(family, keys_of(family))
@@ -297,8 +330,8 @@ impl Numbering {
 
 /// Whether two families are the same but for their keys.
 fn is_like(a: &Family, b: &Family) -> bool {
-    let Family { keys, values, .. } = *a;
-    *a == Family { keys, values, ..*b }
+    let Family { keys, last, .. } = *a;
+    *a == Family { keys, last, ..*b }
 }
 
 fn flags_of(family: &Family) -> u32 {
@@ -314,7 +347,6 @@ impl Numbering {
         self.keys.clear();
         self.spans.clear();
         self.values.clear();
-        self.last_values.clear();
         self.numbers.clear();
     }
 
@@ -338,38 +370,52 @@ impl Numbering {
             tags,
             annotations,
             keys: self.keys.len() as u32 - tags,
-            values: self.last_values.len() as u32,
             ..family
         };
-        self.last_values
-            .resize(self.last_values.len() + family.values(), NO_TEXT);
         self.families.push(family);
     }
 
-    /// Adds a span whose values are the last ones of its family.
-    pub(crate) fn push_span(&mut self, family: u32) {
-        self.spans.push(SpanNumbers {
-            family,
-            values: self.values.len() as u32,
-        });
-        let slots = self.families[family as usize].slots();
-        self.values.extend_from_slice(&self.last_values[slots]);
-    }
-
-    /// The tags of the last span of a family.
-    pub(crate) fn last_tags(&self, family: &Family) -> impl Iterator<Item = (Text, Text)> {
-        let values = &self.last_values[family.slots()];
-        let tags = self.keys(family).iter().zip(values);
-        tags.map(|(&key, &value)| (self.text(key), self.text(value)))
-    }
-
-    /// The last value of a family's value, or [`NO_TEXT`].
-    pub(crate) fn last(&self, slot: usize) -> u32 {
-        self.last_values[slot]
-    }
-
-    pub(crate) fn set_last(&mut self, slot: usize, value: u32) {
-        self.last_values[slot] = value;
+    /// Adds a span of a family; `next` gives the values that are not the same as before, which bits beyond its values do
+    /// not say.
+    ///
+    /// # Errors
+    /// [`Malformed`] where there was no span before, and those of `next`; of no use then.
+    #[inline]
+    pub(crate) fn read_span(
+        &mut self,
+        number: u32,
+        same: u64,
+        mut next: impl FnMut() -> Result<u32, Malformed>,
+    ) -> Result<(), Malformed> {
+        let family = self.families[number as usize];
+        let (count, all) = (family.values(), family.all_bits());
+        let (same, start) = (same & all, self.values.len());
+        if family.last == NOWHERE {
+            if same != 0 {
+                return Err(Malformed("a value as before without one before"));
+            }
+            self.values.resize(start + count, NO_TEXT);
+        } else if same != all || count > SAME_BITS {
+            let last = family.last as usize;
+            self.values.extend_from_within(last..last + count);
+        } else {
+            self.spans.push(SpanNumbers {
+                family: number,
+                values: family.last,
+                same,
+            });
+            return Ok(());
+        }
+        let mut differing = all & !same;
+        while differing != 0 {
+            self.values[start + differing.trailing_zeros() as usize] = next()?;
+            differing &= differing - 1;
+        }
+        for value in self.values.iter_mut().skip(start + SAME_BITS) {
+            *value = next()?;
+        }
+        self.end_span(number, same, count);
+        Ok(())
     }
 
     /// The text of a number; none for [`NO_TEXT`].

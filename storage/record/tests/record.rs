@@ -3,10 +3,11 @@
 #![expect(clippy::unwrap_used, reason = "helpers of tests")]
 
 use model::{
-    Annotation, Endpoint, EndpointRef, IpAddresses, Kind, Span, SpanBatch, SpanId, SpanRef, TraceId,
+    Annotation, Endpoint, EndpointDraft, EndpointRef, IpAddresses, Kind, Span, SpanBatch, SpanId, SpanRef,
+    TraceId,
 };
 use proptest::prelude::*;
-use storage_record::{NO_TEXT, Numbering};
+use storage_record::{NO_TEXT, Numbering, RecordReader, RecordSpans, SpanHead};
 
 fn text() -> impl Strategy<Value = String> {
     prop_oneof![
@@ -96,6 +97,37 @@ fn check_numbers(span: SpanRef<'_>, batch: &SpanBatch, numbering: &Numbering, in
     assert_eq!(values.collect::<Vec<_>>(), annotations);
 }
 
+/// The values that are said to be those of the span before of the family are, and the others are not.
+fn check_same(numbering: &Numbering, index: usize) {
+    let (family, values) = numbering.span(index);
+    let before = (0..index).rev().map(|before| numbering.span(before));
+    let before = before.into_iter().find(|before| before.0 == family);
+    let same = before.map_or(0, |(_, before)| {
+        let same = values.iter().zip(before).enumerate().take(64);
+        same.fold(0, |bits, (slot, (value, before))| {
+            bits | u64::from(value == before) << slot
+        })
+    });
+    assert_eq!(numbering.same(index), same);
+}
+
+/// What is read without a batch is what the span says.
+fn check_head(span: SpanRef<'_>, of_record: RecordSpans<'_>, index: usize) {
+    let address = |draft: &EndpointDraft| (draft.ip, draft.port);
+    let head = SpanHead {
+        trace_id: span.trace_id(),
+        id: span.id(),
+        parent_id: span.parent_id(),
+        timestamp: span.timestamp(),
+        duration: span.duration(),
+        local: address(span.local_draft()),
+        remote: address(span.remote_draft()),
+    };
+    assert_eq!(*of_record.head(index), head);
+    let times = span.annotation_texts().iter().map(|annotation| annotation.0);
+    assert!(times.eq(of_record.annotation_times(index).iter().copied()));
+}
+
 fn spans(batch: &SpanBatch) -> Vec<Span> {
     batch.iter().map(SpanRef::to_span).collect()
 }
@@ -116,13 +148,24 @@ proptest! {
         let mut read = SpanBatch::new();
         let record = storage_record::encode_numbered(&written, &numbering);
         prop_assert_eq!(&record, &storage_record::encode(&written));
-        let mut again = Numbering::of(&other);
-        storage_record::decode_numbered(&record, &mut read, &mut again).unwrap();
+        // Whatever was read before.
+        let (mut reader, before) = (RecordReader::default(), storage_record::encode(&other));
+        reader.read(&before).unwrap();
+        let of_record = reader.read(&record).unwrap();
+        of_record.append_to(&mut read).unwrap();
+        let again = of_record.numbering();
         prop_assert_eq!((numbering.len(), again.len()), (written.len(), written.len()));
         for (index, span) in written.iter().enumerate() {
             check_numbers(span, &written, &numbering, index);
-            check_numbers(read.get(index), &read, &again, index);
+            check_numbers(read.get(index), &read, again, index);
             prop_assert_eq!(numbering.span(index), again.span(index));
+            prop_assert_eq!(numbering.same(index), again.same(index));
+            check_same(&numbering, index);
+            check_head(span, of_record, index);
+        }
+        for (&text, &of_batch) in again.texts().iter().zip(numbering.texts()) {
+            prop_assert_eq!(of_record.text(text), written.text(of_batch));
+            prop_assert_eq!(of_record.bytes(text), written.bytes(of_batch));
         }
         let mut texts: Vec<&str> = numbering.texts().iter().map(|&text| written.text(text)).collect();
         texts.sort_unstable();
@@ -235,6 +278,43 @@ fn texts_that_are_nearly_the_same_have_numbers_of_their_own() {
     let mut read = SpanBatch::new();
     storage_record::decode(&storage_record::encode(&batch), &mut read).unwrap();
     assert_eq!(spans(&read), [span]);
+}
+
+/// There is a bit for the first 64 of them.
+#[test]
+fn spans_of_many_values_are_read_as_written() {
+    let mut batch = SpanBatch::new();
+    for (id, changed) in [
+        (1, None),
+        (2, None),
+        (3, Some(0)),
+        (4, Some(63)),
+        (5, Some(64)),
+        (6, None),
+        (7, Some(69)),
+    ] {
+        let value = |tag: usize| format!("{}", if Some(tag) == changed { id } else { 0 });
+        batch.push_span(&Span {
+            trace_id: TraceId::new(0, 1).unwrap(),
+            parent_id: None,
+            id: SpanId::new(id),
+            kind: None,
+            name: None,
+            timestamp: None,
+            duration: None,
+            local_endpoint: None,
+            remote_endpoint: None,
+            annotations: Vec::new(),
+            tags: (0..70).map(|tag| (format!("k{tag}"), value(tag))).collect(),
+            debug: false,
+            shared: false,
+        });
+    }
+    let numbering = Numbering::of(&batch);
+    (0..batch.len()).for_each(|index| check_same(&numbering, index));
+    let mut read = SpanBatch::new();
+    storage_record::decode(&storage_record::encode(&batch), &mut read).unwrap();
+    assert_eq!(spans(&read), spans(&batch));
 }
 
 /// A record of a few bytes cannot ask for memory by its counts.

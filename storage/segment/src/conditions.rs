@@ -446,10 +446,10 @@ impl ShapesMeet {
     }
 
     /// What spans of these shapes meet together.
-    pub(crate) fn together(&self, shapes: &[ShapeNumber]) -> ShapeMeets {
+    pub(crate) fn together(&self, shapes: impl Iterator<Item = ShapeNumber>) -> ShapeMeets {
         // One that is newer than this may meet anything.
-        let kind = |&shape: &ShapeNumber| self.shapes.get(shape as usize).copied().unwrap_or(0);
-        let kinds = shapes.iter().fold(0u64, |kinds, shape| kinds | 1 << kind(shape));
+        let kind = |shape: ShapeNumber| self.shapes.get(shape as usize).copied().unwrap_or(0);
+        let kinds = shapes.fold(0u64, |kinds, shape| kinds | 1 << kind(shape));
         let (mut together, mut left) = (ShapeMeets::default(), kinds);
         while left != 0 {
             let kind = &self.kinds[left.trailing_zeros() as usize];

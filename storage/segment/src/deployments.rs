@@ -15,7 +15,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
-use model::{Deployment, Slo, SpanBatch};
+use model::{Deployment, Slo};
 use parking_lot::{Mutex, RwLock};
 use storage::{
     DeploymentLimits, DeploymentPatch, PatchPlan, Patched, Put, PutPlan, Register, StorageError,
@@ -24,6 +24,7 @@ use storage::{
 use storage_journal::Disk;
 use storage_record::Numbering;
 
+use crate::spans::Spans;
 use files::{Files, Kind};
 
 pub(crate) use files::{DIRECTORY, examine};
@@ -110,10 +111,17 @@ impl Deployments {
         self.register.read().versions_left_out()
     }
 
-    /// Looks for versions that nobody has seen before. To be called while the journal keeps the batch's record.
-    pub(crate) fn note(&self, batch: &SpanBatch, numbering: &Numbering, options: &StoreOptions, now_ms: u64) {
+    /// Looks for versions that nobody has seen before. `numbering` MUST be theirs. To be called while the journal keeps
+    /// the record of these spans.
+    pub(crate) fn note(
+        &self,
+        spans: &impl Spans,
+        numbering: &Numbering,
+        options: &StoreOptions,
+        now_ms: u64,
+    ) {
         let register = self.register.read();
-        let gathering = sightings::gather(batch, numbering, options, |service, environment, version| {
+        let gathering = sightings::gather(spans, numbering, options, |service, environment, version| {
             register.interest(service, environment, version, now_ms)
         });
         let Some(gathering) = gathering else { return };

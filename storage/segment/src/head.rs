@@ -14,7 +14,7 @@
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use foldhash::fast::RandomState;
-use model::{Span, SpanBatch};
+use model::Span;
 use parking_lot::{Mutex, RwLock};
 use std::hash::BuildHasher;
 use storage_journal::Position;
@@ -23,6 +23,7 @@ use crate::names::Names;
 use crate::registry::Registry;
 use crate::rows::TraceRows;
 use crate::shape::ShapeTable;
+use crate::spans::Spans;
 use storage_record::Numbering;
 use storage_record::bytes::Malformed;
 
@@ -141,24 +142,24 @@ impl Generation {
             .map(Position::from_u64)
     }
 
-    /// Adds a batch. `numbering` MUST be that of this batch.
+    /// Adds spans. `numbering` MUST be theirs.
     pub(crate) fn insert(
         &self,
-        batch: &SpanBatch,
+        spans: &impl Spans,
         numbering: &Numbering,
         arrival: Arrival,
         autocomplete_keys: &[String],
     ) {
         self.note_position(arrival);
         let mut runs = Runs::new(self, arrival);
-        self.insert_rows(batch, numbering, &mut runs, autocomplete_keys);
-        self.note_rows(runs.finish(), batch.len() as u64);
+        self.insert_rows(spans, numbering, &mut runs, autocomplete_keys);
+        self.note_rows(runs.finish(), numbering.len() as u64);
     }
 
     /// As [`Generation::insert`], but what is in `held` is not there until [`Generation::add_held`].
     pub(crate) fn insert_held(
         &self,
-        batch: &SpanBatch,
+        spans: &impl Spans,
         numbering: &Numbering,
         arrival: Arrival,
         autocomplete_keys: &[String],
@@ -166,8 +167,8 @@ impl Generation {
     ) {
         self.note_position(arrival);
         let mut runs = Runs::held_in(held, self, arrival);
-        self.insert_rows(batch, numbering, &mut runs, autocomplete_keys);
-        self.note_rows(runs.finish(), batch.len() as u64);
+        self.insert_rows(spans, numbering, &mut runs, autocomplete_keys);
+        self.note_rows(runs.finish(), numbering.len() as u64);
     }
 
     /// To be called before the first row: from then on the journal keeps what is needed for them.

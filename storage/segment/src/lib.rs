@@ -50,6 +50,7 @@ mod rollup;
 mod sketch_codes;
 mod sketches;
 mod slots;
+mod spans;
 mod term_pages;
 mod text;
 mod trace_pages;

@@ -10,7 +10,6 @@ use std::sync::Arc;
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use std::thread;
 
-use model::SpanBatch;
 use parking_lot::Mutex;
 use storage::StorageError;
 use storage_journal::{Disk, Journal, JournalError, Position, Recovery};
@@ -19,7 +18,7 @@ use crate::config::{Limits, SegmentConfig};
 use crate::deployments::Deployments;
 use crate::head::{Arrival, Generation, Held};
 use crate::store::{journal_config, refusal};
-use storage_record::{self as record, Numbering};
+use storage_record::RecordReader;
 
 /// Records are handed to a thread so many bytes at a time: one by one, threads would spend their time waking each
 /// other.
@@ -98,19 +97,19 @@ fn insert_chunks(
     (active, deployments): (&Generation, &Deployments),
     failure: &Mutex<Option<StorageError>>,
 ) {
-    let (mut batch, mut numbering, mut held) = (SpanBatch::new(), Numbering::default(), Held::default());
+    let (mut reader, mut held) = (RecordReader::default(), Held::default());
     loop {
         let Ok(chunk) = receiver.lock().recv() else {
             return active.add_held(&mut held);
         };
         for (position, bytes) in chunk {
-            match record::decode_numbered(&bytes, &mut batch, &mut numbering) {
-                Ok(()) => {
-                    let now_ms = (config.now)();
-                    deployments.note(&batch, &numbering, &config.options, now_ms);
+            match reader.read(&bytes) {
+                Ok(spans) => {
+                    let (numbering, now_ms) = (spans.numbering(), (config.now)());
+                    deployments.note(&spans, numbering, &config.options, now_ms);
                     let arrival = Arrival::at(now_ms, position);
                     let keys = &config.options.autocomplete_keys;
-                    active.insert_held(&batch, &numbering, arrival, keys, &mut held);
+                    active.insert_held(&spans, numbering, arrival, keys, &mut held);
                     if held.is_full() {
                         active.add_held(&mut held);
                     }

@@ -10,15 +10,15 @@
 use std::cmp::Ordering;
 use std::ops::Range;
 
-use model::{Annotation, Endpoint, EndpointRef, IpAddresses, Kind, Span, SpanId, TraceId};
+use model::{Annotation, Endpoint, EndpointRef, Kind, Span, SpanId, TraceId};
 
 use crate::fields::Fields;
 use crate::shape::{GENERIC, Shape, ShapeNumber, ShapeTable, Slot};
 use crate::strings::{Strings, Symbol};
 use storage_record::bytes::Malformed;
 
-/// What of an endpoint is in the row and not in the shape: addresses, and the port or 0.
-pub(crate) type Address = (IpAddresses, u16);
+/// What of an endpoint is in the row and not in the shape.
+pub(crate) use storage_record::Address;
 
 /// Everything of a row but its values and annotation times.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -569,7 +569,8 @@ impl GenericRow {
     }
 }
 
-fn endpoint(service_name: Option<&str>, (ip, port): Address) -> Option<EndpointRef<'_>> {
+/// An endpoint, if anything of it is known.
+pub(crate) fn endpoint(service_name: Option<&str>, (ip, port): Address) -> Option<EndpointRef<'_>> {
     let is_there = service_name.is_some() || !ip.is_empty() || port != 0;
     is_there.then_some(EndpointRef {
         service_name,

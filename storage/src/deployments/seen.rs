@@ -8,7 +8,7 @@ use std::collections::{BTreeMap, HashMap};
 use std::net::IpAddr;
 
 use foldhash::fast::RandomState;
-use model::{SpanBatch, SpanRef};
+use model::{IpAddresses, SpanBatch};
 
 use super::DeploymentLimits;
 use crate::StoreOptions;
@@ -87,7 +87,8 @@ impl<'b> Gathering<'b> {
                 interest(service, environment, version)
             });
             if let Some(number) = number {
-                gathering.add(number, span);
+                let local = span.local_draft();
+                gathering.add(number, span.timestamp(), (local.ip, local.port));
             }
         }
         gathering
@@ -116,15 +117,15 @@ impl<'b> Gathering<'b> {
         })
     }
 
-    /// Adds a span of a version with this number. One without a timestamp tells nothing.
-    pub fn add(&mut self, number: usize, span: SpanRef<'_>) {
-        let Some(timestamp) = span.timestamp() else { return };
+    /// Adds a span of a version with this number: when it began, microseconds since the epoch, and the addresses and the
+    /// port of who recorded it. One without a timestamp tells nothing.
+    pub fn add(&mut self, number: usize, timestamp: Option<u64>, (ip, port): (IpAddresses, u16)) {
+        let Some(timestamp) = timestamp else { return };
         let first_ts = timestamp / 1000;
         let sighting = &mut self.sightings[number];
         sighting.first_ts = sighting.first_ts.min(first_ts);
-        let local = span.local_draft();
-        let address = local.ip.v4.map(IpAddr::V4).or(local.ip.v6.map(IpAddr::V6));
-        let Some(instance) = address.map(|address| (address, local.port)) else {
+        let address = ip.v4.map(IpAddr::V4).or(ip.v6.map(IpAddr::V6));
+        let Some(instance) = address.map(|address| (address, port)) else {
             return;
         };
         if let Some((_, _, known)) = self
@@ -338,7 +339,9 @@ mod tests {
         let mut gathering = Gathering::default();
         for (index, &(number, ..)) in spans.iter().enumerate() {
             let number = gathering.number(version(number), || Interest::Fresh).unwrap();
-            gathering.add(number, batch.get(index));
+            let span = batch.get(index);
+            let local = span.local_draft();
+            gathering.add(number, span.timestamp(), (local.ip, local.port));
         }
         check(&gathering);
     }

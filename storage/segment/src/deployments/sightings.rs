@@ -6,9 +6,10 @@
 use std::collections::HashMap;
 
 use foldhash::fast::RandomState;
-use model::SpanBatch;
 use storage::{Gathering, Interest, StoreOptions};
 use storage_record::{NO_TEXT, Numbering};
+
+use crate::spans::Spans;
 
 /// Where the spans of a family bear what tells their version, and what was last found there.
 #[derive(Clone, Copy, Debug)]
@@ -23,15 +24,15 @@ struct Place {
 
 /// Gathers what spans tell; `None` where nothing new can come of them.
 pub(super) fn gather<'b>(
-    batch: &'b SpanBatch,
+    spans: &'b impl Spans,
     numbering: &Numbering,
     options: &StoreOptions,
     mut interest: impl FnMut(&str, &str, &str) -> Interest,
 ) -> Option<Gathering<'b>> {
-    let mut places = places(batch, numbering, options)?;
+    let mut places = places(spans, numbering, options)?;
     let text = |number: u32| match number {
         NO_TEXT => "",
-        _ => batch.text(numbering.texts()[number as usize]),
+        _ => spans.text(numbering.texts()[number as usize]),
     };
     let mut gathering = Gathering::default();
     // Of service, environment and version, so that texts are compared once and not for every family that bears them.
@@ -53,7 +54,8 @@ pub(super) fn gather<'b>(
             });
         }
         if let Some(number) = place.number {
-            gathering.add(number, batch.get(index));
+            let head = spans.head(index);
+            gathering.add(number, head.timestamp, head.local);
         }
     }
     let is_any = gathering.sightings().next().is_some();
@@ -61,19 +63,21 @@ pub(super) fn gather<'b>(
 }
 
 /// The places of every family; `None` where no family has a version.
-fn places(batch: &SpanBatch, numbering: &Numbering, options: &StoreOptions) -> Option<Vec<Place>> {
+fn places(spans: &impl Spans, numbering: &Numbering, options: &StoreOptions) -> Option<Vec<Place>> {
     let mut ranks = Ranks {
-        batch,
+        spans,
         numbering,
         options,
-        known: vec![None; numbering.texts().len()],
+        known: vec![Telling::NotAsked; numbering.texts().len()],
     };
     let mut any = false;
     let places = numbering.families().iter().map(|family| {
         let (mut version, mut environment): (Option<Found>, Option<Found>) = (None, None);
         for (slot, &key) in numbering.keys(family).iter().enumerate() {
-            let (as_version, as_environment) = ranks.of(key);
-            let better = |best: Option<Found>, rank: Option<usize>| match (best, rank) {
+            let Some((as_version, as_environment)) = ranks.of(key) else {
+                continue;
+            };
+            let better = |best: Option<Found>, rank: Option<u32>| match (best, rank) {
                 (Some(best), Some(rank)) if best.0 <= rank => Some(best),
                 (_, Some(rank)) => Some((rank, slot)),
                 (best, None) => best,
@@ -95,29 +99,51 @@ fn places(batch: &SpanBatch, numbering: &Numbering, options: &StoreOptions) -> O
 }
 
 /// The rank of the best tag that was found, and its slot.
-type Found = (usize, usize);
+type Found = (u32, usize);
 
 /// A key's place among the version tags, and among the environment tags.
-type Rank = (Option<usize>, Option<usize>);
+type Rank = (Option<u32>, Option<u32>);
+
+/// What a key tells.
+#[derive(Clone, Copy, Debug)]
+enum Telling {
+    NotAsked,
+    Nothing,
+    Tells(Rank),
+}
 
 /// Looks a key up once a batch.
-struct Ranks<'b> {
-    batch: &'b SpanBatch,
+struct Ranks<'b, S> {
+    spans: &'b S,
     numbering: &'b Numbering,
     options: &'b StoreOptions,
     /// By number of the text.
-    known: Vec<Option<Rank>>,
+    known: Vec<Telling>,
 }
 
-impl Ranks<'_> {
-    fn of(&mut self, key: u32) -> Rank {
-        *self.known[key as usize].get_or_insert_with(|| {
-            let text = self.batch.text(self.numbering.texts()[key as usize]);
-            let rank = |tags: &[String]| tags.iter().position(|tag| tag == text);
-            (
-                rank(&self.options.version_tags),
-                rank(&self.options.environment_tags),
-            )
-        })
+impl<S: Spans> Ranks<'_, S> {
+    /// Nothing for most keys.
+    #[inline]
+    fn of(&mut self, key: u32) -> Option<Rank> {
+        match self.known[key as usize] {
+            Telling::Nothing => None,
+            Telling::Tells(rank) => Some(rank),
+            Telling::NotAsked => self.look_up(key),
+        }
+    }
+
+    fn look_up(&mut self, key: u32) -> Option<Rank> {
+        let text = self.spans.text(self.numbering.texts()[key as usize]);
+        let rank = |tags: &[String]| tags.iter().position(|tag| tag == text).map(|rank| rank as u32);
+        let rank = (
+            rank(&self.options.version_tags),
+            rank(&self.options.environment_tags),
+        );
+        let tells = rank != (None, None);
+        self.known[key as usize] = match tells {
+            true => Telling::Tells(rank),
+            false => Telling::Nothing,
+        };
+        tells.then_some(rank)
     }
 }

@@ -1,5 +1,7 @@
 //! Bytes that are only added, never changed, and all given back at once.
 
+use std::num::NonZeroU64;
+
 /// The largest chunk that takes several pieces: what a shard may hold that nothing is in yet.
 const CHUNK_BYTES: usize = 32 << 10;
 /// The first chunk. Each further one is twice as large: a store without traffic holds little.
@@ -7,26 +9,31 @@ const FIRST_CHUNK_BYTES: usize = 1 << 10;
 /// Pieces larger than this have a chunk to themselves, so that not much is left over in the others.
 const SHARED_BYTES_MAX: usize = CHUNK_BYTES / 8;
 
-/// Where a piece is.
+/// Where a piece is, + 1.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Address(u64);
+pub(super) struct Address(NonZeroU64);
 
 impl Address {
-    /// As a number, small for pieces added early.
-    pub(super) fn as_u64(self) -> u64 {
-        self.0
+    fn new(chunk: usize, offset: usize) -> Self {
+        Self(NonZeroU64::MIN.saturating_add((chunk * CHUNK_BYTES + offset) as u64))
     }
 
-    pub(super) fn from_u64(number: u64) -> Self {
-        Self(number)
+    /// As a number, small for pieces added early; 0 for none.
+    pub(super) fn number_of(address: Option<Self>) -> u64 {
+        address.map_or(0, |address| address.0.get())
+    }
+
+    /// The reverse of [`Address::number_of`].
+    pub(super) fn of_number(number: u64) -> Option<Self> {
+        NonZeroU64::new(number).map(Self)
     }
 
     fn chunk(self) -> usize {
-        (self.0 / CHUNK_BYTES as u64) as usize
+        ((self.0.get() - 1) / CHUNK_BYTES as u64) as usize
     }
 
     fn offset(self) -> usize {
-        (self.0 % CHUNK_BYTES as u64) as usize
+        ((self.0.get() - 1) % CHUNK_BYTES as u64) as usize
     }
 }
 
@@ -52,7 +59,7 @@ impl Arena {
             None => self.add_chunk(length),
         };
         let chunk = &mut self.chunks[number];
-        let address = Address((number * CHUNK_BYTES + chunk.len()) as u64);
+        let address = Address::new(number, chunk.len());
         chunk.extend_from_slice(start);
         chunk.extend_from_slice(rest);
         (address, grown)
@@ -117,10 +124,9 @@ mod tests {
             .collect();
         for (number, &address) in added.iter().enumerate() {
             let piece = piece(number);
-            assert_eq!(
-                arena.at(Address::from_u64(address.as_u64()))[..piece.len()],
-                piece
-            );
+            let again = Address::of_number(Address::number_of(Some(address)));
+            assert_eq!(again, Some(address));
+            assert_eq!(arena.at(address)[..piece.len()], piece);
         }
         let bytes: usize = (0..5000).map(|number| piece(number).len()).sum();
         assert!(

@@ -6,7 +6,6 @@ use std::hash::BuildHasher;
 use std::hint::black_box;
 use std::ops::Range;
 
-use super::row::Frame;
 use super::shard::Run;
 use super::{Arrival, Generation, SHARDS};
 use crate::shape::ShapeNumber;
@@ -37,9 +36,11 @@ pub(crate) struct Held {
 #[derive(Debug)]
 struct HeldRun {
     low: u64,
-    frame: Frame,
-    rows: Range<usize>,
-    shapes: Range<usize>,
+    high: u64,
+    base: u64,
+    /// Below 4 GiB, as the bodies they came in.
+    rows: Range<u32>,
+    shapes: Range<u32>,
     times: (u64, u64),
     end: u64,
     longest: u64,
@@ -61,9 +62,10 @@ impl Held {
         self.order.push((order, self.runs.len() as u32));
         self.runs.push(HeldRun {
             low: run.low,
-            frame: run.frame,
-            rows: rows..rows + run.rows.len(),
-            shapes: shapes..shapes + run.shapes.len(),
+            high: run.high,
+            base: run.base,
+            rows: rows as u32..(rows + run.rows.len()) as u32,
+            shapes: shapes as u32..(shapes + run.shapes.len()) as u32,
             times: run.times,
             end: run.end,
             longest: run.longest,
@@ -75,9 +77,10 @@ impl Held {
         let run = &self.runs[number as usize];
         Run {
             low: run.low,
-            frame: run.frame,
-            rows: &self.rows[run.rows.clone()],
-            shapes: &self.shapes[run.shapes.clone()],
+            high: run.high,
+            base: run.base,
+            rows: &self.rows[run.rows.start as usize..run.rows.end as usize],
+            shapes: &self.shapes[run.shapes.start as usize..run.shapes.end as usize],
             times: run.times,
             end: run.end,
             longest: run.longest,
@@ -90,8 +93,7 @@ impl Held {
     fn touch(&self, order: &[(u64, u32)]) {
         let touched = order.iter().map(|&(_, number)| {
             let run = &self.runs[number as usize];
-            let ends = (self.rows.get(run.rows.start), self.rows.get(run.rows.end - 1));
-            run.low ^ run.longest ^ run.arrival.first ^ u64::from(ends.0 < ends.1)
+            run.low ^ run.arrival.first
         });
         black_box(touched.fold(0, |all, one| all ^ one));
     }

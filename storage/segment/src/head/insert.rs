@@ -1,11 +1,10 @@
-//! A batch on its way into a generation: every span to its shape, and as a row to its trace.
+//! Spans on their way into a generation: every one to its shape, and as a row to its trace.
 //!
 //! Texts are numbered by then ([`Numbering`]), so a symbol is looked up once a batch and text, a family once a batch
 //! and family. All looks of a kind come one after the other: none waits for what another finds, so a processor waits for
 //! the memory of several at once. Spans whose shape is known are added with the registry locked for reading; for the
 //! others it is locked for writing once.
 
-use model::SpanBatch;
 use storage_record::{Family, NO_TEXT, Numbering};
 
 use super::Generation;
@@ -14,6 +13,7 @@ use crate::fields::Fields;
 use crate::registry::{FamilyHead, Key, KnownFamily, Registry};
 use crate::rows::{GenericRow, RowHead};
 use crate::shape::{GENERIC, ShapeNumber};
+use crate::spans::Spans;
 use crate::strings::Symbol;
 
 /// What the registry knows of something of a batch.
@@ -37,8 +37,8 @@ enum Coding {
 struct BatchFamily {
     /// Not asked: the registry has no such family, and was not asked whether it takes one.
     coding: Known<Coding>,
-    /// Its last span, and the number of the key of that one's shape.
-    last: Option<(usize, usize)>,
+    /// The number of the key of its last span's shape, if that has one.
+    last: Option<usize>,
 }
 
 /// What is known of a span before its shape is looked for.
@@ -61,18 +61,18 @@ struct Rest {
 }
 
 impl Generation {
-    /// Adds the rows of a batch.
+    /// Adds the rows of spans.
     pub(super) fn insert_rows(
         &self,
-        batch: &SpanBatch,
+        spans: &impl Spans,
         numbering: &Numbering,
         runs: &mut Runs<'_>,
         autocomplete_keys: &[String],
     ) {
-        let mut rows = Rows::new(batch, numbering);
+        let mut rows = Rows::new(spans, numbering);
         let mut rest = rows.add_known(&self.registry.read(), runs);
         if !rest.missing.is_empty() {
-            let numbers = self.shapes_for(batch, &rest.missing);
+            let numbers = self.shapes_for(spans, numbering, &rest.missing);
             let registry = self.registry.read();
             for (&index, number) in rest.missing.iter().zip(numbers) {
                 rows.open_slots(index, number, &registry);
@@ -81,15 +81,15 @@ impl Generation {
         }
         rest.missing.retain(|&index| !rows.has_known_family(index));
         rest.missing.append(&mut rest.generic);
-        self.note_names(batch, numbering, &rest.missing, autocomplete_keys);
+        self.note_names(spans, numbering, &rest.missing, autocomplete_keys);
     }
 
     /// Makes the shapes that spans of a batch lack: the only time the registry is locked for writing.
-    fn shapes_for(&self, batch: &SpanBatch, indexes: &[usize]) -> Vec<ShapeNumber> {
+    fn shapes_for(&self, spans: &impl Spans, numbering: &Numbering, indexes: &[usize]) -> Vec<ShapeNumber> {
         let mut registry = self.registry.write();
         let numbers = indexes
             .iter()
-            .map(|&index| registry.insert(&Fields::of_ref(batch.get(index))))
+            .map(|&index| registry.insert(&Fields::of_numbered(spans, numbering, index)))
             .collect();
         self.note_registry_bytes(&registry);
         numbers
@@ -98,19 +98,19 @@ impl Generation {
     /// A span with a family that was known has names that are known: only those of the spans in `indexes` may be new.
     fn note_names(
         &self,
-        batch: &SpanBatch,
+        spans: &impl Spans,
         numbering: &Numbering,
         indexes: &[usize],
         autocomplete_keys: &[String],
     ) {
-        let values = values_of_keys(batch, numbering, autocomplete_keys);
+        let values = values_of_keys(spans, numbering, autocomplete_keys);
         if indexes.is_empty() && values.is_empty() {
             return;
         }
         let mut families: Vec<u32> = indexes.iter().map(|&index| numbering.span(index).0).collect();
         families.sort_unstable();
         families.dedup();
-        let text = |number: u32| batch.text(numbering.texts()[number as usize]);
+        let text = |number: u32| spans.text(numbering.texts()[number as usize]);
         let optional = |number: u32| (number != NO_TEXT).then(|| text(number));
         let mut names = self.names.lock();
         for number in families {
@@ -129,12 +129,12 @@ impl Generation {
 }
 
 /// Numbers of the values in a batch of these keys, distinct.
-fn values_of_keys(batch: &SpanBatch, numbering: &Numbering, wanted: &[String]) -> Vec<(u32, u32)> {
+fn values_of_keys(spans: &impl Spans, numbering: &Numbering, wanted: &[String]) -> Vec<(u32, u32)> {
     if wanted.is_empty() {
         return Vec::new();
     }
     let is_wanted = |&(_, &key): &(usize, &u32)| {
-        let key = batch.text(numbering.texts()[key as usize]);
+        let key = spans.text(numbering.texts()[key as usize]);
         wanted.iter().any(|wanted| wanted == key)
     };
     let places: Vec<Vec<(usize, u32)>> = numbering
@@ -159,9 +159,9 @@ fn values_of_keys(batch: &SpanBatch, numbering: &Numbering, wanted: &[String]) -
     values
 }
 
-/// Makes rows of the spans of a batch.
-struct Rows<'b> {
-    batch: &'b SpanBatch,
+/// Makes rows of spans.
+struct Rows<'b, S> {
+    spans: &'b S,
     numbering: &'b Numbering,
     /// By number of the text, and of the family.
     symbols: Vec<Known<Symbol>>,
@@ -174,10 +174,10 @@ struct Rows<'b> {
     open: Vec<u32>,
 }
 
-impl<'b> Rows<'b> {
-    fn new(batch: &'b SpanBatch, numbering: &'b Numbering) -> Self {
+impl<'b, S: Spans> Rows<'b, S> {
+    fn new(spans: &'b S, numbering: &'b Numbering) -> Self {
         Self {
-            batch,
+            spans,
             numbering,
             symbols: vec![Known::NotAsked; numbering.texts().len()],
             families: vec![
@@ -262,9 +262,9 @@ impl<'b> Rows<'b> {
         for index in 0..numbering.len() {
             let (number, values) = numbering.span(index);
             if let Known::Found(Coding::Shaped(family)) = self.families[number as usize].coding {
-                for value in slots(values, |slot| !is_open(family, slot)) {
-                    self.ask(value);
-                }
+                // The others have been asked for.
+                let different = closed_slots(family, values) & !numbering.same(index);
+                bits(different).for_each(|slot| self.ask(values[slot]));
             }
         }
         self.look_up(registry);
@@ -282,7 +282,7 @@ impl<'b> Rows<'b> {
 
     fn look_up(&mut self, registry: &Registry) {
         let texts = self.numbering.texts();
-        let text_of = |&number: &u32| self.batch.text(texts[number as usize]);
+        let text_of = |&number: &u32| self.spans.text(texts[number as usize]);
         let asked: Vec<&str> = self.asked.iter().map(text_of).collect();
         for (number, found) in self.asked.drain(..).zip(registry.symbols(&asked)) {
             if let Some(symbol) = found {
@@ -330,28 +330,31 @@ impl<'b> Rows<'b> {
             Known::Missing => return Wanted::Missing,
             Known::NotAsked => return self.without_family(index, number, registry),
         };
-        if let Some((last, key)) = last {
-            let mut pairs = values.iter().zip(self.numbering.span(last).1).enumerate();
-            if pairs.all(|(slot, (value, last))| value == last || is_open(family, slot)) {
-                return Wanted::Shape(key);
-            }
+        let closed = closed_slots(family, values);
+        if let Some(key) = last.filter(|_| closed & !self.numbering.same(index) == 0) {
+            return Wanted::Shape(key);
         }
+        let key = self.shape_key(family, bits(closed).map(|slot| values[slot]));
+        let number_of_key = key.is_some().then_some(self.keys.len());
+        self.keys.extend(key);
+        self.families[number as usize].last = number_of_key;
+        number_of_key.map_or(Wanted::Missing, Wanted::Shape)
+    }
+
+    /// The key of a shape with these values; nothing where not all of them are known, so that the shape is not.
+    fn shape_key(&self, family: KnownFamily, values: impl Iterator<Item = u32>) -> Option<Key> {
         let mut key = Key::default();
         key.begin_shape(family);
-        for value in slots(values, |slot| !is_open(family, slot)) {
-            match self.symbol(value) {
-                Some(symbol) => key.push(symbol),
-                None => return Wanted::Missing,
-            }
+        for value in values {
+            key.push(self.symbol(value)?);
         }
-        self.families[number as usize].last = Some((index, self.keys.len()));
-        self.keys.push(key);
-        Wanted::Shape(self.keys.len() - 1)
+        Some(key)
     }
 
     #[cold]
     fn without_family(&mut self, index: usize, number: u32, registry: &Registry) -> Wanted {
-        let is_refused = registry.refuses(&Fields::of_ref(self.batch.get(index)));
+        let fields = Fields::of_numbered(self.spans, self.numbering, index);
+        let is_refused = registry.refuses(&fields);
         let (coding, wanted) = match is_refused {
             true => (Known::Found(Coding::Generic), Wanted::Generic),
             false => (Known::Missing, Wanted::Missing),
@@ -367,8 +370,8 @@ impl<'b> Rows<'b> {
             return self.open_generic(index);
         };
         self.open.clear();
-        let open = slots(values, |slot| is_open(family, slot));
-        self.open.extend(open);
+        let open = family.varying & all_slots(values);
+        self.open.extend(bits(open).map(|slot| values[slot]));
     }
 
     /// Takes the values that a shape leaves open from a span.
@@ -399,11 +402,30 @@ impl<'b> Rows<'b> {
 
     /// Adds a span as a row of the shape, with the values that were taken for it.
     fn add(&self, index: usize, shape: ShapeNumber, runs: &mut Runs<'_>) {
-        let span = self.batch.get(index);
+        let head = self.spans.head(index);
+        let row = RowHead {
+            shape,
+            trace_id: head.trace_id,
+            id: head.id,
+            parent_id: head.parent_id,
+            timestamp: head.timestamp,
+            duration: head.duration,
+            local: head.local,
+            remote: head.remote,
+            generic: (shape == GENERIC).then(|| self.generic_row(index)),
+        };
+        let texts = self.numbering.texts();
+        let values = self
+            .open
+            .iter()
+            .map(|&value| self.spans.bytes(texts[value as usize]));
+        runs.add(&row, values, self.spans.annotation_times(index));
+    }
+
+    fn generic_row(&self, index: usize) -> GenericRow {
         let (number, _) = self.numbering.span(index);
         let family = &self.numbering.families()[number as usize];
-        let (local, remote) = (span.local_draft(), span.remote_draft());
-        let generic = (shape == GENERIC).then_some(GenericRow {
+        GenericRow {
             kind: family.kind,
             debug: family.debug,
             shared: family.shared,
@@ -412,34 +434,26 @@ impl<'b> Rows<'b> {
             has_remote_service: family.remote_service != NO_TEXT,
             tags: family.tags,
             annotations: family.annotations,
-        });
-        let head = RowHead {
-            shape,
-            trace_id: span.trace_id(),
-            id: span.id(),
-            parent_id: span.parent_id(),
-            timestamp: span.timestamp(),
-            duration: span.duration(),
-            local: (local.ip, local.port),
-            remote: (remote.ip, remote.port),
-            generic,
-        };
-        let texts = self.numbering.texts();
-        let values = self
-            .open
-            .iter()
-            .map(|&value| self.batch.bytes(texts[value as usize]));
-        runs.add(&head, values, span.annotation_texts().iter().map(|a| a.0));
+        }
     }
 }
 
-/// The values of some slots.
-fn slots(values: &[u32], wanted: impl Fn(usize) -> bool) -> impl Iterator<Item = u32> {
-    let wanted = values.iter().enumerate().filter(move |&(slot, _)| wanted(slot));
-    wanted.map(|(_, &value)| value)
+/// A bit for each value of a span; a family that the registry has takes no more than there are bits.
+fn all_slots(values: &[u32]) -> u64 {
+    let beyond = u64::BITS.saturating_sub(values.len() as u32);
+    u64::MAX.checked_shr(beyond).unwrap_or(0)
 }
 
-/// Whether shapes of a family leave a slot open.
-fn is_open(family: KnownFamily, slot: usize) -> bool {
-    family.varying >> slot & 1 != 0
+/// A bit for each value of a span that is part of its shape.
+fn closed_slots(family: KnownFamily, values: &[u32]) -> u64 {
+    !family.varying & all_slots(values)
+}
+
+/// The places of the bits that are set, the lowest first.
+fn bits(mut set: u64) -> impl Iterator<Item = usize> {
+    std::iter::from_fn(move || {
+        let place = (set != 0).then(|| set.trailing_zeros() as usize);
+        set &= set.wrapping_sub(1);
+        place
+    })
 }

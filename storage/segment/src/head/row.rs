@@ -2,8 +2,8 @@
 //! own (`row.rs`).
 //!
 //! ```text
-//! row = present u8 (high 0, parent 1, timestamp 2, duration 3, local address 4, local as in the row before 5,
-//!           remote address 6),
+//! row = present u8 (high 0, parent 1 and 7 (0 none, 1 written, 2 that of the row before, 3 the row before), timestamp 2,
+//!           duration 3, local address 4, local as in the row before 5, remote address 6),
 //!       counts u8 (values 0..3, annotations 4..7; 15: one more is a varint behind), [values - 15], [annotations - 15],
 //!       shape varint, [generic rows: flags u8 (kind 0..2, debug 3, shared 4, service 5, name 6, remote service 7),
 //!           number of tags varint],
@@ -16,11 +16,11 @@
 //! Rows that were written with one [`Frame`] are read in their order with one that began the same. They say how many
 //! values they have, so no shape is needed to read them.
 
-use model::{IpAddresses, Kind, SpanId, TraceId};
+use model::{Kind, SpanId, TraceId};
 
 use crate::rows::{Address, GenericRow, RowHead, TraceRows};
 use crate::shape::{GENERIC, ShapeNumber};
-use storage_record::bytes::{Cursor, Malformed, Put};
+use storage_record::bytes::{Cursor, Malformed, Pieces, Put};
 use storage_record::{put_addresses, read_addresses, read_port};
 
 const HIGH: u8 = 1;
@@ -30,6 +30,8 @@ const DURATION: u8 = 1 << 3;
 const LOCAL: u8 = 1 << 4;
 const SAME_LOCAL: u8 = 1 << 5;
 const REMOTE: u8 = 1 << 6;
+/// With [`PARENT`]: the span of the row before. Without: who caused that one.
+const PARENT_BEFORE: u8 = 1 << 7;
 
 const DEBUG: u8 = 1 << 3;
 const SHARED: u8 = 1 << 4;
@@ -40,6 +42,10 @@ const REMOTE_SERVICE: u8 = 1 << 7;
 /// A count that does not fit into its half of a byte: what is beyond follows.
 const COUNT_MAX: usize = 15;
 
+/// The most bytes of a row before its values: flags and counts 2, counts beyond and the tags of a generic row 3 * 10 + 1,
+/// shape 5, identifiers 3 * 8, times 2 * 10, addresses 2 * (1 + 4 + 16 + 3).
+const START_BYTES_MAX: usize = 144;
+
 /// What rows of a trace that are next to each other have in common.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(super) struct Frame {
@@ -47,8 +53,10 @@ pub(super) struct Frame {
     pub(super) high: u64,
     /// Timestamps are stored as differences from this one, microseconds since the epoch.
     pub(super) base: u64,
-    /// The address of the row before.
+    /// The address of the row before, its span and who caused that.
     local: Address,
+    id: Option<SpanId>,
+    parent_id: Option<SpanId>,
 }
 
 impl Frame {
@@ -56,7 +64,7 @@ impl Frame {
         Self {
             high,
             base,
-            local: Address::default(),
+            ..Self::default()
         }
     }
 
@@ -68,12 +76,27 @@ impl Frame {
         annotation_times: impl ExactSizeIterator<Item = u64>,
         out: &mut Vec<u8>,
     ) {
-        self.write_flags(head, values.len(), annotation_times.len(), out);
+        Pieces::<START_BYTES_MAX>::append_to(out, |start| {
+            self.write_flags(head, values.len(), annotation_times.len(), start);
+            self.write_head(head, start);
+        });
+        (self.local, self.id, self.parent_id) = (head.local, Some(head.id), head.parent_id);
+        for value in values {
+            out.put_varint(value.len() as u64);
+            out.extend_from_slice(value);
+        }
+        for time in annotation_times {
+            out.put_zigzag(time.wrapping_sub(self.base) as i64);
+        }
+    }
+
+    #[inline]
+    fn write_head(&self, head: &RowHead, out: &mut Pieces<'_, START_BYTES_MAX>) {
         if head.trace_id.high() != self.high {
             out.put_u64(head.trace_id.high());
         }
         out.put_u64(head.id.value());
-        if let Some(parent) = head.parent_id {
+        if let (PARENT, Some(parent)) = (self.parent_flags(head.parent_id), head.parent_id) {
             out.put_u64(parent.value());
         }
         if let Some(timestamp) = head.timestamp {
@@ -85,32 +108,41 @@ impl Frame {
         if is_there(head.local) && head.local != self.local {
             put_address(head.local, out);
         }
-        self.local = head.local;
         if is_there(head.remote) {
             put_address(head.remote, out);
         }
-        for value in values {
-            out.put_varint(value.len() as u64);
-            out.extend_from_slice(value);
-        }
-        for time in annotation_times {
-            out.put_zigzag(time.wrapping_sub(self.base) as i64);
+    }
+
+    #[inline]
+    fn parent_flags(&self, parent_id: Option<SpanId>) -> u8 {
+        match parent_id {
+            None => 0,
+            Some(_) if parent_id == self.parent_id => PARENT_BEFORE,
+            Some(_) if parent_id == self.id => PARENT | PARENT_BEFORE,
+            Some(_) => PARENT,
         }
     }
 
-    fn write_flags(&self, head: &RowHead, values: usize, annotations: usize, out: &mut Vec<u8>) {
+    #[inline]
+    fn write_flags(
+        &self,
+        head: &RowHead,
+        values: usize,
+        annotations: usize,
+        out: &mut Pieces<'_, START_BYTES_MAX>,
+    ) {
         let same_local = head.local == self.local;
         let flag = |set: bool, bit: u8| if set { bit } else { 0 };
-        out.push(
+        out.put_byte(
             flag(head.trace_id.high() != self.high, HIGH)
-                | flag(head.parent_id.is_some(), PARENT)
+                | self.parent_flags(head.parent_id)
                 | flag(head.timestamp.is_some(), TIMESTAMP)
                 | flag(head.duration.is_some(), DURATION)
                 | flag(is_there(head.local) && !same_local, LOCAL)
                 | flag(is_there(head.local) && same_local, SAME_LOCAL)
                 | flag(is_there(head.remote), REMOTE),
         );
-        out.push((values.min(COUNT_MAX) | annotations.min(COUNT_MAX) << 4) as u8);
+        out.put_byte((values.min(COUNT_MAX) | annotations.min(COUNT_MAX) << 4) as u8);
         for count in [values, annotations] {
             if count >= COUNT_MAX {
                 out.put_varint((count - COUNT_MAX) as u64);
@@ -118,7 +150,7 @@ impl Frame {
         }
         out.put_varint(u64::from(head.shape));
         if let Some(generic) = head.generic {
-            out.push(
+            out.put_byte(
                 generic.kind.map_or(0, |kind| kind as u8)
                     | flag(generic.debug, DEBUG)
                     | flag(generic.shared, SHARED)
@@ -153,7 +185,13 @@ impl Frame {
             _ => cursor.u64()?,
         };
         let id = SpanId::new(cursor.u64()?);
-        let parent_id = if_set(present & PARENT, || cursor.u64().map(SpanId::new))?;
+        let parent_id = match present & (PARENT | PARENT_BEFORE) {
+            0 => None,
+            PARENT => Some(SpanId::new(cursor.u64()?)),
+            PARENT_BEFORE => self.parent_id,
+            _ => self.id,
+        };
+        (self.id, self.parent_id) = (Some(id), parent_id);
         let timestamp = if_set(present & TIMESTAMP, || self.read_time(cursor))?;
         let duration = if_set(present & DURATION, || cursor.varint())?;
         if present & SAME_LOCAL == 0 {
@@ -193,7 +231,8 @@ fn is_there((ip, port): Address) -> bool {
     port != 0 || !ip.is_empty()
 }
 
-fn put_address((ip, port): (IpAddresses, u16), out: &mut Vec<u8>) {
+#[inline]
+fn put_address((ip, port): Address, out: &mut impl Put) {
     put_addresses(ip, 0, out);
     out.put_varint(u64::from(port));
 }

@@ -120,7 +120,8 @@ impl<'g> Runs<'g> {
         }
         let run = Run {
             low: self.low,
-            frame: self.begun,
+            high: self.begun.high,
+            base: self.begun.base,
             rows: &self.rows[rows..],
             shapes: &self.shapes[shapes..],
             times: self.times,

@@ -31,8 +31,9 @@ use crate::slots::{self, Slots};
 #[derive(Debug)]
 pub(super) struct Run<'r> {
     pub(super) low: u64,
-    /// Their frame, as it was before the first row.
-    pub(super) frame: Frame,
+    /// Their frame before the first row.
+    pub(super) high: u64,
+    pub(super) base: u64,
     pub(super) rows: &'r [u8],
     /// One a row.
     pub(super) shapes: &'r [ShapeNumber],
@@ -142,13 +143,13 @@ impl Shard {
         let trace = &mut traces[index];
         let added = trace.note(run);
         start.clear();
-        start.put_varint(trace.last_run.map_or(0, |address| address.as_u64() + 1));
-        let own_high = run.frame.high != trace.high;
+        start.put_varint(Address::number_of(trace.last_run));
+        let own_high = run.high != trace.high;
         start.put_varint((run.shapes.len() as u64) << 1 | u64::from(own_high));
         if own_high {
-            start.put_u64(run.frame.high);
+            start.put_u64(run.high);
         }
-        start.put_zigzag(run.frame.base.wrapping_sub(trace.base) as i64);
+        start.put_zigzag(run.base.wrapping_sub(trace.base) as i64);
         start.put_varint(run.rows.len() as u64);
         let (address, grown) = runs.add(start, run.rows);
         trace.last_run = Some(address);
@@ -254,7 +255,7 @@ impl Reading {
         };
         let bytes = shard.runs.at(run);
         let mut cursor = Cursor::new(bytes);
-        self.next_run = cursor.varint()?.checked_sub(1).map(Address::from_u64);
+        self.next_run = Address::of_number(cursor.varint()?);
         let rows = cursor.varint()?;
         let high = match rows & 1 {
             0 => self.high,

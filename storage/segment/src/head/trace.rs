@@ -3,10 +3,17 @@
 use super::Arrival;
 use super::arena::Address;
 use super::shard::Run;
+use crate::registry::SHAPES_MAX;
 use crate::shape::ShapeNumber;
 
-/// A trace in the head.
+const _: () = assert!(
+    SHAPES_MAX <= 1 << 16,
+    "two bytes are enough for the number of a shape"
+);
+
+/// A trace in the head: what a new run of its rows changes is in two lines of memory, and its shapes.
 #[derive(Clone, Debug)]
+#[repr(align(64))]
 pub(crate) struct HeadTrace {
     /// The low 64 bits of its identifier: what traces are grouped by.
     pub(crate) low: u64,
@@ -17,8 +24,8 @@ pub(crate) struct HeadTrace {
     pub(super) last_run: Option<Address>,
     pub(super) run_bytes: u64,
     span_count: u32,
-    /// Distinct, sorted.
-    shapes: Vec<ShapeNumber>,
+    /// Of its spans, some of them more than once.
+    shapes: Vec<u16>,
     /// Least and greatest timestamp of a span, microseconds, 0 when no span has one.
     pub(crate) first: u64,
     pub(crate) last: u64,
@@ -29,6 +36,8 @@ pub(crate) struct HeadTrace {
     pub(crate) arrival: Arrival,
 }
 
+const _: () = assert!(size_of::<HeadTrace>() == 128, "two lines of memory");
+
 impl HeadTrace {
     /// What a trace takes beside its runs and shapes: itself and its place in a table, with the room that both keep
     /// to grow into.
@@ -37,8 +46,8 @@ impl HeadTrace {
     pub(super) fn new(run: &Run<'_>) -> Self {
         Self {
             low: run.low,
-            high: run.frame.high,
-            base: run.frame.base,
+            high: run.high,
+            base: run.base,
             last_run: None,
             run_bytes: 0,
             span_count: 0,
@@ -54,17 +63,13 @@ impl HeadTrace {
     /// Reads what [`HeadTrace::note`] will: something of every line of memory that it takes. What it gives means nothing.
     pub(super) fn touch(&self) -> u64 {
         let shape = self.shapes.first().copied().unwrap_or_default();
-        u64::from(shape) ^ self.base ^ self.run_bytes ^ self.longest ^ self.arrival.first
+        u64::from(shape) ^ self.run_bytes ^ self.arrival.first
     }
 
     /// Notes what is known of a run beside its rows; gives the memory that took, bytes.
     pub(super) fn note(&mut self, run: &Run<'_>) -> usize {
         let before = self.shapes.capacity();
-        for &shape in run.shapes {
-            if let Err(place) = self.shapes.binary_search(&shape) {
-                self.shapes.insert(place, shape);
-            }
-        }
+        self.note_shapes(run.shapes);
         if run.times.0 != 0 {
             self.first = match self.first {
                 0 => run.times.0,
@@ -76,17 +81,31 @@ impl HeadTrace {
         self.longest = self.longest.max(run.longest);
         self.arrival.join(run.arrival);
         self.span_count += run.shapes.len() as u32;
-        (self.shapes.capacity() - before) * size_of::<ShapeNumber>()
+        (self.shapes.capacity() - before) * size_of::<u16>()
     }
 
-    /// Distinct, sorted.
-    pub(crate) fn shapes(&self) -> &[ShapeNumber] {
-        &self.shapes
+    /// A trace has a few dozen spans, and most come in runs of a few: what each is of is only written down, and what is there
+    /// twice goes when there is no more room. Then there is as much room again, so sorting costs little a span.
+    fn note_shapes(&mut self, shapes: &[ShapeNumber]) {
+        if self.shapes.capacity() - self.shapes.len() < shapes.len() {
+            self.shapes.sort_unstable();
+            self.shapes.dedup();
+            let most = self.shapes.len() + shapes.len();
+            if self.shapes.capacity() < 2 * most {
+                self.shapes.reserve_exact(2 * most - self.shapes.len());
+            }
+        }
+        self.shapes.extend(shapes.iter().map(|&shape| shape as u16));
+    }
+
+    /// Some of them more than once.
+    pub(crate) fn shapes(&self) -> impl Iterator<Item = ShapeNumber> {
+        self.shapes.iter().map(|&shape| ShapeNumber::from(shape))
     }
 
     /// Memory it holds, roughly.
     pub(crate) fn bytes(&self) -> u64 {
-        self.run_bytes + (self.shapes.capacity() * size_of::<ShapeNumber>() + Self::BYTES) as u64
+        self.run_bytes + (self.shapes.capacity() * size_of::<u16>() + Self::BYTES) as u64
     }
 
     pub(crate) fn span_count(&self) -> usize {

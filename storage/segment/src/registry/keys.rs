@@ -3,7 +3,7 @@
 //! A table of shapes is larger than what a processor keeps at hand, and most looks into it are at places that were not
 //! looked at for a while. So one look is at one of them ([`Slots`]), a line of memory, and several wait together.
 
-use std::hash::BuildHasher;
+use std::hash::{BuildHasher, Hasher};
 
 use foldhash::fast::RandomState;
 use model::Kind;
@@ -126,6 +126,17 @@ fn are_equal(one: &[u32; INLINE], other: &[u32; INLINE]) -> bool {
     differences.fold(0, |all, difference| all | difference) == 0
 }
 
+/// Two numbers at a time, in place of what hashes bytes of any length. How many there are need not be in it.
+#[inline]
+fn hash(hasher: &RandomState, first: &[u32; INLINE], further: &[u32]) -> u64 {
+    let mut state = hasher.build_hasher();
+    for pair in first.as_chunks::<2>().0 {
+        state.write_u64(u64::from(pair[0]) | u64::from(pair[1]) << 32);
+    }
+    further.iter().for_each(|&number| state.write_u32(number));
+    state.finish()
+}
+
 impl KeyTable {
     pub(super) fn find(&self, key: &Key) -> Option<u32> {
         self.find_hashed(key, self.hash(key))
@@ -140,7 +151,7 @@ impl KeyTable {
     }
 
     fn hash(&self, key: &Key) -> u64 {
-        self.hasher.hash_one((key.first, &key.further[..]))
+        hash(&self.hasher, &key.first, &key.further)
     }
 
     #[inline]
@@ -167,8 +178,8 @@ impl KeyTable {
             further,
             hasher,
         } = self;
-        let hash = |entry: &Entry| hasher.hash_one((entry.first, entry.further(further)));
-        entries.insert_new(hash(&entry), entry, hash);
+        let hash_of = |entry: &Entry| hash(hasher, &entry.first, entry.further(further));
+        entries.insert_new(hash_of(&entry), entry, hash_of);
     }
 
     /// Memory it holds, roughly.

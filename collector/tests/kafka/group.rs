@@ -1,10 +1,20 @@
 //! Members that come and go.
 
 use std::collections::HashMap;
+use std::time::Duration;
 
 use crate::harness::{Broker, Member, eventually};
 
 const PARTITIONS: u64 = 4;
+
+/// What is produced at one time while members come and go.
+const SOME: u64 = 20;
+
+/// With a pause, so that members are not kept from the processor: the broker of these tests gives them 5 s to join again.
+async fn produce_some(broker: &Broker, first: u64) {
+    broker.produce_spans(first..first + SOME, PARTITIONS).await;
+    tokio::time::sleep(Duration::from_millis(2)).await;
+}
 
 fn assigned(member: &Member) -> usize {
     member.kafka.stats().assigned
@@ -29,19 +39,19 @@ async fn members_share_partitions_as_they_come_and_go_and_store_everything_once(
     let second = Member::start(broker.config());
     let mut next = 1001;
     while (assigned(&first), assigned(&second)) != (2, 2) {
-        broker.produce_spans(next..next + 20, PARTITIONS).await;
-        next += 20;
+        produce_some(&broker, next).await;
+        next += SOME;
         assert!(next < 1_000_000, "the second gets nothing");
     }
     broker.produce_spans(next..next + 1000, PARTITIONS).await;
     next += 1000;
     eventually("the second stores some", || !second.sink.stored().is_empty()).await;
 
-    let of_second = std::sync::Arc::clone(&second.sink);
+    let (of_second, monitor) = (std::sync::Arc::clone(&second.sink), second.kafka.monitor());
     let stopping = tokio::spawn(second.stop());
     while !stopping.is_finished() {
-        broker.produce_spans(next..next + 20, PARTITIONS).await;
-        next += 20;
+        produce_some(&broker, next).await;
+        next += SOME;
     }
     stopping.await.unwrap();
     eventually("the first has all again", || assigned(&first) == 4).await;
@@ -56,7 +66,11 @@ async fn members_share_partitions_as_they_come_and_go_and_store_everything_once(
     };
     eventually("everything is stored", || all().len() as u64 == next - 1).await;
     let again: usize = all().values().map(|times| times - 1).sum();
-    assert_eq!(again, 0, "members that leave in order commit what they stored");
+    let stats = (first.kafka.stats(), monitor.stats());
+    assert_eq!(
+        again, 0,
+        "members that leave in order commit what they stored: {stats:?}"
+    );
     first.stop().await;
     let committed: i64 = (0..PARTITIONS as i32)
         .map(|number| broker.committed(number).unwrap())

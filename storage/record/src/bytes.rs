@@ -188,17 +188,23 @@ impl<'a> Cursor<'a> {
     /// [`Malformed`] where it is cut or longer than 64 bits.
     #[inline(always)]
     pub fn varint(&mut self) -> Result<u64, Malformed> {
-        match self.u8()? {
+        match self.bytes {
             // Most numbers are small.
-            byte @ ..0x80 => Ok(u64::from(byte)),
-            byte => self.further_varint(byte),
+            [byte @ ..0x80, rest @ ..] => {
+                self.bytes = rest;
+                Ok(u64::from(*byte))
+            }
+            [first, second @ ..0x80, rest @ ..] => {
+                self.bytes = rest;
+                Ok(u64::from(first & 0x7f) | u64::from(*second) << 7)
+            }
+            _ => self.longer_varint(),
         }
     }
 
-    /// The rest of a varint whose first byte says that there is more.
-    fn further_varint(&mut self, first: u8) -> Result<u64, Malformed> {
-        let mut value = u64::from(first & 0x7f);
-        for shift in (7..70).step_by(7) {
+    fn longer_varint(&mut self) -> Result<u64, Malformed> {
+        let mut value = 0;
+        for shift in (0..70).step_by(7) {
             let byte = self.u8()?;
             if shift == 63 && byte > 1 {
                 break;

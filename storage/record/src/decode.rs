@@ -43,9 +43,17 @@ pub struct SpanHead {
     pub remote: Address,
 }
 
+/// A [`SpanHead`] in fewer bytes: many of them are written and read again soon.
 #[derive(Debug)]
 struct ReadSpan {
-    head: SpanHead,
+    trace_id: TraceId,
+    id: SpanId,
+    parent_id: Option<SpanId>,
+    /// 0 where there is none.
+    timestamp: u64,
+    duration: u64,
+    local: Address,
+    remote: Address,
     /// Where its annotations are among those of all.
     annotations: (u32, u32),
 }
@@ -134,15 +142,7 @@ impl RecordReader {
             return Err(Malformed("a span without a trace identifier or its own"));
         };
         (previous.trace_id, previous.id, previous.parent_id) = (trace_id, id, parent_id);
-        let head = SpanHead {
-            trace_id: of_trace,
-            id: of_span,
-            parent_id,
-            timestamp: Some(timestamp).filter(|&timestamp| timestamp != 0),
-            duration: Some(duration).filter(|&duration| duration != 0),
-            local: previous.local,
-            remote: *remote,
-        };
+        let remote = *remote;
         self.read_values(cursor, number)?;
         let start = self.annotation_times.len() as u32;
         for _ in 0..self.numbering.families()[number].annotations {
@@ -150,7 +150,13 @@ impl RecordReader {
             self.annotation_times.push(time);
         }
         self.spans.push(ReadSpan {
-            head,
+            trace_id: of_trace,
+            id: of_span,
+            parent_id,
+            timestamp,
+            duration,
+            local: previous.local,
+            remote,
             annotations: (start, self.annotation_times.len() as u32),
         });
         Ok(())
@@ -192,8 +198,17 @@ impl<'r> RecordSpans<'r> {
     /// # Panics
     /// If there is no such span.
     #[inline]
-    pub fn head(self, index: usize) -> &'r SpanHead {
-        &self.spans[index].head
+    pub fn head(self, index: usize) -> SpanHead {
+        let span = &self.spans[index];
+        SpanHead {
+            trace_id: span.trace_id,
+            id: span.id,
+            parent_id: span.parent_id,
+            timestamp: Some(span.timestamp).filter(|&timestamp| timestamp != 0),
+            duration: Some(span.duration).filter(|&duration| duration != 0),
+            local: span.local,
+            remote: span.remote,
+        }
     }
 
     /// Of its annotations, in order, microseconds since the epoch.
@@ -217,7 +232,8 @@ impl<'r> RecordSpans<'r> {
             Text::EMPTY => Text::EMPTY,
             text => Text::new(start + text.start(), text.len()),
         };
-        for (index, ReadSpan { head, .. }) in self.spans.iter().enumerate() {
+        for index in 0..self.spans.len() {
+            let head = self.head(index);
             let (number, values) = self.numbering.span(index);
             let family = &self.numbering.families()[number as usize];
             let (tags, annotations) = values.split_at(family.tags as usize);

@@ -123,7 +123,7 @@ fn check_head(span: SpanRef<'_>, of_record: RecordSpans<'_>, index: usize) {
         local: address(span.local_draft()),
         remote: address(span.remote_draft()),
     };
-    assert_eq!(*of_record.head(index), head);
+    assert_eq!(of_record.head(index), head);
     let times = span.annotation_texts().iter().map(|annotation| annotation.0);
     assert!(times.eq(of_record.annotation_times(index).iter().copied()));
 }

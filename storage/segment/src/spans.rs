@@ -62,7 +62,7 @@ impl Spans for RecordSpans<'_> {
 
     #[inline]
     fn head(&self, index: usize) -> SpanHead {
-        *(*self).head(index)
+        (*self).head(index)
     }
 
     #[inline]

@@ -117,25 +117,16 @@ impl Generation {
         (self.part_of(low) as u64) << PART_SHIFT | self.hasher.hash_one(low) & ((1 << PART_SHIFT) - 1)
     }
 
-    /// Adds what is held: for each shard all traces are found first, so that a processor waits for the memory of several
-    /// at once.
+    /// Adds what is held, each shard at once.
     pub(crate) fn add_held(&self, held: &mut Held) {
         held.order.sort_unstable();
         let mut added = 0;
-        let mut places = Vec::new();
         for of_part in held.order.chunk_by(|one, next| part_of(one.0) == part_of(next.0)) {
             let mut shard = self.shards[part_of(of_part[0].0)].lock();
-            places.clear();
             held.touch(of_part);
-            shard.touch_indexes(of_part.iter().map(|one| one.0));
+            shard.touch(of_part.iter().map(|one| one.0));
             for &(_, number) in of_part {
-                let (index, bytes) = shard.place(&held.run(number), &self.hasher);
-                places.push(index);
-                added += bytes;
-            }
-            shard.touch(&places);
-            for (&(_, number), &index) in of_part.iter().zip(&places) {
-                added += shard.add_to(index, &held.run(number));
+                added += shard.add(&held.run(number), &self.hasher);
             }
         }
         self.note_rows(added as u64, 0);

@@ -70,13 +70,15 @@ impl Generation {
         autocomplete_keys: &[String],
     ) {
         let mut rows = Rows::new(spans, numbering);
-        let mut rest = rows.add_known(&self.registry.read(), runs);
+        // Writing takes as long as finding, and needs no registry.
+        let shapes = rows.find_shapes(&self.registry.read());
+        let mut rest = rows.add_known(&shapes, runs);
         if !rest.missing.is_empty() {
             let numbers = self.shapes_for(spans, numbering, &rest.missing);
             let registry = self.registry.read();
             for (&index, number) in rest.missing.iter().zip(numbers) {
                 rows.open_slots(index, number, &registry);
-                rows.add(index, number, runs);
+                rows.add_open(index, number, runs);
             }
         }
         rest.missing.retain(|&index| !rows.has_known_family(index));
@@ -202,8 +204,8 @@ impl<'b, S: Spans> Rows<'b, S> {
         )
     }
 
-    /// Adds the spans whose shapes are known; gives the others.
-    fn add_known(&mut self, registry: &Registry, runs: &mut Runs<'_>) -> Rest {
+    /// The shapes of all spans, as far as they are known.
+    fn find_shapes(&mut self, registry: &Registry) -> Vec<Option<ShapeNumber>> {
         self.look_up_families(registry);
         self.look_up_values(registry);
         self.keys.clear();
@@ -211,21 +213,26 @@ impl<'b, S: Spans> Rows<'b, S> {
             .map(|index| self.wanted(index, registry))
             .collect();
         let shapes = registry.shapes(&self.keys);
+        let found = wanted.into_iter().map(|wanted| match wanted {
+            Wanted::Shape(key) => shapes[key],
+            Wanted::Generic => Some(GENERIC),
+            Wanted::Missing => None,
+        });
+        found.collect()
+    }
+
+    /// Adds the spans whose shapes are known; gives the others.
+    fn add_known(&mut self, shapes: &[Option<ShapeNumber>], runs: &mut Runs<'_>) -> Rest {
         let mut rest = Rest::default();
-        for (index, wanted) in wanted.into_iter().enumerate() {
-            let shape = match wanted {
-                Wanted::Shape(key) => shapes[key],
-                Wanted::Generic => Some(GENERIC),
-                Wanted::Missing => None,
-            };
-            let Some(shape) = shape else {
-                rest.missing.push(index);
-                continue;
-            };
-            self.open_known(index);
-            self.add(index, shape, runs);
-            if shape == GENERIC {
-                rest.generic.push(index);
+        for (index, shape) in shapes.iter().enumerate() {
+            match *shape {
+                Some(GENERIC) => {
+                    self.open_generic(index);
+                    self.add_open(index, GENERIC, runs);
+                    rest.generic.push(index);
+                }
+                Some(shape) => self.add_known_shape(index, shape, runs),
+                None => rest.missing.push(index),
             }
         }
         rest
@@ -264,7 +271,7 @@ impl<'b, S: Spans> Rows<'b, S> {
             if let Known::Found(Coding::Shaped(family)) = self.families[number as usize].coding {
                 // The others have been asked for.
                 let different = closed_slots(family, values) & !numbering.same(index);
-                bits(different).for_each(|slot| self.ask(values[slot]));
+                Bits(different).for_each(|slot| self.ask(values[slot]));
             }
         }
         self.look_up(registry);
@@ -334,7 +341,7 @@ impl<'b, S: Spans> Rows<'b, S> {
         if let Some(key) = last.filter(|_| closed & !self.numbering.same(index) == 0) {
             return Wanted::Shape(key);
         }
-        let key = self.shape_key(family, bits(closed).map(|slot| values[slot]));
+        let key = self.shape_key(family, Bits(closed).map(|slot| values[slot]));
         let number_of_key = key.is_some().then_some(self.keys.len());
         self.keys.extend(key);
         self.families[number as usize].last = number_of_key;
@@ -363,15 +370,14 @@ impl<'b, S: Spans> Rows<'b, S> {
         wanted
     }
 
-    /// Takes the values that the known shape of a span leaves open.
-    fn open_known(&mut self, index: usize) {
+    /// Adds a span whose family has a shape for it: that leaves open what varies in the family.
+    fn add_known_shape(&self, index: usize, shape: ShapeNumber, runs: &mut Runs<'_>) {
         let (number, values) = self.numbering.span(index);
-        let Known::Found(Coding::Shaped(family)) = self.families[number as usize].coding else {
-            return self.open_generic(index);
+        let open = match self.families[number as usize].coding {
+            Known::Found(Coding::Shaped(family)) => family.varying & all_slots(values),
+            _ => unreachable!("a shape was found by its family"),
         };
-        self.open.clear();
-        let open = family.varying & all_slots(values);
-        self.open.extend(bits(open).map(|slot| values[slot]));
+        self.add(index, shape, Bits(open).map(|slot| values[slot]), runs);
     }
 
     /// Takes the values that a shape leaves open from a span.
@@ -400,8 +406,20 @@ impl<'b, S: Spans> Rows<'b, S> {
         self.open.extend_from_slice(values);
     }
 
-    /// Adds a span as a row of the shape, with the values that were taken for it.
-    fn add(&self, index: usize, shape: ShapeNumber, runs: &mut Runs<'_>) {
+    /// As [`Rows::add`], with the values that were taken for it.
+    fn add_open(&self, index: usize, shape: ShapeNumber, runs: &mut Runs<'_>) {
+        self.add(index, shape, self.open.iter().copied(), runs);
+    }
+
+    /// Adds a span as a row of the shape, with the values of these numbers.
+    #[inline]
+    fn add(
+        &self,
+        index: usize,
+        shape: ShapeNumber,
+        values: impl ExactSizeIterator<Item = u32>,
+        runs: &mut Runs<'_>,
+    ) {
         let head = self.spans.head(index);
         let row = RowHead {
             shape,
@@ -415,10 +433,7 @@ impl<'b, S: Spans> Rows<'b, S> {
             generic: (shape == GENERIC).then(|| self.generic_row(index)),
         };
         let texts = self.numbering.texts();
-        let values = self
-            .open
-            .iter()
-            .map(|&value| self.spans.bytes(texts[value as usize]));
+        let values = values.map(|value| self.spans.bytes(texts[value as usize]));
         runs.add(&row, values, self.spans.annotation_times(index));
     }
 
@@ -450,10 +465,23 @@ fn closed_slots(family: KnownFamily, values: &[u32]) -> u64 {
 }
 
 /// The places of the bits that are set, the lowest first.
-fn bits(mut set: u64) -> impl Iterator<Item = usize> {
-    std::iter::from_fn(move || {
-        let place = (set != 0).then(|| set.trailing_zeros() as usize);
-        set &= set.wrapping_sub(1);
+struct Bits(u64);
+
+impl Iterator for Bits {
+    type Item = usize;
+
+    #[inline]
+    fn next(&mut self) -> Option<usize> {
+        let place = (self.0 != 0).then(|| self.0.trailing_zeros() as usize);
+        self.0 &= self.0.wrapping_sub(1);
         place
-    })
+    }
+
+    #[inline]
+    fn size_hint(&self) -> (usize, Option<usize>) {
+        let left = self.0.count_ones() as usize;
+        (left, Some(left))
+    }
 }
+
+impl ExactSizeIterator for Bits {}

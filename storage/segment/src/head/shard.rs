@@ -101,7 +101,7 @@ impl Shard {
     }
 
     /// The index of the trace of some rows, which is made where there is none; and the memory that took, bytes.
-    pub(super) fn place(&mut self, run: &Run<'_>, hasher: &RandomState) -> (usize, usize) {
+    fn place(&mut self, run: &Run<'_>, hasher: &RandomState) -> (usize, usize) {
         let Self {
             traces,
             indexes,
@@ -123,20 +123,22 @@ impl Shard {
         (*latest, HeadTrace::BYTES)
     }
 
-    /// Reads where the traces of these hashes are found; only their low bits need be right. What is touched is there when
-    /// it is needed: a processor waits for the memory of several at once, since none is where another one says.
-    pub(super) fn touch_indexes(&self, hashes: impl Iterator<Item = u64>) {
-        self.indexes.touch(hashes);
-    }
-
-    /// Reads what adding to these traces takes.
-    pub(super) fn touch(&self, indexes: &[usize]) {
-        let touched = indexes.iter().map(|&index| self.traces[index].touch());
+    /// Reads where the traces of these hashes are found, then what adding to them takes. What is touched is there when it
+    /// is needed: a processor waits for the memory of several at once, since none is where another one says. The six
+    /// highest bits of a hash need not be right.
+    pub(super) fn touch(&self, hashes: impl Iterator<Item = u64> + Clone) {
+        self.indexes.touch(hashes.clone());
+        // Perhaps of another trace: that is seen when it is there.
+        let is_it = |hash| move |indexed: &Indexed| indexed.rest == rest_of(hash);
+        let touched = hashes.map(|hash| {
+            let found = self.indexes.find(hash, is_it(hash));
+            found.map_or(0, |indexed| self.traces[indexed.index()].touch())
+        });
         black_box(touched.fold(0, |all, one| all ^ one));
     }
 
     /// Adds rows to the trace that [`Shard::place`] gave; gives the memory that took, bytes.
-    pub(super) fn add_to(&mut self, index: usize, run: &Run<'_>) -> usize {
+    fn add_to(&mut self, index: usize, run: &Run<'_>) -> usize {
         let Self {
             traces, runs, start, ..
         } = self;

@@ -13,7 +13,7 @@ const _: () = assert!(
 
 /// A trace in the head: what a new run of its rows changes is in two lines of memory, and its shapes.
 #[derive(Clone, Debug)]
-#[repr(align(64))]
+#[repr(C, align(64))]
 pub(crate) struct HeadTrace {
     /// The low 64 bits of its identifier: what traces are grouped by.
     pub(crate) low: u64,
@@ -62,8 +62,8 @@ impl HeadTrace {
 
     /// Reads what [`HeadTrace::note`] will: something of every line of memory that it takes. What it gives means nothing.
     pub(super) fn touch(&self) -> u64 {
-        let shape = self.shapes.first().copied().unwrap_or_default();
-        u64::from(shape) ^ self.run_bytes ^ self.arrival.first
+        let shape = self.shapes.last().copied().unwrap_or_default();
+        u64::from(shape) ^ self.low ^ self.arrival.first
     }
 
     /// Notes what is known of a run beside its rows; gives the memory that took, bytes.

@@ -313,10 +313,10 @@ fn read_family(
     annotations_before: usize,
 ) -> Result<usize, Malformed> {
     let flags = cursor.u8()?;
-    let of_record = numbering.texts().len();
+    let text_count = numbering.texts().len();
     let mut optional = |bit: u8| match flags & bit {
         0 => Ok(NO_TEXT),
-        _ => read_number(cursor, of_record),
+        _ => read_number(cursor, text_count),
     };
     let texts = [
         optional(family_flag::SERVICE)?,
@@ -325,7 +325,7 @@ fn read_family(
     ];
     let tags = cursor.count(1)?;
     for _ in 0..tags {
-        let key = read_number(cursor, of_record)?;
+        let key = read_number(cursor, text_count)?;
         numbering.push_key(key);
     }
     let annotations = cursor.varint()?;

@@ -59,13 +59,47 @@ prop_compose! {
     }
 }
 
-/// Spans as they are once they have been normalised, which a batch does.
+/// Spans as they are once they have been normalised, which a batch does. Some come again, with other values.
 fn batch(most: usize) -> impl Strategy<Value = SpanBatch> {
-    prop::collection::vec(span(), 0..=most).prop_map(|spans| {
+    let again = (any::<prop::sample::Index>(), any::<prop::sample::Index>(), text());
+    let spans = (
+        prop::collection::vec(span(), 0..=most),
+        prop::collection::vec(again, 0..=most),
+    );
+    spans.prop_map(|(mut spans, again)| {
+        for (which, tag, value) in again {
+            let Some(mut span) = (!spans.is_empty()).then(|| which.get(&spans).clone()) else {
+                continue;
+            };
+            if !span.tags.is_empty() {
+                let tag = tag.index(span.tags.len());
+                span.tags[tag].1 = value;
+            }
+            spans.push(span);
+        }
         let mut batch = SpanBatch::new();
         spans.iter().for_each(|span| batch.push_span(span));
         batch
     })
+}
+
+/// One that has nothing else.
+fn tagged(id: u64, tags: Vec<(String, String)>) -> Span {
+    Span {
+        trace_id: TraceId::new(0, 1).unwrap(),
+        parent_id: None,
+        id: SpanId::new(id),
+        kind: None,
+        name: None,
+        timestamp: None,
+        duration: None,
+        local_endpoint: None,
+        remote_endpoint: None,
+        annotations: Vec::new(),
+        tags,
+        debug: false,
+        shared: false,
+    }
 }
 
 /// What the numbers of a span stand for is the span.
@@ -202,20 +236,13 @@ fn repeated_texts_are_stored_once() {
     let record_bytes = |count: usize| {
         let mut batch = SpanBatch::new();
         for id in 1..=count as u64 {
+            let tags = vec![("k8s.pod.name".to_owned(), "cart-".repeat(10))];
             batch.push_span(&Span {
-                trace_id: TraceId::new(1, 1).unwrap(),
-                parent_id: None,
-                id: SpanId::new(id),
                 kind: Some(Kind::Client),
                 name: Some("get /cart".to_owned()),
                 timestamp: Some(1_600_000_000_000_000),
                 duration: Some(1000),
-                local_endpoint: None,
-                remote_endpoint: None,
-                annotations: Vec::new(),
-                tags: vec![("k8s.pod.name".to_owned(), "cart-".repeat(10))],
-                debug: false,
-                shared: false,
+                ..tagged(id, tags)
             });
         }
         storage_record::encode(&batch).len()
@@ -256,21 +283,7 @@ fn texts_that_are_nearly_the_same_have_numbers_of_their_own() {
         .iter()
         .enumerate()
         .map(|(number, text)| (format!("k{number:04}"), text.clone()));
-    let span = Span {
-        trace_id: TraceId::new(0, 1).unwrap(),
-        parent_id: None,
-        id: SpanId::new(1),
-        kind: None,
-        name: None,
-        timestamp: None,
-        duration: None,
-        local_endpoint: None,
-        remote_endpoint: None,
-        annotations: Vec::new(),
-        tags: tags.collect(),
-        debug: false,
-        shared: false,
-    };
+    let span = tagged(1, tags.collect());
     batch.push_span(&span);
     let numbering = Numbering::of(&batch);
     check_numbers(batch.get(0), &batch, &numbering, 0);
@@ -294,21 +307,8 @@ fn spans_of_many_values_are_read_as_written() {
         (7, Some(69)),
     ] {
         let value = |tag: usize| format!("{}", if Some(tag) == changed { id } else { 0 });
-        batch.push_span(&Span {
-            trace_id: TraceId::new(0, 1).unwrap(),
-            parent_id: None,
-            id: SpanId::new(id),
-            kind: None,
-            name: None,
-            timestamp: None,
-            duration: None,
-            local_endpoint: None,
-            remote_endpoint: None,
-            annotations: Vec::new(),
-            tags: (0..70).map(|tag| (format!("k{tag}"), value(tag))).collect(),
-            debug: false,
-            shared: false,
-        });
+        let tags = (0..70).map(|tag| (format!("k{tag}"), value(tag)));
+        batch.push_span(&tagged(id, tags.collect()));
     }
     let numbering = Numbering::of(&batch);
     (0..batch.len()).for_each(|index| check_same(&numbering, index));

@@ -38,9 +38,8 @@ struct HeldRun {
     low: u64,
     high: u64,
     base: u64,
-    /// Below 4 GiB, as the bodies they came in.
-    rows: Range<u32>,
-    shapes: Range<u32>,
+    rows: Range<usize>,
+    shapes: Range<usize>,
     times: (u64, u64),
     end: u64,
     longest: u64,
@@ -64,8 +63,8 @@ impl Held {
             low: run.low,
             high: run.high,
             base: run.base,
-            rows: rows as u32..(rows + run.rows.len()) as u32,
-            shapes: shapes as u32..(shapes + run.shapes.len()) as u32,
+            rows: rows..rows + run.rows.len(),
+            shapes: shapes..shapes + run.shapes.len(),
             times: run.times,
             end: run.end,
             longest: run.longest,
@@ -79,8 +78,8 @@ impl Held {
             low: run.low,
             high: run.high,
             base: run.base,
-            rows: &self.rows[run.rows.start as usize..run.rows.end as usize],
-            shapes: &self.shapes[run.shapes.start as usize..run.shapes.end as usize],
+            rows: &self.rows[run.rows.clone()],
+            shapes: &self.shapes[run.shapes.clone()],
             times: run.times,
             end: run.end,
             longest: run.longest,
@@ -88,8 +87,8 @@ impl Held {
         }
     }
 
-    /// Reads what adding these runs takes: they are not in the order in which they were written. None waits for what
-    /// another finds, so a processor waits for the memory of several at once.
+    /// Reads these runs: they are not in the order in which they were written. None waits for what another finds, so a
+    /// processor waits for the memory of several at once.
     fn touch(&self, order: &[(u64, u32)]) {
         let touched = order.iter().map(|&(_, number)| {
             let run = &self.runs[number as usize];

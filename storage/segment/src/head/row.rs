@@ -323,6 +323,40 @@ mod tests {
         }
     }
 
+    /// All that is before the values has a place of a fixed size: with every number as long as it can be.
+    #[test]
+    fn the_longest_row_is_written() {
+        let mut span = crate::testing::span(1, 1, 10);
+        let endpoint = model::Endpoint {
+            service_name: Some("web".to_owned()),
+            ip: model::IpAddresses {
+                v4: Some([255; 4].into()),
+                v6: Some([254; 16].into()),
+            },
+            port: u16::MAX,
+        };
+        span.trace_id = TraceId::new(u64::MAX, 1).unwrap();
+        (span.id, span.parent_id) = (SpanId::new(u64::MAX), Some(SpanId::new(u64::MAX - 1)));
+        // The furthest from the base of the frame, either way.
+        (span.timestamp, span.duration) = (Some((1_000_000_u64).wrapping_add(1 << 63)), Some(u64::MAX));
+        (span.local_endpoint, span.remote_endpoint) = (Some(endpoint.clone()), Some(endpoint));
+        span.tags = (0..20_000)
+            .map(|tag| (format!("k{tag}"), String::new()))
+            .collect();
+        span.annotations = vec![
+            model::Annotation {
+                timestamp: 1,
+                value: String::new()
+            };
+            20_000
+        ];
+        let mut registry = Registry::default();
+        let bytes = written(&[span.clone()], true, &mut registry);
+        let (mut rows, mut frame) = (TraceRows::default(), Frame::new(1, 1_000_000));
+        frame.read(1, &mut Cursor::new(&bytes), &mut rows).unwrap();
+        assert_eq!(rows.to_spans(registry.table()).unwrap(), [span]);
+    }
+
     #[test]
     fn a_row_has_as_many_values_as_it_needs() {
         let mut registry = Registry::default();

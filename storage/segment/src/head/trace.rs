@@ -112,3 +112,40 @@ impl HeadTrace {
         self.span_count as usize
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use super::*;
+    use storage_journal::Position;
+
+    fn run(shapes: &[ShapeNumber]) -> Run<'_> {
+        Run {
+            low: 1,
+            high: 0,
+            base: 0,
+            rows: &[],
+            shapes,
+            times: (0, 0),
+            end: 0,
+            longest: 0,
+            arrival: Arrival::at(0, Position::START),
+        }
+    }
+
+    #[test]
+    fn shapes_that_come_again_take_no_more_memory() {
+        let greatest = SHAPES_MAX as ShapeNumber - 1;
+        let mut trace = HeadTrace::new(&run(&[]));
+        let mut added = 0;
+        for number in 0..100_000 {
+            added += trace.note(&run(&[number % 7, greatest, number % 5]));
+        }
+        assert_eq!(trace.span_count(), 300_000);
+        let distinct: BTreeSet<ShapeNumber> = trace.shapes().collect();
+        assert!(distinct.into_iter().eq((0..7).chain([greatest])));
+        assert!(added <= 4 * 11 * size_of::<u16>(), "{added} bytes for 8 shapes");
+        assert_eq!(trace.bytes(), (added + HeadTrace::BYTES) as u64);
+    }
+}

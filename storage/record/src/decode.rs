@@ -1,386 +1,440 @@
 //! Reading a record.
 
-use std::net::{Ipv4Addr, Ipv6Addr};
+use std::ops::Range;
 
-use model::{EndpointDraft, IpAddresses, Kind, SpanBatch, SpanDraft, SpanId, Text, TraceId};
+use model::{EndpointDraft, SpanBatch, SpanDraft, Text};
 
 use crate::bytes::{Cursor, Malformed};
-use crate::numbering::{Family, NO_TEXT, Numbering};
-use crate::{Address, Known, Parent, VERSION, family_flag, span_flag};
+use crate::dictionary;
+use crate::numbering::{Family, Numbering};
+use crate::row::{Address, Frame, Local, SpanHead, read_address};
+use crate::shapes::{Bits, RecordShape};
+use crate::{RUN_HIGH, VERSION};
 
-/// The smallest family: flags and two counts.
-const FAMILY_BYTES_MIN: usize = 3;
-/// The smallest span: family, flags, duration, an identifier that is not as before.
-const SPAN_BYTES_MIN: usize = 3;
+/// The smallest row: shape, length, flags, counts and identifier.
+const ROW_BYTES_MIN: usize = 12;
 
 /// Reads records one after the other, into the same memory.
 #[derive(Debug, Default)]
 pub struct RecordReader {
+    /// Texts and families.
     numbering: Numbering,
-    spans: Vec<ReadSpan>,
-    /// Of the annotations of all spans, in order.
-    annotation_times: Vec<u64>,
-    /// Of each family that of its last span.
-    remotes: Vec<Address>,
+    shapes: Vec<RecordShape>,
+    /// Numbers of the texts that are values of shapes.
+    values: Vec<u32>,
+    runs: Vec<RecordRun>,
+    rows: Vec<RecordRow>,
+    /// Who recorded rows; the first is nobody.
+    locals: Vec<Address>,
 }
 
-/// What a span says beside its texts, flags and annotations.
+/// Rows of one trace next to each other.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct SpanHead {
-    /// The trace it belongs to.
-    pub trace_id: TraceId,
-    /// Its identifier.
-    pub id: SpanId,
-    /// The span that caused it.
-    pub parent_id: Option<SpanId>,
-    /// Microseconds since the epoch, not 0.
-    pub timestamp: Option<u64>,
-    /// Microseconds, not 0.
-    pub duration: Option<u64>,
-    /// Who recorded it.
-    pub local: Address,
-    /// Who was on the other side.
-    pub remote: Address,
+pub struct RecordRun {
+    /// The low 64 bits of the trace's identifier.
+    pub low: u64,
+    /// The frame of the first row.
+    pub high: u64,
+    /// See [`Frame::base`].
+    pub base: u64,
+    /// Least and greatest timestamp, microseconds since the epoch, 0 when no row has one.
+    pub times: (u64, u64),
+    /// When the last one ended, microseconds since the epoch, 0 when none has a timestamp.
+    pub end: u64,
+    /// The longest duration, microseconds.
+    pub longest: u64,
+    rows: (u32, u32),
+    bytes: (u32, u32),
 }
 
-/// A [`SpanHead`] in fewer bytes: many of them are written and read again soon.
-#[derive(Debug)]
-struct ReadSpan {
-    trace_id: TraceId,
-    id: SpanId,
-    parent_id: Option<SpanId>,
-    /// 0 where there is none.
-    timestamp: u64,
-    duration: u64,
-    local: Address,
-    remote: Address,
-    /// Where its annotations are among those of all.
-    annotations: (u32, u32),
+/// A row as it lies in a record.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct RecordRow {
+    /// The number of its shape.
+    pub shape: u32,
+    /// Microseconds since the epoch, 0 for none.
+    pub timestamp: u64,
+    local: u32,
+    bytes: (u32, u32),
+}
+
+/// A value of a span: its text, and the number of it where it is one of the shape's.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct RecordValue<'r> {
+    /// What it says.
+    pub text: &'r str,
+    number: Option<u32>,
+}
+
+/// Everything that a row and its shape say, but for texts of the family.
+#[derive(Clone, Copy, Debug)]
+pub struct RecordSpan<'s, 'r> {
+    /// The number of its shape.
+    pub shape: u32,
+    /// Identifiers, times and addresses.
+    pub head: SpanHead,
+    /// Of tags, then of annotations.
+    pub values: &'s [RecordValue<'r>],
+    /// Microseconds since the epoch.
+    pub annotation_times: &'s [u64],
 }
 
 /// The spans of a record as they lie in it: for who needs no [`SpanBatch`] of them.
 #[derive(Clone, Copy, Debug)]
 pub struct RecordSpans<'r> {
+    record: &'r [u8],
     text: &'r str,
     numbering: &'r Numbering,
-    spans: &'r [ReadSpan],
-    annotation_times: &'r [u64],
+    shapes: &'r [RecordShape],
+    values: &'r [u32],
+    runs: &'r [RecordRun],
+    rows: &'r [RecordRow],
+    locals: &'r [Address],
 }
 
 impl RecordReader {
-    /// Reads a record.
+    /// Reads a record. What is within a row is read by [`RecordSpans::read_run`].
     ///
     /// # Errors
-    /// [`Malformed`] where the bytes are no record of this version.
+    /// [`Malformed`] where the bytes are no record of this version; [`crate::renew`] knows earlier ones.
     pub fn read<'r>(&'r mut self, record: &'r [u8]) -> Result<RecordSpans<'r>, Malformed> {
-        self.numbering.clear();
-        self.spans.clear();
-        self.annotation_times.clear();
-        self.remotes.clear();
         let mut cursor = Cursor::new(record);
         if cursor.u8()? != VERSION {
             return Err(Malformed("a journal record of an unknown version"));
         }
-        let text = read_texts(&mut cursor, &mut self.numbering)?;
-        let mut annotations = 0;
-        for _ in 0..cursor.count(FAMILY_BYTES_MIN)? {
-            annotations += read_family(&mut cursor, &mut self.numbering, annotations)?;
+        let text = dictionary::read(&mut cursor, &mut self.numbering)?;
+        self.read_shapes(&mut cursor)?;
+        self.runs.clear();
+        self.rows.clear();
+        self.locals.clear();
+        self.locals.push(Address::default());
+        let (count, mut base) = (cursor.count(ROW_BYTES_MIN)?, 0);
+        self.rows.reserve(count);
+        while self.rows.len() < count {
+            let run = self.read_run(&mut cursor, base, record.len())?;
+            base = run.base;
+            self.runs.push(run);
         }
-        let families = self.numbering.families().len();
-        self.remotes.resize(families, Address::default());
-        let count = cursor.count(SPAN_BYTES_MIN)?;
-        self.numbering.reserve(count);
-        self.spans.reserve(count);
-        let mut previous = Known::default();
-        for _ in 0..count {
-            self.read_span(&mut cursor, &mut previous)?;
-        }
-        if !cursor.is_empty() {
-            return Err(Malformed("bytes after the last span of a record"));
+        if self.rows.len() > count || !cursor.is_empty() {
+            return Err(Malformed("other spans than a record says it has"));
         }
         Ok(RecordSpans {
+            record,
             text,
             numbering: &self.numbering,
-            spans: &self.spans,
-            annotation_times: &self.annotation_times,
+            shapes: &self.shapes,
+            values: &self.values,
+            runs: &self.runs,
+            rows: &self.rows,
+            locals: &self.locals,
         })
     }
 
-    fn read_span(&mut self, cursor: &mut Cursor<'_>, previous: &mut Known) -> Result<(), Malformed> {
-        let number = cursor.varint()? as usize;
-        let remote = self
-            .remotes
-            .get_mut(number)
-            .ok_or(Malformed("a family number beyond the families"))?;
-        let flags = cursor.u8()?;
-        let trace_id = read_trace_id(cursor, flags, previous)?;
-        let id = if flags & span_flag::ID_IS_PARENT != 0 {
-            previous.parent_id
-        } else {
-            Some(SpanId::new(cursor.u64()?))
-        };
-        let parent_id = match Parent::of(flags >> span_flag::PARENT_SHIFT) {
-            Parent::None => None,
-            Parent::Written => Some(SpanId::new(cursor.u64()?)),
-            Parent::Same => previous.parent_id,
-            Parent::Previous => previous.id,
-        };
-        let timestamp = if flags & span_flag::TIMESTAMP != 0 {
-            previous.timestamp = previous.timestamp.wrapping_add(cursor.zigzag()? as u64);
-            previous.timestamp
-        } else {
-            0
-        };
-        let duration = cursor.varint()?;
-        if flags & span_flag::LOCAL != 0 {
-            previous.local = read_address(cursor)?;
+    fn read_shapes(&mut self, cursor: &mut Cursor<'_>) -> Result<(), Malformed> {
+        self.shapes.clear();
+        self.values.clear();
+        let texts = self.numbering.texts().len();
+        for _ in 0..cursor.count(1)? {
+            let number = cursor.varint()?;
+            let family = usize::try_from(number).ok();
+            let family = family.and_then(|family| self.numbering.families().get(family));
+            let family = family.ok_or(Malformed("a family number beyond the families"))?;
+            let all = family.all_bits();
+            let open = if all == 0 { 0 } else { cursor.varint()? & all };
+            let values = self.values.len() as u32;
+            for _ in Bits(all & !open) {
+                self.values.push(dictionary::read_number(cursor, texts)?);
+            }
+            self.shapes.push(RecordShape {
+                family: number as u32,
+                open,
+                values,
+            });
         }
-        if flags & span_flag::REMOTE != 0 {
-            *remote = read_address(cursor)?;
-        }
-        let (Some(of_trace), Some(of_span)) = (trace_id, id) else {
-            return Err(Malformed("a span without a trace identifier or its own"));
-        };
-        (previous.trace_id, previous.id, previous.parent_id) = (trace_id, id, parent_id);
-        let remote = *remote;
-        self.read_values(cursor, number)?;
-        let start = self.annotation_times.len() as u32;
-        for _ in 0..self.numbering.families()[number].annotations {
-            let time = previous.timestamp.wrapping_add(cursor.zigzag()? as u64);
-            self.annotation_times.push(time);
-        }
-        self.spans.push(ReadSpan {
-            trace_id: of_trace,
-            id: of_span,
-            parent_id,
-            timestamp,
-            duration,
-            local: previous.local,
-            remote,
-            annotations: (start, self.annotation_times.len() as u32),
-        });
         Ok(())
     }
 
-    #[inline]
-    fn read_values(&mut self, cursor: &mut Cursor<'_>, number: usize) -> Result<(), Malformed> {
-        let (families, texts) = (self.numbering.families(), self.numbering.texts().len());
-        let same = match families[number].values() {
-            0 => 0,
-            _ => cursor.varint()?,
+    /// Reads a run that follows one of this base, in a record of so many bytes.
+    fn read_run(
+        &mut self,
+        cursor: &mut Cursor<'_>,
+        base: u64,
+        length: usize,
+    ) -> Result<RecordRun, Malformed> {
+        let first = self.rows.len();
+        let count = cursor.varint()?;
+        let low = cursor.u64()?;
+        let high = if count & RUN_HIGH != 0 { cursor.u64()? } else { 0 };
+        let frame = Frame::new(high, base.wrapping_add(cursor.zigzag()? as u64));
+        let count = count >> 1;
+        if count == 0 || count > (cursor.remaining() / ROW_BYTES_MIN) as u64 || (low, high) == (0, 0) {
+            return Err(Malformed(
+                "a run without rows, without a trace, or of more rows than follow",
+            ));
+        }
+        let (shapes, mut bytes) = (self.shapes.len() as u64, 0);
+        for _ in 0..count {
+            let shape = cursor.varint()?;
+            if shape >= shapes {
+                return Err(Malformed("a shape number beyond the shapes"));
+            }
+            // Where it is among the rows of this run, for now.
+            let start = bytes;
+            bytes += cursor.count(1)?;
+            self.rows.push(RecordRow {
+                shape: shape as u32,
+                timestamp: 0,
+                local: 0,
+                bytes: (start as u32, bytes as u32),
+            });
+        }
+        let start = length - cursor.remaining();
+        let bytes = cursor.take(bytes)?;
+        let mut run = RecordRun {
+            low,
+            high,
+            base: frame.base,
+            times: (0, 0),
+            end: 0,
+            longest: 0,
+            rows: (first as u32, self.rows.len() as u32),
+            bytes: (0, 0),
         };
-        self.numbering
-            .read_span(number as u32, same, || read_number(cursor, texts))
+        let mut local = 0;
+        for row in &mut self.rows[first..] {
+            let (from, to) = row.bytes;
+            let skimmed = frame.skim(&mut Cursor::new(&bytes[from as usize..to as usize]))?;
+            local = match skimmed.local {
+                Local::None => 0,
+                Local::Same => local,
+                Local::Other(address) => {
+                    self.locals.push(address);
+                    self.locals.len() as u32 - 1
+                }
+            };
+            row.bytes = (start as u32 + from, start as u32 + to);
+            (row.timestamp, row.local) = (skimmed.timestamp, local);
+            run.note(skimmed.timestamp, skimmed.duration);
+        }
+        run.bytes = (start as u32, (start + bytes.len()) as u32);
+        Ok(run)
+    }
+}
+
+impl RecordRun {
+    #[inline]
+    fn note(&mut self, timestamp: u64, duration: u64) {
+        self.longest = self.longest.max(duration);
+        if timestamp != 0 {
+            self.end = self.end.max(timestamp.saturating_add(duration));
+            self.times = match self.times {
+                (0, 0) => (timestamp, timestamp),
+                (first, last) => (first.min(timestamp), last.max(timestamp)),
+            };
+        }
     }
 }
 
 impl<'r> RecordSpans<'r> {
-    /// The numbers of its texts, which are those it was written with.
+    /// How many there are.
+    pub fn len(self) -> usize {
+        self.rows.len()
+    }
+
+    /// True if there is none.
+    pub fn is_empty(self) -> bool {
+        self.rows.is_empty()
+    }
+
+    /// The numbers of its texts, and its families.
     pub fn numbering(self) -> &'r Numbering {
         self.numbering
     }
 
-    /// A text of [`RecordSpans::numbering`].
-    ///
-    /// # Panics
-    /// If it is one of something else, and lies beyond the texts of this.
+    /// A text of [`RecordSpans::numbering`]; empty for [`crate::NO_TEXT`].
     #[inline]
-    pub fn text(self, text: Text) -> &'r str {
+    pub fn text(self, number: u32) -> &'r str {
+        let text = self.numbering.text(number);
         &self.text[text.start()..text.start() + text.len()]
     }
 
-    /// As [`RecordSpans::text`], as UTF-8.
-    #[inline]
-    pub fn bytes(self, text: Text) -> &'r [u8] {
-        &self.text.as_bytes()[text.start()..text.start() + text.len()]
+    /// What rows are against, by number.
+    pub fn shapes(self) -> &'r [RecordShape] {
+        self.shapes
     }
 
-    /// # Panics
-    /// If there is no such span.
-    #[inline]
-    pub fn head(self, index: usize) -> SpanHead {
-        let span = &self.spans[index];
-        SpanHead {
-            trace_id: span.trace_id,
-            id: span.id,
-            parent_id: span.parent_id,
-            timestamp: Some(span.timestamp).filter(|&timestamp| timestamp != 0),
-            duration: Some(span.duration).filter(|&duration| duration != 0),
-            local: span.local,
-            remote: span.remote,
-        }
+    /// The family of one of its shapes.
+    pub fn family_of(self, shape: &RecordShape) -> &'r Family {
+        &self.numbering.families()[shape.family as usize]
     }
 
-    /// Of its annotations, in order, microseconds since the epoch.
-    ///
-    /// # Panics
-    /// If there is no such span.
-    #[inline]
-    pub fn annotation_times(self, index: usize) -> &'r [u64] {
-        let (start, end) = self.spans[index].annotations;
-        &self.annotation_times[start as usize..end as usize]
+    /// The slots of one of its shapes that are not open, in order, each with the number of its text.
+    pub fn closed_values(self, shape: &RecordShape) -> impl ExactSizeIterator<Item = (usize, u32)> + 'r {
+        let values = &self.values[shape.values as usize..];
+        let closed = Bits(self.family_of(shape).all_bits() & !shape.open);
+        closed.zip(values.iter().copied())
     }
 
-    /// Appends the spans to a batch, as they were: they are not normalised again. [`RecordSpans::numbering`] is then also
-    /// that of the batch, if nothing was in it.
+    /// What it is made of.
+    pub fn runs(self) -> &'r [RecordRun] {
+        self.runs
+    }
+
+    /// The rows of one of its runs.
+    #[inline]
+    pub fn rows(self, run: &RecordRun) -> &'r [RecordRow] {
+        &self.rows[run.rows.0 as usize..run.rows.1 as usize]
+    }
+
+    /// Who recorded a row.
+    #[inline]
+    pub fn local(self, row: &RecordRow) -> Address {
+        self.locals[row.local as usize]
+    }
+
+    /// Where the rows of one of its runs are in the record, each as [`Frame::write`] wrote it.
+    #[inline]
+    pub fn range(self, run: &RecordRun) -> Range<usize> {
+        run.bytes.0 as usize..run.bytes.1 as usize
+    }
+
+    /// What [`RecordSpans::range`] is of.
+    pub fn record(self) -> &'r [u8] {
+        self.record
+    }
+
+    fn bytes(self, row: &RecordRow) -> &'r [u8] {
+        &self.record[row.bytes.0 as usize..row.bytes.1 as usize]
+    }
+
+    /// A value of a row: that of its shape, or its own.
     ///
     /// # Errors
-    /// [`Malformed`] where the batch takes no more ([`SpanBatch::set_spans_max`]).
+    /// [`Malformed`] where its shape has no such value, or what is within the row is not what was written.
+    pub fn value(self, row: &RecordRow, slot: usize) -> Result<&'r str, Malformed> {
+        let shape = &self.shapes[row.shape as usize];
+        if let Some((_, number)) = self.closed_values(shape).find(|closed| closed.0 == slot) {
+            return Ok(self.text(number));
+        }
+        let mut cursor = Cursor::new(self.bytes(row));
+        let skimmed = Frame::default().skim(&mut cursor)?;
+        if skimmed.has_remote {
+            read_address(&mut cursor)?;
+        }
+        let closed_before = self.closed_values(shape).filter(|closed| closed.0 < slot);
+        for _ in 0..slot - closed_before.count() {
+            cursor.text()?;
+        }
+        cursor.text()
+    }
+
+    /// Gives `visit` the rows of one of its runs as they are read.
+    ///
+    /// # Errors
+    /// [`Malformed`] where what is within a row is not what was written, and those of `visit`.
+    pub fn read_run(
+        self,
+        run: &RecordRun,
+        mut visit: impl FnMut(RecordSpan<'_, 'r>) -> Result<(), Malformed>,
+    ) -> Result<(), Malformed> {
+        let mut frame = Frame::new(run.high, run.base);
+        let (mut values, mut annotation_times) = (Vec::new(), Vec::new());
+        for row in self.rows(run) {
+            let shape = &self.shapes[row.shape as usize];
+            let family = self.family_of(shape);
+            let mut cursor = Cursor::new(self.bytes(row));
+            let (head, inline, annotations) = frame.read_head(run.low, &mut cursor)?;
+            values.clear();
+            let closed = self.closed_values(shape);
+            if (inline + closed.len(), annotations) != (family.values(), family.annotations as usize) {
+                return Err(Malformed("a row with other values than its shape leaves open"));
+            }
+            let mut closed = closed.peekable();
+            for slot in 0..family.values() {
+                values.push(match closed.next_if(|closed| closed.0 == slot) {
+                    Some((_, number)) => RecordValue {
+                        text: self.text(number),
+                        number: Some(number),
+                    },
+                    None => RecordValue {
+                        text: cursor.text()?,
+                        number: None,
+                    },
+                });
+            }
+            annotation_times.clear();
+            for _ in 0..annotations {
+                annotation_times.push(frame.read_time(&mut cursor)?);
+            }
+            if !cursor.is_empty() {
+                return Err(Malformed("bytes after the end of a row"));
+            }
+            visit(RecordSpan {
+                shape: row.shape,
+                head,
+                values: &values,
+                annotation_times: &annotation_times,
+            })?;
+        }
+        Ok(())
+    }
+
+    /// Appends the spans to a batch, as they were: they are not normalised again.
+    ///
+    /// # Errors
+    /// [`Malformed`] where what is within a row is not what was written, or the batch takes no more
+    /// ([`SpanBatch::set_spans_max`]).
     pub fn append_to(self, batch: &mut SpanBatch) -> Result<(), Malformed> {
         let start = batch.add_text(self.text).start();
         let text = |number: u32| match self.numbering.text(number) {
             Text::EMPTY => Text::EMPTY,
             text => Text::new(start + text.start(), text.len()),
         };
-        for index in 0..self.spans.len() {
-            let head = self.head(index);
-            let (number, values) = self.numbering.span(index);
-            let family = &self.numbering.families()[number as usize];
-            let (tags, annotations) = values.split_at(family.tags as usize);
-            let keys = self.numbering.keys(family).iter();
-            batch.push_tags(keys.zip(tags).map(|(&key, &value)| (text(key), text(value))));
-            for (&time, &value) in self.annotation_times(index).iter().zip(annotations) {
-                batch.push_annotation(time, text(value));
-            }
-            let endpoint = |service, (ip, port)| EndpointDraft {
-                service_name: text(service),
-                ip,
-                port,
-            };
-            let draft = SpanDraft {
-                trace_id: Some(head.trace_id),
-                parent_id: head.parent_id,
-                id: Some(head.id),
-                kind: family.kind,
-                name: text(family.name),
-                timestamp: head.timestamp.unwrap_or(0) as i64,
-                duration: head.duration.unwrap_or(0) as i64,
-                local_endpoint: endpoint(family.service, head.local),
-                remote_endpoint: endpoint(family.remote_service, head.remote),
-                debug: family.debug,
-                shared: family.shared,
-            };
-            batch
-                .finish_normalised(&draft)
-                .map_err(|_| Malformed("a span that a batch does not take"))?;
+        let mut values = Vec::new();
+        for run in self.runs {
+            self.read_run(run, |span| {
+                values.clear();
+                for value in span.values {
+                    values.push(match value.number {
+                        Some(number) => text(number),
+                        None => batch.add_text(value.text),
+                    });
+                }
+                let family = self.family_of(&self.shapes[span.shape as usize]);
+                let (tags, annotations) = values.split_at(family.tags as usize);
+                let keys = self.numbering.keys(family).iter().map(|&key| text(key));
+                batch.push_tags(keys.zip(tags.iter().copied()));
+                for (&time, &value) in span.annotation_times.iter().zip(annotations) {
+                    batch.push_annotation(time, value);
+                }
+                let draft = draft_of(family, &span.head, text);
+                batch
+                    .finish_normalised(&draft)
+                    .map_err(|_| Malformed("a span that a batch does not take"))
+            })?;
         }
         Ok(())
     }
 }
 
-/// Reads the texts, which are numbered by where they are among all.
-fn read_texts<'r>(cursor: &mut Cursor<'r>, numbering: &mut Numbering) -> Result<&'r str, Malformed> {
-    let count = cursor.count(1)?;
-    let mut lengths = cursor.clone();
-    let mut bytes = 0usize;
-    for _ in 0..count {
-        let length = cursor.varint()? as usize;
-        bytes = bytes
-            .checked_add(length)
-            .ok_or(Malformed("texts beyond all memory"))?;
-    }
-    let bytes = cursor.take(bytes)?;
-    let all = std::str::from_utf8(bytes).map_err(|_| Malformed("text that is not UTF-8"))?;
-    // Then every place is between two characters.
-    let is_ascii = all.is_ascii();
-    let mut end = 0;
-    for _ in 0..count {
-        let length = lengths.varint()? as usize;
-        let text = Text::new(end, length);
-        end += length;
-        if !is_ascii && !all.is_char_boundary(end) {
-            return Err(Malformed("a text that ends within a character"));
-        }
-        numbering.push_text(text);
-    }
-    Ok(all)
-}
-
-#[inline(always)]
-fn read_number(cursor: &mut Cursor<'_>, texts: usize) -> Result<u32, Malformed> {
-    let number = cursor.varint()?;
-    if number < texts as u64 {
-        Ok(number as u32)
-    } else {
-        Err(Malformed("a text number beyond the texts"))
-    }
-}
-
-/// Reads a family, after others of so many annotations; gives how many it has.
-fn read_family(
-    cursor: &mut Cursor<'_>,
-    numbering: &mut Numbering,
-    annotations_before: usize,
-) -> Result<usize, Malformed> {
-    let flags = cursor.u8()?;
-    let text_count = numbering.texts().len();
-    let mut optional = |bit: u8| match flags & bit {
-        0 => Ok(NO_TEXT),
-        _ => read_number(cursor, text_count),
+/// A span of a family; `text` gives the batch's texts by their numbers.
+pub(crate) fn draft_of(family: &Family, head: &SpanHead, text: impl Fn(u32) -> Text) -> SpanDraft {
+    let endpoint = |service, (ip, port)| EndpointDraft {
+        service_name: text(service),
+        ip,
+        port,
     };
-    let texts = [
-        optional(family_flag::SERVICE)?,
-        optional(family_flag::NAME)?,
-        optional(family_flag::REMOTE_SERVICE)?,
-    ];
-    let tags = cursor.count(1)?;
-    for _ in 0..tags {
-        let key = read_number(cursor, text_count)?;
-        numbering.push_key(key);
+    SpanDraft {
+        trace_id: Some(head.trace_id),
+        parent_id: head.parent_id,
+        id: Some(head.id),
+        kind: family.kind,
+        name: text(family.name),
+        timestamp: head.timestamp.unwrap_or(0) as i64,
+        duration: head.duration.unwrap_or(0) as i64,
+        local_endpoint: endpoint(family.service, head.local),
+        remote_endpoint: endpoint(family.remote_service, head.remote),
+        debug: family.debug,
+        shared: family.shared,
     }
-    let annotations = cursor.varint()?;
-    // Every family has a span, and each of its annotations takes a byte there.
-    if annotations > (cursor.remaining() as u64).saturating_sub(annotations_before as u64) {
-        return Err(Malformed("a count beyond the bytes that follow"));
-    }
-    let family = Family::new(
-        Kind::from_number(u64::from(flags & family_flag::KIND)),
-        flags & family_flag::DEBUG != 0,
-        flags & family_flag::SHARED != 0,
-        texts,
-    );
-    numbering.push_family(family, tags as u32, annotations as u32);
-    Ok(annotations as usize)
-}
-
-fn read_trace_id(cursor: &mut Cursor<'_>, flags: u8, previous: &Known) -> Result<Option<TraceId>, Malformed> {
-    if flags & span_flag::SAME_TRACE != 0 {
-        return Ok(previous.trace_id);
-    }
-    let low = cursor.u64()?;
-    let high = if flags & span_flag::HIGH != 0 {
-        cursor.u64()?
-    } else {
-        0
-    };
-    Ok(TraceId::new(high, low))
-}
-
-fn read_address(cursor: &mut Cursor<'_>) -> Result<Address, Malformed> {
-    let (ip, _) = read_addresses(cursor)?;
-    Ok((ip, read_port(cursor)?))
-}
-
-/// The reverse of [`crate::put_addresses`]; also gives the byte's further bits.
-///
-/// # Errors
-/// [`Malformed`] where the bytes end too early.
-pub fn read_addresses(cursor: &mut Cursor<'_>) -> Result<(IpAddresses, u8), Malformed> {
-    let flags = cursor.u8()?;
-    let mut ip = IpAddresses::default();
-    if flags & crate::IP_V4 != 0 {
-        ip.v4 = Some(Ipv4Addr::from(cursor.array::<4>()?));
-    }
-    if flags & crate::IP_V6 != 0 {
-        ip.v6 = Some(Ipv6Addr::from(cursor.array::<16>()?));
-    }
-    Ok((ip, flags & !(crate::IP_V4 | crate::IP_V6)))
-}
-
-/// Reads a port.
-///
-/// # Errors
-/// [`Malformed`] for one beyond 65535.
-pub fn read_port(cursor: &mut Cursor<'_>) -> Result<u16, Malformed> {
-    u16::try_from(cursor.varint()?).map_err(|_| Malformed("a port beyond 65535"))
 }

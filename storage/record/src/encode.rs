@@ -1,162 +1,198 @@
 //! Writing a record.
 
-use model::{EndpointDraft, IpAddresses, SpanBatch, SpanRef};
+use model::{EndpointDraft, SpanBatch, SpanRef};
 
 use crate::bytes::Put;
-use crate::numbering::{Family, NO_TEXT, Numbering};
-use crate::{Address, Known, Parent, VERSION, family_flag, span_flag};
+use crate::dictionary::put_family;
+use crate::numbering::{NO_TEXT, Numbering};
+use crate::row::{Address, Frame, SpanHead};
+use crate::shapes::{Bits, RecordShape, Shapes};
+use crate::{RECORD_BYTES_MAX, RUN_HIGH, VERSION};
 
-/// Appends the record of a batch.
-pub(crate) fn encode(batch: &SpanBatch, numbering: &Numbering, record: &mut Vec<u8>) {
-    let texts = numbering.texts();
-    let bytes: usize = texts.iter().map(|text| text.len()).sum();
-    record.reserve(bytes + texts.len() * 2 + numbering.families().len() * 16 + batch.len() * 48 + 16);
+/// Bytes of rows after which a run ends.
+const RUN_BYTES_MAX: usize = 16 << 10;
+
+/// Appends the record of a batch; see [`crate::encode_numbered`].
+pub(crate) fn encode(batch: &SpanBatch, numbering: &Numbering, open: &[Option<u64>], record: &mut Vec<u8>) {
+    let shapes = Shapes::of(numbering, open);
     record.push(VERSION);
-    record.put_varint(texts.len() as u64);
-    texts.iter().for_each(|text| record.put_varint(text.len() as u64));
-    texts
-        .iter()
-        .for_each(|&text| record.extend_from_slice(batch.bytes(text)));
+    let numbers = put_texts(batch, numbering, &shapes, record);
+    let number = |text: u32| numbers[text as usize];
     record.put_varint(numbering.families().len() as u64);
     for family in numbering.families() {
-        put_family(family, numbering.keys(family), record);
+        put_family(family, numbering.keys(family), number, record);
+    }
+    record.put_varint(shapes.all.len() as u64);
+    for shape in &shapes.all {
+        put_shape(shape, numbering, &shapes, number, record);
     }
     record.put_varint(batch.len() as u64);
-    let mut encoder = Encoder {
-        previous: Known::default(),
-        remotes: vec![Default::default(); numbering.families().len()],
-    };
+    let mut runs = Runs::default();
     for (index, span) in batch.iter().enumerate() {
-        let (family, values) = numbering.span(index);
-        record.put_varint(u64::from(family));
-        encoder.put_span(span, family, record);
-        put_values(values, numbering.same(index), record);
-        for &(time, _) in span.annotation_texts() {
-            record.put_zigzag(time.wrapping_sub(encoder.previous.timestamp) as i64);
+        runs.add(span, index, batch, numbering, &shapes, record);
+        if record.len() > RECORD_BYTES_MAX as usize {
+            break;
+        }
+    }
+    runs.end(record);
+}
+
+/// Appends the texts that families and shapes have; gives the numbers that these have there, by those that they had.
+fn put_texts(batch: &SpanBatch, numbering: &Numbering, shapes: &Shapes, record: &mut Vec<u8>) -> Vec<u32> {
+    let mut numbers = vec![NO_TEXT; numbering.texts().len()];
+    let mut used = Vec::with_capacity(numbers.len());
+    let mut bytes = 0;
+    let mut use_text = |text: u32| {
+        if text != NO_TEXT && numbers[text as usize] == NO_TEXT {
+            numbers[text as usize] = used.len() as u32;
+            let text = numbering.texts()[text as usize];
+            bytes += text.len();
+            used.push(text);
+        }
+    };
+    for family in numbering.families() {
+        for text in [family.service, family.name, family.remote_service] {
+            use_text(text);
+        }
+        numbering.keys(family).iter().for_each(|&key| use_text(key));
+    }
+    shapes.values.iter().for_each(|&value| use_text(value));
+    record.reserve(bytes + used.len() * 2 + numbering.families().len() * 16 + batch.len() * 80 + 16);
+    record.put_varint(used.len() as u64);
+    used.iter().for_each(|text| record.put_varint(text.len() as u64));
+    used.iter()
+        .for_each(|&text| record.extend_from_slice(batch.bytes(text)));
+    numbers
+}
+
+fn put_shape(
+    shape: &RecordShape,
+    numbering: &Numbering,
+    shapes: &Shapes,
+    number: impl Fn(u32) -> u32,
+    record: &mut Vec<u8>,
+) {
+    record.put_varint(u64::from(shape.family));
+    let all = numbering.families()[shape.family as usize].all_bits();
+    if all != 0 {
+        record.put_varint(shape.open);
+    }
+    let closed = (all & !shape.open).count_ones() as usize;
+    let start = shape.values as usize;
+    for &value in &shapes.values[start..start + closed] {
+        record.put_varint(u64::from(number(value)));
+    }
+}
+
+/// Gathers the rows of one trace that come after another.
+#[derive(Default)]
+struct Runs {
+    low: u64,
+    /// Before the first row, and after the last.
+    begun: Frame,
+    frame: Frame,
+    rows: Vec<u8>,
+    /// Of each row its shape and its length.
+    index: Vec<u8>,
+    count: u64,
+    /// The base of the run before.
+    base_before: u64,
+}
+
+impl Runs {
+    fn add(
+        &mut self,
+        span: SpanRef<'_>,
+        index: usize,
+        batch: &SpanBatch,
+        numbering: &Numbering,
+        shapes: &Shapes,
+        record: &mut Vec<u8>,
+    ) {
+        let head = head_of(span);
+        if head.trace_id.low() != self.low || self.rows.len() >= RUN_BYTES_MAX || self.count == 0 {
+            self.end(record);
+            self.low = head.trace_id.low();
+            self.begun = Frame::new(head.trace_id.high(), head.timestamp.unwrap_or(self.base_before));
+            self.frame = self.begun;
+        }
+        let (_, values) = numbering.span(index);
+        let shape = shapes.of_spans[index];
+        let open = Open::new(shapes.all[shape as usize].open, values);
+        let start = self.rows.len();
+        let texts = numbering.texts();
+        let text = |slot: usize| batch.bytes(texts[values[slot] as usize]);
+        let times = span.annotation_texts().iter().map(|annotation| annotation.0);
+        self.frame.write(&head, open.map(text), times, &mut self.rows);
+        self.index.put_varint(u64::from(shape));
+        self.index.put_varint((self.rows.len() - start) as u64);
+        self.count += 1;
+    }
+
+    fn end(&mut self, record: &mut Vec<u8>) {
+        if self.count == 0 {
+            return;
+        }
+        let high = self.begun.high;
+        record.put_varint(self.count << 1 | if high != 0 { RUN_HIGH } else { 0 });
+        record.put_u64(self.low);
+        if high != 0 {
+            record.put_u64(high);
+        }
+        record.put_zigzag(self.begun.base.wrapping_sub(self.base_before) as i64);
+        record.extend_from_slice(&self.index);
+        record.extend_from_slice(&self.rows);
+        self.base_before = self.begun.base;
+        self.rows.clear();
+        self.index.clear();
+        self.count = 0;
+    }
+}
+
+/// The slots of values that are in the row: those of the bits, and those that have none.
+struct Open {
+    bits: Bits,
+    beyond: std::ops::Range<usize>,
+}
+
+impl Open {
+    fn new(open: u64, values: &[u32]) -> Self {
+        Self {
+            bits: Bits(open),
+            beyond: u64::BITS as usize..values.len().max(u64::BITS as usize),
         }
     }
 }
 
-fn put_family(family: &Family, keys: &[u32], record: &mut Vec<u8>) {
-    let texts = [
-        (family_flag::SERVICE, family.service),
-        (family_flag::NAME, family.name),
-        (family_flag::REMOTE_SERVICE, family.remote_service),
-    ];
-    let there = texts.iter().filter(|text| text.1 != NO_TEXT);
-    record.push(
-        family.kind.map_or(0, |kind| kind as u8)
-            | flag(family.debug, family_flag::DEBUG)
-            | flag(family.shared, family_flag::SHARED)
-            | there.clone().fold(0, |flags, text| flags | text.0),
-    );
-    there.for_each(|text| record.put_varint(u64::from(text.1)));
-    record.put_varint(u64::from(family.tags));
-    keys.iter().for_each(|&key| record.put_varint(u64::from(key)));
-    record.put_varint(u64::from(family.annotations));
-}
+impl Iterator for Open {
+    type Item = usize;
 
-/// What a span can refer to.
-struct Encoder {
-    previous: Known,
-    /// Of every family those of its last span.
-    remotes: Vec<Address>,
-}
+    #[inline]
+    fn next(&mut self) -> Option<usize> {
+        self.bits.next().or_else(|| self.beyond.next())
+    }
 
-impl Encoder {
-    /// Everything but family, values and annotation times.
-    fn put_span(&mut self, span: SpanRef<'_>, family: u32, record: &mut Vec<u8>) {
-        let previous = self.previous;
-        let (trace_id, id, parent_id) = (span.trace_id(), span.id(), span.parent_id());
-        let same_trace = Some(trace_id) == previous.trace_id;
-        let same_id = Some(id) == previous.parent_id;
-        let parent = match parent_id {
-            None => Parent::None,
-            Some(_) if parent_id == previous.parent_id => Parent::Same,
-            Some(_) if parent_id == previous.id => Parent::Previous,
-            Some(_) => Parent::Written,
-        };
-        let (local, remote) = (address(span.local_draft()), address(span.remote_draft()));
-        let known_remote = &mut self.remotes[family as usize];
-        let (new_local, new_remote) = (local != previous.local, remote != *known_remote);
-        record.push(
-            flag(same_trace, span_flag::SAME_TRACE)
-                | flag(!same_trace && trace_id.high() != 0, span_flag::HIGH)
-                | flag(same_id, span_flag::ID_IS_PARENT)
-                | (parent as u8) << span_flag::PARENT_SHIFT
-                | flag(span.timestamp().is_some(), span_flag::TIMESTAMP)
-                | flag(new_local, span_flag::LOCAL)
-                | flag(new_remote, span_flag::REMOTE),
-        );
-        if !same_trace {
-            record.put_u64(trace_id.low());
-            if trace_id.high() != 0 {
-                record.put_u64(trace_id.high());
-            }
-        }
-        if !same_id {
-            record.put_u64(id.value());
-        }
-        if let (Parent::Written, Some(parent)) = (parent, parent_id) {
-            record.put_u64(parent.value());
-        }
-        if let Some(timestamp) = span.timestamp() {
-            record.put_zigzag(timestamp.wrapping_sub(previous.timestamp) as i64);
-        }
-        record.put_varint(span.duration().unwrap_or(0));
-        if new_local {
-            put_address(local, record);
-        }
-        if new_remote {
-            put_address(remote, record);
-            *known_remote = remote;
-        }
-        self.previous = Known {
-            trace_id: Some(trace_id),
-            id: Some(id),
-            parent_id,
-            timestamp: span.timestamp().unwrap_or(previous.timestamp),
-            local,
-        };
+    #[inline]
+    fn size_hint(&self) -> (usize, Option<usize>) {
+        let left = self.bits.len() + self.beyond.len();
+        (left, Some(left))
     }
 }
 
-/// Which values are the same as before ([`Numbering::same`]), then the others.
-fn put_values(values: &[u32], same: u64, record: &mut Vec<u8>) {
-    if values.is_empty() {
-        return;
-    }
-    record.put_varint(same);
-    for (index, value) in values.iter().enumerate() {
-        if same.checked_shr(index as u32).unwrap_or(0) & 1 == 0 {
-            record.put_varint(u64::from(*value));
-        }
-    }
-}
+impl ExactSizeIterator for Open {}
 
-fn flag(set: bool, bit: u8) -> u8 {
-    if set { bit } else { 0 }
+fn head_of(span: SpanRef<'_>) -> SpanHead {
+    SpanHead {
+        trace_id: span.trace_id(),
+        id: span.id(),
+        parent_id: span.parent_id(),
+        timestamp: span.timestamp(),
+        duration: span.duration(),
+        local: address(span.local_draft()),
+        remote: address(span.remote_draft()),
+    }
 }
 
 fn address(endpoint: &EndpointDraft) -> Address {
     (endpoint.ip, endpoint.port)
-}
-
-fn put_address((ip, port): Address, record: &mut Vec<u8>) {
-    put_addresses(ip, 0, record);
-    record.put_varint(u64::from(port));
-}
-
-/// Writes addresses: one byte that says which follow, then 4 and 16 bytes; `more` are further bits of that byte.
-#[inline]
-pub fn put_addresses(ip: IpAddresses, more: u8, out: &mut impl Put) {
-    let v4 = if ip.v4.is_some() { crate::IP_V4 } else { 0 };
-    let v6 = if ip.v6.is_some() { crate::IP_V6 } else { 0 };
-    out.put_byte(v4 | v6 | more);
-    if let Some(v4) = ip.v4 {
-        out.put_bytes(&v4.octets());
-    }
-    if let Some(v6) = ip.v6 {
-        out.put_bytes(&v6.octets());
-    }
 }

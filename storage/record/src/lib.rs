@@ -6,99 +6,48 @@
 //! for the record and for who stores the spans.
 //!
 //! ```text
-//! record    = version u8, texts: count, (length varint)*, bytes, families: count, family*, spans: count, span*
+//! record    = version u8 = 2, texts: count, (length varint)*, bytes, families: count, family*, shapes: count, shape*,
+//!             spans: count, run*
 //! family    = flags u8 (kind 0..2, debug 3, shared 4, service 5, name 6, remote service 7), [service], [name],
 //!             [remote service]: text numbers, tags: count, key*: text numbers, annotations: count
-//! span      = family number,
-//!             flags u8 (same trace as the span before 0, high 1, its identifier is the parent of the span before 2,
-//!             parent 3..4 (0 none, 1 written, 2 that of the span before, 3 the span before), timestamp 5,
-//!             local addresses 6, remote addresses 7),
-//!             [trace low u64, [trace high u64]], [id u64], [parent u64],
-//!             [timestamp zigzag from the last one before], duration varint, 0 for none,
-//!             [local addresses: else those of the span before], [remote addresses: else the family's last],
-//!             [values], (annotation time zigzag from the timestamp)*
-//! values    = those that are the family's last in this place: a bit each for the first 64, varint; the others: text
-//!             numbers
-//! addresses = flags u8 (v4 0, v6 1), [4 bytes], [16 bytes], port varint, 0 for none
+//! shape     = family number, [values in rows: a bit each for the first 64, varint; where there are values], the others:
+//!             text numbers
+//! run       = number of rows << 1 | has a high half, varint, trace low u64, [trace high u64], base timestamp zigzag from
+//!             that of the run before, (shape number varint, length of the row varint)*, row* (row.rs)
 //! ```
+//!
+//! A row is what stores keep of a span in memory, so whoever reads a record copies it and need not know what it says.
+//! Values beyond the 64th of a span are always in its row.
 
-use model::{IpAddresses, SpanBatch, SpanId, TraceId};
+use model::SpanBatch;
 
 pub mod bytes;
 mod decode;
+mod dictionary;
 mod encode;
 mod numbering;
+mod row;
+mod shapes;
 mod text_key;
 mod texts;
+mod v1;
 
 use bytes::Malformed;
-pub use decode::{RecordReader, RecordSpans, SpanHead, read_addresses, read_port};
-pub use encode::put_addresses;
+pub use decode::{RecordReader, RecordRow, RecordRun, RecordSpan, RecordSpans, RecordValue};
 pub use numbering::{Family, NO_TEXT, Numbering};
+pub use row::{Address, Frame, SpanHead, put_addresses, read_addresses, read_port};
+pub use shapes::{Bits, RecordShape};
 pub use text_key::TextKey;
 
-/// What of an endpoint is no text: addresses, and the port or 0.
-pub type Address = (IpAddresses, u16);
+const VERSION: u8 = 2;
 
-const VERSION: u8 = 1;
+/// The longest record there is: of what comes in one request, 64 MiB of text by default and some 80 bytes for each of at
+/// most 200,000 spans. One of spans that take more is longer by what its last run has, and not whole: a journal
+/// MUST refuse it.
+pub const RECORD_BYTES_MAX: u32 = 128 << 20;
 
-const IP_V4: u8 = 1;
-const IP_V6: u8 = 1 << 1;
-
-/// Bits of a family.
-mod family_flag {
-    pub(crate) const KIND: u8 = 0b111;
-    pub(crate) const DEBUG: u8 = 1 << 3;
-    pub(crate) const SHARED: u8 = 1 << 4;
-    pub(crate) const SERVICE: u8 = 1 << 5;
-    pub(crate) const NAME: u8 = 1 << 6;
-    pub(crate) const REMOTE_SERVICE: u8 = 1 << 7;
-}
-
-/// Bits of a span.
-mod span_flag {
-    pub(crate) const SAME_TRACE: u8 = 1;
-    pub(crate) const HIGH: u8 = 1 << 1;
-    pub(crate) const ID_IS_PARENT: u8 = 1 << 2;
-    pub(crate) const PARENT_SHIFT: u8 = 3;
-    pub(crate) const TIMESTAMP: u8 = 1 << 5;
-    pub(crate) const LOCAL: u8 = 1 << 6;
-    pub(crate) const REMOTE: u8 = 1 << 7;
-}
-
-/// How a record says who caused a span.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Parent {
-    None,
-    Written,
-    /// Who caused the span before.
-    Same,
-    /// The span before.
-    Previous,
-}
-
-impl Parent {
-    /// By the lower two bits.
-    fn of(bits: u8) -> Self {
-        match bits & 0b11 {
-            0 => Self::None,
-            1 => Self::Written,
-            2 => Self::Same,
-            _ => Self::Previous,
-        }
-    }
-}
-
-/// What a span can take over from the one before.
-#[derive(Clone, Copy, Debug, Default)]
-struct Known {
-    trace_id: Option<TraceId>,
-    id: Option<SpanId>,
-    parent_id: Option<SpanId>,
-    /// The last one written, microseconds since the epoch.
-    timestamp: u64,
-    local: Address,
-}
+/// With the number of rows of a run.
+const RUN_HIGH: u64 = 1;
 
 /// Writes a batch as a record.
 pub fn encode(batch: &SpanBatch) -> Vec<u8> {
@@ -109,20 +58,38 @@ pub fn encode(batch: &SpanBatch) -> Vec<u8> {
 
 /// Appends a batch, as a record, to what its journal puts before it.
 pub fn encode_to(batch: &SpanBatch, record: &mut Vec<u8>) {
-    encode::encode(batch, &Numbering::of(batch), record);
+    encode::encode(batch, &Numbering::of(batch), &[], record);
 }
 
-/// Writes a batch whose texts are numbered as a record. `numbering` MUST be that of this batch.
-pub fn encode_numbered(batch: &SpanBatch, numbering: &Numbering) -> Vec<u8> {
+/// Writes a batch whose texts are numbered as a record. `numbering` MUST be that of this batch. `open` says for each
+/// family which of its values are known to vary, a bit each for the first 64; nothing for a family of which nobody knows:
+/// then it is what takes many forms in this batch.
+pub fn encode_numbered(batch: &SpanBatch, numbering: &Numbering, open: &[Option<u64>]) -> Vec<u8> {
     let mut record = Vec::new();
-    encode::encode(batch, numbering, &mut record);
+    encode::encode(batch, numbering, open, &mut record);
     record
+}
+
+/// A record as it would be written now, if it is of an earlier version.
+///
+/// # Errors
+/// [`Malformed`] where the bytes are no record of that version.
+pub fn renew(record: Vec<u8>) -> Result<Vec<u8>, Malformed> {
+    if record.first() != Some(&v1::VERSION) {
+        return Ok(record);
+    }
+    let mut batch = SpanBatch::new();
+    v1::decode(&record, &mut batch)?;
+    Ok(encode(&batch))
 }
 
 /// Reads a record and appends its spans to `batch`, as they were: they are not normalised again.
 ///
 /// # Errors
-/// [`Malformed`] where the bytes are no record of this version, or where the batch takes no more.
+/// [`Malformed`] where the bytes are no record of a version that is known, or where the batch takes no more.
 pub fn decode(record: &[u8], batch: &mut SpanBatch) -> Result<(), Malformed> {
+    if record.first() == Some(&v1::VERSION) {
+        return v1::decode(record, batch);
+    }
     RecordReader::default().read(record)?.append_to(batch)
 }

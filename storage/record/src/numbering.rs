@@ -12,7 +12,6 @@ use foldhash::fast::RandomState;
 use hashbrown::HashTable;
 use model::{Kind, SpanBatch, SpanRef, Text};
 
-use crate::bytes::Malformed;
 use crate::texts::Texts;
 
 /// The number of no text.
@@ -77,7 +76,7 @@ impl Family {
     }
 
     /// A bit for each value of a span, at most 64.
-    fn all_bits(&self) -> u64 {
+    pub fn all_bits(&self) -> u64 {
         let beyond = SAME_BITS.saturating_sub(self.values());
         u64::MAX.checked_shr(beyond as u32).unwrap_or(0)
     }
@@ -338,25 +337,18 @@ fn flags_of(family: &Family) -> u32 {
     family.kind.map_or(0, |kind| kind as u32) | u32::from(family.debug) << 3 | u32::from(family.shared) << 4
 }
 
-/// Numbers as they are read from a record.
+/// Texts and families as they are read from a record, which has no spans for them.
 impl Numbering {
-    /// Forgets all and keeps the memory.
+    /// Forgets what was read and keeps the memory.
     pub(crate) fn clear(&mut self) {
         self.texts.clear();
         self.families.clear();
         self.keys.clear();
-        self.spans.clear();
-        self.values.clear();
-        self.numbers.clear();
     }
 
     /// Adds a text, whether or not it is there already.
     pub(crate) fn push_text(&mut self, text: Text) {
         self.texts.push(text);
-    }
-
-    pub(crate) fn reserve(&mut self, spans: usize) {
-        self.spans.reserve(spans);
     }
 
     /// Adds the key of a tag of the family that comes next.
@@ -373,49 +365,6 @@ impl Numbering {
             ..family
         };
         self.families.push(family);
-    }
-
-    /// Adds a span of a family; `next` gives the values that are not the same as before, which bits beyond its values do
-    /// not say.
-    ///
-    /// # Errors
-    /// [`Malformed`] where there was no span before, and those of `next`; of no use then.
-    #[inline]
-    pub(crate) fn read_span(
-        &mut self,
-        number: u32,
-        same: u64,
-        mut next: impl FnMut() -> Result<u32, Malformed>,
-    ) -> Result<(), Malformed> {
-        let family = self.families[number as usize];
-        let (count, all) = (family.values(), family.all_bits());
-        let (same, start) = (same & all, self.values.len());
-        if family.last == NOWHERE {
-            if same != 0 {
-                return Err(Malformed("a value as before without one before"));
-            }
-            self.values.resize(start + count, NO_TEXT);
-        } else if same != all || count > SAME_BITS {
-            let last = family.last as usize;
-            self.values.extend_from_within(last..last + count);
-        } else {
-            self.spans.push(SpanNumbers {
-                family: number,
-                values: family.last,
-                same,
-            });
-            return Ok(());
-        }
-        let mut differing = all & !same;
-        while differing != 0 {
-            self.values[start + differing.trailing_zeros() as usize] = next()?;
-            differing &= differing - 1;
-        }
-        for value in self.values.iter_mut().skip(start + SAME_BITS) {
-            *value = next()?;
-        }
-        self.end_span(number, same, count);
-        Ok(())
     }
 
     /// The text of a number; none for [`NO_TEXT`].

@@ -3,11 +3,11 @@
 #![expect(clippy::unwrap_used, reason = "helpers of tests")]
 
 use model::{
-    Annotation, Endpoint, EndpointDraft, EndpointRef, IpAddresses, Kind, Span, SpanBatch, SpanId, SpanRef,
-    TraceId,
+    Annotation, Endpoint, EndpointDraft, EndpointRef, IpAddresses, Kind, Span, SpanBatch, SpanDraft, SpanId,
+    SpanRef, TraceId,
 };
 use proptest::prelude::*;
-use storage_record::{NO_TEXT, Numbering, RecordReader, RecordSpans, SpanHead};
+use storage_record::{NO_TEXT, Numbering, RecordReader, RecordSpan, RecordSpans, SpanHead};
 
 fn text() -> impl Strategy<Value = String> {
     prop_oneof![
@@ -145,21 +145,56 @@ fn check_same(numbering: &Numbering, index: usize) {
     assert_eq!(numbering.same(index), same);
 }
 
-/// What is read without a batch is what the span says.
-fn check_head(span: SpanRef<'_>, of_record: RecordSpans<'_>, index: usize) {
+/// What is read without a batch is what the spans say: by whole runs, and of each row what is asked of it.
+fn check_rows(written: &SpanBatch, of_record: RecordSpans<'_>) {
     let address = |draft: &EndpointDraft| (draft.ip, draft.port);
-    let head = SpanHead {
-        trace_id: span.trace_id(),
-        id: span.id(),
-        parent_id: span.parent_id(),
-        timestamp: span.timestamp(),
-        duration: span.duration(),
-        local: address(span.local_draft()),
-        remote: address(span.remote_draft()),
-    };
-    assert_eq!(of_record.head(index), head);
-    let times = span.annotation_texts().iter().map(|annotation| annotation.0);
-    assert!(times.eq(of_record.annotation_times(index).iter().copied()));
+    let mut expected = written.iter();
+    for run in of_record.runs() {
+        let (mut times, mut end, mut longest) = (Vec::new(), 0, 0);
+        let mut rows = of_record.rows(run).iter();
+        let visit = |read: RecordSpan<'_, '_>| {
+            let (span, row) = (expected.next().unwrap(), rows.next().unwrap());
+            let head = SpanHead {
+                trace_id: span.trace_id(),
+                id: span.id(),
+                parent_id: span.parent_id(),
+                timestamp: span.timestamp(),
+                duration: span.duration(),
+                local: address(span.local_draft()),
+                remote: address(span.remote_draft()),
+            };
+            assert_eq!(read.head, head);
+            assert_eq!(
+                (row.shape, row.timestamp),
+                (read.shape, span.timestamp().unwrap_or(0))
+            );
+            assert_eq!(of_record.local(row), head.local);
+            assert_eq!(run.low, span.trace_id().low());
+            let family = of_record.family_of(&of_record.shapes()[read.shape as usize]);
+            let keys = of_record.numbering().keys(family).iter();
+            let values: Vec<&str> = read.values.iter().map(|value| value.text).collect();
+            let tags = keys.map(|&key| of_record.text(key)).zip(values.iter().copied());
+            assert!(tags.eq(span.tags()));
+            let of_annotations = values[family.tags as usize..].iter().copied();
+            let annotations = read.annotation_times.iter().copied().zip(of_annotations);
+            assert!(annotations.eq(span.annotations().map(|a| (a.timestamp, a.value))));
+            for (slot, &value) in values.iter().enumerate() {
+                assert_eq!(of_record.value(row, slot), Ok(value));
+            }
+            times.extend(span.timestamp());
+            end = end.max(
+                span.timestamp()
+                    .map_or(0, |start| start.saturating_add(span.duration().unwrap_or(0))),
+            );
+            longest = longest.max(span.duration().unwrap_or(0));
+            Ok(())
+        };
+        of_record.read_run(run, visit).unwrap();
+        let bound = |time: Option<&u64>| time.copied().unwrap_or(0);
+        assert_eq!(run.times, (bound(times.iter().min()), bound(times.iter().max())));
+        assert_eq!((run.end, run.longest), (end, longest));
+    }
+    assert!(expected.next().is_none());
 }
 
 fn spans(batch: &SpanBatch) -> Vec<Span> {
@@ -177,29 +212,12 @@ proptest! {
     }
 
     #[test]
-    fn numbers_say_what_the_spans_do_and_are_read_as_written(written in batch(12), other in batch(12)) {
+    fn numbers_say_what_the_spans_do(written in batch(12)) {
         let numbering = Numbering::of(&written);
-        let mut read = SpanBatch::new();
-        let record = storage_record::encode_numbered(&written, &numbering);
-        prop_assert_eq!(&record, &storage_record::encode(&written));
-        // Whatever was read before.
-        let (mut reader, before) = (RecordReader::default(), storage_record::encode(&other));
-        reader.read(&before).unwrap();
-        let of_record = reader.read(&record).unwrap();
-        of_record.append_to(&mut read).unwrap();
-        let again = of_record.numbering();
-        prop_assert_eq!((numbering.len(), again.len()), (written.len(), written.len()));
+        prop_assert_eq!(numbering.len(), written.len());
         for (index, span) in written.iter().enumerate() {
             check_numbers(span, &written, &numbering, index);
-            check_numbers(read.get(index), &read, again, index);
-            prop_assert_eq!(numbering.span(index), again.span(index));
-            prop_assert_eq!(numbering.same(index), again.same(index));
             check_same(&numbering, index);
-            check_head(span, of_record, index);
-        }
-        for (&text, &of_batch) in again.texts().iter().zip(numbering.texts()) {
-            prop_assert_eq!(of_record.text(text), written.text(of_batch));
-            prop_assert_eq!(of_record.bytes(text), written.bytes(of_batch));
         }
         let mut texts: Vec<&str> = numbering.texts().iter().map(|&text| written.text(text)).collect();
         texts.sort_unstable();
@@ -207,6 +225,28 @@ proptest! {
         texts.dedup();
         prop_assert_eq!(texts.len(), all, "each text has one number");
         prop_assert!(numbering.families().len() <= written.len());
+    }
+
+    #[test]
+    fn rows_say_what_the_spans_do_whatever_is_open(
+        written in batch(12), other in batch(12), open in prop::collection::vec(any::<Option<u64>>(), 0..12),
+    ) {
+        let numbering = Numbering::of(&written);
+        let record = storage_record::encode_numbered(&written, &numbering, &open);
+        // Whatever was read before.
+        let (mut reader, before) = (RecordReader::default(), storage_record::encode(&other));
+        reader.read(&before).unwrap();
+        let of_record = reader.read(&record).unwrap();
+        prop_assert_eq!(of_record.len(), written.len());
+        check_rows(&written, of_record);
+        for shape in of_record.shapes() {
+            let known = open.get(shape.family as usize).copied().flatten();
+            let all = of_record.family_of(shape).all_bits();
+            prop_assert!(known.is_none_or(|known| shape.open == known & all));
+        }
+        let mut read = SpanBatch::new();
+        of_record.append_to(&mut read).unwrap();
+        prop_assert_eq!(spans(&read), spans(&written));
     }
 
     #[test]
@@ -228,6 +268,12 @@ proptest! {
         let at = at.index(record.len());
         record[at] = value;
         let _ = storage_record::decode(&record, &mut SpanBatch::new());
+        let mut reader = RecordReader::default();
+        if let Ok(of_record) = reader.read(&record) {
+            for row in of_record.runs().iter().flat_map(|run| of_record.rows(run)) {
+                let _ = (of_record.value(row, 0), of_record.value(row, 70));
+            }
+        }
     }
 }
 
@@ -257,11 +303,24 @@ fn repeated_texts_are_stored_once() {
 #[test]
 fn a_record_of_another_version_is_refused() {
     let mut record = storage_record::encode(&SpanBatch::new());
-    record[0] += 1;
+    record[0] = 3;
     let refused = storage_record::decode(&record, &mut SpanBatch::new()).unwrap_err();
     assert_eq!(
         refused.to_string(),
         "malformed: a journal record of an unknown version"
+    );
+}
+
+#[test]
+fn bytes_behind_the_last_span_are_refused() {
+    let mut batch = SpanBatch::new();
+    batch.push_span(&tagged(1, Vec::new()));
+    let mut record = storage_record::encode(&batch);
+    record.push(0);
+    let refused = storage_record::decode(&record, &mut SpanBatch::new()).unwrap_err();
+    assert_eq!(
+        refused.to_string(),
+        "malformed: other spans than a record says it has"
     );
 }
 
@@ -317,11 +376,93 @@ fn spans_of_many_values_are_read_as_written() {
     assert_eq!(spans(&read), spans(&batch));
 }
 
+/// Four values of a tag are part of shapes, a fifth is one too many.
+#[test]
+fn what_takes_many_forms_is_in_rows() {
+    for (values, open) in [(4, 0), (5, 1)] {
+        let mut batch = SpanBatch::new();
+        for id in 1..=100 {
+            let tags = vec![
+                ("a".to_owned(), format!("value-{}", id % values)),
+                ("b".to_owned(), "same".to_owned()),
+            ];
+            batch.push_span(&tagged(id, tags));
+        }
+        let (record, mut reader) = (storage_record::encode(&batch), RecordReader::default());
+        let of_record = reader.read(&record).unwrap();
+        assert!(of_record.shapes().iter().all(|shape| shape.open == open));
+        assert_eq!(of_record.shapes().len(), if open == 0 { 4 } else { 1 });
+    }
+}
+
+/// What a process says of itself is kept once, also where it is known to vary between processes.
+#[test]
+fn long_values_that_come_again_are_stored_once() {
+    let record_bytes = |values: u64| {
+        let mut batch = SpanBatch::new();
+        for id in 1..=100 {
+            let line = format!("java {} {}", "-Dsome.setting=on ".repeat(100), id % values);
+            let tags = vec![
+                ("error".to_owned(), id.to_string()),
+                ("process.command_line".to_owned(), line),
+            ];
+            batch.push_span(&tagged(id, tags));
+        }
+        let numbering = Numbering::of(&batch);
+        let record = storage_record::encode_numbered(&batch, &numbering, &[Some(0b11)]);
+        let mut read = SpanBatch::new();
+        storage_record::decode(&record, &mut read).unwrap();
+        assert_eq!(spans(&read), spans(&batch));
+        record.len()
+    };
+    assert!(record_bytes(1) < 10_000, "{} bytes", record_bytes(1));
+    assert!(record_bytes(50) > 180_000, "{} bytes", record_bytes(50));
+}
+
+/// Spans of one process may share what would not fit into memory as often as they say it.
+#[test]
+fn a_record_does_not_grow_beyond_its_bound() {
+    let mut batch = SpanBatch::new();
+    let large = batch.add_text(&"x".repeat(1 << 20));
+    let keys: Vec<_> = (0..70).map(|key| batch.add_text(&format!("k{key:02}"))).collect();
+    for id in 1..=200 {
+        // None of the last has a bit.
+        batch.push_tags(keys.iter().map(|&key| (key, large)));
+        let draft = SpanDraft {
+            trace_id: TraceId::new(0, 1),
+            id: Some(SpanId::new(id)),
+            ..SpanDraft::default()
+        };
+        batch.finish_normalised(&draft).unwrap();
+    }
+    let record = storage_record::encode(&batch);
+    let most = storage_record::RECORD_BYTES_MAX as usize;
+    assert!(
+        (most + 1..most + (16 << 20)).contains(&record.len()),
+        "{} bytes",
+        record.len()
+    );
+}
+
+/// Each is whole in one run, and a run ends after some bytes.
+#[test]
+fn a_large_trace_comes_in_several_runs() {
+    let mut batch = SpanBatch::new();
+    for id in 1..=5000 {
+        batch.push_span(&tagged(id, vec![("text".to_owned(), format!("value-{id}"))]));
+    }
+    let (record, mut reader) = (storage_record::encode(&batch), RecordReader::default());
+    let of_record = reader.read(&record).unwrap();
+    check_rows(&batch, of_record);
+    let runs = of_record.runs();
+    assert!((4..20).contains(&runs.len()), "{} runs", runs.len());
+}
+
 /// A record of a few bytes cannot ask for memory by its counts.
 #[test]
 fn counts_beyond_what_follows_are_refused() {
-    // No texts, 2,000 families without tags and of 2,000 annotations each, no spans.
-    let mut record = vec![1, 0, 0xd0, 0x0f];
+    // No texts, 2,000 families without tags and of 2,000 annotations each, no shapes.
+    let mut record = vec![2, 0, 0xd0, 0x0f];
     for _ in 0..2000 {
         record.extend([0, 0, 0xd0, 0x0f]);
     }

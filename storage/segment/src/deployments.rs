@@ -22,9 +22,9 @@ use storage::{
     StoreOptions, record,
 };
 use storage_journal::Disk;
-use storage_record::Numbering;
+use storage_record::RecordSpans;
+use storage_record::bytes::Malformed;
 
-use crate::spans::Spans;
 use files::{Files, Kind};
 
 pub(crate) use files::{DIRECTORY, examine};
@@ -111,25 +111,28 @@ impl Deployments {
         self.register.read().versions_left_out()
     }
 
-    /// Looks for versions that nobody has seen before. `numbering` MUST be theirs. To be called while the journal keeps
-    /// the record of these spans.
+    /// Looks for versions that nobody has seen before. To be called while the journal keeps the record of these spans.
+    ///
+    /// # Errors
+    /// [`Malformed`] where what is within a row is not what was written.
     pub(crate) fn note(
         &self,
-        spans: &impl Spans,
-        numbering: &Numbering,
+        spans: RecordSpans<'_>,
         options: &StoreOptions,
         now_ms: u64,
-    ) {
+    ) -> Result<(), Malformed> {
         let register = self.register.read();
-        let gathering = sightings::gather(spans, numbering, options, |service, environment, version| {
+        let gathering = sightings::gather(spans, options, |service, environment, version| {
             register.interest(service, environment, version, now_ms)
-        });
-        let Some(gathering) = gathering else { return };
+        })?;
+        let Some(gathering) = gathering else {
+            return Ok(());
+        };
         // Most batches of a fresh version bring nothing new: only for the others all wait.
         let lacks_any = gathering.sightings().any(|sighting| register.lacks(sighting));
         drop(register);
         if !lacks_any {
-            return;
+            return Ok(());
         }
         let mut register = self.register.write();
         let mut is_new = false;
@@ -140,6 +143,7 @@ impl Deployments {
         if is_new {
             self.is_unwritten.store(true, Ordering::SeqCst);
         }
+        Ok(())
     }
 
     /// Writes versions down that were seen since, unless that was done a moment ago.

@@ -1,10 +1,6 @@
-//! One view of a span for the row coder, whether it is arriving in a batch or being sealed from the head.
+//! One view of a span for who codes it against a shape.
 
 use model::{EndpointRef, Kind, Span, SpanId, TraceId};
-use storage_record::{NO_TEXT, Numbering};
-
-use crate::rows::endpoint;
-use crate::spans::Spans;
 
 /// A span's fields, borrowed.
 #[derive(Debug)]
@@ -25,39 +21,6 @@ pub(crate) struct Fields<'a> {
 }
 
 impl<'a> Fields<'a> {
-    /// Those of one of some spans. `numbering` MUST be theirs.
-    pub(crate) fn of_numbered(spans: &'a impl Spans, numbering: &Numbering, index: usize) -> Self {
-        let text = |number: u32| spans.text(numbering.texts()[number as usize]);
-        let optional = |number: u32| (number != NO_TEXT).then(|| text(number));
-        let (family, values) = numbering.span(index);
-        let family = &numbering.families()[family as usize];
-        let head = spans.head(index);
-        let (tags, annotations) = values.split_at(family.tags as usize);
-        let keys = numbering.keys(family).iter();
-        Self {
-            trace_id: head.trace_id,
-            parent_id: head.parent_id,
-            id: head.id,
-            kind: family.kind,
-            debug: family.debug,
-            shared: family.shared,
-            name: optional(family.name),
-            timestamp: head.timestamp,
-            duration: head.duration,
-            local: endpoint(optional(family.service), head.local),
-            remote: endpoint(optional(family.remote_service), head.remote),
-            tags: keys
-                .zip(tags)
-                .map(|(&key, &value)| (text(key), text(value)))
-                .collect(),
-            annotations: spans
-                .annotation_times(index)
-                .zip(annotations)
-                .map(|(time, &value)| (time, text(value)))
-                .collect(),
-        }
-    }
-
     pub(crate) fn of_span(span: &'a Span) -> Self {
         Self {
             trace_id: span.trace_id,

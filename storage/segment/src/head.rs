@@ -23,8 +23,7 @@ use crate::names::Names;
 use crate::registry::Registry;
 use crate::rows::TraceRows;
 use crate::shape::ShapeTable;
-use crate::spans::Spans;
-use storage_record::Numbering;
+use storage_record::RecordSpans;
 use storage_record::bytes::Malformed;
 
 mod arena;
@@ -34,6 +33,7 @@ mod held;
 mod insert;
 mod row;
 mod runs;
+mod shapes;
 mod shard;
 mod trace;
 
@@ -142,33 +142,50 @@ impl Generation {
             .map(Position::from_u64)
     }
 
-    /// Adds spans. `numbering` MUST be theirs.
+    /// Adds spans.
+    ///
+    /// # Errors
+    /// [`Malformed`] where the record is not what was written; some of them may be here then.
     pub(crate) fn insert(
         &self,
-        spans: &impl Spans,
-        numbering: &Numbering,
+        spans: RecordSpans<'_>,
         arrival: Arrival,
         autocomplete_keys: &[String],
-    ) {
-        self.note_position(arrival);
-        let mut runs = Runs::new(self, arrival);
-        self.insert_rows(spans, numbering, &mut runs, autocomplete_keys);
-        self.note_rows(runs.finish(), numbering.len() as u64);
+    ) -> Result<(), Malformed> {
+        self.insert_into(Runs::new(self, arrival), spans, arrival, autocomplete_keys)
     }
 
-    /// As [`Generation::insert`], but what is in `held` is not there until [`Generation::add_held`].
+    /// As [`Generation::insert`], but what is in `held` is not there until [`Generation::add_held`]. The record MUST be given
+    /// to [`Held::keep`] next: that is where its rows are.
+    ///
+    /// # Errors
+    /// Those of [`Generation::insert`].
     pub(crate) fn insert_held(
         &self,
-        spans: &impl Spans,
-        numbering: &Numbering,
+        spans: RecordSpans<'_>,
         arrival: Arrival,
         autocomplete_keys: &[String],
         held: &mut Held,
-    ) {
+    ) -> Result<(), Malformed> {
+        self.insert_into(
+            Runs::held_in(held, self, arrival),
+            spans,
+            arrival,
+            autocomplete_keys,
+        )
+    }
+
+    fn insert_into(
+        &self,
+        mut runs: Runs<'_>,
+        spans: RecordSpans<'_>,
+        arrival: Arrival,
+        autocomplete_keys: &[String],
+    ) -> Result<(), Malformed> {
         self.note_position(arrival);
-        let mut runs = Runs::held_in(held, self, arrival);
-        self.insert_rows(spans, numbering, &mut runs, autocomplete_keys);
-        self.note_rows(runs.finish(), numbering.len() as u64);
+        let inserted = self.insert_rows(spans, &mut runs, autocomplete_keys);
+        self.note_rows(runs.finish(), spans.len() as u64);
+        inserted
     }
 
     /// To be called before the first row: from then on the journal keeps what is needed for them.
@@ -375,13 +392,12 @@ mod tests {
     use std::sync::Arc;
 
     use super::*;
-    use crate::testing::{arbitrary_spans, batch_of, span};
+    use crate::testing::{arbitrary_spans, batch_of, insert_batch, span};
     use crate::view::sort_distinct;
     use proptest::prelude::*;
 
     fn insert(generation: &Generation, spans: &[Span], arrival: Arrival, autocomplete_keys: &[String]) {
-        let batch = batch_of(spans);
-        generation.insert(&batch, &Numbering::of(&batch), arrival, autocomplete_keys);
+        insert_batch(generation, &batch_of(spans), arrival, autocomplete_keys);
     }
 
     #[test]

@@ -22,6 +22,7 @@ mod segment_shapes;
 mod shape;
 mod shape_cache;
 mod shape_plan;
+mod shape_text;
 mod strings;
 mod term;
 
@@ -50,7 +51,6 @@ mod rollup;
 mod sketch_codes;
 mod sketches;
 mod slots;
-mod spans;
 mod term_pages;
 mod text;
 mod trace_pages;

@@ -19,6 +19,7 @@ use crate::deployments::Deployments;
 use crate::head::{Arrival, Generation, Held};
 use crate::store::{journal_config, refusal};
 use storage_record::RecordReader;
+use storage_record::bytes::Malformed;
 
 /// Records are handed to a thread so many bytes at a time: one by one, threads would spend their time waking each
 /// other.
@@ -103,22 +104,23 @@ fn insert_chunks(
             return active.add_held(&mut held);
         };
         for (position, bytes) in chunk {
-            match reader.read(&bytes) {
-                Ok(spans) => {
-                    let (numbering, now_ms) = (spans.numbering(), (config.now)());
-                    deployments.note(&spans, numbering, &config.options, now_ms);
-                    let arrival = Arrival::at(now_ms, position);
-                    let keys = &config.options.autocomplete_keys;
-                    active.insert_held(&spans, numbering, arrival, keys, &mut held);
-                    if held.is_full() {
-                        active.add_held(&mut held);
-                    }
-                }
-                Err(error) => {
-                    // Its checksum was right: it was written by something else than this version of the server.
-                    let error = StorageError::Corrupt(format!("journal record at {position}: {error}"));
-                    failure.lock().get_or_insert(error);
-                }
+            let mut insert = |record: Vec<u8>| {
+                let record = storage_record::renew(record)?;
+                let (now_ms, keys) = ((config.now)(), &config.options.autocomplete_keys);
+                let spans = reader.read(&record)?;
+                deployments.note(spans, &config.options, now_ms)?;
+                active.insert_held(spans, Arrival::at(now_ms, position), keys, &mut held)?;
+                held.keep(record);
+                Ok(())
+            };
+            let inserted: Result<(), Malformed> = insert(bytes);
+            if held.is_full() {
+                active.add_held(&mut held);
+            }
+            if let Err(error) = inserted {
+                // Its checksum was right: it was written by something else than this version of the server.
+                let error = StorageError::Corrupt(format!("journal record at {position}: {error}"));
+                failure.lock().get_or_insert(error);
             }
         }
     }

@@ -11,10 +11,10 @@
 
 use foldhash::fast::RandomState;
 use hashbrown::HashMap;
-use model::Text;
 
 use crate::fields::Fields;
 use crate::shape::{GENERIC, Shape, ShapeNumber, ShapeTable, Slot};
+use crate::shape_text::ShapeText;
 use crate::strings::Symbol;
 
 mod keys;
@@ -47,6 +47,32 @@ pub(crate) struct KnownFamily {
     number: FamilyNumber,
     /// A bit for each slot that varies, the first the lowest.
     pub(crate) varying: u64,
+}
+
+impl KnownFamily {
+    /// As the family is for a shape that leaves these values open: they vary as well.
+    pub(crate) fn opened(self, open: u64) -> Self {
+        Self {
+            varying: self.varying | open,
+            ..self
+        }
+    }
+}
+
+/// Where spans of a shape found their place.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Placed {
+    pub(crate) number: ShapeNumber,
+    /// The values that are in their rows, a bit each: all of those that were open before, perhaps more. Of no meaning for
+    /// [`GENERIC`].
+    pub(crate) open: u64,
+}
+
+impl Placed {
+    pub(crate) const GENERIC: Self = Self {
+        number: GENERIC,
+        open: 0,
+    };
 }
 
 #[derive(Clone, Debug)]
@@ -85,12 +111,12 @@ impl Registry {
     }
 
     /// Whether a text may be part of a shape.
-    pub(crate) fn takes(text: Text) -> bool {
+    pub(crate) fn takes(text: &str) -> bool {
         text.len() <= FIXED_VALUE_BYTES_MAX
     }
 
     fn symbol(&self, text: &str) -> Option<Symbol> {
-        if text.len() > FIXED_VALUE_BYTES_MAX {
+        if !Self::takes(text) {
             return None;
         }
         self.table.strings.find(text)
@@ -130,21 +156,21 @@ impl Registry {
     }
 
     /// Whether a span that no family fits is coded against [`GENERIC`].
-    pub(crate) fn refuses(&self, fields: &Fields<'_>) -> bool {
-        let too_long = |text: Option<&str>| text.is_some_and(|text| text.len() > FIXED_VALUE_BYTES_MAX);
+    pub(crate) fn refuses(&self, text: &ShapeText<'_>) -> bool {
+        let too_long = |text: Option<&str>| text.is_some_and(|text| !Self::takes(text));
         let families = || {
             // A service that is not known yet costs one entry here, bounded by the families there may be.
-            let known = self.table.strings.find_option(fields.local_service());
+            let known = self.table.strings.find_option(text.service);
             let families = known.and_then(|service| self.service_families.get(&service));
             families.copied().unwrap_or(0)
         };
         self.is_full()
             || self.families.len() >= SHAPES_MAX
-            || fields.tags.len() + fields.annotations.len() > SLOTS_MAX
-            || [fields.local_service(), fields.name, fields.remote_service()]
+            || text.values.len() > SLOTS_MAX
+            || [text.service, text.name, text.remote_service]
                 .into_iter()
                 .any(too_long)
-            || fields.tags.iter().any(|(key, _)| too_long(Some(key)))
+            || text.keys.iter().any(|key| too_long(Some(key)))
             || families() >= SERVICE_FAMILIES_MAX
     }
 
@@ -155,22 +181,35 @@ impl Registry {
 
     /// The shape of a span, made where there is none; [`GENERIC`] where a bound is reached.
     pub(crate) fn insert(&mut self, fields: &Fields<'_>) -> ShapeNumber {
+        self.place(&ShapeText::of_fields(fields)).number
+    }
+
+    /// The shape for spans of one, made where there is none, which leaves open what their rows say and what varies in the
+    /// family; [`GENERIC`] where a bound is reached.
+    pub(crate) fn place(&mut self, text: &ShapeText<'_>) -> Placed {
         let mut key = Key::default();
         let Some(family) = self
-            .family_of(fields, &mut key)
-            .or_else(|| self.insert_family(fields, &mut key))
+            .family_of(text, &mut key)
+            .or_else(|| self.insert_family(text, &mut key))
         else {
-            return GENERIC;
+            return Placed::GENERIC;
         };
-        if let Some(found) = self.shape_of(family, fields, &mut key) {
-            return found;
+        let placed = |number: ShapeNumber, family: KnownFamily| Placed {
+            number,
+            open: family.varying,
+        };
+        let of_text = family.opened(text.open());
+        if let Some(found) = self.shape_of(of_text, text, &mut key) {
+            return placed(found, of_text);
         }
         if self.is_full() {
-            return GENERIC;
+            return Placed::GENERIC;
         }
-        let family = self.note_values(family, fields);
-        self.shape_of(family, fields, &mut key)
-            .unwrap_or_else(|| self.insert_shape(family, fields, &mut key))
+        let family = self.note_values(family, text);
+        let number = self
+            .shape_of(family, text, &mut key)
+            .unwrap_or_else(|| self.insert_shape(family, text, &mut key));
+        placed(number, family)
     }
 
     /// The shape of another table, made where there is none, open where that one is; [`GENERIC`] where a bound is
@@ -244,18 +283,18 @@ impl Registry {
         Some(self.push_family(of_family, open, key).number)
     }
 
-    fn family_of(&self, fields: &Fields<'_>, key: &mut Key) -> Option<KnownFamily> {
+    fn family_of(&self, text: &ShapeText<'_>, key: &mut Key) -> Option<KnownFamily> {
         let find = |text: Option<&str>| text.map_or(Some(Symbol::NONE), |text| self.symbol(text));
         key.begin_family(&FamilyHead {
-            kind: fields.kind,
-            debug: fields.debug,
-            shared: fields.shared,
-            service: find(fields.local_service())?,
-            name: find(fields.name)?,
-            remote_service: find(fields.remote_service())?,
-            annotations: fields.annotations.len(),
+            kind: text.kind,
+            debug: text.debug,
+            shared: text.shared,
+            service: find(text.service)?,
+            name: find(text.name)?,
+            remote_service: find(text.remote_service)?,
+            annotations: text.annotations,
         });
-        for (tag, _) in &fields.tags {
+        for tag in &text.keys {
             key.push(self.symbol(tag)?);
         }
         self.family(key)
@@ -263,37 +302,38 @@ impl Registry {
 
     /// The shape of a span, if it is there already.
     pub(crate) fn find(&self, fields: &Fields<'_>) -> Option<ShapeNumber> {
-        let mut key = Key::default();
-        self.shape_of(self.family_of(fields, &mut key)?, fields, &mut key)
+        let (text, mut key) = (ShapeText::of_fields(fields), Key::default());
+        self.shape_of(self.family_of(&text, &mut key)?, &text, &mut key)
     }
 
-    fn shape_of(&self, family: KnownFamily, fields: &Fields<'_>, key: &mut Key) -> Option<ShapeNumber> {
+    /// The shape that leaves open what varies in `family`, which is all that `text` does or more.
+    fn shape_of(&self, family: KnownFamily, text: &ShapeText<'_>, key: &mut Key) -> Option<ShapeNumber> {
         key.begin_shape(family);
-        for (slot, value) in values_of(fields).enumerate() {
+        for (slot, value) in text.values.iter().enumerate() {
             if family.varying >> slot & 1 == 0 {
-                key.push(self.symbol(value)?);
+                key.push(self.symbol((*value)?)?);
             }
         }
         self.shape(key)
     }
 
-    fn insert_family(&mut self, fields: &Fields<'_>, key: &mut Key) -> Option<KnownFamily> {
-        if self.refuses(fields) {
+    fn insert_family(&mut self, text: &ShapeText<'_>, key: &mut Key) -> Option<KnownFamily> {
+        if self.refuses(text) {
             return None;
         }
         let strings = &mut self.table.strings;
-        let [service, name, remote_service] = [fields.local_service(), fields.name, fields.remote_service()]
-            .map(|text| strings.insert_option(text));
-        let keys = fields.tags.iter().map(|(key, _)| (strings.insert(key), None));
+        let [service, name, remote_service] =
+            [text.service, text.name, text.remote_service].map(|text| strings.insert_option(text));
+        let keys = text.keys.iter().map(|key| (strings.insert(key), None));
         let shape = Shape {
-            kind: fields.kind,
-            debug: fields.debug,
-            shared: fields.shared,
+            kind: text.kind,
+            debug: text.debug,
+            shared: text.shared,
             service,
             name,
             remote_service,
             tags: keys.collect(),
-            annotations: vec![None; fields.annotations.len()].into(),
+            annotations: vec![None; text.annotations].into(),
         };
         begin_family(&shape, key);
         Some(self.push_family(shape, 0, key))
@@ -313,41 +353,42 @@ impl Registry {
         KnownFamily { number, varying }
     }
 
-    /// Learns from a span that no shape of its family fits which slots vary.
-    fn note_values(&mut self, family: KnownFamily, fields: &Fields<'_>) -> KnownFamily {
+    /// Learns from spans that no shape of their family fits which slots vary.
+    fn note_values(&mut self, family: KnownFamily, text: &ShapeText<'_>) -> KnownFamily {
         let number = family.number;
         let family = &mut self.families[number as usize];
         let varying = &mut self.varying[number as usize];
         let crowded = family.shapes >= FAMILY_SHAPES_MAX;
-        for (slot, (seen, value)) in family.seen.iter_mut().zip(values_of(fields)).enumerate() {
+        for (slot, (seen, value)) in family.seen.iter_mut().zip(&text.values).enumerate() {
             if *varying >> slot & 1 != 0 {
                 continue;
             }
-            let is_long = value.len() > FIXED_VALUE_BYTES_MAX;
-            let symbol = if is_long {
-                None
-            } else {
-                self.table.strings.find(value)
-            };
+            let closed = value.filter(|value| Self::takes(value));
+            let symbol = closed.and_then(|value| self.table.strings.find(value));
             let is_known = symbol.is_some_and(|symbol| seen.contains(&symbol));
             let several = seen.len() + usize::from(!is_known) > 1;
-            if is_long || (crowded && several) || (!is_known && seen.len() >= FIXED_VALUES_MAX) {
-                *varying |= 1 << slot;
-                *seen = Vec::new();
-            } else if !is_known {
-                seen.push(self.table.strings.insert(value));
+            match closed {
+                Some(value) if !(crowded && several) && (is_known || seen.len() < FIXED_VALUES_MAX) => {
+                    if !is_known {
+                        seen.push(self.table.strings.insert(value));
+                    }
+                }
+                _ => {
+                    *varying |= 1 << slot;
+                    *seen = Vec::new();
+                }
             }
         }
         self.known(number)
     }
 
-    fn insert_shape(&mut self, of: KnownFamily, fields: &Fields<'_>, key: &mut Key) -> ShapeNumber {
+    fn insert_shape(&mut self, of: KnownFamily, text: &ShapeText<'_>, key: &mut Key) -> ShapeNumber {
         let family = &mut self.families[of.number as usize];
         family.shapes += 1;
         let mut shape = family.shape.clone();
         key.begin_shape(of);
-        for (slot, (place, value)) in slots_mut(&mut shape).zip(values_of(fields)).enumerate() {
-            if of.varying >> slot & 1 == 0 {
+        for (slot, (place, value)) in slots_mut(&mut shape).zip(&text.values).enumerate() {
+            if let Some(value) = value.filter(|_| of.varying >> slot & 1 == 0) {
                 let value = self.table.strings.insert(value);
                 key.push(value);
                 *place = Some(value);
@@ -377,12 +418,6 @@ fn begin_family(shape: &Shape, key: &mut Key) {
         annotations: shape.annotations.len(),
     });
     shape.tags.iter().for_each(|tag| key.push(tag.0));
-}
-
-/// Values of all slots in order: tags, then annotations.
-fn values_of<'f>(fields: &'f Fields<'_>) -> impl Iterator<Item = &'f str> {
-    let annotations = fields.annotations.iter().map(|annotation| annotation.1);
-    fields.tags.iter().map(|tag| tag.1).chain(annotations)
 }
 
 fn slots_mut(shape: &mut Shape) -> impl Iterator<Item = &mut Slot> {

@@ -33,7 +33,7 @@ use crate::page::unreadable;
 use crate::reader::{Caches, SegmentReader};
 use crate::view::View;
 use crate::writer::WriterOptions;
-use storage_record::{self as record, Numbering};
+use storage_record::{self as record, Numbering, RecordReader, RecordSpans};
 
 /// Everything the parts of the store work on.
 pub(crate) struct Store {
@@ -205,20 +205,25 @@ impl Store {
         self.check_room()?;
         let ticket = self.ticket();
         let numbering = Numbering::of(batch);
-        let record = record::encode_numbered(batch, &numbering);
+        let open = self.view().active.open_slots(batch, &numbering);
+        let record = record::encode_numbered(batch, &numbering, &open);
         let begin = Instant::now();
-        let pending = self.journal.append(record).map_err(refusal)?;
+        let pending = self.journal.append(record.clone()).map_err(refusal)?;
         pending.durable().await.map_err(refusal)?;
         self.commit_time.record(begin.elapsed());
         let now_ms = (self.config.now)();
-        // As long as the ticket keeps the record: what is noted is written down before the journal lets go of it.
-        self.deployments
-            .note(batch, &numbering, &self.config.options, now_ms);
-        let _gate = self.gate.read();
-        let active = self.view().active.clone();
-        let arrival = Arrival::at(now_ms, ticket.position);
-        active.insert(batch, &numbering, arrival, &self.config.options.autocomplete_keys);
-        Ok(())
+        let (mut reader, options) = (RecordReader::default(), &self.config.options);
+        let insert = |spans: RecordSpans<'_>| {
+            // As long as the ticket keeps the record: what is noted is written down before the journal lets go of it.
+            self.deployments.note(spans, options, now_ms)?;
+            let _gate = self.gate.read();
+            let active = self.view().active.clone();
+            let arrival = Arrival::at(now_ms, ticket.position);
+            active.insert(spans, arrival, &options.autocomplete_keys)
+        };
+        // It was written a moment ago: a failure is a mistake in the coder.
+        let inserted = reader.read(&record).and_then(insert);
+        inserted.map_err(|error| StorageError::Corrupt(format!("a record as it was written: {error}")))
     }
 
     /// Bytes of all generations.
@@ -391,9 +396,6 @@ impl Drop for Ticket<'_> {
     }
 }
 
-/// A record is a batch, and a batch is what came in one request: 64 MiB of text by default, and some 40 bytes for
-/// each of at most 200,000 spans.
-const RECORD_BYTES_MAX: u32 = 128 << 20;
 /// Records that wait for the disk: two of the largest.
 const QUEUE_BYTES_MAX: u64 = 256 << 20;
 
@@ -412,7 +414,7 @@ pub(crate) fn journal_config(config: &SegmentConfig, limits: &Limits) -> Journal
     JournalConfig {
         directory: "journal".to_owned(),
         bytes_max: config.journal_bytes_max,
-        record_bytes_max: RECORD_BYTES_MAX,
+        record_bytes_max: record::RECORD_BYTES_MAX,
         queue_bytes_max: QUEUE_BYTES_MAX,
         sync: config.sync,
         file_bytes: limits.journal_file_bytes,

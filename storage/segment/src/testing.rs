@@ -8,8 +8,10 @@ use model::{Annotation, Endpoint, IpAddresses, Kind, Span, SpanBatch, SpanId, Tr
 use proptest::prelude::*;
 use storage::StoreOptions;
 use storage_journal::LossyDisk;
+use storage_record::{Numbering, RecordReader};
 
 use crate::config::{Limits, Retention, SegmentConfig};
+use crate::head::{Arrival, Generation};
 use crate::store::Store;
 use crate::view::Reading;
 
@@ -66,6 +68,21 @@ pub(crate) fn batch_of(spans: &[Span]) -> SpanBatch {
     let mut batch = SpanBatch::new();
     spans.iter().for_each(|span| batch.push_span(span));
     batch
+}
+
+/// Adds the spans of a batch as a store does.
+pub(crate) fn insert_batch(
+    generation: &Generation,
+    batch: &SpanBatch,
+    arrival: Arrival,
+    autocomplete_keys: &[String],
+) {
+    let numbering = Numbering::of(batch);
+    let open = generation.open_slots(batch, &numbering);
+    let record = storage_record::encode_numbered(batch, &numbering, &open);
+    let mut reader = RecordReader::default();
+    let spans = reader.read(&record).unwrap();
+    generation.insert(spans, arrival, autocomplete_keys).unwrap();
 }
 
 /// What a store answers for a trace, by its low identifier.

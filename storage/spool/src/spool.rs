@@ -24,8 +24,6 @@ use crate::refused::Refused;
 use crate::shared::{Counters, Depth, Mode, Shared, refusal};
 use crate::stats::SpoolStats;
 
-/// As in the segment store: a batch is what came in one request.
-const RECORD_BYTES_MAX: u32 = 128 << 20;
 /// Records that wait for the disk: two of the largest.
 const QUEUE_BYTES_MAX: u64 = 256 << 20;
 
@@ -217,7 +215,7 @@ fn journal_config(config: &SpoolConfig) -> JournalConfig {
     JournalConfig {
         directory: "journal".to_owned(),
         bytes_max: config.bytes_max,
-        record_bytes_max: RECORD_BYTES_MAX,
+        record_bytes_max: storage_record::RECORD_BYTES_MAX,
         queue_bytes_max: QUEUE_BYTES_MAX,
         sync: config.sync,
         ..JournalConfig::default()

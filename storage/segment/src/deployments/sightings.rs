@@ -1,76 +1,114 @@
-//! Versions that the spans of a batch bear, as far as anything new can come of them.
+//! Versions that the spans of a record bear, as far as anything new can come of them.
 //!
-//! Tags are found once a family of a batch, a version is looked up where it differs from that of the family's span
-//! before; so a span whose version has been there for a while costs a comparison of numbers.
+//! Tags are found once a family of a record, and what a shape says of itself is looked up once a shape: a span whose
+//! version has been there for a while costs a look at the number of its shape.
 
 use std::collections::HashMap;
 
 use foldhash::fast::RandomState;
 use storage::{Gathering, Interest, StoreOptions};
-use storage_record::{NO_TEXT, Numbering};
+use storage_record::bytes::Malformed;
+use storage_record::{NO_TEXT, RecordRow, RecordSpans};
 
-use crate::spans::Spans;
-
-/// Where the spans of a family bear what tells their version, and what was last found there.
+/// Where the spans of a family bear what tells their version: among their values.
 #[derive(Clone, Copy, Debug)]
-struct Place {
-    /// Among the values of a span.
-    version: Option<usize>,
+struct Place<'r> {
+    service: &'r str,
+    version: usize,
     environment: Option<usize>,
-    /// Numbers of the texts.
-    last: (u32, u32),
-    number: Option<usize>,
+}
+
+/// What a shape tells of its spans.
+#[derive(Clone, Copy, Debug)]
+enum Told<'r> {
+    /// Nothing that is new.
+    Nothing,
+    /// The number of their version.
+    Version(usize),
+    /// Each says for itself.
+    InRows(Place<'r>),
 }
 
 /// Gathers what spans tell; `None` where nothing new can come of them.
-pub(super) fn gather<'b>(
-    spans: &'b impl Spans,
-    numbering: &Numbering,
+///
+/// # Errors
+/// [`Malformed`] where what is within a row is not what was written.
+pub(super) fn gather<'r>(
+    spans: RecordSpans<'r>,
     options: &StoreOptions,
     mut interest: impl FnMut(&str, &str, &str) -> Interest,
-) -> Option<Gathering<'b>> {
-    let mut places = places(spans, numbering, options)?;
-    let text = |number: u32| match number {
-        NO_TEXT => "",
-        _ => spans.text(numbering.texts()[number as usize]),
-    };
+) -> Result<Option<Gathering<'r>>, Malformed> {
+    let places = places(spans, options);
     let mut gathering = Gathering::default();
-    // Of service, environment and version, so that texts are compared once and not for every family that bears them.
+    // Of service, environment and version, so that texts are compared once and not for every shape that has them.
     let mut known: HashMap<[u32; 3], Option<usize>, RandomState> = HashMap::default();
-    for index in 0..numbering.len() {
-        let (family, values) = numbering.span(index);
-        let place = &mut places[family as usize];
-        let Some(version) = place.version else { continue };
-        let told = (
-            values[version],
-            place.environment.map_or(NO_TEXT, |slot| values[slot]),
-        );
-        if told != place.last {
-            let service = numbering.families()[family as usize].service;
-            place.last = told;
-            place.number = *known.entry([service, told.1, told.0]).or_insert_with(|| {
-                let key = (text(service), text(told.1), text(told.0));
+    let mut told = Vec::with_capacity(spans.shapes().len());
+    for shape in spans.shapes() {
+        let family = shape.family as usize;
+        let Some(place) = places[family] else {
+            told.push(Told::Nothing);
+            continue;
+        };
+        let closed = |slot: usize| {
+            let found = spans.closed_values(shape).find(|value| value.0 == slot);
+            found.map(|value| value.1)
+        };
+        let environment = match place.environment {
+            None => Some(NO_TEXT),
+            Some(slot) => closed(slot),
+        };
+        let (Some(version), Some(environment)) = (closed(place.version), environment) else {
+            told.push(Told::InRows(place));
+            continue;
+        };
+        let service = spans.numbering().families()[family].service;
+        let number = *known.entry([service, environment, version]).or_insert_with(|| {
+            let key = (place.service, spans.text(environment), spans.text(version));
+            gathering.number(key, || interest(key.0, key.1, key.2))
+        });
+        told.push(number.map_or(Told::Nothing, Told::Version));
+    }
+    if told.iter().all(|told| matches!(told, Told::Nothing)) {
+        return Ok(None);
+    }
+    for row in spans.runs().iter().flat_map(|run| spans.rows(run)) {
+        let number = match told[row.shape as usize] {
+            Told::Nothing => None,
+            Told::Version(number) => Some(number),
+            Told::InRows(place) => {
+                let key = key_of(spans, row, place)?;
                 gathering.number(key, || interest(key.0, key.1, key.2))
-            });
-        }
-        if let Some(number) = place.number {
-            let head = spans.head(index);
-            gathering.add(number, head.timestamp, head.local);
+            }
+        };
+        if let Some(number) = number {
+            let timestamp = Some(row.timestamp).filter(|&timestamp| timestamp != 0);
+            gathering.add(number, timestamp, spans.local(row));
         }
     }
     let is_any = gathering.sightings().next().is_some();
-    is_any.then_some(gathering)
+    Ok(is_any.then_some(gathering))
 }
 
-/// The places of every family; `None` where no family has a version.
-fn places(spans: &impl Spans, numbering: &Numbering, options: &StoreOptions) -> Option<Vec<Place>> {
+fn key_of<'r>(
+    spans: RecordSpans<'r>,
+    row: &RecordRow,
+    place: Place<'r>,
+) -> Result<(&'r str, &'r str, &'r str), Malformed> {
+    let environment = match place.environment {
+        None => "",
+        Some(slot) => spans.value(row, slot)?,
+    };
+    Ok((place.service, environment, spans.value(row, place.version)?))
+}
+
+/// The place of every family that has a service and a version.
+fn places<'r>(spans: RecordSpans<'r>, options: &StoreOptions) -> Vec<Option<Place<'r>>> {
+    let numbering = spans.numbering();
     let mut ranks = Ranks {
         spans,
-        numbering,
         options,
         known: vec![Telling::NotAsked; numbering.texts().len()],
     };
-    let mut any = false;
     let places = numbering.families().iter().map(|family| {
         let (mut version, mut environment): (Option<Found>, Option<Found>) = (None, None);
         for (slot, &key) in numbering.keys(family).iter().enumerate() {
@@ -85,17 +123,14 @@ fn places(spans: &impl Spans, numbering: &Numbering, options: &StoreOptions) -> 
             version = better(version, as_version);
             environment = better(environment, as_environment);
         }
-        let version = version.filter(|_| family.service != NO_TEXT);
-        any |= version.is_some();
-        Place {
-            version: version.map(|best| best.1),
+        let version = version.filter(|_| family.service != NO_TEXT)?;
+        Some(Place {
+            service: spans.text(family.service),
+            version: version.1,
             environment: environment.map(|best| best.1),
-            last: (NO_TEXT, NO_TEXT),
-            number: None,
-        }
+        })
     });
-    let places = places.collect();
-    any.then_some(places)
+    places.collect()
 }
 
 /// The rank of the best tag that was found, and its slot.
@@ -112,16 +147,15 @@ enum Telling {
     Tells(Rank),
 }
 
-/// Looks a key up once a batch.
-struct Ranks<'b, S> {
-    spans: &'b S,
-    numbering: &'b Numbering,
+/// Looks a key up once a record.
+struct Ranks<'b> {
+    spans: RecordSpans<'b>,
     options: &'b StoreOptions,
     /// By number of the text.
     known: Vec<Telling>,
 }
 
-impl<S: Spans> Ranks<'_, S> {
+impl Ranks<'_> {
     /// Nothing for most keys.
     #[inline]
     fn of(&mut self, key: u32) -> Option<Rank> {
@@ -133,7 +167,7 @@ impl<S: Spans> Ranks<'_, S> {
     }
 
     fn look_up(&mut self, key: u32) -> Option<Rank> {
-        let text = self.spans.text(self.numbering.texts()[key as usize]);
+        let text = self.spans.text(key);
         let rank = |tags: &[String]| tags.iter().position(|tag| tag == text).map(|rank| rank as u32);
         let rank = (
             rank(&self.options.version_tags),

@@ -145,12 +145,11 @@ impl<'g> CarryOver<'g> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::testing::{arbitrary_spans, batch_of, span};
+    use crate::testing::{arbitrary_spans, batch_of, insert_batch, span};
     use crate::view::sort_distinct;
     use model::Span;
     use proptest::prelude::*;
     use storage_journal::Position;
-    use storage_record::Numbering;
 
     fn arrival() -> Arrival {
         Arrival::at(7, Position::from_u64(3))
@@ -158,7 +157,7 @@ mod tests {
 
     fn generation_of(spans: &[Span]) -> Generation {
         let (generation, batch) = (Generation::new(0), batch_of(spans));
-        generation.insert(&batch, &Numbering::of(&batch), arrival(), &[]);
+        insert_batch(&generation, &batch, arrival(), &[]);
         generation
     }
 
@@ -208,7 +207,7 @@ mod tests {
         let mut carry_over = CarryOver::new(&from, &to, &[]);
         (1..50).for_each(|low| carry_over.add(low, arrival()));
         let batch = batch_of(&[span(90, 1, 50)]);
-        to.insert(&batch, &Numbering::of(&batch), arrival(), &[]);
+        insert_batch(&to, &batch, arrival(), &[]);
         assert_eq!(to.with_shapes(ShapeTable::len), 2, "the generic one and this");
     }
 

@@ -10,7 +10,7 @@ use super::shard::Run;
 use super::{Arrival, Generation, SHARDS};
 use crate::shape::ShapeNumber;
 
-/// Bytes of rows that are held: of the batches of some ten instances, and little enough that they are still at hand
+/// Bytes of records and rows that are held: of the batches of some ten instances, and little enough that they are still at hand
 /// when they are added.
 const ROWS_BYTES_MAX: usize = 1 << 20;
 
@@ -24,6 +24,10 @@ fn part_of(order: u64) -> usize {
 /// See the head of this file.
 #[derive(Debug, Default)]
 pub(crate) struct Held {
+    /// Records whose rows are held as they lie there, and their bytes.
+    records: Vec<Vec<u8>>,
+    record_bytes: usize,
+    /// Rows that are in no record in this way.
     rows: Vec<u8>,
     shapes: Vec<ShapeNumber>,
     runs: Vec<HeldRun>,
@@ -38,6 +42,8 @@ struct HeldRun {
     low: u64,
     high: u64,
     base: u64,
+    /// The number of the record that the rows are in, if they are in one.
+    record: Option<u32>,
     rows: Range<usize>,
     shapes: Range<usize>,
     times: (u64, u64),
@@ -58,12 +64,36 @@ impl Held {
 
     /// Holds a run whose rows and shapes begin at these places among all.
     pub(super) fn push(&mut self, order: u64, run: &Run<'_>, (rows, shapes): (usize, usize)) {
+        self.push_run(order, run, None, rows..rows + run.rows.len(), shapes);
+    }
+
+    /// Holds a run whose rows are these bytes of the record that is kept next, and whose shapes begin at this place among
+    /// all.
+    pub(super) fn push_of_record(&mut self, order: u64, run: &Run<'_>, rows: Range<usize>, shapes: usize) {
+        self.push_run(order, run, Some(self.records.len() as u32), rows, shapes);
+    }
+
+    /// Holds a record, to be called once its spans are inserted.
+    pub(crate) fn keep(&mut self, record: Vec<u8>) {
+        self.record_bytes += record.len();
+        self.records.push(record);
+    }
+
+    fn push_run(
+        &mut self,
+        order: u64,
+        run: &Run<'_>,
+        record: Option<u32>,
+        rows: Range<usize>,
+        shapes: usize,
+    ) {
         self.order.push((order, self.runs.len() as u32));
         self.runs.push(HeldRun {
             low: run.low,
             high: run.high,
             base: run.base,
-            rows: rows..rows + run.rows.len(),
+            record,
+            rows,
             shapes: shapes..shapes + run.shapes.len(),
             times: run.times,
             end: run.end,
@@ -74,11 +104,15 @@ impl Held {
 
     fn run(&self, number: u32) -> Run<'_> {
         let run = &self.runs[number as usize];
+        let rows = match run.record {
+            Some(record) => &self.records[record as usize],
+            None => &self.rows,
+        };
         Run {
             low: run.low,
             high: run.high,
             base: run.base,
-            rows: &self.rows[run.rows.clone()],
+            rows: &rows[run.rows.clone()],
             shapes: &self.shapes[run.shapes.clone()],
             times: run.times,
             end: run.end,
@@ -98,6 +132,8 @@ impl Held {
     }
 
     fn clear(&mut self) {
+        self.records.clear();
+        self.record_bytes = 0;
         self.rows.clear();
         self.shapes.clear();
         self.runs.clear();
@@ -106,7 +142,7 @@ impl Held {
 
     /// Whether it is time to add them.
     pub(crate) fn is_full(&self) -> bool {
-        self.rows.len() >= ROWS_BYTES_MAX
+        self.record_bytes + self.rows.len() >= ROWS_BYTES_MAX
     }
 }
 
@@ -136,12 +172,12 @@ impl Generation {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::testing::{arbitrary_spans, batch_of};
+    use crate::testing::{arbitrary_spans, batch_of, insert_batch};
     use crate::view::sort_distinct;
     use model::Span;
     use proptest::prelude::*;
     use storage_journal::Position;
-    use storage_record::Numbering;
+    use storage_record::RecordReader;
 
     proptest! {
         #[test]
@@ -152,9 +188,10 @@ mod tests {
             let mut held = Held::default();
             for (number, spans) in batches.iter().enumerate() {
                 let (batch, arrival) = (batch_of(spans), Arrival::at(7, Position::from_u64(number as u64)));
-                let numbering = Numbering::of(&batch);
-                at_once.insert(&batch, &numbering, arrival, &[]);
-                later.insert_held(&batch, &numbering, arrival, &[], &mut held);
+                insert_batch(&at_once, &batch, arrival, &[]);
+                let (mut reader, record) = (RecordReader::default(), storage_record::encode(&batch));
+                later.insert_held(reader.read(&record).unwrap(), arrival, &[], &mut held).unwrap();
+                held.keep(record);
                 if number == pause {
                     later.add_held(&mut held);
                 }

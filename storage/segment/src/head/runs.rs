@@ -3,11 +3,12 @@
 use parking_lot::Mutex;
 
 use super::held::Held;
-use super::row::Frame;
+use super::row;
 use super::shard::{Run, Shard};
 use super::{Arrival, Generation};
 use crate::rows::RowHead;
 use crate::shape::ShapeNumber;
+use storage_record::{Frame, RecordRun, RecordSpans};
 
 /// Bytes of rows that are gathered before they are added.
 const RUN_BYTES: usize = 16 << 10;
@@ -76,7 +77,7 @@ impl<'g> Runs<'g> {
         }
     }
 
-    /// Adds a row; see [`Frame::write`].
+    /// Adds a row; see [`row::write`].
     pub(super) fn add<'v>(
         &mut self,
         head: &RowHead,
@@ -91,7 +92,7 @@ impl<'g> Runs<'g> {
             self.begun = Frame::new(head.trace_id.high(), timestamp);
             self.frame = self.begun;
         }
-        self.frame.write(head, values, annotation_times, &mut self.rows);
+        row::write(&mut self.frame, head, values, annotation_times, &mut self.rows);
         self.shapes.push(head.shape);
         let duration = head.duration.unwrap_or(0);
         self.longest = self.longest.max(duration);
@@ -101,6 +102,39 @@ impl<'g> Runs<'g> {
                 (0, 0) => (timestamp, timestamp),
                 (first, last) => (first.min(timestamp), last.max(timestamp)),
             };
+        }
+    }
+
+    /// Adds the rows of a run of a record as they are; `numbers` gives their shapes by the numbers that these have in the
+    /// record, and none is generic. Where runs are held back, so is the record, by its bytes ([`Held::keep`]).
+    pub(super) fn copy(
+        &mut self,
+        spans: RecordSpans<'_>,
+        run: &RecordRun,
+        numbers: impl Fn(u32) -> ShapeNumber,
+    ) {
+        self.end_run();
+        self.shapes
+            .extend(spans.rows(run).iter().map(|row| numbers(row.shape)));
+        let (start, rows) = (self.start.1, spans.range(run));
+        let added = Run {
+            low: run.low,
+            high: run.high,
+            base: run.base,
+            rows: &spans.record()[rows.clone()],
+            shapes: &self.shapes[start..],
+            times: run.times,
+            end: run.end,
+            longest: run.longest,
+            arrival: self.arrival,
+        };
+        if let Some(held) = &mut self.held {
+            held.push_of_record(self.generation.order_of(run.low), &added, rows, start);
+            self.start.1 = self.shapes.len();
+        } else {
+            let shard: &Mutex<Shard> = self.generation.shard(run.low);
+            self.added += shard.lock().add(&added, &self.generation.hasher);
+            self.shapes.clear();
         }
     }
 

@@ -6,7 +6,8 @@
 //! ```text
 //! run = the run before: address + 1 as varint, 0 for none,
 //!       number of rows << 1 | has its own high half, varint; [high half of its trace identifiers u64],
-//!       base timestamp as zigzag from the trace's, length of the rows in bytes, varint, rows (row.rs)
+//!       base timestamp as zigzag from the trace's, length of the rows in bytes, varint, shape number u16 of each row,
+//!       rows (row.rs)
 //! ```
 //!
 //! Runs never change, so a trace is read as it was at one moment without being locked for longer than a few rows
@@ -17,11 +18,12 @@ use std::ops::Range;
 
 use foldhash::fast::RandomState;
 use std::hash::BuildHasher;
+use storage_record::Frame;
 use storage_record::bytes::{Cursor, Malformed, Put};
 
 use super::arena::{Address, Arena};
 use super::elsewhere::{Among, Asked};
-use super::row::Frame;
+use super::row;
 use super::{Arrival, HeadTrace};
 use crate::rows::TraceRows;
 use crate::shape::ShapeNumber;
@@ -153,6 +155,9 @@ impl Shard {
         }
         start.put_zigzag(run.base.wrapping_sub(trace.base) as i64);
         start.put_varint(run.rows.len() as u64);
+        for &shape in run.shapes {
+            start.put_bytes(&(shape as u16).to_le_bytes());
+        }
         let (address, grown) = runs.add(start, run.rows);
         trace.last_run = Some(address);
         trace.run_bytes += (start.len() + run.rows.len()) as u64;
@@ -199,8 +204,8 @@ pub(super) struct Reading {
     low: u64,
     high: u64,
     base: u64,
-    /// The run that is being read, and where in it the next row is.
-    run: Option<(Address, usize)>,
+    /// The run that is being read, and where in it the shape of the next row is, and the row.
+    run: Option<(Address, usize, usize)>,
     frame: Frame,
     /// Rows of this run that are not read, and the bytes of all of its rows.
     left_of_run: u64,
@@ -226,16 +231,20 @@ impl Reading {
     pub(super) fn read(&mut self, shard: &Shard, most: usize, rows: &mut TraceRows) -> Result<(), Malformed> {
         let end = rows.len() + most;
         while rows.len() < end && (self.left_of_run > 0 || self.begin_run(shard)?) {
-            let Some((run, read)) = self.run else {
+            let Some((run, shapes, read)) = self.run else {
                 return Err(Malformed("a run of rows that did not begin"));
             };
-            let bytes = shard.runs.at(run).get(read..).unwrap_or_default();
-            let mut cursor = Cursor::new(bytes);
+            let of_run = shard.runs.at(run);
+            let after = |at: usize| of_run.get(at..).unwrap_or_default();
+            let (mut numbers, mut cursor) = (Cursor::new(after(shapes)), Cursor::new(after(read)));
+            let mut numbers_read = 0;
             while rows.len() < end && self.left_of_run > 0 {
-                self.frame.read(self.low, &mut cursor, rows)?;
+                let shape = ShapeNumber::from(u16::from_le_bytes(numbers.array()?));
+                row::read(&mut self.frame, self.low, shape, &mut cursor, rows)?;
                 self.left_of_run -= 1;
+                numbers_read += size_of::<u16>();
             }
-            self.run = Some((run, read + bytes.len() - cursor.remaining()));
+            self.run = Some((run, shapes + numbers_read, of_run.len() - cursor.remaining()));
         }
         Ok(())
     }
@@ -245,7 +254,7 @@ impl Reading {
         if !self.begin_run(shard)? {
             return Ok(None);
         }
-        let (run, start) = self.run.ok_or(Malformed("a run of rows that did not begin"))?;
+        let (run, _, start) = self.run.ok_or(Malformed("a run of rows that did not begin"))?;
         let rows = shard.runs.at(run).get(start..start + self.run_bytes);
         rows.map(Some).ok_or(Malformed("a run that is not whole"))
     }
@@ -266,7 +275,8 @@ impl Reading {
         self.frame = Frame::new(high, self.base.wrapping_add(cursor.zigzag()? as u64));
         self.run_bytes = cursor.varint()? as usize;
         self.left_of_run = rows >> 1;
-        self.run = Some((run, bytes.len() - cursor.remaining()));
+        let shapes = bytes.len() - cursor.remaining();
+        self.run = Some((run, shapes, shapes + self.left_of_run as usize * size_of::<u16>()));
         Ok(true)
     }
 }

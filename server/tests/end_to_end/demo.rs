@@ -34,36 +34,44 @@ fn demo(directory: &Path, arguments: &[&str]) -> Command {
     command
 }
 
-/// What a check says. `None` where the machine is too busy for times to mean anything: then it must say so itself.
-fn check(fault: &str) -> Option<Value> {
+/// Others may use the machine during one check, hardly during three.
+const CHECKS_MAX: usize = 3;
+
+/// What a check says; its exit status says whether that is what was injected.
+fn check(fault: &str) -> Value {
     let directory = tempfile::tempdir().unwrap();
     let arguments = ["--check", "--fault", fault, "--seed", "2", "--rate", "80"];
     let output = demo(directory.path(), &arguments).output().unwrap();
     let said = String::from_utf8_lossy(&output.stdout);
     let complaints = String::from_utf8_lossy(&output.stderr);
     let json: Value = serde_json::from_str(&said).unwrap_or_else(|_| panic!("{said}\n{complaints}"));
-    let is_busy = json["requestsLate"].as_f64().unwrap() > 0.05 * json["requests"].as_f64().unwrap();
-    if is_busy {
-        let status = output.status.code().unwrap();
-        assert!([0, 3].contains(&status), "{said}\n{complaints}");
-        assert_eq!(status == 0, json["result"] == "same", "{said}");
-        return None;
+    let status = output.status.code().unwrap();
+    assert!([0, 3].contains(&status), "{said}\n{complaints}");
+    assert_eq!(status == 0, json["result"] == "same", "{said}\n{complaints}");
+    if !is_of_a_busy_machine(&json) {
+        assert_eq!(complaints, "", "{said}");
+        let left = directory.path().read_dir().unwrap().count();
+        assert_eq!(left, 0, "files are left behind");
+        assert_eq!(
+            (&json["spansLost"], &json["requestsFailed"]),
+            (&0.into(), &0.into()),
+            "{said}"
+        );
     }
-    assert_eq!(output.status.code(), Some(0), "{said}\n{complaints}");
-    assert_eq!(complaints, "", "{said}");
-    let left = directory.path().read_dir().unwrap().count();
-    assert_eq!(left, 0, "files are left behind");
-    assert_eq!(
-        (&json["spansLost"], &json["requestsFailed"]),
-        (&0.into(), &0.into()),
-        "{said}"
-    );
-    Some(json)
+    json
+}
+
+/// Whether times mean nothing.
+fn is_of_a_busy_machine(said: &Value) -> bool {
+    said["requestsLate"].as_f64().unwrap() > 0.05 * said["requests"].as_f64().unwrap()
 }
 
 #[test]
 fn a_fault_is_found_with_its_origin_and_cause_and_its_neighbour_is_not_blamed() {
-    let Some(said) = check("serialised") else { return };
+    let said = check("serialised");
+    if is_of_a_busy_machine(&said) {
+        return;
+    }
     assert_eq!(said["result"], "same", "{said}");
     let [inventory, payments] = &said["deployments"].as_array().unwrap()[..] else {
         panic!("{said}");
@@ -83,16 +91,29 @@ fn a_fault_is_found_with_its_origin_and_cause_and_its_neighbour_is_not_blamed() 
     assert_ne!(payments["decision"], "rollback", "{said}");
 }
 
+/// Where times vary too much to say that nothing changed, that is what is to be said, and nobody is blamed either.
 #[test]
 fn nobody_is_blamed_for_nothing() {
-    let Some(said) = check("none") else { return };
-    assert_eq!(said["injected"], Value::Null, "{said}");
-    let inventory = &said["deployments"][0];
-    assert_eq!(
-        (&inventory["decision"], &inventory["verdict"]),
-        (&"continue".into(), &"unchanged".into()),
-        "{said}"
-    );
+    let mut was_busy = false;
+    for _ in 0..CHECKS_MAX {
+        let said = check("none");
+        assert_eq!(said["injected"], Value::Null, "{said}");
+        let deployments = said["deployments"].as_array().unwrap();
+        for deployment in deployments {
+            assert_ne!(deployment["decision"], "rollback", "{said}");
+            assert_ne!(deployment["verdict"], "regressed", "{said}");
+        }
+        if is_of_a_busy_machine(&said) {
+            was_busy = true;
+        } else if said["result"] == "same" {
+            let found = (&deployments[0]["decision"], &deployments[0]["verdict"]);
+            assert_eq!(found, (&"continue".into(), &"unchanged".into()), "{said}");
+            return;
+        } else {
+            assert_eq!(said["result"], "not_enough_data", "{said}");
+        }
+    }
+    assert!(was_busy, "{CHECKS_MAX} checks had not enough data");
 }
 
 /// Starts one to watch, and goes on when every service has sent spans.

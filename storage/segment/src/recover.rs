@@ -107,11 +107,13 @@ fn insert_chunks(
             let mut insert = |record: Vec<u8>| {
                 let record = storage_record::renew(record)?;
                 let (now_ms, keys) = ((config.now)(), &config.options.autocomplete_keys);
-                let spans = reader.read(&record)?;
-                deployments.note(spans, &config.options, now_ms)?;
-                active.insert_held(spans, Arrival::at(now_ms, position), keys, &mut held)?;
+                let inserted = reader.read(&record).and_then(|spans| {
+                    deployments.note(spans, &config.options, now_ms)?;
+                    active.insert_held(spans, Arrival::at(now_ms, position), keys, &mut held)
+                });
+                // Also where a row could not be read: runs before it are held, and their rows are here.
                 held.keep(record);
-                Ok(())
+                inserted
             };
             let inserted: Result<(), Malformed> = insert(bytes);
             if held.is_full() {

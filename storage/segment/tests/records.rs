@@ -7,8 +7,8 @@ use std::fs;
 use std::path::Path;
 use std::sync::Arc;
 
-use model::{Span, SpanBatch};
-use storage::{SpanSource, StoreOptions};
+use model::{Span, SpanBatch, TraceId};
+use storage::{SpanSource, StorageError, StoreOptions};
 use storage_journal::{Journal, JournalConfig, LossyDisk};
 use storage_segment::SegmentStore;
 
@@ -84,4 +84,51 @@ async fn a_journal_of_version_1_is_replayed() {
             assert_eq!(found, expected, "{name}");
         }
     }
+}
+
+/// A record whose checksum is right and whose rows are not what was written: a start says where it is, whatever follows.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_row_that_cannot_be_read_is_an_error_that_names_its_record() {
+    let ordinary = spans_of("plain").remove(0);
+    let mut generic = Span {
+        trace_id: TraceId::new(0, 7).expect("not zero"),
+        ..ordinary.clone()
+    };
+    // More than a shape may have, so its row is read and written anew.
+    generic.tags = (0..70).map(|tag| (format!("k{tag}"), "x".to_owned())).collect();
+    generic.annotations.clear();
+    let record_of = |spans: &[&Span]| {
+        let mut batch = SpanBatch::new();
+        spans.iter().for_each(|span| batch.push_span(span));
+        storage_record::encode(&batch)
+    };
+    let mut damaged = record_of(&[&ordinary, &generic]);
+    let length_of_last = damaged.len() - 2;
+    assert_eq!(damaged[length_of_last], 1, "the last value is one byte");
+    damaged[length_of_last] = 0;
+
+    let disk = LossyDisk::new();
+    let (journal, _) = Journal::open(Arc::new(disk.clone()), JournalConfig::default(), &mut |_, _| {
+        Ok(())
+    })
+    .expect("an empty disk");
+    let short = Span {
+        tags: Vec::new(),
+        ..generic
+    };
+    for record in [damaged, record_of(&[&short])] {
+        let pending = journal.append(record).expect("room");
+        pending.durable().await.expect("room");
+    }
+    drop(journal);
+    let config = support::config(Path::new(""), StoreOptions::default());
+    let refused =
+        SegmentStore::open_on(Arc::new(disk), config).expect_err("a record that is not what was written");
+    let StorageError::Corrupt(reason) = &refused else {
+        panic!("{refused}");
+    };
+    assert!(
+        reason.starts_with("journal record at ") && reason.ends_with("bytes after the end of a row"),
+        "{reason}"
+    );
 }

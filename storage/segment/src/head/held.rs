@@ -73,7 +73,7 @@ impl Held {
         self.push_run(order, run, Some(self.records.len() as u32), rows, shapes);
     }
 
-    /// Holds a record, to be called once its spans are inserted.
+    /// Holds a record, to be called once its spans are inserted, all or some of them.
     pub(crate) fn keep(&mut self, record: Vec<u8>) {
         self.record_bytes += record.len();
         self.records.push(record);

@@ -48,7 +48,7 @@ def distributions():
     yield {"of": "two_sided_p", "cases": [[x, 2 * stats.norm.sf(x)] for x in z]}
     p = [1e-300, 1e-30, 1e-10, 0.001, 0.025, 0.3, 0.5, 0.9, 0.999999]
     yield {"of": "normal_upper", "cases": [[x, stats.norm.isf(x)] for x in p]}
-    t = [(t, f) for f in [1, 2.5, 30, 1e4] for t in [1e-3, 0.5, 2.0, 6.0, 30.0]]
+    t = [(t, f) for f in [1, 2.5, 30, 1e4, 1e4 + 1, 1e6, 1e12] for t in [1e-3, 0.5, 2.0, 6.0, 30.0]]
     yield {"of": "two_sided_p_t", "cases": [[x, f, 2 * stats.t.sf(x, f)] for x, f in t]}
     freedom = [1, 3.7, 20, 500, 1e4, 1e4 + 1, 1e6, 1e12]
     yield {
@@ -63,6 +63,19 @@ def distributions():
         if k <= n
     ]
     yield {"of": "binomial_at_least", "cases": [[k, n, q, stats.binom.sf(k - 1, n, q)] for k, n, q in binomial]}
+    # Parts of trials, rare and nearly certain: the incomplete beta function, as the distribution is defined for whole ones.
+    rare = [
+        (mean + s * np.sqrt(mean), mean / q + 0.37, q)
+        for q in [9e-5, 1e-6, 1e-12]
+        for mean in [0.4, 5.3, 4061.7, 900_000.25]
+        for s in [-2.0, -0.3, 0.0, 1.7, 5.0]
+        if mean + s * np.sqrt(mean) > 0
+    ]
+    certain = [(n - k + 1, n, 1 - q) for k, n, q in rare if q > 1e-9 and 1 <= k < 10_000]
+    yield {
+        "of": "binomial_at_least",
+        "cases": [[k, n, q, special.betainc(k, n - k + 1, q)] for k, n, q in rare + certain],
+    }
 
 
 # Ranks

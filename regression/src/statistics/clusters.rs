@@ -91,7 +91,6 @@ pub fn clustered_difference(strata: &[Arms<Vec<Unit>>]) -> Option<ClusteredDiffe
         spreads.candidate.variance(&spreads.baseline),
     ];
     let variance: f64 = of_arms.iter().map(|(part, _)| part).sum();
-    let by_freedom: f64 = of_arms.iter().map(|(part, freedom)| part * part / freedom).sum();
     let is_told = weights > 0.0
         && [estimate, baseline, variance]
             .iter()
@@ -101,11 +100,7 @@ pub fn clustered_difference(strata: &[Arms<Vec<Unit>>]) -> Option<ClusteredDiffe
         baseline,
         denominators,
         variance,
-        freedom: if by_freedom > 0.0 {
-            variance * variance / by_freedom
-        } else {
-            1.0
-        },
+        freedom: joint_freedom(of_arms).unwrap_or(1.0),
     })
 }
 
@@ -114,16 +109,10 @@ impl ClusteredDifference {
     /// units do not show.
     pub fn and_varies(self, deviation: f64, others: usize) -> Self {
         let added = deviation * deviation;
-        let variance = self.variance + added;
-        let by_freedom = self.variance * self.variance / self.freedom
-            + added * added / others.saturating_sub(1).max(1) as f64;
+        let by_others = (added, others.saturating_sub(1).max(1) as f64);
         Self {
-            variance,
-            freedom: if by_freedom > 0.0 {
-                variance * variance / by_freedom
-            } else {
-                self.freedom
-            },
+            variance: self.variance + added,
+            freedom: joint_freedom([(self.variance, self.freedom), by_others]).unwrap_or(self.freedom),
             ..self
         }
     }
@@ -153,6 +142,18 @@ impl ClusteredDifference {
         let quantiles = critical(0.9).zip(critical_t(0.9, self.freedom));
         self.variance.sqrt() * quantiles.map_or(1.0, |(normal, student)| student / normal)
     }
+}
+
+/// The degrees of freedom of a sum of two variances with theirs, by the shares of the sum, so that neither the smallest
+/// nor the largest are lost; `None` where nothing varies, or without bounds.
+/// F. E. Satterthwaite, "An approximate distribution of estimates of variance components", 1946.
+fn joint_freedom(of_parts: [(f64, f64); 2]) -> Option<f64> {
+    let all: f64 = of_parts.iter().map(|(variance, _)| variance).sum();
+    let by_freedom: f64 = of_parts
+        .iter()
+        .map(|(variance, freedom)| (variance / all).powi(2) / freedom)
+        .sum();
+    (by_freedom > 0.0).then(|| by_freedom.recip())
 }
 
 #[derive(Clone, Copy)]

@@ -72,7 +72,7 @@ fn first_rank(count: u64, about: f64, holds: impl Fn(u64) -> bool) -> u64 {
     if least == beyond {
         return least;
     }
-    let begin = (about.ceil() as u64).clamp(1, count);
+    let begin = (about.ceil() as u64).clamp(1, beyond - 1);
     let is_beyond = holds(begin);
     if is_beyond {
         beyond = begin;
@@ -134,7 +134,9 @@ mod tests {
                 }
             }
         }
-        assert_eq!(first_rank(u64::MAX, 5.0, |_| false), u64::MAX);
+        for about in [5.0, 1e300] {
+            assert_eq!(first_rank(u64::MAX, about, |_| false), u64::MAX);
+        }
     }
 
     #[test]

@@ -565,3 +565,44 @@ proptest! {
         sound(block_bootstrap(halves, statistic, 50, 0.95, 1));
     }
 }
+
+/// Rare events among very many, in parts, once kept a series going for ever.
+#[test]
+fn rare_events_among_very_many_are_bounded_in_time() {
+    let values: Histogram = [(1.0, 1), (2.0, u64::MAX - 1)].into_iter().collect();
+    for q in [f64::MIN_POSITIVE, 2.2e-16, 1e-9, 1e-5, 1.0 - 1e-5, 1.0 - 1e-16] {
+        for factor in [1.0, 1.7, 1e9, 1e17, f64::MAX] {
+            sound(quantile_interval(&values, q, 0.95, DesignEffect::new(factor)));
+        }
+    }
+}
+
+/// Where squares of variances are lost there are no degrees of freedom, and a p-value without any never came to its end.
+#[test]
+fn a_clustered_difference_does_not_depend_on_the_unit_of_its_values() {
+    let p_value = |scale: f64| {
+        let units = |add: u32| -> Vec<Unit> {
+            let unit = |at: u32| Unit {
+                numerator: f64::from(at * at % 13 + add) * scale,
+                denominator: 1.0,
+                place: u64::from(at / 4),
+                period: 0,
+            };
+            (0..40).map(unit).collect()
+        };
+        let found = clustered_difference(&[arms(units(0), units(3))]).unwrap();
+        found.and_varies(0.5 * scale, 4).p_value()
+    };
+    let expected = p_value(1.0);
+    assert!(expected > 1e-4 && expected < 0.5, "{expected}");
+    for scale in [1e-60, 1e60] {
+        assert!(
+            (p_value(scale) - expected).abs() < 1e-9,
+            "{scale}: {}",
+            p_value(scale)
+        );
+    }
+    for scale in [1e-150, 1e-120, 1e120, 1e150] {
+        sound_p(p_value(scale));
+    }
+}

@@ -12,6 +12,7 @@
 //! | whether they changed | `ranked`, `evidence`, `study` |
 //! | why | `cause`, `gaps` |
 //! | whether the deployment did it | `judgement`, `controls`, `load` |
+//! | whether it answers at all | `silence` |
 //! | what else happened | `surroundings` |
 //! | what follows | `score`, `power`, `assemble`, `bounds` |
 //!
@@ -47,6 +48,7 @@ mod score;
 mod separation;
 mod serving;
 mod side;
+mod silence;
 mod study;
 mod summary;
 mod sums;

@@ -17,6 +17,7 @@ pub mod http;
 mod kayenta;
 pub mod report;
 mod reports;
+mod share;
 mod slo_budget;
 mod slos;
 mod sources;
@@ -25,6 +26,7 @@ mod trace_diff;
 pub mod watch;
 
 pub use charts::{OperationList, operations};
-pub use reports::{Reports, Settings};
+pub use reports::{KeepOptions, Reports, Settings};
+pub use share::Share;
 pub use slo_budget::slo_states;
 pub use sources::{Clock, Sources};

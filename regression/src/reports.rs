@@ -31,6 +31,7 @@ use crate::analysis::{self, Options};
 use crate::report::{Report, Verdict};
 use crate::sources::Sources;
 use analyses::Analyses;
+pub use keeper::KeepOptions;
 use keeper::Retry;
 use turns::{Turns, apart};
 

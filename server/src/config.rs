@@ -76,8 +76,7 @@ pub(crate) struct Config {
     pub(crate) rabbitmq: Option<collector::rabbitmq::RabbitMqConfig>,
     /// `None` where the server does not trace its own requests.
     pub(crate) self_tracing: Option<SelfTracingConfig>,
-    /// `None` where rollouts are not watched.
-    pub(crate) watch: Option<WatchConfig>,
+    pub(crate) watch: WatchConfig,
     /// Recognised variables that have no effect here, for one line of warning.
     pub(crate) ignored: Vec<String>,
 }

@@ -35,11 +35,11 @@ impl Watching {
     /// # Errors
     /// Where webhooks cannot be used as they are configured.
     pub(crate) fn start(
-        config: Option<&WatchConfig>,
+        config: &WatchConfig,
         reports: Option<Arc<Reports>>,
         collector: &Arc<Collector>,
     ) -> anyhow::Result<Self> {
-        let (Some(config), Some(asked)) = (config, &reports) else {
+        let Some(asked) = reports.as_ref().filter(|_| config.enabled) else {
             return Ok(Self {
                 reports,
                 events: Events::none(),
@@ -61,7 +61,7 @@ impl Watching {
         let spans_taken = Arc::new(move || spans_taken(&counted));
         let options = WatchOptions {
             deployments_max: config.deployments_max,
-            share_max: config.share_max,
+            share: config.share,
             monitor_ms: asked.settings().options.monitor_ms,
             ..WatchOptions::default()
         };

@@ -6,11 +6,10 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use anyhow::Context;
 use axum::Router;
-use collector::Collector;
 use collector::grpc::UnaryMethod;
-use regression::Reports;
+use collector::{Collector, Reason, Transport};
+use regression::{KeepOptions, Reports};
 use tokio::net::TcpListener;
-use tokio::time::MissedTickBehavior;
 
 use crate::config::{CollectorConfig, Config, StorageConfig, StorageKind};
 use crate::grpc::GrpcServer;
@@ -20,9 +19,6 @@ use crate::self_tracing::{Reporter, RequestTracer};
 use crate::store::{self, Store};
 use crate::watching::Watching;
 use crate::{document, jaeger, otlp, shutdown};
-
-/// How often deployments are looked through for finished ones whose report is not kept.
-const REPORTS_KEPT_EVERY: Duration = Duration::from_secs(60);
 
 /// Runs the server until it is asked to stop.
 pub(crate) async fn run(config: Config) -> anyhow::Result<()> {
@@ -49,8 +45,8 @@ pub(crate) async fn run_until(
     let grpc = grpc(&config, &store, &collector).await?;
     let intakes = Intakes::start(&config, &collector)?;
     let (tracer, reporter) = self_tracing(&config, &collector).unzip();
-    let reports = config.query.enabled.then(|| reports(&config, &store));
-    let watching = Watching::start(config.watch.as_ref(), reports, &collector)?;
+    let reports = config.query.enabled.then(|| reports(&config, &store, &collector));
+    let watching = Watching::start(&config.watch, reports, &collector)?;
     let ports = ports(&config, &store, &collector, &intakes, &grpc, &watching, tracer)?;
     if let Some(one_port) = ports.first() {
         ready(address_of(&one_port.listener)?);
@@ -226,7 +222,7 @@ fn query(config: &Config, store: &Store) -> Router {
 }
 
 /// What answers for deployments, and keeps the reports of those that are finished.
-fn reports(config: &Config, store: &Store) -> Arc<Reports> {
+fn reports(config: &Config, store: &Store, collector: &Arc<Collector>) -> Arc<Reports> {
     let settings = regression::Settings {
         timeout: config.query.timeout,
         lookback_ms: config.query.lookback_ms,
@@ -234,20 +230,26 @@ fn reports(config: &Config, store: &Store) -> Arc<Reports> {
         options: config.query.analysis.clone(),
     };
     let reports = Arc::new(Reports::new(sources(store), settings));
-    let keeper = Arc::downgrade(&reports);
-    tokio::spawn(async move {
-        let mut now_and_then = tokio::time::interval(REPORTS_KEPT_EVERY);
-        now_and_then.set_missed_tick_behavior(MissedTickBehavior::Delay);
-        loop {
-            now_and_then.tick().await;
-            // The server has stopped answering.
-            let Some(reports) = keeper.upgrade() else { return };
-            if let Err(error) = reports.keep_finished().await {
-                tracing::warn!(%error, "reports of finished deployments are not kept yet");
-            }
-        }
-    });
+    let counted = Arc::clone(collector);
+    let options = KeepOptions {
+        share: config.watch.share,
+        refused: Arc::new(move || refused_for_want_of_room(&counted)),
+    };
+    tokio::spawn(Reports::keep_finished(Arc::downgrade(&reports), options));
     reports
+}
+
+/// Messages that were refused because there was too much to do, whoever sent them.
+fn refused_for_want_of_room(collector: &Collector) -> u64 {
+    const REASONS: [Reason; 3] = [Reason::RequestsInFlight, Reason::BytesInFlight, Reason::Storage];
+    let snapshots = Transport::ALL.map(|transport| collector.metrics().snapshot(transport));
+    let of = |reason: Reason| {
+        snapshots
+            .iter()
+            .map(|snapshot| snapshot.refused[reason as usize])
+            .sum::<u64>()
+    };
+    REASONS.into_iter().map(of).sum()
 }
 
 /// What the analysis of deployments asks.

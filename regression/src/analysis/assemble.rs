@@ -37,6 +37,8 @@ pub(super) struct Subject<'a> {
     pub(super) goes_on: bool,
     /// Whether more data can be waited for.
     pub(super) is_open: bool,
+    /// That the candidate no longer answers, in words.
+    pub(super) silence: Option<String>,
 }
 
 /// A suspect and its judgement.
@@ -58,7 +60,11 @@ pub(super) fn assemble(
     let guilty: Vec<&Suspect> = cases.iter().filter(is_guilty).map(|case| &case.suspect).collect();
     let scored = score(study, &sizes, &guilty);
     let power = power(study, &sizes);
-    let verdict = verdict(&cases, scored.score, power.as_ref(), &sizes);
+    let verdict = match verdict(&cases, scored.score, power.as_ref(), &sizes) {
+        // What it answered while it did is not how it is now.
+        Verdict::Unchanged | Verdict::Improved if subject.silence.is_some() => Verdict::InsufficientData,
+        verdict => verdict,
+    };
     let is_sure = |suspect: &&Suspect| is_certain(study, suspect, subject.goes_on, options);
     let standing = Standing {
         verdict,
@@ -73,7 +79,7 @@ pub(super) fn assemble(
     let mut findings: Vec<Finding> = all.collect();
     let change = entry_changes(study, &changes, &cases);
     let confidence = confidence(verdict, &guilty, &cases, options);
-    let missing = missing(verdict, study, power.as_ref());
+    let missing = missing(verdict, study, power.as_ref(), subject.silence.as_deref());
     let population = |side| population(study, &subject, side);
     let (baseline, candidate) = (population(Side::Baseline), population(Side::Candidate));
     findings.extend(surroundings::paths::mix_shift(study, &sizes));
@@ -312,9 +318,17 @@ fn confidence(
     }
 }
 
-fn missing(verdict: Verdict, study: &Study<'_>, power: Option<&Power>) -> Option<String> {
+fn missing(
+    verdict: Verdict,
+    study: &Study<'_>,
+    power: Option<&Power>,
+    silence: Option<&str>,
+) -> Option<String> {
     if verdict != Verdict::InsufficientData {
         return None;
+    }
+    if let Some(silence) = silence {
+        return Some(silence.to_owned());
     }
     let compared = study.comparison.compared_traces();
     let seen = format!(
@@ -345,7 +359,7 @@ pub(super) fn without_comparison(subject: Subject<'_>, missing: String) -> Repor
         kayenta_score: None,
         confidence: None,
         design: None,
-        missing: Some(missing),
+        missing: Some(subject.silence.unwrap_or(missing)),
         baseline: population(Side::Baseline),
         candidate: population(Side::Candidate),
         findings: Vec::new(),

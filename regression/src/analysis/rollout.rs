@@ -18,6 +18,7 @@ use super::population::{Chosen, Facts, count_left_out, find_facts, find_switch, 
 use super::separation::{Other, choose_all};
 use super::serving::{Served, Serving, Versions, find_served, previous_version, previous_versions};
 use super::side::Side;
+use super::silence::Silence;
 use super::study::Study;
 use super::surroundings::{self, Scene};
 use super::traces::Traces;
@@ -47,11 +48,11 @@ fn judge(traces: &Traces<'_>, gathered: &Gathered, deployment: &Deployment, opti
     mark_cold(traces, &mut facts, deployment, options.warm_up_ms * 1000);
     let switch = find_switch(traces, &facts, deployment, options);
     let left_out = left_out(traces, gathered, &facts, start);
-    let now = gathered.now;
-    let watched_until = deployment
-        .end_ts
-        .unwrap_or(now)
-        .saturating_add(options.monitor_ms);
+    let is_open = is_open(deployment, gathered.now, options);
+    let silence = is_open
+        .then(|| Silence::find(traces, &facts, gathered.until, options))
+        .flatten()
+        .map(|silence| silence.tell(&deployment.service_name, &deployment.version));
     let subject = |chosen: Option<&Chosen>| Subject {
         versions: Arms {
             baseline: Some(previous.as_str()).filter(|version| !version.is_empty()),
@@ -61,7 +62,8 @@ fn judge(traces: &Traces<'_>, gathered: &Gathered, deployment: &Deployment, opti
         left_out: left_out.clone(),
         completeness: completeness(&[&gathered.before, &gathered.since]),
         goes_on: switch.end.is_none() && deployment.rolled_back_ts.is_none(),
-        is_open: now < watched_until && deployment.rolled_back_ts.is_none(),
+        is_open,
+        silence: silence.clone(),
     };
     let deployed = gathered.others.iter();
     let deployed: Vec<NameNumber> = deployed
@@ -110,6 +112,12 @@ fn who_deployed(service: NameNumber, judged: NameNumber, others: &[Other]) -> De
     } else {
         Deployed::No
     }
+}
+
+/// Whether it is still observed, so that more data can be waited for.
+fn is_open(deployment: &Deployment, now: u64, options: &Options) -> bool {
+    let ends = deployment.end_ts.unwrap_or(now);
+    now < ends.saturating_add(options.monitor_ms) && deployment.rolled_back_ts.is_none()
 }
 
 /// What is in no comparison, and how much of the reported time could not be true.
@@ -172,6 +180,7 @@ impl Subject<'_> {
             completeness: completeness(answers),
             goes_on: false,
             is_open: false,
+            silence: None,
         }
     }
 }

@@ -4,6 +4,7 @@ mod attribution;
 mod contributions;
 mod entries;
 mod few;
+mod hostile;
 mod judging;
 mod population;
 mod shop;

@@ -199,12 +199,21 @@ async fn searches_that_are_wrong_are_told_by_side_and_parameter() {
 }
 
 #[tokio::test]
-async fn reports_are_kept_when_deployments_are_finished_even_if_nobody_asks() {
+async fn reports_of_finished_deployments_are_made_though_nobody_asks_unless_they_are_kept() {
     let api = Api::new();
     api.keep(&declaration("2.0"), report(Verdict::Unchanged)).await;
+    let mut other = declaration("7");
+    other["serviceName"] = json!("pricing");
+    other["endTs"] = json!(NOW - HOUR / 2);
+    let other = api.declare(&other).await;
+    assert_eq!(api.reports.unkept().await, Ok(vec![]), "it is still observed");
     api.now.store(NOW + HOUR, Ordering::Relaxed);
-    assert_eq!(api.reports.keep_finished().await, Ok(()));
-    let listed = api.get("/api/v2/deployments").await.json();
+    let unkept = api.reports.unkept().await.unwrap();
+    let ids: Vec<&str> = unkept.iter().map(|deployment| deployment.id.as_str()).collect();
+    assert_eq!(ids, [other]);
+    assert_eq!(api.reports.keep_unasked(&unkept[0]).await, Ok(()));
+    assert_eq!(api.reports.unkept().await, Ok(vec![]));
+    let listed = api.get("/api/v2/deployments?serviceName=cart").await.json();
     assert_eq!(listed[0]["verdict"], "unchanged");
 }
 

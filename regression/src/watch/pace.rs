@@ -6,14 +6,15 @@ use model::Deployment;
 
 use crate::analysis::Options;
 use crate::reports::finished_ts;
+use crate::share::Share;
 
 /// How rollouts are watched.
 #[derive(Clone, Debug, PartialEq)]
 pub struct WatchOptions {
     /// Watched at one time, the newest; each has five metrics.
     pub deployments_max: usize,
-    /// The share of the time of one processor that reports may take, above 0, at most 1.
-    pub share_max: f64,
+    /// What reports may take.
+    pub share: Share,
     /// How often it is looked for deployments that are new or changed.
     pub scan_interval: Duration,
     /// Between two looks at a rollout that just began, changed, or ended.
@@ -32,7 +33,7 @@ impl Default for WatchOptions {
     fn default() -> Self {
         Self {
             deployments_max: 32,
-            share_max: 0.05,
+            share: Share::default(),
             scan_interval: Duration::from_secs(2),
             interval_min: Duration::from_secs(5),
             interval_max: Duration::from_secs(300),
@@ -52,12 +53,6 @@ impl WatchOptions {
     pub(super) fn interval(&self, age_ms: u64) -> Duration {
         let interval = Duration::from_millis(age_ms) / LOOKS_AN_AGE;
         interval.max(self.interval_min).min(self.interval_max)
-    }
-
-    /// How long nothing is looked at after a report that took so long.
-    pub(super) fn rest_after(&self, took: Duration) -> Duration {
-        let share = self.share_max.clamp(0.001, 1.0);
-        took.mul_f64((1.0 - share) / share)
     }
 
     /// Until when a rollout is watched, epoch milliseconds: until its report is the last one, but not for ever.
@@ -90,19 +85,6 @@ mod tests {
         let seconds = |age_ms| options.interval(age_ms).as_secs_f64();
         assert_eq!((seconds(0), seconds(600_000)), (5.0, 5.0));
         assert_eq!((seconds(3_600_000), seconds(u64::MAX)), (30.0, 300.0));
-    }
-
-    #[test]
-    fn reports_take_their_share_of_the_time_and_no_more() {
-        let share = |share_max| WatchOptions {
-            share_max,
-            ..WatchOptions::default()
-        };
-        let took = Duration::from_millis(100);
-        let rest = share(0.05).rest_after(took);
-        assert!((rest.as_secs_f64() - 1.9).abs() < 1e-6, "{rest:?}");
-        assert_eq!(share(1.0).rest_after(took), Duration::ZERO);
-        assert!(share(0.0).rest_after(took) < Duration::from_secs(101));
     }
 
     #[test]

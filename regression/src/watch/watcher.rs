@@ -292,7 +292,7 @@ impl Watcher {
             .unwrap_or_else(|_| Err(too_long(&self.options)));
         let took = began.elapsed();
         self.monitor.report_time.record(took);
-        self.rest_until = Instant::now() + self.options.rest_after(took);
+        self.rest_until = Instant::now() + self.options.share.rest_after(took);
         let changes = self.take(id, report);
         if let Some(rollout) = self.rollouts.get_mut(id) {
             rollout.looked(spans, began);

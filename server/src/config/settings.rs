@@ -98,7 +98,7 @@ pub(super) const SETTINGS: &[Setting] = &[
     // Rollouts.
     setting("WATCH_ENABLED", &[], "true", "Keep the verdict of rollouts up to date while they go on, and tell who listens what changes; needs QUERY_ENABLED"),
     setting("WATCH_DEPLOYMENTS_MAX", &[], "32", "Rollouts watched at one time, the newest"),
-    setting("WATCH_CPU_SHARE", &[], "0.05", "Share of the time of one processor that watching may take, 0.001 to 1"),
+    setting("WATCH_CPU_SHARE", &[], "0.05", "Share of the time of one processor that watching may take, 0.001 to 1; reports of finished deployments may take as much again"),
     setting("ANALYSIS_MIN_CHANGE_MS", &[], "1", "Changes of less than this a call are no finding, 0.001 to 60000"),
     setting("ANALYSIS_MIN_CHANGE_PERCENT", &[], "5", "Changes of less than this are no finding where both versions serve at the same time, 0.1 to 90"),
     setting("ANALYSIS_MIN_CHANGE_BEFORE_AFTER_PERCENT", &[], "10", "The same where one version serves before the other"),

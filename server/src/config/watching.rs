@@ -2,6 +2,8 @@
 
 use std::path::PathBuf;
 
+use regression::Share;
+
 use super::parse;
 use super::values::Reader;
 use crate::peer::PeerAddress;
@@ -12,10 +14,11 @@ const WEBHOOKS_MAX: usize = 8;
 /// How rollouts are watched.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) struct WatchConfig {
+    pub(crate) enabled: bool,
     /// Watched at one time.
     pub(crate) deployments_max: usize,
-    /// Of the time of one processor.
-    pub(crate) share_max: f64,
+    /// What its reports may take; those that are made of finished deployments may take as much again.
+    pub(crate) share: Share,
     /// Listeners to events at one time.
     pub(crate) listeners_max: usize,
     /// Who is told.
@@ -24,23 +27,21 @@ pub(crate) struct WatchConfig {
     pub(crate) webhook_secret_file: Option<PathBuf>,
 }
 
-/// `None` where nobody watches; mistakes are found either way.
-pub(super) fn read(reader: &mut Reader<'_>) -> Option<WatchConfig> {
-    let enabled = reader.read("WATCH_ENABLED", parse::boolean);
-    let config = WatchConfig {
+pub(super) fn read(reader: &mut Reader<'_>) -> WatchConfig {
+    WatchConfig {
+        enabled: reader.read("WATCH_ENABLED", parse::boolean),
         deployments_max: reader.read("WATCH_DEPLOYMENTS_MAX", parse::count),
-        share_max: reader.read("WATCH_CPU_SHARE", share),
+        share: reader.read("WATCH_CPU_SHARE", share),
         listeners_max: reader.read("EVENT_LISTENERS_MAX", parse::count),
         webhooks: reader.secret("WEBHOOK_URLS", webhooks).unwrap_or_default(),
         webhook_secret_file: reader.optional("WEBHOOK_SECRET_FILE", parse::path),
-    };
-    enabled.then_some(config)
+    }
 }
 
 /// More than nothing: at 0 nothing would ever be watched, which `WATCH_ENABLED` says.
-fn share(value: &str) -> Result<f64, String> {
+fn share(value: &str) -> Result<Share, String> {
     match parse::number::<f64>(value)? {
-        share if (0.001..=1.0).contains(&share) => Ok(share),
+        share if (0.001..=1.0).contains(&share) => Ok(Share::new(share)),
         _ => Err("must be from 0.001 to 1".to_owned()),
     }
 }
@@ -67,12 +68,13 @@ mod tests {
     #[test]
     fn rollouts_are_watched_unless_told_otherwise() {
         let (config, mistakes) = read_from(&[], read);
-        let config = config.unwrap();
-        assert_eq!((config.deployments_max, config.share_max), (32, 0.05));
+        assert!(config.enabled);
+        assert_eq!((config.deployments_max, config.share), (32, Share::default()));
         assert_eq!((config.listeners_max, config.webhooks.len()), (100, 0));
         assert_eq!(mistakes, [""; 0]);
-        let (config, _) = read_from(&[("WATCH_ENABLED", "false")], read);
-        assert_eq!(config, None);
+        let (config, _) = read_from(&[("WATCH_ENABLED", "false"), ("WATCH_CPU_SHARE", "0.2")], read);
+        // Reports of finished deployments are made all the same.
+        assert_eq!((config.enabled, config.share), (false, Share::new(0.2)));
     }
 
     #[test]
@@ -80,7 +82,7 @@ mod tests {
         let urls = "https://hooks.example/T0/secret?x=1, http://[::1]:8080";
         let (config, mistakes) = read_from(&[("WEBHOOK_URLS", urls)], read);
         assert_eq!(mistakes, [""; 0]);
-        let webhooks = config.unwrap().webhooks;
+        let webhooks = config.webhooks;
         assert_eq!(
             format!("{webhooks:?}"),
             "[https://hooks.example, http://[::1]:8080]"

@@ -9,6 +9,7 @@ use std::time::{Duration, Instant};
 use parking_lot::Mutex;
 use storage::StorageError;
 
+use crate::head::Generation;
 use crate::pace::Pace;
 use crate::seal::{Quiet, seal};
 use crate::store::Store;
@@ -97,7 +98,7 @@ fn seal_all(store: &Store) -> Result<(), StorageError> {
     if store.view().active.spans() > 0 {
         store.freeze();
     }
-    let sealed = seal_frozen(store, Quiet::Everything);
+    let sealed = seal_frozen(store, Some(Quiet::Everything));
     let joined = loop {
         match compact::compact(store, |store, _| is_stopping(store)) {
             Ok(true) => {}
@@ -110,8 +111,9 @@ fn seal_all(store: &Store) -> Result<(), StorageError> {
     sealed.and(joined).and(retained)
 }
 
-/// Seals, and notes for who asks after the store's health whether that works.
-fn seal_frozen(store: &Store, quiet: Quiet) -> Result<(), StorageError> {
+/// Seals, and notes for who asks after the store's health whether that works. What counts as still arriving is by the
+/// generation, unless it is told.
+fn seal_frozen(store: &Store, quiet: Option<Quiet>) -> Result<(), StorageError> {
     let sealed = seal_all_frozen(store, quiet);
     // Giving up because the store is being closed is no trouble.
     if !store.stopping.load(Ordering::Relaxed) {
@@ -120,9 +122,9 @@ fn seal_frozen(store: &Store, quiet: Quiet) -> Result<(), StorageError> {
     sealed
 }
 
-fn seal_all_frozen(store: &Store, quiet: Quiet) -> Result<(), StorageError> {
+fn seal_all_frozen(store: &Store, quiet: Option<Quiet>) -> Result<(), StorageError> {
     for frozen in store.view().frozen.clone() {
-        seal(store, &frozen, quiet)?;
+        seal(store, &frozen, quiet.unwrap_or_else(|| quiet_of(store, &frozen)))?;
     }
     // Moved already, unless that failed or a batch was given up between the journal and the head.
     store.move_checkpoint()
@@ -160,7 +162,7 @@ impl Tasks {
         // What cannot be read is told by who asks for it.
         let _ = self
             .warming
-            .go_on(store, || is_stopping(store) || due(store).is_some());
+            .go_on(store, || is_stopping(store) || is_to_be_sealed(store));
     }
 }
 
@@ -172,7 +174,8 @@ impl Tasks {
         let joined = compact::compact(store, |store, joining| {
             pace.keep(store);
             let mut are_dropped = false;
-            if due(store).is_some() {
+            // After a failure it waits here too: what could not be sealed is still to be sealed.
+            if is_to_be_sealed(store) && sealing.is_over(Instant::now()) {
                 sealing.note("sealing", SOON, seal_due(store));
                 are_dropped = retain_beside(store, joining);
             }
@@ -215,32 +218,45 @@ impl Pause {
 }
 
 fn seal_due(store: &Store) -> Result<(), StorageError> {
-    let due = due(store);
-    if due.is_some() {
+    if is_due(store) {
         store.freeze();
     }
-    // Some may be left from a failure.
-    seal_frozen(store, due.unwrap_or(Quiet::For(store.limits.quiet_ms)))
+    // Some may be left from a failure, or were full while others were sealed.
+    seal_frozen(store, None)
 }
 
-/// Whether the active generation is to be sealed, and what counts as still arriving then.
-fn due(store: &Store) -> Option<Quiet> {
+/// Whether there is something to seal now.
+fn is_to_be_sealed(store: &Store) -> bool {
+    is_due(store) || !store.view().frozen.is_empty()
+}
+
+/// Whether the active generation is to be sealed.
+fn is_due(store: &Store) -> bool {
     let active = store.view().active.clone();
-    if active.spans() == 0 {
-        return None;
-    }
-    let age = (store.config.now)().saturating_sub(active.since);
-    if store.journal.stats().bytes >= store.config.journal_bytes_max / 2 {
+    let is_old = || age(store, &active) >= store.limits.generation_age_max_ms;
+    active.spans() > 0 && (is_journal_filling(store) || store.is_full(&active) || is_old())
+}
+
+/// What counts as still arriving when a generation is sealed now.
+fn quiet_of(store: &Store, generation: &Generation) -> Quiet {
+    if is_journal_filling(store) {
         // A trace that is carried over holds its records, and with them all later ones.
-        Some(Quiet::Everything)
-    } else if active.bytes() >= store.config.head_bytes_max / 3 {
+        Quiet::Everything
+    } else if store.is_full(generation) {
         // Under load a generation lives for seconds; a quarter of that is long for a trace to be quiet.
-        Some(Quiet::For(store.limits.quiet_ms.min(age / 4)))
-    } else if age >= store.limits.generation_age_max_ms {
-        Some(Quiet::For(store.limits.quiet_ms))
+        Quiet::For(store.limits.quiet_ms.min(age(store, generation) / 4))
     } else {
-        None
+        Quiet::For(store.limits.quiet_ms)
     }
+}
+
+fn is_journal_filling(store: &Store) -> bool {
+    store.journal.stats().bytes >= store.config.journal_bytes_max / 2
+}
+
+/// Milliseconds.
+fn age(store: &Store, generation: &Generation) -> u64 {
+    (store.config.now)().saturating_sub(generation.since)
 }
 
 fn is_stopping(store: &Store) -> bool {

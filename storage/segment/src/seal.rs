@@ -102,6 +102,8 @@ fn write_all(
         }
         sealing.write(frozen, trace, holders.of_trace(index))?;
         pace.keep(store);
+        // One that goes on to fill meanwhile takes as much longer to be sealed, in which no room is made.
+        store.freeze_full();
     }
     sealing.output.finish(&[])
 }

@@ -159,3 +159,32 @@ fn a_failed_seal_changes_nothing_and_can_be_repeated() {
         (vec![1], 0, 1)
     );
 }
+
+#[test]
+fn a_generation_that_fills_while_another_is_sealed_fills_no_further() {
+    let machine = Machine::new(Limits::default());
+    let mut store = machine.open();
+    // The memory of a generation of one small trace is its share.
+    machine.accept(&store, &batch(1, 1));
+    let of_one = store.view().active.bytes();
+    store.config.head_bytes_max = of_one * 3;
+    let first = store.freeze();
+    machine.accept(&store, &batch(2, 2));
+    seal(&store, &first, Quiet::Everything).unwrap();
+    let view = store.view();
+    let second = view.frozen.first().expect("what was full is frozen");
+    assert_eq!((second.spans(), view.active.spans()), (1, 0));
+    store.config.head_bytes_max = of_one * 30;
+    machine.accept(&store, &batch(3, 3));
+    seal(&store, second, Quiet::Everything).unwrap();
+    let view = store.view();
+    assert_eq!(
+        (view.frozen.len(), view.active.spans()),
+        (0, 1),
+        "this one was not"
+    );
+    assert_eq!(
+        (ids(&store, 1), ids(&store, 2), ids(&store, 3)),
+        (vec![1], vec![2], vec![3])
+    );
+}

@@ -257,6 +257,20 @@ impl Store {
         }
     }
 
+    /// Whether a generation has its share of the memory: so many that there is one to seal while another fills, and that
+    /// room is made again and again where senders wait for it.
+    pub(crate) fn is_full(&self, generation: &Generation) -> bool {
+        generation.bytes() >= self.config.head_bytes_max / 3
+    }
+
+    /// Freezes the active generation if it is full. Only the maintenance thread does, while it seals another one.
+    pub(crate) fn freeze_full(&self) {
+        let is_full = self.is_full(&self.view().active);
+        if is_full {
+            self.freeze();
+        }
+    }
+
     /// Freezes the active generation; from now on spans go into another.
     pub(crate) fn freeze(&self) -> Arc<Generation> {
         let _changing = self.changes.lock();

@@ -103,7 +103,7 @@ pub(super) struct Shop {
 impl Shop {
     pub(super) fn new() -> Self {
         Self {
-            table: ProfileTable::new(1_000),
+            table: ProfileTable::new(100_000),
             profiles: Vec::new(),
         }
     }
@@ -208,6 +208,22 @@ impl Shop {
             let site = call(Some(entry), show, callee, (web_at, web_at));
             put_beside(calls, request.web_own, timed(site, shown, shown));
         }
+    }
+
+    /// The same but for some requests, by when they were made, epoch milliseconds, and which version of cart answered.
+    pub(super) fn without(mut self, is_gone: impl Fn(u64, &str) -> bool) -> Self {
+        let table = &self.table;
+        let version_of = |profile: &TraceProfile| {
+            let mut instances = profile
+                .calls
+                .iter()
+                .map(|sums| table.instances()[sums.place.instance as usize]);
+            let of_cart = instances.find(|instance| table.name(instance.service) == "cart");
+            of_cart.map_or("", |instance| table.name(instance.version))
+        };
+        self.profiles
+            .retain(|profile| !is_gone(profile.timestamp / 1000, version_of(profile)));
+        self
     }
 
     /// The traces of a time, as a source answers them.

@@ -56,11 +56,12 @@ impl Script {
 
     /// For a check that nobody watches.
     pub const CHECKED: Self = Self {
-        baseline: Duration::from_secs(5),
+        // A moment in which the machine has something else to do must not be a fifth of it.
+        baseline: Duration::from_secs(8),
         wave: Duration::from_secs(4),
         look: None,
         settle: Duration::from_secs(3),
-        patience: Duration::from_secs(8),
+        patience: Duration::from_secs(20),
         recovery: Duration::from_secs(8),
     };
 }

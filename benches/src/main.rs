@@ -3,8 +3,8 @@
 use clap::{Parser, Subcommand};
 
 use benches::{
-    analysis, hostile, import, ingest, joining, kafka, overload, recover, retention, rollouts, store,
-    transports,
+    analysis, compare, hostile, import, ingest, joining, kafka, overload, recover, retention, rollouts,
+    store, transports,
 };
 
 /// What the server allocates with: what is measured in this process costs what it costs there.
@@ -23,6 +23,8 @@ struct CommandLine {
 enum Question {
     /// What a report of a deployment and a list of the operations of a day cost.
     Analysis(analysis::Options),
+    /// What storages take in under the same server, what that costs, and how fast they answer.
+    Compare(compare::Options),
     /// Whether the server takes spans that nobody should send within its memory, and has them after a kill.
     Hostile(hostile::Options),
     /// How many spans a second are imported from files and exported to them.
@@ -52,6 +54,7 @@ enum Question {
 fn main() -> anyhow::Result<()> {
     match CommandLine::parse().question {
         Question::Analysis(options) => analysis::run(&options),
+        Question::Compare(options) => compare::run(&options),
         Question::Hostile(options) => hostile::run(&options),
         Question::Import(options) => import::run(&options),
         Question::Ingest(options) => ingest::run(&options),

@@ -14,17 +14,17 @@
 //!
 //! Every answer is compared with what it must be (`truth.rs`); a wrong one fails the run, a slow one does not.
 
-mod ask;
+pub(crate) mod ask;
 mod cold;
 pub(crate) mod disk;
 mod fill;
 mod loaded;
 pub mod months;
 mod plot;
-mod questions;
+pub(crate) mod questions;
 mod report;
-mod source;
-mod truth;
+pub(crate) mod source;
+pub(crate) mod truth;
 
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 

@@ -21,24 +21,24 @@ const QUESTIONS_MIN: usize = 20;
 
 /// What came of the questions of a kind.
 #[derive(Clone, Debug, Serialize)]
-pub(super) struct Asked {
-    pub(super) kind: Kind,
-    pub(super) questions: usize,
-    pub(super) wrong: usize,
-    pub(super) first_wrong: Option<String>,
-    pub(super) p50_ms: f64,
-    pub(super) p99_ms: f64,
-    pub(super) max_ms: f64,
+pub(crate) struct Asked {
+    pub(crate) kind: Kind,
+    pub(crate) questions: usize,
+    pub(crate) wrong: usize,
+    pub(crate) first_wrong: Option<String>,
+    pub(crate) p50_ms: f64,
+    pub(crate) p99_ms: f64,
+    pub(crate) max_ms: f64,
     /// Of the answers, on average.
-    pub(super) answer_bytes: f64,
+    pub(crate) answer_bytes: f64,
     /// What the server read from the disk for an answer, on average.
-    pub(super) disk_bytes: f64,
+    pub(crate) disk_bytes: f64,
 }
 
 impl Asked {
     /// # Errors
     /// Where an answer is wrong: the first of them.
-    pub(super) fn require(&self) -> anyhow::Result<()> {
+    pub(crate) fn require(&self) -> anyhow::Result<()> {
         match &self.first_wrong {
             None => Ok(()),
             Some(first) => bail!(
@@ -53,7 +53,7 @@ impl Asked {
 
 /// Where pages of files are when a question is asked.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum PageCache {
+pub(crate) enum PageCache {
     Warm,
     /// Forgotten before every question.
     Cold,
@@ -63,7 +63,7 @@ pub(super) enum PageCache {
 ///
 /// # Errors
 /// Where there is no answer at all; wrong answers are counted.
-pub(super) fn ask(
+pub(crate) fn ask(
     server: &Server,
     kind: Kind,
     questions: &[Question],
@@ -90,7 +90,7 @@ pub(super) fn ask(
 ///
 /// # Errors
 /// As [`ask`].
-pub(super) fn ask_until(
+pub(crate) fn ask_until(
     server: &Server,
     questions: &[(Kind, Vec<Question>)],
     thinking: Duration,
@@ -114,7 +114,7 @@ pub(super) fn ask_until(
 }
 
 /// Questions of a kind, so far.
-struct Asking {
+pub(crate) struct Asking {
     kind: Kind,
     took_ms: Vec<f64>,
     bytes: usize,
@@ -123,7 +123,7 @@ struct Asking {
 }
 
 impl Asking {
-    fn new(kind: Kind) -> Self {
+    pub(crate) fn new(kind: Kind) -> Self {
         Self {
             kind,
             took_ms: Vec::new(),
@@ -138,19 +138,29 @@ impl Asking {
         let answer = connection
             .get(&question.path)
             .with_context(|| format!("no answer to {}", question.path))?;
-        self.took_ms.push(begin.elapsed().as_secs_f64() * 1_000.0);
+        self.take(question, &answer, begin.elapsed());
+        Ok(())
+    }
+
+    /// Whether nothing was answered yet.
+    pub(crate) fn is_empty(&self) -> bool {
+        self.took_ms.is_empty()
+    }
+
+    /// An answer, and how long it took.
+    pub(crate) fn take(&mut self, question: &Question, answer: &Answer, took: Duration) {
+        self.took_ms.push(took.as_secs_f64() * 1_000.0);
         self.bytes += answer.body.len();
-        if let Err(error) = question.expected.check(&answer) {
+        if let Err(error) = question.expected.check(answer) {
             self.wrong += 1;
             self.first_wrong
                 .get_or_insert(format!("{}: {error:#}", question.path));
         }
-        Ok(())
     }
 
     /// # Errors
     /// Where nothing was asked: of that there is no figure.
-    fn finish(self, disk_bytes: u64) -> anyhow::Result<Asked> {
+    pub(crate) fn finish(self, disk_bytes: u64) -> anyhow::Result<Asked> {
         let questions = self.took_ms.len();
         let quantile = quantiles(self.took_ms)
             .with_context(|| format!("there was no time for a question: {}", self.kind))?;
@@ -197,7 +207,7 @@ struct Link {
 
 impl Expected {
     /// More spans arrive, in other traces, with names of their own.
-    pub(super) fn allow_more(&mut self) {
+    pub(crate) fn allow_more(&mut self) {
         if let Self::Texts(texts) = self {
             *self = Self::TextsAmongOthers(std::mem::take(texts));
         }
@@ -205,7 +215,7 @@ impl Expected {
 
     /// # Errors
     /// Saying what is different.
-    pub(super) fn check(&self, answer: &Answer) -> anyhow::Result<()> {
+    pub(crate) fn check(&self, answer: &Answer) -> anyhow::Result<()> {
         ensure!(answer.status == 200, "answered with {}", answer.status);
         ensure!(!answer.is_partial, "something is missing, it says");
         match self {

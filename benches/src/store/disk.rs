@@ -60,7 +60,7 @@ impl Disk {
 ///
 /// # Errors
 /// Where a folder cannot be listed.
-pub(super) fn files(folder: &Path) -> anyhow::Result<Vec<PathBuf>> {
+pub(crate) fn files(folder: &Path) -> anyhow::Result<Vec<PathBuf>> {
     let mut found = Vec::new();
     let mut folders = vec![folder.to_path_buf()];
     while let Some(folder) = folders.pop() {

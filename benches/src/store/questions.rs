@@ -20,7 +20,7 @@ const DRAWS_MAX: usize = 60;
 /// What is asked.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize)]
 #[serde(rename_all = "kebab-case")]
-pub(super) enum Kind {
+pub(crate) enum Kind {
     Trace,
     ServiceAndName,
     RareTag,
@@ -32,7 +32,7 @@ pub(super) enum Kind {
 }
 
 impl Kind {
-    pub(super) const ALL: [Self; 8] = [
+    pub(crate) const ALL: [Self; 8] = [
         Self::Trace,
         Self::ServiceAndName,
         Self::RareTag,
@@ -43,7 +43,7 @@ impl Kind {
         Self::Dependencies,
     ];
 
-    pub(super) fn name(self) -> &'static str {
+    pub(crate) fn name(self) -> &'static str {
         match self {
             Self::Trace => "trace by id",
             Self::ServiceAndName => "service and span name",
@@ -57,7 +57,7 @@ impl Kind {
     }
 
     /// At most so many milliseconds at the 99th percentile, with a warm and with a cold page cache.
-    pub(super) fn targets_ms(self) -> (Option<f64>, Option<f64>) {
+    pub(crate) fn targets_ms(self) -> (Option<f64>, Option<f64>) {
         match self {
             Self::Trace => (Some(1.0), Some(10.0)),
             Self::ServiceAndName => (Some(5.0), None),
@@ -77,14 +77,14 @@ impl fmt::Display for Kind {
 
 /// A path, and what the server has to answer.
 #[derive(Clone, Debug)]
-pub(super) struct Question {
-    pub(super) path: String,
-    pub(super) expected: Expected,
+pub(crate) struct Question {
+    pub(crate) path: String,
+    pub(crate) expected: Expected,
 }
 
 /// An answer.
 #[derive(Clone, Debug)]
-pub(super) enum Expected {
+pub(crate) enum Expected {
     /// These spans, in any order, equal in every field.
     Spans(Vec<Span>),
     /// These traces, each with so many spans.
@@ -100,9 +100,9 @@ pub(super) enum Expected {
 }
 
 /// Draws questions of a kind.
-pub(super) struct Questions<'a> {
-    pub(super) truth: &'a Truth,
-    pub(super) random: Random,
+pub(crate) struct Questions<'a> {
+    pub(crate) truth: &'a Truth,
+    pub(crate) random: Random,
 }
 
 impl Questions<'_> {
@@ -110,7 +110,7 @@ impl Questions<'_> {
     ///
     /// # Errors
     /// Where none can.
-    pub(super) fn draw(&mut self, kind: Kind, count: usize) -> anyhow::Result<Vec<Question>> {
+    pub(crate) fn draw(&mut self, kind: Kind, count: usize) -> anyhow::Result<Vec<Question>> {
         let mut questions = Vec::with_capacity(count);
         for number in 0..count * DRAWS_MAX {
             if questions.len() == count {

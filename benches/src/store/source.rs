@@ -8,21 +8,21 @@ use super::truth::Truth;
 use crate::workload::Workload;
 
 /// As agents send them.
-pub(super) const SPANS_PER_REQUEST: usize = 100;
+pub(crate) const SPANS_PER_REQUEST: usize = 100;
 
 /// Spans between two lines for who waits.
 const TELL_EVERY: u64 = 1_000_000;
 
 /// Makes spans, and notes what it made.
-pub(super) struct Source {
+pub(crate) struct Source {
     workload: Workload,
     /// What each instance has not reported yet.
     waiting: Vec<Vec<Span>>,
-    pub(super) truth: Truth,
+    pub(crate) truth: Truth,
 }
 
 impl Source {
-    pub(super) fn new(seed: u64, begin_us: u64, truth: Truth) -> Self {
+    pub(crate) fn new(seed: u64, begin_us: u64, truth: Truth) -> Self {
         let workload = Workload::reference(seed).beginning_at(begin_us);
         Self {
             waiting: vec![Vec::new(); workload.instances()],
@@ -33,7 +33,7 @@ impl Source {
 
     /// Batches until so many spans were made in all; then everything that agents still hold, so that every trace is
     /// whole.
-    pub(super) fn until(&mut self, spans: u64) -> Batches<'_> {
+    pub(crate) fn until(&mut self, spans: u64) -> Batches<'_> {
         Batches {
             left: spans.saturating_sub(self.truth.spans),
             source: self,
@@ -45,7 +45,7 @@ impl Source {
     }
 
     /// Batches of so many further spans, which are not noted.
-    pub(super) fn beyond(&mut self, spans: u64) -> Batches<'_> {
+    pub(crate) fn beyond(&mut self, spans: u64) -> Batches<'_> {
         Batches {
             left: spans,
             is_noted: false,
@@ -55,7 +55,7 @@ impl Source {
 }
 
 /// See [`Source::until`].
-pub(super) struct Batches<'a> {
+pub(crate) struct Batches<'a> {
     source: &'a mut Source,
     /// Spans still to be made.
     left: u64,
@@ -63,7 +63,7 @@ pub(super) struct Batches<'a> {
     is_over: bool,
     ready: VecDeque<Vec<Span>>,
     /// Why it ended too early.
-    pub(super) error: Option<anyhow::Error>,
+    pub(crate) error: Option<anyhow::Error>,
 }
 
 impl Batches<'_> {

@@ -17,13 +17,13 @@ use tokio::runtime::Runtime;
 const SAMPLED: u64 = 200;
 
 /// The key of the rare tags.
-pub(super) const RARE_KEY: &str = "order.reference";
+pub(crate) const RARE_KEY: &str = "order.reference";
 /// Different values of it. Each is on one span in a million.
-pub(super) const RARE_VALUES: u64 = 200;
+pub(crate) const RARE_VALUES: u64 = 200;
 const SPANS_BETWEEN_RARE: u64 = 1_000_000 / RARE_VALUES;
 
 /// The keys whose values are asked for.
-pub(super) const AUTOCOMPLETE_KEYS: [&str; 5] = [
+pub(crate) const AUTOCOMPLETE_KEYS: [&str; 5] = [
     "service.version",
     "http.method",
     "http.status_code",
@@ -32,63 +32,63 @@ pub(super) const AUTOCOMPLETE_KEYS: [&str; 5] = [
 ];
 
 /// Spans of a window.
-pub(super) const WINDOW_SPANS: u64 = 50_000;
+pub(crate) const WINDOW_SPANS: u64 = 50_000;
 
 /// The tag that nearly all spans of servers and clients bear.
-pub(super) const COMMON_TAG: (&str, &str) = ("http.status_code", "200");
+pub(crate) const COMMON_TAG: (&str, &str) = ("http.status_code", "200");
 /// Of each service, the traces with the slowest spans.
 const SLOWEST: usize = 40;
 
 /// A trace that must be found.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) struct Place {
+pub(crate) struct Place {
     /// By this the newest are found: its last span's begin, or for the slowest a duration; microseconds.
-    pub(super) rank_us: u64,
-    pub(super) trace_id: TraceId,
-    pub(super) spans: usize,
+    pub(crate) rank_us: u64,
+    pub(crate) trace_id: TraceId,
+    pub(crate) spans: usize,
 }
 
 /// A time of which everything is known, both ends included, milliseconds since the epoch.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Window {
-    pub(super) from_ms: u64,
-    pub(super) to_ms: u64,
+pub(crate) struct Window {
+    pub(crate) from_ms: u64,
+    pub(crate) to_ms: u64,
 }
 
 /// Names that a service's spans bear.
 #[derive(Debug, Default)]
-pub(super) struct Names {
-    pub(super) spans: BTreeSet<String>,
-    pub(super) remotes: BTreeSet<String>,
+pub(crate) struct Names {
+    pub(crate) spans: BTreeSet<String>,
+    pub(crate) remotes: BTreeSet<String>,
 }
 
-pub(super) struct Truth {
-    pub(super) spans: u64,
-    pub(super) traces: u64,
+pub(crate) struct Truth {
+    pub(crate) spans: u64,
+    pub(crate) traces: u64,
     /// When the first and the last trace begin.
-    pub(super) begin_us: u64,
-    pub(super) end_us: u64,
+    pub(crate) begin_us: u64,
+    pub(crate) end_us: u64,
     /// The longest trace, from its first span's begin to its last one's.
     longest_us: u64,
-    pub(super) sampled: Vec<Vec<Span>>,
-    pub(super) windows: Vec<Window>,
+    pub(crate) sampled: Vec<Vec<Span>>,
+    pub(crate) windows: Vec<Window>,
     /// In spans: where windows are to be.
     windows_planned: Vec<u64>,
     open: Option<Window>,
     reference: MemoryStore,
     runtime: Runtime,
     batch: SpanBatch,
-    pub(super) services: BTreeMap<String, Names>,
-    pub(super) values: BTreeMap<&'static str, BTreeSet<String>>,
-    pub(super) rare: Vec<Vec<Place>>,
-    pub(super) slowest: HashMap<String, BTreeSet<Place>>,
+    pub(crate) services: BTreeMap<String, Names>,
+    pub(crate) values: BTreeMap<&'static str, BTreeSet<String>>,
+    pub(crate) rare: Vec<Vec<Place>>,
+    pub(crate) slowest: HashMap<String, BTreeSet<Place>>,
     linker: DependencyLinker,
     links: LinkCounts,
 }
 
 impl Truth {
     /// `windows`: after how many spans each begins, ascending and apart.
-    pub(super) fn new(windows: Vec<u64>) -> anyhow::Result<Self> {
+    pub(crate) fn new(windows: Vec<u64>) -> anyhow::Result<Self> {
         let config = MemoryConfig {
             spans_max: usize::MAX,
             ..MemoryConfig::default()
@@ -119,7 +119,7 @@ impl Truth {
     }
 
     /// Notes a trace before it is sent, and puts the rare tags into it.
-    pub(super) fn note(&mut self, trace: &mut [Span]) -> anyhow::Result<()> {
+    pub(crate) fn note(&mut self, trace: &mut [Span]) -> anyhow::Result<()> {
         let begin_us = model::trace_timestamp(trace).context("a trace of the workload has no time")?;
         let newest_us = trace
             .iter()
@@ -184,7 +184,7 @@ impl Truth {
     }
 
     /// Nothing more comes for now: the last window ends here.
-    pub(super) fn pause(&mut self) {
+    pub(crate) fn pause(&mut self) {
         self.windows.extend(self.open.take());
         let counts = std::mem::take(&mut self.linker).into_counts();
         self.links.add_all(&counts);
@@ -246,7 +246,7 @@ impl Truth {
 
     /// What a search that ends with the window has to answer, or nothing where that takes more than the window:
     /// an older trace could have newer spans than those that are found.
-    pub(super) fn newest(&self, window: Window, query: &TraceQuery) -> anyhow::Result<Option<Vec<Place>>> {
+    pub(crate) fn newest(&self, window: Window, query: &TraceQuery) -> anyhow::Result<Option<Vec<Place>>> {
         let found = self.runtime.block_on(self.reference.search(query))?.traces;
         let is_known = found.len() == query.limit()
             && found
@@ -261,18 +261,18 @@ impl Truth {
     }
 
     /// The links of a window.
-    pub(super) fn links_within(&self, query: DependencyQuery) -> anyhow::Result<Vec<DependencyLink>> {
+    pub(crate) fn links_within(&self, query: DependencyQuery) -> anyhow::Result<Vec<DependencyLink>> {
         let found = self.runtime.block_on(self.reference.dependencies(query))?;
         Ok(found.links)
     }
 
     /// The links of everything before the last pause.
-    pub(super) fn links(&self) -> Vec<DependencyLink> {
+    pub(crate) fn links(&self) -> Vec<DependencyLink> {
         self.links.clone().links()
     }
 }
 
 /// The value of the rare tag with this number: one word.
-pub(super) fn rare_value(number: u64) -> String {
+pub(crate) fn rare_value(number: u64) -> String {
     format!("ref{number:04}")
 }

@@ -75,7 +75,8 @@ class Node(servers.Neighbour):
     """Listens on the loopback interface; its ports and its tables stay the same over restarts. Clients speak plainly or by
     TLS, as they like. What it keeps is on `disk`, what it says in `directory`."""
 
-    def __init__(self, directory, disk):
+    def __init__(self, directory, disk, jvm=JVM):
+        self.jvm = jvm
         self.port = servers.free_port()
         self.home = disk / "cassandra"
         self.output = directory / "cassandra-output"
@@ -160,7 +161,7 @@ class Node(servers.Neighbour):
             time.sleep(LOOK_EVERY_S)
 
     def command(self):
-        command = ["java", *JVM]
+        command = ["java", *self.jvm]
         command += [f"--add-exports={package}=ALL-UNNAMED" for package in EXPORTED]
         command += [f"--add-opens={package}=ALL-UNNAMED" for package in OPENED]
         command += [f"-javaagent:{agent}" for agent in (BUILT / "lib").glob("jamm-*.jar")]

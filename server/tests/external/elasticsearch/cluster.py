@@ -27,7 +27,8 @@ class Cluster(servers.Neighbour):
     """One node on the loopback interface; its port and its indexes stay the same over restarts. What it keeps is on
     `disk`, what it says in `directory`."""
 
-    def __init__(self, directory, disk):
+    def __init__(self, directory, disk, jvm=JVM):
+        self.jvm = jvm
         self.port = servers.free_port()
         self.home = disk / "opensearch"
         self.output = directory / "opensearch-output"
@@ -35,7 +36,7 @@ class Cluster(servers.Neighbour):
 
     def start(self):
         """Returns once it answers."""
-        command = ["java", *JVM, "-cp", f"{BUILT / 'classes'}:{BUILT / 'lib'}/*"]
+        command = ["java", *self.jvm, "-cp", f"{BUILT / 'classes'}:{BUILT / 'lib'}/*"]
         command += ["tracehound.elasticsearch.OpenSearchServer", str(self.home), str(self.port)]
         with open(self.output, "ab") as output:
             self.process = subprocess.Popen(

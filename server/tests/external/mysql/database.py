@@ -36,7 +36,8 @@ class DatabaseFailed(Exception):
 class Database(servers.Neighbour):
     """Listens on the loopback interface; its port and its tables stay the same over restarts."""
 
-    def __init__(self, directory):
+    def __init__(self, directory, options=OPTIONS):
+        self.options = options
         self.port = servers.free_port()
         self.data = directory / "mariadb"
         self.socket = self.data / "socket"
@@ -69,7 +70,7 @@ class Database(servers.Neighbour):
 
     def start(self):
         """Returns once it answers."""
-        command = ["mariadbd", "--no-defaults", *self.account, *OPTIONS]
+        command = ["mariadbd", "--no-defaults", *self.account, *self.options]
         certificate, key = self.identity
         command += [f"--ssl-ca={self.authority}", f"--ssl-cert={certificate}", f"--ssl-key={key}"]
         command += [f"--datadir={self.data}", f"--socket={self.socket}", f"--port={self.port}"]

@@ -1,0 +1,246 @@
+//! How storages compare under the same server: what they take in, what that costs, and how fast they answer.
+//!
+//! For each backend, one after the other, the server over it and nothing else running:
+//!
+//! 1. *Limit.* On an empty store, load is offered in steps (open loop, JSON, 100 spans a request): twice as much each time
+//!    until a step does not hold, then between the last that held and the first that did not. A step holds if everything
+//!    is accepted, a POST's 99th percentile is within the bound, and the backend keeps up: what the spool takes in
+//!    place of a storage elsewhere must not become more.
+//! 2. *Fill.* Another empty store is filled with the workload of `store`, as fast as it goes, until everything is where
+//!    it stays. Processor time of server and backend is divided by the spans; what the files of the store take is
+//!    looked at while the backend is stopped.
+//! 3. *Ask.* The questions of `store`, each asked once, on one connection, and held against what is known.
+//! 4. *Both.* Half of the limit is offered while 20 questions a second are asked, each due at its time.
+//! 5. *Report.* A rollout of the simulator with a fault is posted, and its report asked for.
+//!
+//! A backend that cannot be had on a machine is named in the report, with the reason. A wrong answer of our own storages, or a
+//! report that does not find the fault, fails the run; over storages of others they are counted and told.
+
+mod limit;
+mod mixed;
+mod plot;
+mod report;
+mod rollout;
+mod stored;
+mod subject;
+
+use std::path::PathBuf;
+
+use anyhow::Context;
+use serde::Serialize;
+
+use crate::backend::Backend;
+use crate::ingest::{command, yesterday_us};
+use crate::load::{Requests, Way};
+use crate::machine::{Machine, load_average};
+use crate::options::{Common, Reports};
+use crate::store::source::SPANS_PER_REQUEST;
+use crate::workload::Workload;
+use limit::Limit;
+use mixed::Mixed;
+use rollout::Reported;
+use stored::Stored;
+use subject::Subject;
+
+/// What to measure.
+#[derive(Clone, Debug, Serialize, clap::Args)]
+pub struct Options {
+    /// What to compare, a run for each.
+    #[arg(long, value_enum, value_delimiter = ',', default_values_t = [
+        Backend::Segment, Backend::Memory, Backend::Mysql, Backend::Cassandra, Backend::Elasticsearch
+    ])]
+    pub backends: Vec<Backend>,
+    /// Millions of spans that questions are asked of.
+    #[arg(long, default_value_t = 1.0)]
+    pub spans: f64,
+    /// How long half of the limit is offered while questions are asked; 0 for not at all.
+    #[arg(long, default_value_t = 1.0)]
+    pub minutes: f64,
+    /// How long a step of the load lasts.
+    #[arg(long, default_value_t = 10.0)]
+    pub step_seconds: f64,
+    /// Spans a second of the first step.
+    #[arg(long, default_value_t = 2_000.0)]
+    pub from: f64,
+    /// No more than so many spans a second are offered.
+    #[arg(long, default_value_t = 1_024_000.0)]
+    pub rate_max: f64,
+    /// Steps between the last that held and the first that did not.
+    #[arg(long, default_value_t = 3)]
+    pub between: usize,
+    /// What the 99th percentile of a POST may be, milliseconds.
+    #[arg(long, default_value_t = 100.0)]
+    pub bound_ms: f64,
+    /// Questions of each kind.
+    #[arg(long, default_value_t = 100)]
+    pub questions: usize,
+    /// Senders, each with one request at a time.
+    #[arg(long, default_value_t = 16)]
+    pub connections: usize,
+    /// Spans prepared before a load; they are sent again with new identifiers and times.
+    #[arg(long, default_value_t = 200_000)]
+    pub prepared_spans: usize,
+    /// The program that starts servers of others.
+    #[arg(long, default_value = "server/tests/external/run")]
+    pub servers: PathBuf,
+    /// Which server, on which data.
+    #[command(flatten)]
+    #[serde(flatten)]
+    pub common: Common,
+    /// Where what was measured is written down.
+    #[command(flatten)]
+    #[serde(flatten)]
+    pub reports: Reports,
+}
+
+impl Options {
+    fn spans(&self) -> u64 {
+        (self.spans * 1e6) as u64
+    }
+
+    /// Written down once: every backend is offered the same.
+    fn requests(&self) -> anyhow::Result<Requests> {
+        let batches = Workload::reference(self.common.seed)
+            .batches(SPANS_PER_REQUEST)
+            .take(self.prepared_spans.div_ceil(SPANS_PER_REQUEST));
+        Requests::prepare_for(Way::JSON, batches, yesterday_us())
+    }
+}
+
+/// Everything that was measured.
+#[derive(Debug, Serialize)]
+struct Report {
+    command: String,
+    options: Options,
+    machine: Machine,
+    server: String,
+    load_average_before: f64,
+    load_average_after: f64,
+    measured: Vec<Measured>,
+    missing: Vec<Missing>,
+}
+
+/// What could not be had.
+#[derive(Debug, Serialize)]
+struct Missing {
+    backend: Backend,
+    why: String,
+}
+
+/// A storage under the server.
+#[derive(Debug, Serialize)]
+struct Measured {
+    backend: Backend,
+    version: String,
+    configuration: String,
+    limit: Limit,
+    stored: Stored,
+    report: Reported,
+    mixed: Option<Mixed>,
+}
+
+/// Measures, prints and writes the reports.
+///
+/// # Errors
+/// Where something cannot be measured, or one of our own storages gives a wrong answer.
+pub fn run(options: &Options) -> anyhow::Result<()> {
+    let product = options.common.product()?;
+    let mut report = Report {
+        command: command(),
+        options: options.clone(),
+        machine: Machine::find(),
+        server: product.version(),
+        load_average_before: load_average(),
+        load_average_after: 0.0,
+        measured: Vec::new(),
+        missing: Vec::new(),
+    };
+    for &backend in &options.backends {
+        let measured = measure(backend, options).with_context(|| backend.name())?;
+        match measured {
+            Ok(measured) => {
+                eprintln!("{}", report::line(&measured));
+                report.measured.push(measured);
+            }
+            Err(why) => {
+                eprintln!("{}: cannot be had here: {why}", backend.name());
+                report.missing.push(Missing { backend, why });
+            }
+        }
+    }
+    report.load_average_after = load_average();
+    let markdown = report::markdown(&report);
+    print!("{markdown}");
+    let written = options.reports.write("compare", &markdown, &report)?;
+    plot::write(&report, &options.reports.path("compare", "svg")?)?;
+    eprintln!("written: {}", written.display());
+    report.require()
+}
+
+/// One storage; why it cannot be had.
+fn measure(backend: Backend, options: &Options) -> anyhow::Result<Result<Measured, String>> {
+    let requests = options.requests()?;
+    let subject = match Subject::start(backend, options)? {
+        Ok(subject) => subject,
+        Err(why) => return Ok(Err(why)),
+    };
+    eprintln!("{}: stepping the load", backend.name());
+    let limit = limit::find(&subject, &requests, options)?;
+    subject.end()?;
+    let mut subject = match Subject::start(backend, options)? {
+        Ok(subject) => subject,
+        Err(why) => return Ok(Err(why)),
+    };
+    eprintln!("{}: filling to {} spans", backend.name(), options.spans());
+    let mut source = stored::source(options)?;
+    let stored = stored::measure(&mut subject, &mut source, options)?;
+    let mixed = match options.minutes > 0.0 && limit.spans_per_second > 0.0 {
+        true => Some(mixed::measure(
+            &subject,
+            &mut source,
+            limit.spans_per_second,
+            options,
+        )?),
+        false => None,
+    };
+    // Last: questions are held against what the workload alone makes.
+    eprintln!("{}: a report", backend.name());
+    let reported = rollout::measure(&subject)?;
+    let measured = Measured {
+        backend,
+        version: subject.version(),
+        configuration: subject.configuration(),
+        limit,
+        stored,
+        report: reported,
+        mixed,
+    };
+    subject.end()?;
+    Ok(Ok(measured))
+}
+
+impl Report {
+    /// # Errors
+    /// Naming the first wrong answer of our own storages, or a storage that took nothing.
+    fn require(&self) -> anyhow::Result<()> {
+        for measured in &self.measured {
+            let name = measured.backend.name();
+            anyhow::ensure!(
+                measured.limit.spans_per_second > 0.0,
+                "{name}: no load at all was held: {:?}",
+                measured.limit.steps
+            );
+            if measured.backend.is_own() {
+                anyhow::ensure!(
+                    measured.report.is_found,
+                    "{name}: the report does not find the fault: {}",
+                    measured.report.verdict
+                );
+                let under_load = measured.mixed.iter().flat_map(|mixed| &mixed.asked);
+                let mut asked = measured.stored.asked.iter().chain(under_load);
+                asked.try_for_each(|asked| asked.require().context(name))?;
+            }
+        }
+        Ok(())
+    }
+}

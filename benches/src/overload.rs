@@ -9,11 +9,13 @@
 //! 3. *Overload.* The capacity times `--factor` in an open loop, from many senders that do not pause when they are
 //!    refused. A sender waits for its answer, as every real one does: what is due while all of them wait is not sent,
 //!    and the report says how much that was.
-//! 4. *Recovery.* As 2, from the first moment after 3, a second at a time.
+//! 4. *Recovery.* As 2, from the first moment after 3, a second at a time. What the machine took away meanwhile
+//!    ([`witness`]) is none of the server's latency.
 //! 5. *Check.* Every acknowledged span is counted by the store, some hundred traces are read and compared, and the
 //!    log has no errors.
 
 mod report;
+mod witness;
 
 use std::process::{Command, Stdio};
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -30,6 +32,7 @@ use crate::options::{Common, Reports};
 use crate::process::{Sampler, Usage};
 use crate::server::Server;
 use crate::workload::Workload;
+use witness::Witness;
 
 const SPANS_PER_REQUEST: usize = 100;
 /// By each way.
@@ -135,6 +138,8 @@ struct Phase {
     post_ms_max: f64,
     /// Of the server.
     processors: f64,
+    /// How long processors were away, which is none of the server's doing. `None` where nobody watched.
+    away_ms: Option<f64>,
 }
 
 /// `/health` during the overload.
@@ -149,6 +154,8 @@ struct Probed {
 struct Ways {
     requests: Vec<Requests>,
     outcomes: Vec<Vec<Outcome>>,
+    /// From when processors are divided.
+    witness: Option<Witness>,
 }
 
 /// Measures, prints and writes the reports.
@@ -161,6 +168,7 @@ pub fn run(options: &Options) -> anyhow::Result<()> {
     let (machine, load_average_before) = (Machine::find(), load_average());
     let server = Server::start(&product, options.common.data())?;
     let pinned = pin(&server);
+    ways.witness = pinned.as_ref().and_then(|_| Witness::start(processors()));
     ways.run(&server, CAPACITY_SENDERS, Pace::Closed, FILLING_SECONDS)?;
     let capacity = ways.run(&server, CAPACITY_SENDERS, Pace::Closed, CAPACITY_SECONDS)?;
     let requests_per_second = capacity.accepted_spans_per_second / SPANS_PER_REQUEST as f64;
@@ -185,7 +193,7 @@ pub fn run(options: &Options) -> anyhow::Result<()> {
         .map(|_| ways.run(&server, CAPACITY_SENDERS, moderate, 1))
         .collect::<anyhow::Result<Vec<Phase>>>()?;
     drop(sampler);
-    let normal_ms_max = (calm.post_ms_p99 * NORMAL_FACTOR).max(NORMAL_MS);
+    let normal_ms_max = normal_ms_max(&calm);
     crate::ingest::settle::wait(&server)?;
     let report = Report {
         command: command(),
@@ -236,6 +244,7 @@ impl Ways {
         Ok(Self {
             outcomes: vec![Vec::new(); requests.len()],
             requests,
+            witness: None,
         })
     }
 
@@ -250,6 +259,7 @@ impl Ways {
             requests_max: u64::MAX,
         };
         let before = Usage::of(server.id())?;
+        let seen = self.witness.as_ref().map(Witness::seen);
         let begin = Instant::now();
         let outcomes = std::thread::scope(|scope| {
             let running: Vec<_> = self
@@ -267,6 +277,11 @@ impl Ways {
         let mut phase = Phase::of(&outcomes, took)?;
         phase.due_spans_per_second = pace.rate().map(|rate| rate * SPANS_PER_REQUEST as f64);
         phase.processors = cpu.as_secs_f64() / took.as_secs_f64();
+        phase.away_ms = self
+            .witness
+            .as_ref()
+            .zip(seen)
+            .map(|(witness, before)| witness.seen().away_ms_since(&before));
         for (all, outcome) in self.outcomes.iter_mut().zip(outcomes) {
             all.push(outcome);
         }
@@ -309,19 +324,34 @@ impl Phase {
             post_ms_p99: ms(0.99),
             post_ms_max: ms(1.0),
             processors: 0.0,
+            away_ms: None,
         })
+    }
+
+    /// The p99 without what the machine was away.
+    fn own_ms_p99(&self) -> f64 {
+        (self.post_ms_p99 - self.away_ms.unwrap_or_default()).max(0.0)
     }
 
     /// Whether a server does at this moment what it does when nothing is wrong.
     fn is_normal(&self, ms_max: f64) -> bool {
-        self.refused + self.failed == 0 && self.post_ms_p99 <= ms_max
+        self.refused + self.failed == 0 && self.own_ms_p99() <= ms_max
     }
+}
+
+/// The most that a second's p99 may be for it to be normal, of the calm before.
+fn normal_ms_max(calm: &Phase) -> f64 {
+    (calm.own_ms_p99() * NORMAL_FACTOR).max(NORMAL_MS)
+}
+
+fn processors() -> usize {
+    std::thread::available_parallelism().map_or(1, std::num::NonZero::get)
 }
 
 /// Gives the last processor to the generator and the others to the server: senders that never pause would otherwise
 /// take from the server what they are to measure. `None` where there is but one, or no `taskset`.
 fn pin(server: &Server) -> Option<String> {
-    let last = std::thread::available_parallelism().ok()?.get().checked_sub(1)?;
+    let last = processors() - 1;
     let of_server = match last {
         0 => return None,
         1 => "0".to_owned(),
@@ -395,7 +425,12 @@ impl Report {
             .filter(|promise| !promise.1)
             .map(|promise| promise.0)
             .collect();
-        anyhow::ensure!(broken.is_empty(), "not held: {}", broken.join("; "));
+        anyhow::ensure!(
+            broken.is_empty(),
+            "not held: {}; {}",
+            broken.join("; "),
+            report::seconds_after(self)
+        );
         Ok(())
     }
 
@@ -469,5 +504,19 @@ mod tests {
         assert_eq!(recovered_in(&seconds, 5.0), None);
         assert_eq!(recovered_in(&[second(10.0, 1)], 50.0), None);
         assert_eq!(recovered_in(&[second(10.0, 0)], 50.0), Some(1));
+    }
+
+    #[test]
+    fn what_the_machine_was_away_is_not_the_servers() {
+        let away = |post_ms_p99, away_ms| Phase {
+            away_ms: Some(away_ms),
+            ..second(post_ms_p99, 0)
+        };
+        assert_eq!(recovered_in(&[away(160.0, 110.0)], 50.0), Some(1));
+        assert_eq!(recovered_in(&[away(160.0, 109.0)], 50.0), None);
+        // Nor is it what is normal.
+        assert_eq!(normal_ms_max(&away(160.0, 120.0)), 120.0);
+        assert_eq!(normal_ms_max(&away(160.0, 200.0)), NORMAL_MS);
+        assert_eq!(normal_ms_max(&second(160.0, 0)), 480.0);
     }
 }

@@ -66,8 +66,8 @@ fn facts(report: &Report) -> [(&'static str, String); 7] {
 
 fn phases(report: &Report) -> String {
     let mut text = String::from(
-        "\n| | spans/s due | spans/s sent | spans/s acknowledged | requests | refused | failed | p50 | p99 | slowest | server's processors |\n\
-         | --- | ---: | ---: | ---: | ---: | ---: | ---: | ---: | ---: | ---: | ---: |\n",
+        "\n| | spans/s due | spans/s sent | spans/s acknowledged | requests | refused | failed | p50 | p99 | slowest | server's processors | machine away |\n\
+         | --- | ---: | ---: | ---: | ---: | ---: | ---: | ---: | ---: | ---: | ---: | ---: |\n",
     );
     let named = [
         ("capacity".to_owned(), &report.capacity),
@@ -88,7 +88,7 @@ fn phases(report: &Report) -> String {
     };
     let _ = writeln!(
         text,
-        "\n{recovered}: normal is no refusal and a p99 of at most {:.0} ms. Latencies are those of acknowledged requests, from when they \
+        "\n{recovered}: normal is no refusal and a p99 of at most {:.0} ms beside what the machine was away. Latencies are those of acknowledged requests, from when they \
          were due. What was due and not sent had to wait because every sender waited for an answer.",
         report.normal_ms_max
     );
@@ -98,10 +98,24 @@ fn phases(report: &Report) -> String {
     text
 }
 
+/// Why latency is normal again or not, in a line.
+pub(super) fn seconds_after(report: &Report) -> String {
+    let seconds = report.recovery.iter().map(|second| {
+        let away = second.away_ms.map_or(String::new(), |away| format!(", {away:.0} away"));
+        format!("{:.0}{away} ({} refused)", second.post_ms_p99, second.refused)
+    });
+    format!(
+        "at most {:.0} ms are normal, and the seconds after it had: {}",
+        report.normal_ms_max,
+        seconds.collect::<Vec<_>>().join("; ")
+    )
+}
+
 fn row(phase: &Phase) -> String {
     let due = phase.due_spans_per_second.map_or("–".to_owned(), thousands);
+    let away = phase.away_ms.map_or("–".to_owned(), |away| format!("{away:.0} ms"));
     format!(
-        "{due} | {} | {} | {} | {} | {} | {:.1} ms | {:.1} ms | {:.0} ms | {:.2}",
+        "{due} | {} | {} | {} | {} | {} | {:.1} ms | {:.1} ms | {:.0} ms | {:.2} | {away}",
         thousands(phase.sent_spans_per_second),
         thousands(phase.accepted_spans_per_second),
         thousands(phase.requests as f64),

@@ -21,8 +21,8 @@ pub struct SegmentConfig {
     pub sync: SyncPolicy,
     /// Bytes the journal may have between its checkpoint and its end before spans are refused.
     pub journal_bytes_max: u64,
-    /// Bytes of memory the head may take before spans are refused. It is sealed from a third of it on, while the
-    /// next third fills.
+    /// Bytes of memory the head may take before spans are refused. It is sealed from a quarter of it on, while the
+    /// next quarter fills.
     pub head_bytes_max: u64,
     /// What is dropped.
     pub retention: Retention,

@@ -52,7 +52,7 @@ impl Pace {
         if !self.is_leisurely || self.began.elapsed() < MOMENT {
             return;
         }
-        // A generation is a third of what may be in memory: beyond half, the next one fills faster than this is sealed.
+        // Beyond half of what may be in memory the next ones fill faster than this is sealed.
         if store.head_bytes() < store.config.head_bytes_max / 2 {
             thread::sleep(MOMENT);
         }

@@ -257,7 +257,7 @@ fn divide(store: &Store, frozen: &Generation, quiet: Quiet) -> (Vec<Trace>, Vec<
     let bytes = |traces: &[Trace]| traces.iter().map(|trace| trace.bytes).sum::<u64>();
     let all = bytes(&traces);
     let (arriving, whole): (Vec<_>, Vec<_>) = traces.into_iter().partition(is_arriving);
-    if bytes(&arriving) > all / 2 && all > store.config.head_bytes_max / 4 {
+    if bytes(&arriving) > all / 2 && all > store.generation_bytes_max() / 4 * 3 {
         // One huge trace, or a clock that stands still: carrying it over again and again would free no memory.
         let everything = whole.into_iter().chain(arriving).collect();
         return (everything, Vec::new());

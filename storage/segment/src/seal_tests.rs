@@ -6,7 +6,7 @@ use model::SpanBatch;
 
 use crate::config::Limits;
 use crate::seal::{Quiet, seal};
-use crate::store::Store;
+use crate::store::{GENERATIONS, Store};
 use crate::testing::{Machine, batch_of, span, spans_of};
 use storage_record as record;
 
@@ -167,14 +167,14 @@ fn a_generation_that_fills_while_another_is_sealed_fills_no_further() {
     // The memory of a generation of one small trace is its share.
     machine.accept(&store, &batch(1, 1));
     let of_one = store.view().active.bytes();
-    store.config.head_bytes_max = of_one * 3;
+    store.config.head_bytes_max = of_one * GENERATIONS;
     let first = store.freeze();
     machine.accept(&store, &batch(2, 2));
     seal(&store, &first, Quiet::Everything).unwrap();
     let view = store.view();
     let second = view.frozen.first().expect("what was full is frozen");
     assert_eq!((second.spans(), view.active.spans()), (1, 0));
-    store.config.head_bytes_max = of_one * 30;
+    store.config.head_bytes_max = of_one * GENERATIONS * 10;
     machine.accept(&store, &batch(3, 3));
     seal(&store, second, Quiet::Everything).unwrap();
     let view = store.view();

@@ -35,6 +35,9 @@ use crate::view::View;
 use crate::writer::WriterOptions;
 use storage_record::{self as record, Numbering, RecordReader, RecordSpans};
 
+/// Generations that may fill the memory of the head.
+pub(crate) const GENERATIONS: u64 = 4;
+
 /// Everything the parts of the store work on.
 pub(crate) struct Store {
     pub(crate) config: SegmentConfig,
@@ -257,10 +260,15 @@ impl Store {
         }
     }
 
-    /// Whether a generation has its share of the memory: so many that there is one to seal while another fills, and that
-    /// room is made again and again where senders wait for it.
+    /// A generation's share of the memory, bytes: so little that there is one to seal while others fill, and that room is
+    /// made again and again where senders wait for it. Where memory is full nothing is taken until one more is sealed.
+    pub(crate) fn generation_bytes_max(&self) -> u64 {
+        self.config.head_bytes_max / GENERATIONS
+    }
+
+    /// Whether a generation has its share of the memory.
     pub(crate) fn is_full(&self, generation: &Generation) -> bool {
-        generation.bytes() >= self.config.head_bytes_max / 3
+        generation.bytes() >= self.generation_bytes_max()
     }
 
     /// Freezes the active generation if it is full. Only the maintenance thread does, while it seals another one.

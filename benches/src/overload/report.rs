@@ -101,7 +101,9 @@ fn phases(report: &Report) -> String {
 /// Why latency is normal again or not, in a line.
 pub(super) fn seconds_after(report: &Report) -> String {
     let seconds = report.recovery.iter().map(|second| {
-        let away = second.away_ms.map_or(String::new(), |away| format!(", {away:.0} away"));
+        let away = second
+            .away_ms
+            .map_or(String::new(), |away| format!(", {away:.0} away"));
         format!("{:.0}{away} ({} refused)", second.post_ms_p99, second.refused)
     });
     format!(
@@ -113,7 +115,9 @@ pub(super) fn seconds_after(report: &Report) -> String {
 
 fn row(phase: &Phase) -> String {
     let due = phase.due_spans_per_second.map_or("–".to_owned(), thousands);
-    let away = phase.away_ms.map_or("–".to_owned(), |away| format!("{away:.0} ms"));
+    let away = phase
+        .away_ms
+        .map_or("–".to_owned(), |away| format!("{away:.0} ms"));
     format!(
         "{due} | {} | {} | {} | {} | {} | {:.1} ms | {:.1} ms | {:.0} ms | {:.2} | {away}",
         thousands(phase.sent_spans_per_second),

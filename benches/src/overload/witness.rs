@@ -103,7 +103,8 @@ fn come_first_on(processor: usize) -> bool {
             .status();
         ran.is_ok_and(|status| status.success())
     };
-    run("taskset", &["--cpu-list", "--pid", &processor, thread]) && run("chrt", &["--fifo", "--pid", "50", thread])
+    run("taskset", &["--cpu-list", "--pid", &processor, thread])
+        && run("chrt", &["--fifo", "--pid", "50", thread])
 }
 
 fn watch(stop: &AtomicBool, away_us: &AtomicU64) {

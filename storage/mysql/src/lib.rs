@@ -12,6 +12,8 @@
 //!
 //! It is not: a queue. Spans wait for a server that is away in the spool before this store.
 
+mod candidates;
+mod conditions;
 mod config;
 mod dependencies;
 mod error;

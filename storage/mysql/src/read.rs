@@ -68,7 +68,7 @@ impl MySqlStore {
 }
 
 /// Pieces as long as a statement takes.
-fn statements(keys: &[TraceKey]) -> impl Iterator<Item = &[TraceKey]> {
+pub(crate) fn statements(keys: &[TraceKey]) -> impl Iterator<Item = &[TraceKey]> {
     let mut rest = keys;
     std::iter::from_fn(move || {
         let length = STATEMENT_TRACES
@@ -82,7 +82,10 @@ fn statements(keys: &[TraceKey]) -> impl Iterator<Item = &[TraceKey]> {
 
 /// The keys, and those of all traces that have rows of annotations under the same low half; every span does that has a
 /// high one.
-async fn same_low_half(connection: &mut MySqlConnection, keys: &[TraceKey]) -> sqlx::Result<Vec<TraceKey>> {
+pub(crate) async fn same_low_half(
+    connection: &mut MySqlConnection,
+    keys: &[TraceKey],
+) -> sqlx::Result<Vec<TraceKey>> {
     let mut found: BTreeSet<TraceKey> = keys.iter().copied().collect();
     found.extend(keys.iter().map(|&(_, low)| (0, low)));
     for keys in statements(keys) {
@@ -106,11 +109,7 @@ async fn read(
     keys: &[TraceKey],
     schema: &Schema,
 ) -> sqlx::Result<Vec<Span>> {
-    let condition = match schema.has_trace_id_high {
-        true => vec!["(t.trace_id_high = ? AND t.trace_id = ?)"; keys.len()],
-        false => vec!["(? = 0 AND t.trace_id = ?)"; keys.len()],
-    };
-    let condition = condition.join(" OR ");
+    let condition = key_conditions("t", keys.len(), schema);
     let high = schema.high("t");
     let sql = format!(
         "SELECT {high}, t.trace_id, t.id, t.name, t.parent_id, CAST(COALESCE(t.debug, 0) AS UNSIGNED), \
@@ -141,9 +140,18 @@ async fn read(
     Ok(to_spans(&spans, &annotations))
 }
 
-type Statement<'q> = sqlx::query::Query<'q, sqlx::MySql, sqlx::mysql::MySqlArguments>;
+pub(crate) type Statement<'q> = sqlx::query::Query<'q, sqlx::MySql, sqlx::mysql::MySqlArguments>;
 
-fn bind_keys<'q>(statement: Statement<'q>, keys: &[TraceKey]) -> Statement<'q> {
+/// That a row of a table is of one of so many traces.
+pub(crate) fn key_conditions(table: &str, count: usize, schema: &Schema) -> String {
+    let one = match schema.has_trace_id_high {
+        true => format!("({table}.trace_id_high = ? AND {table}.trace_id = ?)"),
+        false => format!("(? = 0 AND {table}.trace_id = ?)"),
+    };
+    vec![one; count].join(" OR ")
+}
+
+pub(crate) fn bind_keys<'q>(statement: Statement<'q>, keys: &[TraceKey]) -> Statement<'q> {
     let bind = |statement: Statement<'q>, &(high, low): &TraceKey| statement.bind(high).bind(low);
     keys.iter().fold(statement, bind)
 }

@@ -6,11 +6,12 @@ use sqlx::{AssertSqlSafe, Row};
 use storage::{BoxFuture, Result, Visit, VisitTraces};
 
 use crate::MySqlStore;
-use crate::read::TraceKey;
+use crate::conditions::{Conditions, Value};
+use crate::read::{Statement, TraceKey};
 use crate::schema::Schema;
 
 /// Spans that are asked for together, in the order of their begin.
-const SPANS_A_PAGE: i64 = 5_000;
+const SPANS_A_PAGE: usize = 5_000;
 /// Traces that are read at one time.
 const TRACES_A_READ: usize = 64;
 
@@ -20,10 +21,32 @@ const MARGIN: u64 = 60_000_000;
 
 /// Where a page ends: the begin of its last span, and the span.
 #[derive(Clone, Copy, Debug)]
-struct Place {
-    start_ts: i64,
-    trace_id: TraceKey,
+pub(crate) struct Place {
+    pub(crate) start_ts: i64,
+    pub(crate) trace_id: TraceKey,
     id: i64,
+}
+
+/// How spans are walked: by their begins, and as the primary key has them where these are the same.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Direction {
+    Forward,
+    Backward,
+}
+
+impl Direction {
+    /// Before the first span that begins at that time.
+    pub(crate) fn from(self, start_ts: i64) -> Place {
+        let (start_ts, most) = match self {
+            Self::Forward => (start_ts.saturating_sub(1), i64::MAX),
+            Self::Backward => (start_ts.saturating_add(1), i64::MIN),
+        };
+        Place {
+            start_ts,
+            trace_id: (most, most),
+            id: most,
+        }
+    }
 }
 
 impl VisitTraces for MySqlStore {
@@ -48,13 +71,18 @@ impl MySqlStore {
     ) -> sqlx::Result<()> {
         let (start, end) = (start.saturating_sub(MARGIN), end.saturating_add(MARGIN));
         let mut seen: HashSet<i64> = HashSet::new();
-        let mut place = Place {
-            start_ts: signed(start).saturating_sub(1),
-            trace_id: (i64::MAX, i64::MAX),
-            id: i64::MAX,
-        };
+        let mut place = Direction::Forward.from(signed(start));
         loop {
-            let page = self.page_after(place, signed(end), schema).await?;
+            let page = self
+                .page(
+                    Direction::Forward,
+                    place,
+                    signed(end),
+                    &Conditions::default(),
+                    SPANS_A_PAGE,
+                    schema,
+                )
+                .await?;
             let new = page.iter().filter(|place| seen.insert(place.trace_id.1));
             let keys: Vec<TraceKey> = new.map(|place| (0, place.trace_id.1)).collect();
             for keys in keys.chunks(TRACES_A_READ) {
@@ -62,35 +90,39 @@ impl MySqlStore {
                 traces.values().for_each(|spans| visit(spans));
             }
             match page.last() {
-                Some(last) if page.len() as i64 == SPANS_A_PAGE => place = *last,
+                Some(last) if page.len() == SPANS_A_PAGE => place = *last,
                 _ => return Ok(()),
             }
         }
     }
 
-    async fn page_after(&self, after: Place, end: i64, schema: &Schema) -> sqlx::Result<Vec<Place>> {
-        let high = schema.high("s");
-        // The order of the index on `start_ts`, which ends in the primary key.
-        let order = match schema.has_trace_id_high {
-            true => "s.start_ts, s.trace_id_high, s.trace_id, s.id",
-            false => "s.start_ts, s.trace_id, s.id",
+    /// Spans `s` that meet conditions, from a place to a last begin.
+    pub(crate) async fn page(
+        &self,
+        direction: Direction,
+        after: Place,
+        until: i64,
+        conditions: &Conditions,
+        limit: usize,
+        schema: &Schema,
+    ) -> sqlx::Result<Vec<Place>> {
+        let sql = page_sql(direction, conditions, schema);
+        let (first, last) = match direction {
+            Direction::Forward => (after.start_ts, until),
+            Direction::Backward => (until, after.start_ts),
         };
-        let sql = format!(
-            "SELECT s.start_ts, {high}, s.trace_id, s.id FROM zipkin_spans s \
-             WHERE s.start_ts BETWEEN ? AND ? AND (s.start_ts > ? OR {high} > ? \
-             OR {high} = ? AND (s.trace_id > ? OR s.trace_id = ? AND s.id > ?)) ORDER BY {order} LIMIT ?"
-        );
         let (high, low) = after.trace_id;
-        let rows = sqlx::query(AssertSqlSafe(sql))
-            .bind(after.start_ts)
-            .bind(end)
+        let statement = sqlx::query(AssertSqlSafe(sql))
+            .bind(first)
+            .bind(last)
             .bind(after.start_ts)
             .bind(high)
             .bind(high)
             .bind(low)
             .bind(low)
-            .bind(after.id)
-            .bind(SPANS_A_PAGE)
+            .bind(after.id);
+        let rows = bind(statement, conditions.values.clone())
+            .bind(limit as i64)
             .fetch_all(self.pool())
             .await?;
         rows.iter()
@@ -103,6 +135,37 @@ impl MySqlStore {
             })
             .collect()
     }
+}
+
+/// In the order of the index on `start_ts`, which ends in the primary key.
+fn page_sql(direction: Direction, conditions: &Conditions, schema: &Schema) -> String {
+    let high = schema.high("s");
+    let (beyond, order) = match direction {
+        Direction::Forward => (">", ""),
+        Direction::Backward => ("<", " DESC"),
+    };
+    let highs = match schema.has_trace_id_high {
+        true => format!("s.trace_id_high{order}, "),
+        false => String::new(),
+    };
+    format!(
+        "SELECT s.start_ts, {high}, s.trace_id, s.id FROM zipkin_spans s \
+         WHERE s.start_ts BETWEEN ? AND ? AND (s.start_ts {beyond} ? OR {high} {beyond} ? \
+         OR {high} = ? AND (s.trace_id {beyond} ? OR s.trace_id = ? AND s.id {beyond} ?)){} \
+         ORDER BY s.start_ts{order}, {highs}s.trace_id{order}, s.id{order} LIMIT ?",
+        conditions.sql
+    )
+}
+
+/// Binds the values of conditions.
+pub(crate) fn bind(statement: Statement<'_>, values: Vec<Value>) -> Statement<'_> {
+    values
+        .into_iter()
+        .fold(statement, |statement, value| match value {
+            Value::Number(number) => statement.bind(number),
+            Value::Text(text) => statement.bind(text),
+            Value::Bytes(bytes) => statement.bind(bytes),
+        })
 }
 
 /// Timestamps beyond what the column holds are nobody's.

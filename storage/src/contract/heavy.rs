@@ -5,13 +5,17 @@ use std::collections::HashSet;
 use super::fixtures::{Build, DAY, at, bare_span, link, query, query_of, span, today, trace_id};
 use super::{Case, Subject, case};
 use crate::TraceQueryBuilder;
-use model::Kind;
+use model::{Kind, Span};
 
 pub(super) const SPAN_STORE_CASES: &[Case] = &[case!(trace_with_many_spans), case!(get_traces_many_traces)];
 
 pub(super) const DEPENDENCIES_CASES: &[Case] = &[case!(many_links)];
 
-pub(super) const CASES: &[Case] = &[case!(a_hundred_thousand_spans_in_one_trace), case!(many_names)];
+pub(super) const CASES: &[Case] = &[
+    case!(a_hundred_thousand_spans_in_one_trace),
+    case!(many_names),
+    case!(what_is_old_or_seldom_among_many),
+];
 
 async fn trace_with_many_spans(subject: Subject) {
     let mut trace = vec![span(trace_id(1), 1)];
@@ -55,6 +59,43 @@ async fn many_links(subject: Subject) {
         .map(|n| link("frontend", &format!("service-{n:03}"), 2))
         .collect();
     assert_eq!(subject.links(today() + DAY, DAY).await, expected);
+}
+
+/// A store that looks at the newest first has to go on to the oldest, whatever else meets a part of the conditions.
+async fn what_is_old_or_seldom_among_many(subject: Subject) {
+    const TRACES: u64 = 2200;
+    let traces: Vec<_> = (1..=TRACES).map(one_of_many).collect();
+    for batch in traces.chunks(100) {
+        subject.accept(&batch.concat()).await;
+    }
+    let colored = |color: &str, limit: i64| TraceQueryBuilder {
+        annotation_query: Some(format!("color={color}")),
+        limit,
+        ..query_of("frontend")
+    };
+    assert_eq!(subject.found(colored("red", 10)).await, [1].map(trace_id));
+    let newest = [TRACES, TRACES - 1, TRACES - 2].map(trace_id);
+    assert_eq!(subject.found(colored("blue", 3)).await, newest);
+    let named = |service: &str, name: &str| TraceQueryBuilder {
+        span_name: Some(name.to_owned()),
+        ..query_of(service)
+    };
+    assert_eq!(subject.found(named("backend", "seldom")).await, [2].map(trace_id));
+    // Every trace has both, no span has.
+    assert_eq!(subject.found(named("frontend", "query")).await, []);
+}
+
+/// Of 300 that begin at the same time. The first is red, the second has a name of its own, the others are alike.
+fn one_of_many(low: u64) -> Vec<Span> {
+    let (color, name) = match low {
+        1 => ("red", "query"),
+        2 => ("blue", "seldom"),
+        _ => ("blue", "query"),
+    };
+    let begin = at(1 + low / 300);
+    let root = span(trace_id(low), 1).at(begin).tag("color", color);
+    let child = span(trace_id(low), 2).child_of(1).local("backend");
+    vec![root, child.named(name).at(begin)]
 }
 
 async fn a_hundred_thousand_spans_in_one_trace(subject: Subject) {

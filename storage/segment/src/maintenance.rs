@@ -98,7 +98,7 @@ fn seal_all(store: &Store) -> Result<(), StorageError> {
     if store.view().active.spans() > 0 {
         store.freeze();
     }
-    let sealed = seal_frozen(store, Some(Quiet::Everything));
+    let sealed = seal_frozen(store, Some(Quiet::Everything), || make_room(store));
     let joined = loop {
         match compact::compact(store, |store, _| is_stopping(store)) {
             Ok(true) => {}
@@ -112,9 +112,9 @@ fn seal_all(store: &Store) -> Result<(), StorageError> {
 }
 
 /// Seals, and notes for who asks after the store's health whether that works. What counts as still arriving is by the
-/// generation, unless it is told.
-fn seal_frozen(store: &Store, quiet: Option<Quiet>) -> Result<(), StorageError> {
-    let sealed = seal_all_frozen(store, quiet);
+/// generation, unless it is told. `after_each` makes room on the disk for what the next one takes there.
+fn seal_frozen(store: &Store, quiet: Option<Quiet>, after_each: impl FnMut()) -> Result<(), StorageError> {
+    let sealed = seal_all_frozen(store, quiet, after_each);
     // Giving up because the store is being closed is no trouble.
     if !store.stopping.load(Ordering::Relaxed) {
         *store.not_sealed.lock() = sealed.as_ref().err().map(ToString::to_string);
@@ -122,9 +122,14 @@ fn seal_frozen(store: &Store, quiet: Option<Quiet>) -> Result<(), StorageError> 
     sealed
 }
 
-fn seal_all_frozen(store: &Store, quiet: Option<Quiet>) -> Result<(), StorageError> {
+fn seal_all_frozen(
+    store: &Store,
+    quiet: Option<Quiet>,
+    mut after_each: impl FnMut(),
+) -> Result<(), StorageError> {
     for frozen in store.view().frozen.clone() {
         seal(store, &frozen, quiet.unwrap_or_else(|| quiet_of(store, &frozen)))?;
+        after_each();
     }
     // Moved already, unless that failed or a batch was given up between the journal and the head.
     store.move_checkpoint()
@@ -145,7 +150,8 @@ impl Tasks {
     fn look(&mut self, store: &Store) {
         let now = Instant::now();
         if self.sealing.is_over(now) {
-            self.sealing.note("sealing", SOON, seal_due(store));
+            self.sealing
+                .note("sealing", SOON, seal_due(store, || make_room(store)));
         }
         if self.compaction.is_over(now) {
             let joined = self.compact(store);
@@ -176,13 +182,18 @@ impl Tasks {
             let mut are_dropped = false;
             // After a failure it waits here too: what could not be sealed is still to be sealed.
             if is_to_be_sealed(store) && sealing.is_over(Instant::now()) {
-                sealing.note("sealing", SOON, seal_due(store));
-                are_dropped = retain_beside(store, joining);
+                let make_room = || are_dropped |= retain_beside(store, joining);
+                sealing.note("sealing", SOON, seal_due(store, make_room));
             }
             is_stopping(store) || sealing.failures > 0 || are_dropped
         });
         joined.map(|_| ())
     }
+}
+
+/// Retention between generations that are sealed one after the other. A failure is told when it is tried by itself.
+fn make_room(store: &Store) {
+    let _ = retention::retain(store);
 }
 
 /// Retention while segments are joined, which takes as long as the disk has to fill beyond its limit: drops others, and
@@ -217,12 +228,12 @@ impl Pause {
     }
 }
 
-fn seal_due(store: &Store) -> Result<(), StorageError> {
+fn seal_due(store: &Store, after_each: impl FnMut()) -> Result<(), StorageError> {
     if is_due(store) {
         store.freeze();
     }
     // Some may be left from a failure, or were full while others were sealed.
-    seal_frozen(store, None)
+    seal_frozen(store, None, after_each)
 }
 
 /// Whether there is something to seal now.
@@ -266,6 +277,8 @@ fn is_stopping(store: &Store) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::config::Limits;
+    use crate::testing::{Machine, batch_of, span};
 
     #[test]
     fn a_task_that_keeps_failing_is_tried_less_and_less_often() {
@@ -280,5 +293,19 @@ mod tests {
         }
         pause.note("compaction", Duration::from_secs(60), Ok(()));
         assert!(pause.is_over(Instant::now()));
+    }
+
+    #[test]
+    fn room_is_made_after_each_generation_that_is_sealed() {
+        let machine = Machine::new(Limits::default());
+        let store = machine.open();
+        for trace in 1..=3 {
+            machine.accept(&store, &batch_of(&[span(trace, 1, 1_600_000_000_000_000)]));
+            store.freeze();
+        }
+        let mut left = Vec::new();
+        let note = || left.push(store.view().frozen.len());
+        seal_frozen(&store, Some(Quiet::Everything), note).unwrap();
+        assert_eq!(left, [2, 1, 0]);
     }
 }

@@ -10,7 +10,7 @@
 //!    refused. A sender waits for its answer, as every real one does: what is due while all of them wait is not sent,
 //!    and the report says how much that was.
 //! 4. *Recovery.* As 2, from the first moment after 3, a second at a time. What the machine took away meanwhile
-//!    ([`witness`]) is none of the server's latency.
+//!    (`witness.rs`) is none of the server's latency.
 //! 5. *Check.* Every acknowledged span is counted by the store, some hundred traces are read and compared, and the
 //!    log has no errors.
 

@@ -95,7 +95,8 @@ get(frontend, '/orders', async (span, response) => {
 await listen(frontend);
 
 const answer = await fetch(`http://127.0.0.1:${frontend.port}/orders`);
-const traceId = await answer.text();
+// Jaeger's client leaves out leading zeros.
+const traceId = (await answer.text()).padStart(16, '0');
 await close(frontend);
 await close(backend);
 

@@ -34,6 +34,7 @@ use crate::ingest::{command, yesterday_us};
 use crate::load::{Requests, Way};
 use crate::machine::{Machine, load_average};
 use crate::options::{Common, Reports};
+use crate::pace;
 use crate::store::source::SPANS_PER_REQUEST;
 use crate::workload::Workload;
 use limit::Limit;
@@ -137,6 +138,8 @@ struct Measured {
     stored: Stored,
     report: Reported,
     mixed: Option<Mixed>,
+    /// How long the same work took on this machine before and after all that, milliseconds.
+    pace_ms: Vec<f64>,
 }
 
 /// Measures, prints and writes the reports.
@@ -180,6 +183,7 @@ pub fn run(options: &Options) -> anyhow::Result<()> {
 /// One storage; why it cannot be had.
 fn measure(backend: Backend, options: &Options) -> anyhow::Result<Result<Measured, String>> {
     let requests = options.requests()?;
+    let mut pace_ms = pace::sample();
     let subject = match Subject::start(backend, options)? {
         Ok(subject) => subject,
         Err(why) => return Ok(Err(why)),
@@ -206,17 +210,19 @@ fn measure(backend: Backend, options: &Options) -> anyhow::Result<Result<Measure
     // Last: questions are held against what the workload alone makes.
     eprintln!("{}: a report", backend.name());
     let reported = rollout::measure(&subject)?;
-    let measured = Measured {
+    let (version, configuration) = (subject.version(), subject.configuration());
+    subject.end()?;
+    pace_ms.append(&mut pace::sample());
+    Ok(Ok(Measured {
         backend,
-        version: subject.version(),
-        configuration: subject.configuration(),
+        version,
+        configuration,
         limit,
         stored,
         report: reported,
         mixed,
-    };
-    subject.end()?;
-    Ok(Ok(measured))
+        pace_ms,
+    }))
 }
 
 impl Report {

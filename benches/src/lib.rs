@@ -4,13 +4,16 @@
 //! came of it, [`transports`] does so by every way in, [`kafka`] lets the server read it from a broker, [`overload`]
 //! offers the server more than it can take, [`hostile`] what nobody should send, [`recover`] kills it and starts it
 //! again, [`store`] fills its store and asks questions, [`joining`] sends while it seals and joins, [`retention`] fills it
-//! beyond its limit, [`compare`] puts storages ([`backend`]) under the same server, [`import`] imports and exports files, [`analysis`] asks a store for reports of deployments and lists
-//! of operations, [`embedded`] is that store, [`rollouts`] makes rollouts whose truth is known and counts who finds it. `README.md` beside this has the method. Nothing depends
-//! on this package but tests of the real server, which post its rollouts.
+//! beyond its limit, [`compare`] puts storages ([`backend`]) under the same server and [`diff`] tells what two such runs
+//! differ in, [`import`] imports and exports files, [`analysis`] asks a store for reports of deployments and lists of
+//! operations, [`embedded`] is that store, [`rollouts`] makes rollouts whose truth is known and counts who finds it.
+//! `README.md` beside this has the method. Nothing depends on this package but tests of the real server, which post its
+//! rollouts.
 
 pub mod analysis;
 pub mod backend;
 pub mod compare;
+pub mod diff;
 pub mod embedded;
 pub mod hostile;
 pub mod import;
@@ -28,6 +31,7 @@ pub mod workload;
 pub mod load;
 pub mod machine;
 pub mod options;
+mod pace;
 mod plot;
 pub mod process;
 pub mod server;

@@ -3,7 +3,7 @@
 use clap::{Parser, Subcommand};
 
 use benches::{
-    analysis, compare, hostile, import, ingest, joining, kafka, overload, recover, retention, rollouts,
+    analysis, compare, diff, hostile, import, ingest, joining, kafka, overload, recover, retention, rollouts,
     store, transports,
 };
 
@@ -25,6 +25,8 @@ enum Question {
     Analysis(analysis::Options),
     /// What storages take in under the same server, what that costs, and how fast they answer.
     Compare(compare::Options),
+    /// What two runs of `compare` differ in by more than chance and the machine explain.
+    Diff(diff::Options),
     /// Whether the server takes spans that nobody should send within its memory, and has them after a kill.
     Hostile(hostile::Options),
     /// How many spans a second are imported from files and exported to them.
@@ -55,6 +57,7 @@ fn main() -> anyhow::Result<()> {
     match CommandLine::parse().question {
         Question::Analysis(options) => analysis::run(&options),
         Question::Compare(options) => compare::run(&options),
+        Question::Diff(options) => diff::run(&options),
         Question::Hostile(options) => hostile::run(&options),
         Question::Import(options) => import::run(&options),
         Question::Ingest(options) => ingest::run(&options),

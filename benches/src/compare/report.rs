@@ -6,6 +6,7 @@ use super::subject::Cost;
 use super::{Measured, Report};
 use crate::ingest::report::{of_machine, thousands};
 use crate::store::ask::Asked;
+use crate::store::quantiles;
 use crate::store::questions::Kind;
 
 /// A figure: its name, and its value.
@@ -43,8 +44,8 @@ impl Measured {
     }
 
     fn report_ms(&self) -> String {
-        let again = self.report.again_ms;
-        let again = again.map_or("–".to_owned(), |again| format!("{again:.0}"));
+        let median = quantiles(self.report.again_ms.clone()).map(|quantile| quantile(0.5));
+        let again = median.map_or("–".to_owned(), |again| format!("{again:.0}"));
         format!("{:.0} / {again}", self.report.first_ms)
     }
 

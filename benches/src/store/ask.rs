@@ -29,6 +29,8 @@ pub(crate) struct Asked {
     pub(crate) p50_ms: f64,
     pub(crate) p99_ms: f64,
     pub(crate) max_ms: f64,
+    /// Each, in the order of the answers: on one connection that of the questions, which depends on the seed alone.
+    pub(crate) samples_ms: Vec<f64>,
     /// Of the answers, on average.
     pub(crate) answer_bytes: f64,
     /// What the server read from the disk for an answer, on average.
@@ -162,6 +164,7 @@ impl Asking {
     /// Where nothing was asked: of that there is no figure.
     pub(crate) fn finish(self, disk_bytes: u64) -> anyhow::Result<Asked> {
         let questions = self.took_ms.len();
+        let samples_ms = self.took_ms.iter().map(|ms| (ms * 1e3).round() / 1e3).collect();
         let quantile = quantiles(self.took_ms)
             .with_context(|| format!("there was no time for a question: {}", self.kind))?;
         let count = questions as f64;
@@ -173,6 +176,7 @@ impl Asking {
             p50_ms: quantile(0.5),
             p99_ms: quantile(0.99),
             max_ms: quantile(1.0),
+            samples_ms,
             answer_bytes: self.bytes as f64 / count,
             disk_bytes: disk_bytes as f64 / count,
         })

@@ -12,6 +12,7 @@ use storage::{Order, TraceQuery};
 
 use crate::MySqlStore;
 use crate::conditions::{Conditions, RowCondition, SameTrace, conditions, row_conditions};
+use crate::in_time::InTime;
 use crate::read::{TraceKey, bind_keys, key_conditions, same_low_half, statements};
 use crate::scan::{Direction, Place, bind, signed};
 use crate::schema::Schema;
@@ -142,7 +143,7 @@ impl<'q> Candidates<'q> {
             condition.column
         );
         let statement = bind(sqlx::query(AssertSqlSafe(sql)), vec![condition.value]);
-        let rows = statement.fetch_all(store.pool()).await?;
+        let rows = statement.fetch_all(store.pool()).in_time().await?;
         rows.iter()
             .map(|row| Ok((row.try_get(0)?, row.try_get(1)?)))
             .collect()
@@ -169,7 +170,7 @@ impl<'q> Candidates<'q> {
                 .bind(signed(start))
                 .bind(signed(end));
             let statement = bind(statement, self.conditions.values.clone());
-            for row in statement.fetch_all(&mut *connection).await? {
+            for row in statement.fetch_all(&mut *connection).in_time().await? {
                 let key = self.key((row.try_get(0)?, row.try_get(1)?));
                 let begin = row.try_get::<i64, _>(2)? as u64;
                 let known = newest.entry(key).or_default();

@@ -6,13 +6,18 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use sqlx::mysql::{MySqlConnectOptions, MySqlPool, MySqlPoolOptions, MySqlSslMode};
-use sqlx::{AssertSqlSafe, Connection, Executor, MySqlConnection};
+use sqlx::{AssertSqlSafe, ConnectOptions, Connection, Executor, MySqlConnection};
 use storage::StoreOptions;
+
+use crate::in_time::answers;
 
 /// How long a question or a write waits for a connection.
 const ACQUIRE_TIMEOUT: Duration = Duration::from_secs(3);
 /// Connections that nobody uses are closed after this.
-const IDLE_TIMEOUT: Duration = Duration::from_secs(300);
+const IDLE_TIMEOUT: Duration = Duration::from_secs(20);
+/// The server closes those that nobody uses after this: of one that was cut off it learns nothing else, and would keep what a
+/// transaction had locked there for hours, so that the same spans could not be written again.
+const IDLE_AT_SERVER_SECONDS_MAX: u32 = 30;
 /// And all of them after this, so that addresses which changed are followed.
 const LIFETIME_MAX: Duration = Duration::from_secs(1800);
 /// A statement that takes longer is ended by the server: who asked does not wait that long.
@@ -92,7 +97,9 @@ impl MySqlServer {
             .port(self.port)
             .username(self.user.as_deref().unwrap_or_default())
             .database(&self.database)
-            .pipes_as_concat(false);
+            .pipes_as_concat(false)
+            // A statement of several hundred rows is no line of a log; a slow one is in the server's own.
+            .disable_statement_logging();
         if let Some(password) = &self.password {
             options = options.password(password);
         }
@@ -117,6 +124,7 @@ impl MySqlServer {
             .idle_timeout(IDLE_TIMEOUT)
             .max_lifetime(LIFETIME_MAX)
             .after_connect(|connection, _| Box::pin(bound_statements(connection)))
+            .after_release(|connection, _| Box::pin(answers(connection)))
             .connect_lazy_with(self.connect_options())
     }
 
@@ -129,15 +137,16 @@ impl MySqlServer {
     }
 }
 
-/// MySQL and MariaDB have different names for it.
+/// How long a statement, and how long doing nothing. MySQL and MariaDB have different names for the former.
 async fn bound_statements(connection: &mut MySqlConnection) -> sqlx::Result<()> {
     let version: String = sqlx::query_scalar("SELECT VERSION()")
         .fetch_one(&mut *connection)
         .await?;
-    let set = match is_mariadb(&version) {
-        true => format!("SET SESSION max_statement_time = {STATEMENT_SECONDS_MAX}"),
-        false => format!("SET SESSION max_execution_time = {STATEMENT_SECONDS_MAX}000"),
+    let statements = match is_mariadb(&version) {
+        true => format!("max_statement_time = {STATEMENT_SECONDS_MAX}"),
+        false => format!("max_execution_time = {STATEMENT_SECONDS_MAX}000"),
     };
+    let set = format!("SET SESSION {statements}, wait_timeout = {IDLE_AT_SERVER_SECONDS_MAX}");
     connection.execute(AssertSqlSafe(set)).await.map(drop)
 }
 

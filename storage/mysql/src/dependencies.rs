@@ -4,6 +4,7 @@ use sqlx::{AssertSqlSafe, Row};
 use storage::{DailyLink, whole_days};
 
 use crate::MySqlStore;
+use crate::in_time::InTime;
 use crate::schema::Schema;
 
 impl MySqlStore {
@@ -30,6 +31,7 @@ impl MySqlStore {
             .bind(days.start as i64)
             .bind(days.end as i64)
             .fetch_all(self.pool())
+            .in_time()
             .await?;
         rows.iter()
             .map(|row| {

@@ -17,6 +17,7 @@ mod conditions;
 mod config;
 mod dependencies;
 mod error;
+mod in_time;
 mod names;
 mod read;
 mod records;
@@ -39,6 +40,7 @@ use storage::{
 };
 
 pub use crate::config::{Clock, MySqlConfig, MySqlServer, Tls};
+use crate::in_time::InTime;
 use crate::schema::Schema;
 
 /// How long it may take to find out why there is no connection.
@@ -148,7 +150,7 @@ impl MySqlStore {
     }
 
     async fn ping(&self) -> sqlx::Result<()> {
-        self.pool.acquire().await?.ping().await
+        self.pool.acquire().await?.ping().in_time().await
     }
 }
 

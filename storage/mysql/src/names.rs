@@ -3,6 +3,7 @@
 use sqlx::AssertSqlSafe;
 
 use crate::MySqlStore;
+use crate::in_time::InTime;
 use crate::rows::{ADDRESS, ANNOTATION, TAG};
 use crate::schema::Schema;
 
@@ -23,6 +24,7 @@ impl MySqlStore {
         );
         let names = sqlx::query_scalar(AssertSqlSafe(sql))
             .fetch_all(self.pool())
+            .in_time()
             .await?;
         Ok(sorted(names))
     }
@@ -43,6 +45,7 @@ impl MySqlStore {
         let names = sqlx::query_scalar(AssertSqlSafe(sql))
             .bind(schema.fit(service_name).into_owned())
             .fetch_all(self.pool())
+            .in_time()
             .await?;
         Ok(sorted(names))
     }
@@ -73,6 +76,7 @@ impl MySqlStore {
         let names = sqlx::query_scalar(AssertSqlSafe(sql))
             .bind(schema.fit(service_name).into_owned())
             .fetch_all(self.pool())
+            .in_time()
             .await?;
         Ok(sorted(names))
     }
@@ -86,6 +90,7 @@ impl MySqlStore {
         let values: Vec<Vec<u8>> = sqlx::query_scalar(AssertSqlSafe(sql))
             .bind(schema.fit(key).into_owned())
             .fetch_all(self.pool())
+            .in_time()
             .await?;
         let values = values
             .iter()

@@ -9,6 +9,7 @@ use sqlx::mysql::MySqlRow;
 use sqlx::{AssertSqlSafe, MySqlConnection, Row};
 
 use crate::MySqlStore;
+use crate::in_time::InTime;
 use crate::rows::{AnnotationRow, EndpointColumns, SpanRow, to_spans};
 use crate::schema::Schema;
 
@@ -46,7 +47,7 @@ impl MySqlStore {
         if keys.is_empty() {
             return Ok(traces);
         }
-        let mut transaction = self.pool().begin().await?;
+        let mut transaction = self.pool().begin().in_time().await?;
         let all;
         let keys = match by_low_half && schema.has_trace_id_high {
             true => {
@@ -62,7 +63,7 @@ impl MySqlStore {
                 traces.entry(key).or_default().push(span);
             }
         }
-        transaction.commit().await?;
+        transaction.commit().in_time().await?;
         Ok(traces)
     }
 }
@@ -97,7 +98,7 @@ pub(crate) async fn same_low_half(
         for &(_, low) in keys {
             statement = statement.bind(low);
         }
-        for row in statement.fetch_all(&mut *connection).await? {
+        for row in statement.fetch_all(&mut *connection).in_time().await? {
             found.insert((row.try_get(0)?, row.try_get(1)?));
         }
     }
@@ -116,7 +117,7 @@ async fn read(
          t.start_ts, t.duration FROM zipkin_spans t WHERE {condition}"
     );
     let rows = bind_keys(sqlx::query(AssertSqlSafe(sql)), keys);
-    let rows = rows.fetch_all(&mut *connection).await?;
+    let rows = rows.fetch_all(&mut *connection).in_time().await?;
     let spans = rows.iter().map(span_row).collect::<sqlx::Result<Vec<_>>>()?;
     if spans.is_empty() {
         return Ok(Vec::new());
@@ -132,7 +133,7 @@ async fn read(
          FROM zipkin_annotations t WHERE {condition}"
     );
     let rows = bind_keys(sqlx::query(AssertSqlSafe(sql)), keys);
-    let rows = rows.fetch_all(&mut *connection).await?;
+    let rows = rows.fetch_all(&mut *connection).in_time().await?;
     let annotations = rows
         .iter()
         .map(annotation_row)

@@ -6,6 +6,7 @@ use storage::{
 };
 
 use crate::MySqlStore;
+use crate::in_time::InTime;
 
 impl RecordTable for MySqlStore {
     fn known_records(&self) -> &KnownRecords {
@@ -56,15 +57,15 @@ impl MySqlStore {
 
     /// All as of one moment.
     async fn read_changes(&self, known: i64) -> sqlx::Result<Changes> {
-        let mut transaction = self.pool().begin().await?;
+        let mut transaction = self.pool().begin().in_time().await?;
         let revision = revision(&mut transaction, false).await?;
         let records = changed_after(&mut transaction, known).await?;
-        transaction.commit().await?;
+        transaction.commit().in_time().await?;
         Ok(Changes { revision, records })
     }
 
     async fn write_change(&self, last: i64, records: &[Record]) -> sqlx::Result<bool> {
-        let mut transaction = self.pool().begin().await?;
+        let mut transaction = self.pool().begin().in_time().await?;
         if revision(&mut transaction, true).await? != last {
             return Ok(false);
         }
@@ -72,8 +73,8 @@ impl MySqlStore {
             write(&mut transaction, record, last + 1).await?;
         }
         let bump = sqlx::query("UPDATE tracehound_revisions SET revision = ? WHERE id = 1");
-        bump.bind(last + 1).execute(&mut *transaction).await?;
-        transaction.commit().await?;
+        bump.bind(last + 1).execute(&mut *transaction).in_time().await?;
+        transaction.commit().in_time().await?;
         Ok(true)
     }
 }
@@ -84,7 +85,7 @@ async fn revision(connection: &mut MySqlConnection, is_locked: bool) -> sqlx::Re
         true => "SELECT revision FROM tracehound_revisions WHERE id = 1 FOR UPDATE",
         false => "SELECT revision FROM tracehound_revisions WHERE id = 1",
     };
-    sqlx::query_scalar(sql).fetch_one(connection).await
+    sqlx::query_scalar(sql).fetch_one(connection).in_time().await
 }
 
 async fn changed_after(connection: &mut MySqlConnection, known: i64) -> sqlx::Result<Vec<Record>> {
@@ -93,6 +94,7 @@ async fn changed_after(connection: &mut MySqlConnection, known: i64) -> sqlx::Re
     )
     .bind(known)
     .fetch_all(connection)
+    .in_time()
     .await?;
     let mut records = Vec::with_capacity(rows.len());
     for row in &rows {
@@ -123,7 +125,7 @@ async fn write(connection: &mut MySqlConnection, record: &Record, revision: i64)
         RecordBody::Forgotten => {
             let sql = "DELETE FROM tracehound_records WHERE kind = ? AND name_hash = UNHEX(SHA2(?, 256))";
             let statement = sqlx::query(sql).bind(kind).bind(name);
-            return statement.execute(connection).await.map(drop);
+            return statement.execute(connection).in_time().await.map(drop);
         }
     };
     sqlx::query(
@@ -137,6 +139,7 @@ async fn write(connection: &mut MySqlConnection, record: &Record, revision: i64)
     .bind(body)
     .bind(revision)
     .execute(connection)
+    .in_time()
     .await
     .map(drop)
 }
@@ -152,6 +155,7 @@ async fn read(
     .bind(kind as i8)
     .bind(name)
     .fetch_optional(connection)
+    .in_time()
     .await?;
     Ok(body.flatten())
 }

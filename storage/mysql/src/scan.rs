@@ -7,6 +7,7 @@ use storage::{BoxFuture, Result, Visit, VisitTraces};
 
 use crate::MySqlStore;
 use crate::conditions::{Conditions, Value};
+use crate::in_time::InTime;
 use crate::read::{Statement, TraceKey};
 use crate::schema::Schema;
 
@@ -124,6 +125,7 @@ impl MySqlStore {
         let rows = bind(statement, conditions.values.clone())
             .bind(limit as i64)
             .fetch_all(self.pool())
+            .in_time()
             .await?;
         rows.iter()
             .map(|row| {

@@ -6,6 +6,7 @@ use sqlx::{AssertSqlSafe, Executor, MySqlConnection, Row};
 use storage::StorageError;
 
 use crate::config::is_mariadb;
+use crate::in_time::InTime;
 
 /// `VARCHAR(255)`, in characters: as in Zipkin's schema.
 const TEXT_CHARS_MAX: usize = 255;
@@ -40,6 +41,7 @@ impl Schema {
              AND LOWER(table_name) IN ('zipkin_spans', 'zipkin_annotations', 'zipkin_dependencies', 'tracehound_records', 'tracehound_revisions')",
         )
         .fetch_all(&mut *connection)
+        .in_time()
         .await?;
         let mut columns: Vec<(String, String)> = Vec::with_capacity(rows.len());
         for row in &rows {
@@ -51,6 +53,7 @@ impl Schema {
         }
         let packet: u64 = sqlx::query_scalar("SELECT CAST(@@max_allowed_packet AS UNSIGNED)")
             .fetch_one(&mut *connection)
+            .in_time()
             .await?;
         Ok(Some(Self {
             has_trace_id_high: has("zipkin_spans.trace_id_high") && has("zipkin_annotations.trace_id_high"),
@@ -70,6 +73,7 @@ impl Schema {
     pub(crate) async fn create(connection: &mut MySqlConnection) -> sqlx::Result<()> {
         let version: String = sqlx::query_scalar("SELECT VERSION()")
             .fetch_one(&mut *connection)
+            .in_time()
             .await?;
         let collation = match is_mariadb(&version) {
             true => "utf8mb4_nopad_bin",
@@ -78,7 +82,7 @@ impl Schema {
         let zipkins = include_str!("schema.sql").split(';');
         for statement in zipkins.chain(include_str!("tracehound.sql").split(';')) {
             let statement = statement.replace("{collation}", collation);
-            connection.execute(AssertSqlSafe(statement)).await?;
+            connection.execute(AssertSqlSafe(statement)).in_time().await?;
         }
         Ok(())
     }

@@ -5,6 +5,7 @@ use sqlx::{AssertSqlSafe, Row};
 use storage::{Completeness, Found, untimed_after};
 
 use crate::MySqlStore;
+use crate::in_time::InTime;
 use crate::read::TraceKey;
 use crate::schema::Schema;
 
@@ -30,6 +31,7 @@ impl MySqlStore {
                 .bind(from)
                 .bind(page as i64)
                 .fetch_all(self.pool())
+                .in_time()
                 .await?;
             let mut keys: Vec<TraceKey> = Vec::with_capacity(rows.len());
             for row in &rows {

@@ -10,6 +10,7 @@ use storage::{BoxFuture, Result, SpanSink, note_versions};
 
 use crate::MySqlStore;
 use crate::error;
+use crate::in_time::InTime;
 use crate::rows::{AnnotationRow, EndpointColumns, Rows, SpanRow};
 use crate::schema::Schema;
 
@@ -51,7 +52,7 @@ impl SpanSink for MySqlStore {
 impl MySqlStore {
     /// All rows or none.
     async fn write(&self, rows: &Rows<'_>, schema: &Schema) -> sqlx::Result<()> {
-        let mut transaction = self.pool().begin().await?;
+        let mut transaction = self.pool().begin().in_time().await?;
         for (spans, is_shared) in [(&rows.spans, false), (&rows.shared, true)] {
             let table = SpanTable { schema, is_shared };
             insert(&mut transaction, &table, spans, schema.statement_bytes_max).await?;
@@ -64,7 +65,7 @@ impl MySqlStore {
             schema.statement_bytes_max,
         )
         .await?;
-        transaction.commit().await
+        transaction.commit().in_time().await
     }
 }
 
@@ -111,7 +112,7 @@ async fn insert<Row>(
         for row in now {
             statement = table.bind(statement, row);
         }
-        statement.execute(&mut *connection).await?;
+        statement.execute(&mut *connection).in_time().await?;
     }
     Ok(())
 }

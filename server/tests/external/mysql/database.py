@@ -36,10 +36,11 @@ class DatabaseFailed(Exception):
 class Database(servers.Neighbour):
     """Listens on the loopback interface; its port and its tables stay the same over restarts."""
 
-    def __init__(self, directory, options=OPTIONS):
+    def __init__(self, directory, options=OPTIONS, disk=None):
+        """What it keeps is on `disk`, or where the rest is."""
         self.options = options
         self.port = servers.free_port()
-        self.data = directory / "mariadb"
+        self.data = (disk or directory) / "mariadb"
         self.socket = self.data / "socket"
         self.output = directory / "mariadb-output"
         self.data.mkdir()

@@ -1,12 +1,12 @@
-"""Spans go into a MariaDB that is stopped, killed, cut off, without tables, and closed to the server.
+"""Spans go into a MariaDB that is full, cut off, stopped, killed, without tables, and closed to the server.
 
 Usage: run.py CONTRACT ZIPKIN [--spans COUNT] KIT…     ZIPKIN is yes or no
 
 1. The battery of `storage` runs on the database: CONTRACT is the program. So does Zipkin's own: KIT is its command line.
 2. The server starts while the database is away, then the password is wrong, then the tables are missing. Spans are
    taken all the while, and health tells which of the three it is.
-3. Lists in all formats are posted; meanwhile the database is stopped and killed, its connections are cut, and the
-   server is killed again and again. Every span is found afterwards, once, as it was sent.
+3. Lists in all formats are posted; meanwhile the database's disk is full, the way to it is cut and falls silent, it is
+   stopped and killed, its connections are ended, and the server is killed again and again. Every span is found afterwards, once, as it was sent.
 4. Tables as Zipkin's first releases made them are written and read, and a database is spoken to by TLS.
 5. With ZIPKIN, both servers run on one database: each finds what the other wrote, and both answer the same.
 """
@@ -22,13 +22,18 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 import behind_spool
 import lists
 import messages
+import relay as relays
 import servers
+import small_disk
 import stage
 import two_servers
 from behind_spool import asked, await_true, outage, post, waiting
 from database import PASSWORD, TLS_USER, USER, Database
+from relay import Relay
 from stage import require
 
+# In memory; its logs and its first tables take a third of it.
+DISK_MEBIBYTES = 1024
 KILLS = 3
 # More than it has tests.
 KIT_SERVERS_MAX = 120
@@ -73,7 +78,24 @@ def troubles(server, database, body):
     print("  away, wrong password, no database, no tables: told, and nothing lost")
 
 
-def disturb(server, database):
+def fill_disk(server, database, disk):
+    """A database whose disk is full takes nothing; it may end there. It is started again when somebody has made room."""
+    if not disk.is_mounted:
+        print("  NOT TESTED: a full disk of the database, since no file system can be mounted here")
+        return
+    disk.fill()
+    await_true(lambda: outage(server), "a full disk is not noticed")
+    told = outage(server)
+    database.kill()
+    disk.free()
+    database.start()
+    await_true(lambda: not outage(server), "spans wait after the disk was freed")
+    print(f"  the database's disk was full under load: {told}")
+
+
+def disturb(server, database, relay, disk):
+    fill_disk(server, database, disk)
+    relays.disturb(server, relay, {relays.CUT: "cannot be reached", relays.SILENT: "no answer within"})
     for _ in range(KILLS):
         time.sleep(2)
         database.stop()
@@ -90,14 +112,18 @@ def disturb(server, database):
     print(f"  the database was stopped and killed {KILLS} times, its connections were cut, the server was killed")
 
 
-def faults(database, directory, spans):
-    server = instance(database, directory / "faults")
-    behind_spool.survive(
-        server,
-        spans,
-        lambda body: troubles(server, database, body),
-        lambda: disturb(server, database),
-    )
+def faults(database, directory, spans, disk):
+    relay = Relay(database.port)
+    server = instance(database, directory / "faults", MYSQL_TCP_PORT=str(relay.port))
+    try:
+        behind_spool.survive(
+            server,
+            spans,
+            lambda body: troubles(server, database, body),
+            lambda: disturb(server, database, relay, disk),
+        )
+    finally:
+        relay.close()
 
 
 def older_tables(database, directory):
@@ -193,9 +219,14 @@ def kit(database, command):
 
 
 def run(options, directory):
-    database = Database(directory)
+    with small_disk.mounted(directory / "disk", DISK_MEBIBYTES) as disk:
+        on(disk, options, directory)
+
+
+def on(disk, options, directory):
+    database = Database(directory, disk=disk.path)
     try:
-        faults(database, directory, options.spans)
+        faults(database, directory, options.spans, disk)
         by_password = ("--user", USER, "--password", PASSWORD)
         behind_spool.contract(options.contract, "--port", str(database.port), *by_password)
         kit(database, options.kit)

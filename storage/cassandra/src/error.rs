@@ -19,7 +19,9 @@ enum Said {
     Error(DbError),
     /// Nothing in time.
     Nothing,
-    /// It was not reached, or what it said was not understood.
+    /// No node has a connection.
+    Unreached,
+    /// What it said was not understood, or the way to it broke meanwhile.
     Other,
     /// It was not asked, since it would be asked for too much.
     Unsupported,
@@ -59,6 +61,12 @@ impl Failure {
         ];
         matches!(self.said, Said::Error(DbError::Invalid))
             && words.iter().any(|word| self.text.contains(word))
+    }
+
+    /// Whether the connections are of use no more until somebody makes others. The driver makes them again by itself, but at
+    /// intervals that grow to ten seconds, and looks for nodes that moved by those it has.
+    pub(crate) fn is_unreached(&self) -> bool {
+        self.said == Said::Unreached
     }
 
     /// Whether the cluster refused what was asked because of its configuration.
@@ -102,7 +110,7 @@ impl Failure {
             self.said,
             Said::Error(DbError::WriteTimeout { .. } | DbError::WriteFailure { .. })
         );
-        timed_out || matches!(self.said, Said::Nothing | Said::Other)
+        timed_out || matches!(self.said, Said::Nothing | Said::Unreached | Said::Other)
     }
 
     /// Tells who asked what to do; `place` says where the cluster is.
@@ -119,7 +127,7 @@ impl Failure {
                 StorageError::Timeout(text)
             }
             Said::Error(_) if self.is_of_value() => StorageError::Invalid(text),
-            Said::Error(_) | Said::Other => StorageError::Unavailable(text),
+            Said::Error(_) | Said::Unreached | Said::Other => StorageError::Unavailable(text),
         }
     }
 }
@@ -135,6 +143,7 @@ fn of_request(error: &RequestError) -> Said {
     match error {
         RequestError::LastAttemptError(error) => of_attempt(error),
         RequestError::RequestTimeout(_) => Said::Nothing,
+        RequestError::EmptyPlan | RequestError::ConnectionPoolError(_) => Said::Unreached,
         _ => Said::Other,
     }
 }
@@ -142,6 +151,7 @@ fn of_request(error: &RequestError) -> Said {
 fn of_prepare(error: &PrepareError) -> Said {
     match error {
         PrepareError::AllAttemptsFailed { first_attempt, .. } => of_attempt(first_attempt),
+        PrepareError::ConnectionPoolError(_) => Said::Unreached,
         _ => Said::Other,
     }
 }
@@ -159,6 +169,7 @@ impl From<ExecutionError> for Failure {
             ExecutionError::LastAttemptError(error) => of_attempt(error),
             ExecutionError::PrepareError(error) => of_prepare(error),
             ExecutionError::RequestTimeout(_) => Said::Nothing,
+            ExecutionError::EmptyPlan | ExecutionError::ConnectionPoolError(_) => Said::Unreached,
             // No cluster takes such a key. Other values are held to the columns that there are, which may be mended.
             ExecutionError::BadQuery(BadQuery::ValuesTooLongForKey(..)) => Said::Unfit,
             _ => Said::Other,

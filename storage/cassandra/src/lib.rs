@@ -136,9 +136,10 @@ impl CassandraStore {
         })
     }
 
-    /// Looks at the tables again before the next question, where they are not what they were.
+    /// Connects and looks at the tables again before the next question, where there is no connection or they are not what they
+    /// were.
     pub(crate) fn learn(&self, failure: &Failure) {
-        if failure.is_of_schema() {
+        if failure.is_of_schema() || failure.is_unreached() {
             *self.link.write() = None;
         }
     }

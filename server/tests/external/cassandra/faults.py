@@ -9,15 +9,19 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 import behind_spool
 import lists
+import relay as relays
 import servers
 from cassandra.cluster import NoHostAvailable
 from behind_spool import asked, await_true, outage, post, waiting
 from messages import TRACE_SPANS
+from relay import Relay
 from stage import require
 
 USER, PASSWORD = "zipkin", "what-nobody-guesses"
 KILLS = 2
 OUTAGE_S = 2
+ANSWERED_AGAIN_S = 4
+LOOK_EVERY_S = 0.1
 # Lists are posted for as long as all that lasts.
 POST_PAUSE_S = 0.15
 LOOKBACK_MS = 7_200_000
@@ -36,17 +40,26 @@ def instance(node, directory, **options):
 
 
 def survive(node, disk, directory, spans):
-    server = instance(node, directory / "faults", CASSANDRA_LOCAL_DC="elsewhere", CASSANDRA_ENSURE_SCHEMA="false")
-    behind_spool.survive(
-        server,
-        spans,
-        lambda body: troubles(server, node, body),
-        lambda: disturb(server, node, disk),
-        POST_PAUSE_S,
-    )
-    with servers.stopped_after(server):
-        server.start()
-        require_searched(server, spans)
+    relay = Relay(node.port)
+    settings = {
+        "CASSANDRA_CONTACT_POINTS": f"127.0.0.1:{relay.port}",
+        "CASSANDRA_LOCAL_DC": "elsewhere",
+        "CASSANDRA_ENSURE_SCHEMA": "false",
+    }
+    server = instance(node, directory / "faults", **settings)
+    try:
+        behind_spool.survive(
+            server,
+            spans,
+            lambda body: troubles(server, node, body),
+            lambda: disturb(server, node, disk, relay),
+            POST_PAUSE_S,
+        )
+        with servers.stopped_after(server):
+            server.start()
+            require_searched(server, spans)
+    finally:
+        relay.close()
 
 
 def require_searched(server, spans):
@@ -61,7 +74,7 @@ def troubles(server, node, body):
     """Away, closed, in another data centre, without tables: told apart, and nothing is lost."""
     server.start()
     require(post(server.base, body, lists.format_of(0)) == 202, "spans are not taken while the cluster is away")
-    await_true(lambda: "refused" in outage(server), "health does not tell that the cluster is away")
+    await_true(lambda: "The pool is broken" in outage(server), "health does not tell that the cluster is away")
     node.start()
     node.ask(f"CREATE ROLE {USER} WITH PASSWORD = 'another' AND LOGIN = true AND SUPERUSER = true")
     await_true(lambda: "incorrect" in outage(server), "health does not tell that the password is wrong")
@@ -92,12 +105,14 @@ def lets_in(node):
         return False
 
 
-def disturb(server, node, disk):
+def disturb(server, node, disk, relay):
     fill_disk(server, node, disk)
+    relays.disturb(server, relay, {relays.CUT: "", relays.SILENT: ""})
     for _ in range(KILLS):
         node.stop()
         time.sleep(OUTAGE_S)
         node.start()
+        require_answers_soon(server)
         time.sleep(OUTAGE_S)
         node.kill()
         server.kill()
@@ -106,6 +121,17 @@ def disturb(server, node, disk):
         server.kill()
         server.start()
     print(f"  the node was stopped and killed {KILLS} times, the server was killed twice as often")
+
+
+def require_answers_soon(server):
+    """A node that is there again is asked again: who looks does not wait as long as it was away."""
+    deadline = time.monotonic() + ANSWERED_AGAIN_S
+    while True:
+        said = asked(server, "/api/v2/services")
+        if said.startswith("["):
+            return
+        require(time.monotonic() < deadline, f"the node answers again, the server {ANSWERED_AGAIN_S} s later does not: {said}")
+        time.sleep(LOOK_EVERY_S)
 
 
 def fill_disk(server, node, disk):

@@ -20,11 +20,15 @@ START_MAX_S = 180
 LOOK_EVERY_S = 0.2
 ASKED_MAX_S = 60
 BUILT = Path(__file__).resolve().parents[4] / "target" / "external" / "cassandra"
+# The release before.
+BUILT_BEFORE = BUILT.with_name("cassandra-4.1")
 DATACENTER = "datacenter1"
 # Whom a new cluster knows.
 USER, PASSWORD = "cassandra", "cassandra"
 # A small, fixed heap, and no second compiler: it starts faster.
 JVM = ("-Xms1g", "-Xmx1g", "-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1", "-Djdk.attach.allowAttachSelf=true")
+# Cassandra 4.1 says what Java 17 only lets it say if it is told so.
+JVM_BEFORE = (*JVM, "-Djava.security.manager=allow")
 # What Java keeps from libraries unless it is told otherwise.
 EXPORTED = (
     "java.base/java.lang.ref",
@@ -75,8 +79,9 @@ class Node(servers.Neighbour):
     """Listens on the loopback interface; its ports and its tables stay the same over restarts. Clients speak plainly or by
     TLS, as they like. What it keeps is on `disk`, what it says in `directory`."""
 
-    def __init__(self, directory, disk, jvm=JVM):
+    def __init__(self, directory, disk, jvm=JVM, built=BUILT):
         self.jvm = jvm
+        self.built = built
         self.port = servers.free_port()
         self.home = disk / "cassandra"
         self.output = directory / "cassandra-output"
@@ -164,7 +169,7 @@ class Node(servers.Neighbour):
         command = ["java", *self.jvm]
         command += [f"--add-exports={package}=ALL-UNNAMED" for package in EXPORTED]
         command += [f"--add-opens={package}=ALL-UNNAMED" for package in OPENED]
-        command += [f"-javaagent:{agent}" for agent in (BUILT / "lib").glob("jamm-*.jar")]
+        command += [f"-javaagent:{agent}" for agent in (self.built / "lib").glob("jamm-*.jar")]
         properties = {
             "cassandra.config": self.configuration.as_uri(),
             "cassandra.storagedir": str(self.home),
@@ -178,7 +183,7 @@ class Node(servers.Neighbour):
             "cassandra.auth_bcrypt_gensalt_log2_rounds": "4",
         }
         command += [f"-D{name}={value}" for name, value in properties.items()]
-        return [*command, "-cp", f"{BUILT / 'lib'}/*", "org.apache.cassandra.service.CassandraDaemon"]
+        return [*command, "-cp", f"{self.built / 'lib'}/*", "org.apache.cassandra.service.CassandraDaemon"]
 
     def answers(self):
         try:

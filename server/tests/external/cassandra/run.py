@@ -4,8 +4,8 @@ Usage: run.py CONTRACT ZIPKIN [--spans COUNT] KIT…     ZIPKIN is yes or no
 
 1. The server starts while the node is away, then the password and the data centre are wrong, then the tables are missing.
    Spans are taken all the while, and health tells which of them it is.
-2. Lists in all formats are posted; meanwhile the node's disk is full, it is stopped and killed, and the server is killed again
-   and again. Every span is found afterwards, once, as it was sent.
+2. Lists in all formats are posted; meanwhile the node's disk is full, the way to it is cut and falls silent, it is stopped and
+   killed, and the server is killed again and again. Every span is found afterwards, once, as it was sent.
 3. The node is spoken to by TLS; one whose certificate is for another is not, unless that is wanted. One that refuses SASI
    indexes answers the same, and so does one whose indexes are taken away.
 4. The battery of `storage` runs on the node: CONTRACT is the program. So does Zipkin's own: KIT is its command line, in which
@@ -14,6 +14,7 @@ Usage: run.py CONTRACT ZIPKIN [--spans COUNT] KIT…     ZIPKIN is yes or no
 """
 
 import argparse
+import contextlib
 import datetime
 import json
 import sys
@@ -146,9 +147,12 @@ def with_zipkin(node, directory):
     two_servers.interchange(ours, "cassandra3", "CASSANDRA_", directory, write_job, read=two_servers.each_once)
 
 
-def batteries(options, node):
+def contract(program, node):
     login = ("--user", USER, "--password", PASSWORD)
-    behind_spool.contract(options.contract, "--port", str(node.port), *login)
+    behind_spool.contract(program, "--port", str(node.port), *login)
+
+
+def kit(options, node):
     settings = {
         "CASSANDRA_CONTACT_POINTS": f"127.0.0.1:{node.port}",
         "CASSANDRA_KEYSPACE": KIT_KEYSPACE,
@@ -162,23 +166,31 @@ def batteries(options, node):
     behind_spool.kit(command, settings)
 
 
-def on(disk, options, directory):
-    node = Node(directory, disk.path)
+@contextlib.contextmanager
+def running(*of_node):
+    """A node to be started; it ends with the block, and says its last words where that fails."""
+    node = Node(*of_node)
     try:
-        faults.survive(node, disk, directory, options.spans)
-        of_the_node(node, directory)
-        indexes_gone(node, directory)
-        other_nodes(node, directory)
-        batteries(options, node)
-        if options.zipkin == "yes":
-            with_zipkin(node, directory)
-        else:
-            print("  NOT TESTED: Zipkin's own server on the same keyspace, which could not be had")
+        yield node
     except BaseException:
         servers.show_last_lines("cassandra", node.output)
         raise
     finally:
         node.kill()
+
+
+def on(disk, options, directory):
+    with running(directory, disk.path) as node:
+        faults.survive(node, disk, directory, options.spans)
+        of_the_node(node, directory)
+        indexes_gone(node, directory)
+        other_nodes(node, directory)
+        contract(options.contract, node)
+        kit(options, node)
+        if options.zipkin == "yes":
+            with_zipkin(node, directory)
+        else:
+            print("  NOT TESTED: Zipkin's own server on the same keyspace, which could not be had")
 
 
 def run(options, directory):

@@ -1,6 +1,6 @@
 /** The shell, and which page is in it. Each page is a piece of its own, loaded when somebody goes there. */
 import type { ComponentType } from 'preact';
-import { useEffect } from 'preact/hooks';
+import { useEffect, useLayoutEffect } from 'preact/hooks';
 
 import { getConfig, type UiConfig } from './api';
 import { lazyPage } from './lazy-page';
@@ -29,7 +29,7 @@ const DEFAULTS: UiConfig = {
   supportUrl: null,
 };
 
-type Page = ComponentType<PageProperties>;
+type Page = ComponentType<PageProperties> & { begin: () => void };
 
 const PAGES: { [Name in Route['page']]?: Page } = {
   search: lazyPage(() => import('./search')),
@@ -49,6 +49,9 @@ const PAGES: { [Name in Route['page']]?: Page } = {
 
 export function App() {
   const config = useRequest('config', getConfig);
+  const { route } = usePlace();
+  // While the server is asked for what every page is given.
+  useLayoutEffect(() => PAGES[route.page]?.begin(), []);
   useGlobalShortcuts();
   useServerWatch();
   if (!config.answer && !config.error) return <TopBar config={DEFAULTS} />;

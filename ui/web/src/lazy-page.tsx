@@ -7,22 +7,35 @@ import { text } from './shell/text';
 
 type Loaded<P> = { component: ComponentType<P> } | { failed: true };
 
+/** A page that `begin` loads before it is shown, by whoever knows that it will be. */
+type LazyPage<P> = ComponentType<P> & { begin: () => void };
+
 /** The component that a module has as its default; what was loaded once is there at once the next time. */
-export function lazyPage<P extends object>(load: () => Promise<{ default: ComponentType<P> }>): ComponentType<P> {
+export function lazyPage<P extends object>(load: () => Promise<{ default: ComponentType<P> }>): LazyPage<P> {
   let loaded: Loaded<P> | undefined;
-  return function LazyPage(properties: P) {
+  let loading: Promise<void> | undefined;
+  const begin = () => {
+    loading ??= load().then(
+      (module) => {
+        loaded = { component: module.default };
+      },
+      () => {
+        loaded = { failed: true };
+        // Whoever comes again asks again.
+        loading = undefined;
+      },
+    );
+    return loading;
+  };
+  function Page(properties: P) {
     const [state, setState] = useState(loaded);
     useEffect(() => {
-      if (loaded && 'component' in loaded) return;
+      // Not whether it is there by now: that may have come after this was drawn.
+      if (state && 'component' in state) return;
       let here = true;
-      const arrive = (arrived: Loaded<P>) => {
-        loaded = arrived;
-        if (here) setState(arrived);
-      };
-      load().then(
-        (module) => arrive({ component: module.default }),
-        () => arrive({ failed: true }),
-      );
+      begin().then(() => {
+        if (here) setState(loaded);
+      });
       return () => {
         here = false;
       };
@@ -31,7 +44,8 @@ export function lazyPage<P extends object>(load: () => Promise<{ default: Compon
     if ('failed' in state) return <Outdated />;
     const Component = state.component;
     return <Component {...properties} />;
-  };
+  }
+  return Object.assign(Page, { begin: () => void begin() });
 }
 
 /** A piece that is not there any more: the server was upgraded while the page was open. */

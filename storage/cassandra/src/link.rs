@@ -25,6 +25,10 @@ use crate::schema::Schema;
 
 /// How long it may take to connect to a node.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
+/// How often a node that says nothing is asked whether it is there, and how long it has to answer: of one that was cut off no
+/// other word comes.
+const ASK_ALIVE_EVERY: Duration = Duration::from_secs(10);
+const ALIVE_TIMEOUT: Duration = Duration::from_secs(15);
 /// How long an answer may take; the cluster itself gives up after 2 s for a write and 5 to 10 s for what is read.
 const ANSWER_TIMEOUT: Duration = Duration::from_secs(15);
 /// How long the nodes may take to agree on a change of the schema.
@@ -186,6 +190,8 @@ async fn connect(cluster: &Cluster) -> Result<CachingSession, Failure> {
         .known_nodes(&cluster.contact_points)
         .default_execution_profile_handle(profile.into_handle())
         .connection_timeout(CONNECT_TIMEOUT)
+        .keepalive_interval(ASK_ALIVE_EVERY)
+        .keepalive_timeout(ALIVE_TIMEOUT)
         .schema_agreement_timeout(AGREEMENT_TIMEOUT)
         .pool_size(PoolSize::PerHost(connections))
         .tls_context(tls(&cluster.tls)?);

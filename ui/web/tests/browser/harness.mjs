@@ -105,10 +105,15 @@ async function axeSource() {
   return axe;
 }
 
-/** The page fits a window of 320 pixels, without scrolling sideways. */
+/** The page fits a window of 320 pixels, without scrolling sideways, also before anything is drawn anew for it. */
 async function expectNarrow(page, name) {
+  await page.evaluate(() => {
+    window.widthAtOnce = new Promise((told) => {
+      window.addEventListener('resize', () => told(document.documentElement.scrollWidth), { once: true });
+    });
+  });
   await page.setViewportSize(NARROW);
-  const width = await page.evaluate(() => document.documentElement.scrollWidth);
+  const width = await page.evaluate(() => window.widthAtOnce);
   await page.setViewportSize(WINDOW);
   assert.ok(width <= NARROW.width, `${name} is ${width} pixels wide in a window of ${NARROW.width}`);
 }

@@ -3,8 +3,8 @@
 use clap::{Parser, Subcommand};
 
 use benches::{
-    analysis, compare, diff, hostile, import, ingest, joining, kafka, overload, recover, retention, rollouts,
-    store, transports,
+    analysis, compare, diff, hostile, import, ingest, joining, kafka, limits, overload, recover, retention,
+    rollouts, store, transports,
 };
 
 /// What the server allocates with: what is measured in this process costs what it costs there.
@@ -35,6 +35,8 @@ enum Question {
     Ingest(ingest::Options),
     /// Whether a POST waits while segments are sealed and joined.
     Joining(joining::Options),
+    /// What this machine could do at most, and what share of that the whole server reaches.
+    Limits(limits::Options),
     /// How many spans a second the server reads from Kafka, and what share that is of only reading.
     Kafka(kafka::Options),
     /// What names, values, links and starts cost in a store of many small segments over a month.
@@ -63,6 +65,7 @@ fn main() -> anyhow::Result<()> {
         Question::Ingest(options) => ingest::run(&options),
         Question::Joining(options) => joining::run(&options),
         Question::Kafka(options) => kafka::run(&options),
+        Question::Limits(options) => limits::run(&options),
         Question::Months(options) => store::months::run(&options),
         Question::Overload(options) => overload::run(&options),
         Question::Recover(options) => recover::run(&options),

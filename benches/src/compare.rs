@@ -6,10 +6,10 @@
 //!    until a step does not hold, then between the last that held and the first that did not. A step holds if everything
 //!    is accepted, a POST's 99th percentile is within the bound, and the backend keeps up: what the spool takes in
 //!    place of a storage elsewhere must not become more.
-//! 2. *Fill.* Another empty store is filled with the workload of `store`, as fast as it goes, until everything is where
-//!    it stays. Processor time of server and backend is divided by the spans; what the files of the store take is
+//! 2. *Fill.* Another empty store is filled with the workload of `store`, as fast as it goes, to a quarter and then to all
+//!    of the spans, each time until everything is where it stays. Processor time of server and backend is divided by the spans; what the files of the store take is
 //!    looked at while the backend is stopped.
-//! 3. *Ask.* The questions of `store`, each asked once, on one connection, and held against what is known.
+//! 3. *Ask.* At both sizes the questions of `store`, each asked once, on one connection, and held against what is known.
 //! 4. *Both.* Half of the limit is offered while 20 questions a second are asked, each due at its time.
 //! 5. *Report.* A rollout of the simulator with a fault is posted, and its report asked for.
 //!
@@ -35,13 +35,23 @@ use crate::load::{Requests, Way};
 use crate::machine::{Machine, load_average};
 use crate::options::{Common, Reports};
 use crate::pace;
+use crate::progress::Progress;
 use crate::store::source::SPANS_PER_REQUEST;
+use crate::store::truth::WINDOW_SPANS;
+use crate::table::aligned;
 use crate::workload::Workload;
 use limit::Limit;
 use mixed::Mixed;
 use rollout::Reported;
 use stored::Stored;
 use subject::Subject;
+
+/// What is kept while nothing is asked: a storage in memory forgets as it would.
+const STEPPED_SPANS_MAX: u64 = 500_000;
+/// Of fewer spans nothing is known that could be asked.
+const SIZE_MIN: u64 = WINDOW_SPANS;
+/// More than a scenario has.
+const ROLLOUT_SPANS_MAX: u64 = 200_000;
 
 /// What to measure.
 #[derive(Clone, Debug, Serialize, clap::Args)]
@@ -75,6 +85,9 @@ pub struct Options {
     /// Questions of each kind.
     #[arg(long, default_value_t = 100)]
     pub questions: usize,
+    /// Reports of the rollout beside the first one.
+    #[arg(long, default_value_t = 9)]
+    pub reports_again: u64,
     /// Senders, each with one request at a time.
     #[arg(long, default_value_t = 16)]
     pub connections: usize,
@@ -97,6 +110,25 @@ pub struct Options {
 impl Options {
     fn spans(&self) -> u64 {
         (self.spans * 1e6) as u64
+    }
+
+    /// Of each storage: the limit, the sizes, both, the report.
+    fn phases(&self) -> usize {
+        self.sizes().len() + 3
+    }
+
+    /// Where questions are asked on the way: what they cost as data grows.
+    fn sizes(&self) -> Vec<u64> {
+        let mut sizes = vec![self.spans() / 4, self.spans()];
+        sizes.retain(|&spans| spans >= SIZE_MIN || spans == self.spans());
+        sizes
+    }
+
+    /// More than a storage gets that is filled and offered half of so many spans a second: what is asked for must still
+    /// be there.
+    fn spans_max(&self, limit: f64) -> u64 {
+        let mixed = limit / 2.0 * 60.0 * self.minutes;
+        (1.2 * (self.spans() as f64 + mixed)) as u64 + ROLLOUT_SPANS_MAX
     }
 
     /// Written down once: every backend is offered the same.
@@ -135,6 +167,8 @@ struct Measured {
     version: String,
     configuration: String,
     limit: Limit,
+    /// On the way there, from little to more.
+    smaller: Vec<Stored>,
     stored: Stored,
     report: Reported,
     mixed: Option<Mixed>,
@@ -158,21 +192,24 @@ pub fn run(options: &Options) -> anyhow::Result<()> {
         measured: Vec::new(),
         missing: Vec::new(),
     };
+    let progress = Progress::of(options.backends.len() * options.phases());
     for &backend in &options.backends {
-        let measured = measure(backend, options).with_context(|| backend.name())?;
+        let measured = measure(backend, options, &progress).with_context(|| backend.name())?;
         match measured {
             Ok(measured) => {
-                eprintln!("{}", report::line(&measured));
+                progress.tell(&report::line(&measured));
                 report.measured.push(measured);
             }
             Err(why) => {
-                eprintln!("{}: cannot be had here: {why}", backend.name());
+                progress.tell(&format!("{}: cannot be had here: {why}", backend.name()));
+                progress.end(options.phases());
                 report.missing.push(Missing { backend, why });
             }
         }
     }
+    drop(progress);
     report.load_average_after = load_average();
-    let markdown = report::markdown(&report);
+    let markdown = aligned(&report::markdown(&report));
     print!("{markdown}");
     let written = options.reports.write("compare", &markdown, &report)?;
     plot::write(&report, &options.reports.path("compare", "svg")?)?;
@@ -181,23 +218,36 @@ pub fn run(options: &Options) -> anyhow::Result<()> {
 }
 
 /// One storage; why it cannot be had.
-fn measure(backend: Backend, options: &Options) -> anyhow::Result<Result<Measured, String>> {
+fn measure(
+    backend: Backend,
+    options: &Options,
+    progress: &Progress,
+) -> anyhow::Result<Result<Measured, String>> {
+    let name = backend.name();
     let requests = options.requests()?;
     let mut pace_ms = pace::sample();
-    let subject = match Subject::start(backend, options)? {
+    let subject = match Subject::start(backend, STEPPED_SPANS_MAX, options)? {
         Ok(subject) => subject,
         Err(why) => return Ok(Err(why)),
     };
-    eprintln!("{}: stepping the load", backend.name());
-    let limit = limit::find(&subject, &requests, options)?;
+    progress.begin(format!("{name}: stepping the load"));
+    let limit = limit::find(&subject, &requests, options, progress)?;
+    progress.end(1);
     subject.end()?;
-    let mut subject = match Subject::start(backend, options)? {
+    let spans_max = options.spans_max(limit.spans_per_second);
+    let mut subject = match Subject::start(backend, spans_max, options)? {
         Ok(subject) => subject,
         Err(why) => return Ok(Err(why)),
     };
-    eprintln!("{}: filling to {} spans", backend.name(), options.spans());
     let mut source = stored::source(options)?;
-    let stored = stored::measure(&mut subject, &mut source, options)?;
+    let mut filled = Vec::new();
+    for spans in options.sizes() {
+        progress.begin(format!("{name}: filling to {spans} spans"));
+        filled.push(stored::measure(&mut subject, &mut source, spans, options)?);
+        progress.end(1);
+    }
+    let stored = filled.pop().context("there is a size at least")?;
+    progress.begin(format!("{name}: half of that load, and questions"));
     let mixed = match options.minutes > 0.0 && limit.spans_per_second > 0.0 {
         true => Some(mixed::measure(
             &subject,
@@ -207,9 +257,11 @@ fn measure(backend: Backend, options: &Options) -> anyhow::Result<Result<Measure
         )?),
         false => None,
     };
+    progress.end(1);
     // Last: questions are held against what the workload alone makes.
-    eprintln!("{}: a report", backend.name());
-    let reported = rollout::measure(&subject)?;
+    progress.begin(format!("{name}: a report"));
+    let reported = rollout::measure(&subject, options.reports_again)?;
+    progress.end(1);
     let (version, configuration) = (subject.version(), subject.configuration());
     subject.end()?;
     pace_ms.append(&mut pace::sample());
@@ -218,6 +270,7 @@ fn measure(backend: Backend, options: &Options) -> anyhow::Result<Result<Measure
         version,
         configuration,
         limit,
+        smaller: filled,
         stored,
         report: reported,
         mixed,
@@ -243,7 +296,8 @@ impl Report {
                     measured.report.verdict
                 );
                 let under_load = measured.mixed.iter().flat_map(|mixed| &mixed.asked);
-                let mut asked = measured.stored.asked.iter().chain(under_load);
+                let filled = measured.smaller.iter().chain([&measured.stored]);
+                let mut asked = filled.flat_map(|stored| &stored.asked).chain(under_load);
                 asked.try_for_each(|asked| asked.require().context(name))?;
             }
         }

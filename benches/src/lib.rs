@@ -35,4 +35,6 @@ pub mod options;
 mod pace;
 mod plot;
 pub mod process;
+mod progress;
 pub mod server;
+mod table;

@@ -20,6 +20,15 @@ pub(crate) struct Panel {
     /// Where it begins.
     pub(crate) from: f64,
     pub(crate) lines: Vec<Line>,
+    pub(crate) shape: Shape,
+}
+
+/// How points are drawn.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Shape {
+    Lines,
+    /// One point each, as high as its value; where it is on the lower axis says nothing.
+    Bars,
 }
 
 const COLOURS: [RGBColor; 8] = [
@@ -32,6 +41,8 @@ const COLOURS: [RGBColor; 8] = [
     RGBColor(23, 190, 207),
     RGBColor(127, 127, 127),
 ];
+/// Of the distance between two.
+const BAR: f64 = 0.7;
 const PANEL: (u32, u32) = (550, 430);
 
 /// Draws panels into a file, so many beside each other.
@@ -68,16 +79,24 @@ fn draw<'a>(area: &Area<'a>, panel: &Panel) -> Drawn<'a> {
         .x_label_area_size(34)
         .y_label_area_size(48)
         .build_cartesian_2d(panel.from..right, 0.0..highest.max(1e-3) * 1.1)?;
-    chart
-        .configure_mesh()
-        .light_line_style(TRANSPARENT)
+    let mut mesh = chart.configure_mesh();
+    if panel.shape == Shape::Bars {
+        mesh.disable_x_axis();
+    }
+    mesh.light_line_style(TRANSPARENT)
         .bold_line_style(RGBColor(225, 225, 225))
         .x_desc(panel.below)
         .y_label_formatter(&|value| format!("{value:.1}"))
         .draw()?;
     for ((name, points), colour) in panel.lines.iter().zip(COLOURS.iter().cycle()) {
-        chart
-            .draw_series(LineSeries::new(points.iter().copied(), colour.stroke_width(2)).point_size(3))?
+        let drawn = match panel.shape {
+            Shape::Lines => chart
+                .draw_series(LineSeries::new(points.iter().copied(), colour.stroke_width(2)).point_size(3))?,
+            Shape::Bars => chart.draw_series(points.iter().map(|&(x, y)| {
+                Rectangle::new([(x - BAR / 2.0, 0.0), (x + BAR / 2.0, y)], colour.filled())
+            }))?,
+        };
+        drawn
             .label(name.clone())
             .legend(move |(x, y)| PathElement::new([(x, y), (x + 16, y)], colour.stroke_width(2)));
     }

@@ -7,6 +7,7 @@ use serde::Serialize;
 use super::Options;
 use super::subject::{Cost, Subject};
 use crate::load::{Load, Outcome, Pace, Requests};
+use crate::progress::Progress;
 use crate::store::source::SPANS_PER_REQUEST;
 
 /// Load before the first step, so that what compiles as it goes has compiled.
@@ -48,7 +49,12 @@ pub(super) struct Step {
 ///
 /// # Errors
 /// Where the server cannot be asked, or does not get rid of what one step left.
-pub(super) fn find(subject: &Subject, requests: &Requests, options: &Options) -> anyhow::Result<Limit> {
+pub(super) fn find(
+    subject: &Subject,
+    requests: &Requests,
+    options: &Options,
+    progress: &Progress,
+) -> anyhow::Result<Limit> {
     let mut load = load(subject, options);
     load.pace = pace(options.from);
     load.duration = WARM_UP.min(load.duration);
@@ -71,13 +77,13 @@ pub(super) fn find(subject: &Subject, requests: &Requests, options: &Options) ->
             rate,
             options,
         )?;
-        eprintln!(
+        progress.tell(&format!(
             "  {:.0} spans/s: {}, p99 {:.1} ms, {} wait",
             rate,
             if step.holds { "holds" } else { "too much" },
             step.post_ms_p99,
             step.waiting
-        );
+        ));
         let is_held = step.holds;
         steps.push(step);
         Ok(is_held)

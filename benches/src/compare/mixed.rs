@@ -21,6 +21,11 @@ const RATE: f64 = 20.0;
 /// At most so many at one time: what comes later waits, and that counts.
 const ASKERS: usize = 8;
 const QUESTIONS: usize = 50;
+/// The others are asked in turns; this one now and then, as people open its page, since over some storages it reads
+/// every trace.
+const RARE: Kind = Kind::Dependencies;
+/// Questions until that comes again.
+const RARE_EVERY: usize = 100;
 const LOOK_EVERY: Duration = Duration::from_millis(2);
 const DRAIN_MAX: Duration = Duration::from_secs(600);
 
@@ -60,10 +65,6 @@ pub(super) fn measure(
     let mut load = load(subject, options);
     load.pace = pace(offered);
     load.duration = Duration::from_secs_f64(60.0 * options.minutes);
-    eprintln!(
-        "{}: {offered:.0} spans/s and {RATE} questions a second",
-        subject.backend.name()
-    );
     let before = subject.used()?;
     let done = AtomicBool::new(false);
     let (outcome, asked) = std::thread::scope(|scope| {
@@ -96,30 +97,37 @@ pub(super) fn measure(
 }
 
 /// Of all kinds in turns, none of which what arrives meanwhile makes wrong.
-fn questions(source: &Source, options: &Options) -> anyhow::Result<Vec<Question>> {
+fn questions(source: &Source, options: &Options) -> anyhow::Result<Vec<(Kind, Question)>> {
     let mut drawn = Questions {
         truth: &source.truth,
         random: Random::new(options.common.seed ^ u64::MAX),
     };
-    let mut of_kinds = Vec::new();
-    for kind in Kind::ALL {
+    let mut draw = |kind| -> anyhow::Result<_> {
         let mut questions = drawn.draw(kind, QUESTIONS)?;
         for question in &mut questions {
             question.expected.allow_more();
         }
-        of_kinds.push(questions);
+        Ok(questions
+            .into_iter()
+            .map(move |question| (kind, question))
+            .cycle())
+    };
+    let mut rare = draw(RARE)?;
+    let mut others = Vec::new();
+    for kind in Kind::ALL.into_iter().filter(|&kind| kind != RARE) {
+        others.push(draw(kind)?);
     }
-    let turns = (0..QUESTIONS).flat_map(|turn| {
-        of_kinds
-            .iter()
-            .map(move |questions| questions[turn % questions.len()].clone())
+    let kinds = others.len();
+    let turns = (0..QUESTIONS * kinds).filter_map(|turn| match turn % RARE_EVERY {
+        0 => rare.next(),
+        _ => others[turn % kinds].next(),
     });
     Ok(turns.collect())
 }
 
 /// Asks each when it is due until it is told to end, from several connections. How long it took counts from when it was
 /// due: a slow answer keeps nobody from asking.
-fn ask(address: SocketAddr, questions: &[Question], done: &AtomicBool) -> anyhow::Result<Vec<Asked>> {
+fn ask(address: SocketAddr, questions: &[(Kind, Question)], done: &AtomicBool) -> anyhow::Result<Vec<Asked>> {
     let asking = Kind::ALL.map(|kind| Mutex::new(Asking::new(kind)));
     let next = AtomicUsize::new(0);
     let begin = Instant::now();
@@ -134,9 +142,9 @@ fn ask(address: SocketAddr, questions: &[Question], done: &AtomicBool) -> anyhow
             if done.load(Ordering::Relaxed) {
                 return Ok(());
             }
-            let question = &questions[number % questions.len()];
+            let (kind, question) = &questions[number % questions.len()];
             let answer = connection.get(&question.path)?;
-            let of_kind = &asking[number % Kind::ALL.len()];
+            let of_kind = &asking[*kind as usize];
             let mut of_kind = of_kind.lock().expect("nobody panics with it");
             of_kind.take(question, &answer, due.elapsed());
         }
@@ -197,7 +205,8 @@ mod tests {
                 Vec::new()
             }),
         };
-        let questions: Vec<Question> = (0..Kind::ALL.len()).map(question).collect();
+        let numbered = Kind::ALL.into_iter().enumerate();
+        let questions: Vec<_> = numbered.map(|(number, kind)| (kind, question(number))).collect();
         let done = AtomicBool::new(false);
         let address = serve();
         let asked = std::thread::scope(|scope| {

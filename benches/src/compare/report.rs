@@ -2,6 +2,7 @@
 
 use std::fmt::Write;
 
+use super::stored::Stored;
 use super::subject::Cost;
 use super::{Measured, Report};
 use crate::ingest::report::{of_machine, thousands};
@@ -18,7 +19,7 @@ const ROWS: [Row; 14] = [
     ("processors busy then: server + storage", |of| of.at_limit(|step| cost(step.processors))),
     ("POST then, p50 / p99, ms", |of| of.at_limit(|step| format!("{:.1} / {:.1}", step.post_ms_p50, step.post_ms_p99))),
     ("spans filled in", |of| thousands(of.stored.spans as f64)),
-    ("spans a second while filling", |of| thousands(of.stored.spans as f64 / of.stored.seconds)),
+    ("spans a second while filling", |of| thousands(of.stored.added as f64 / of.stored.seconds)),
     ("refused meanwhile, requests", |of| thousands(of.stored.refused as f64)),
     ("**disk, bytes a span**", |of| of.stored.bytes_per_span.map_or("in memory".to_owned(), |bytes| format!("**{bytes:.0}**"))),
     ("µs of processor a span: server + storage", |of| cost(of.stored.cpu_us_per_span)),
@@ -31,11 +32,24 @@ const ROWS: [Row; 14] = [
 ];
 
 impl Measured {
+    /// All that was asked.
+    fn asked(&self) -> impl Iterator<Item = &Asked> {
+        let filled = self.smaller.iter().chain([&self.stored]);
+        filled
+            .flat_map(|stored| &stored.asked)
+            .chain(self.asked_meanwhile())
+    }
+
     /// Of the step that is the limit.
     fn at_limit(&self, tell: impl Fn(&super::limit::Step) -> String) -> String {
         let limit = self.limit.spans_per_second;
         let found = self.limit.steps.iter().find(|step| step.offered == limit);
         found.map_or("–".to_owned(), tell)
+    }
+
+    /// At one of the sizes, by their order.
+    fn filled(&self, number: usize) -> &Stored {
+        self.smaller.get(number).unwrap_or(&self.stored)
     }
 
     /// Nothing where no load was offered.
@@ -67,9 +81,9 @@ fn megabytes(bytes: u64) -> String {
 
 /// A storage that was measured, in a line for who waits.
 pub(super) fn line(measured: &Measured) -> String {
-    let wrong: usize = measured.stored.asked.iter().map(|asked| asked.wrong).sum();
+    let wrong: usize = measured.asked().map(|asked| asked.wrong).sum();
     format!(
-        "{}: {} spans/s hold, {} µs a span, {wrong} wrong answers",
+        "{}: {} spans/s hold, {} µs a span, {wrong} answers missing or wrong",
         measured.backend.name(),
         thousands(measured.limit.spans_per_second),
         cost(measured.stored.cpu_us_per_span),
@@ -100,9 +114,12 @@ pub(super) fn markdown(report: &Report) -> String {
     for (name, value) in ROWS {
         let _ = writeln!(text, "| {name} |{}", cells(report, value));
     }
-    text += &questions(report, "nothing else going on", |of| &of.stored.asked[..]);
+    for (number, size) in report.options.sizes().into_iter().enumerate() {
+        let when = format!("{} spans, nothing else going on", thousands(size as f64));
+        text += &questions(report, &when, |of| &of.filled(number).asked);
+    }
     if report.measured.iter().any(|measured| measured.mixed.is_some()) {
-        let when = "half of the load, 20 questions a second";
+        let when = "half of the load, 20 questions a second, of which one in a hundred is for dependencies";
         text += &questions(report, when, Measured::asked_meanwhile);
     }
     text += &wrong(report);
@@ -161,16 +178,22 @@ fn questions(report: &Report, when: &str, asked: impl Fn(&Measured) -> &[Asked])
 fn of_asked(asked: &Asked) -> String {
     let wrong = match asked.wrong {
         0 => String::new(),
-        wrong => format!(", **{wrong} of {} wrong**", asked.questions),
+        wrong if wrong == asked.unanswered => format!(", **{wrong} of {} not answered**", asked.questions),
+        wrong => format!(
+            ", **{} of {} wrong, {} not answered**",
+            wrong - asked.unanswered,
+            asked.questions,
+            asked.unanswered
+        ),
     };
     format!("{:.1} / {:.1}{wrong}", asked.p50_ms, asked.p99_ms)
 }
 
-/// The first wrong answer of each kind.
+/// The first wrong or missing answer of each kind.
 fn wrong(report: &Report) -> String {
     let mut text = String::new();
     for measured in &report.measured {
-        for asked in measured.stored.asked.iter().chain(measured.asked_meanwhile()) {
+        for asked in measured.asked() {
             if let Some(first) = &asked.first_wrong {
                 let _ = writeln!(
                     text,
@@ -184,7 +207,7 @@ fn wrong(report: &Report) -> String {
     }
     match text.is_empty() {
         true => "\nEvery answer was what it must be.\n".to_owned(),
-        false => format!("\nThe first wrong answer of each kind:\n\n{text}"),
+        false => format!("\nThe first answer of each kind that was wrong or missing:\n\n{text}"),
     }
 }
 

@@ -15,8 +15,6 @@ const CASE: &str = "fault/self_time-proportional";
 const NUMBER: u64 = 4;
 const TRACES_MAX: u64 = 2_000;
 const DELIVER_MAX: Duration = Duration::from_secs(300);
-/// Of as many the median counts; the first one is apart. Of fewer, medians of two runs cannot be told apart.
-const ASKED: usize = 9;
 
 /// A report.
 #[derive(Debug, Serialize)]
@@ -32,11 +30,12 @@ pub(super) struct Reported {
     pub(super) is_found: bool,
 }
 
-/// Posts it and asks.
+/// Posts it and asks once, and so many times again: of these the median counts, and of less than nine, medians of two runs
+/// cannot be told apart.
 ///
 /// # Errors
 /// Where it is not taken, or there is no report.
-pub(super) fn measure(subject: &Subject) -> anyhow::Result<Reported> {
+pub(super) fn measure(subject: &Subject, again: u64) -> anyhow::Result<Reported> {
     let scenario = scenario()?;
     let now = SystemTime::now().duration_since(UNIX_EPOCH)?.as_micros() as u64;
     let posted = Posting::new(&scenario)
@@ -66,7 +65,7 @@ pub(super) fn measure(subject: &Subject) -> anyhow::Result<Reported> {
             is_found: false,
         });
     }
-    let others = (1..=ASKED as u64).map(|number| Ok(ask(asked + number)?.0));
+    let others = (1..=again).map(|number| Ok(ask(asked + number)?.0));
     let others = others.collect::<anyhow::Result<Vec<f64>>>()?;
     let report: Value = serde_json::from_slice(&answer.body)?;
     let guilty = &scenario.deployments[0];

@@ -29,6 +29,8 @@ const DELIVER_MAX: Duration = Duration::from_secs(3_600);
 #[derive(Debug, Serialize)]
 pub(super) struct Stored {
     pub(super) spans: u64,
+    /// Those of them that came since it was looked at before; the figures are of these.
+    pub(super) added: u64,
     /// From the first span sent until the storage had the last.
     pub(super) seconds: f64,
     pub(super) refused: u64,
@@ -37,7 +39,7 @@ pub(super) struct Stored {
     /// The most that was resident meanwhile.
     pub(super) server_bytes_max: u64,
     pub(super) backend_bytes_max: Option<u64>,
-    /// What the files take beyond those of an empty storage.
+    /// What the files take beyond those before.
     pub(super) bytes_per_span: Option<f64>,
     pub(super) asked: Vec<Asked>,
 }
@@ -58,20 +60,22 @@ pub(super) fn source(options: &Options) -> anyhow::Result<Source> {
     Ok(Source::new(options.common.seed, begin.as_micros() as u64, truth))
 }
 
-/// Fills it, looks at its files, and asks.
+/// Fills it to so many spans, looks at its files, and asks.
 ///
 /// # Errors
 /// Where a span is not taken, or there is no answer at all.
 pub(super) fn measure(
     subject: &mut Subject,
     source: &mut Source,
+    spans: u64,
     options: &Options,
 ) -> anyhow::Result<Stored> {
-    let empty = subject.stored_bytes()?;
+    let filled_before = source.truth.spans;
+    let before_bytes = subject.stored_bytes()?;
     let before = subject.used()?;
     let watched = Sampler::start(subject.server.id());
     let begin = Instant::now();
-    let mut batches = source.until(options.spans());
+    let mut batches = source.until(spans);
     let fed = feed(
         subject.server.address(),
         Way::JSON,
@@ -97,22 +101,23 @@ pub(super) fn measure(
         subject.server.end()?;
         subject.server.start_again()?;
     }
-    let spans = source.truth.spans;
-    let grown = empty
+    let added = (source.truth.spans - filled_before) as f64;
+    let grown = before_bytes
         .zip(filled)
-        .map(|(empty, filled)| filled.saturating_sub(empty));
+        .map(|(before, filled)| filled.saturating_sub(before));
     Ok(Stored {
-        spans,
+        spans: source.truth.spans,
+        added: source.truth.spans - filled_before,
         seconds,
         refused: fed.refused,
-        cpu_us_per_span: after.since(&before, spans as f64 / 1e6),
+        cpu_us_per_span: after.since(&before, added / 1e6),
         server_bytes_max: resident
             .iter()
             .map(|sample| sample.resident_bytes)
             .max()
             .unwrap_or(0),
         backend_bytes_max: after.backend.map(|backend| backend.resident_bytes_max),
-        bytes_per_span: grown.map(|bytes| bytes as f64 / spans as f64),
+        bytes_per_span: grown.map(|bytes| bytes as f64 / added),
         asked: ask_all(subject, source, options)?,
     })
 }

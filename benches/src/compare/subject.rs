@@ -61,11 +61,15 @@ impl Used {
 }
 
 impl Subject {
-    /// Starts both, the storage empty; or why it cannot be had.
+    /// Starts both, the storage empty; or why it cannot be had. `spans_max` is what one that forgets must keep.
     ///
     /// # Errors
     /// Where it can, and does not start.
-    pub(super) fn start(backend: Backend, options: &Options) -> anyhow::Result<Result<Self, String>> {
+    pub(super) fn start(
+        backend: Backend,
+        spans_max: u64,
+        options: &Options,
+    ) -> anyhow::Result<Result<Self, String>> {
         let mut builder = tempfile::Builder::new();
         builder.prefix("tracehound-benches-");
         let directory = match options.common.data() {
@@ -81,8 +85,7 @@ impl Subject {
             },
         };
         let keys = AUTOCOMPLETE_KEYS.join(",");
-        // What is asked for must still be there.
-        let spans_max = (options.spans() * 4).max(500_000).to_string();
+        let spans_max = spans_max.to_string();
         let mut settings = vec![("AUTOCOMPLETE_KEYS", keys.as_str())];
         if backend == Backend::Memory {
             settings.extend([("STORAGE_TYPE", "mem"), ("MEM_MAX_SPANS", spans_max.as_str())]);

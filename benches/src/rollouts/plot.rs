@@ -1,6 +1,6 @@
 //! Curves: what an analysis finds at which traffic, and whether its figures mean what they say.
 
-use crate::plot::{Line, Panel};
+use crate::plot::{Line, Panel, Shape};
 
 use super::report::{Judging, Report};
 
@@ -34,6 +34,7 @@ fn panel(title: &str, below: &'static str, report: &Report, line: fn(&Judging) -
         below,
         from: 0.0,
         lines,
+        shape: Shape::Lines,
     })
 }
 
@@ -50,6 +51,7 @@ fn power(judging: &Judging) -> Panel {
         below: "log10 of the requests a side",
         from: 1.0,
         lines: judging.tally.power.iter().map(line).collect(),
+        shape: Shape::Lines,
     }
 }
 

@@ -24,7 +24,10 @@ const QUESTIONS_MIN: usize = 20;
 pub(crate) struct Asked {
     pub(crate) kind: Kind,
     pub(crate) questions: usize,
+    /// Not what it must be, for whatever reason.
     pub(crate) wrong: usize,
+    /// Those of them that say so themselves: an error, or something missing because there was no time for it.
+    pub(crate) unanswered: usize,
     pub(crate) first_wrong: Option<String>,
     pub(crate) p50_ms: f64,
     pub(crate) p99_ms: f64,
@@ -121,6 +124,7 @@ pub(crate) struct Asking {
     took_ms: Vec<f64>,
     bytes: usize,
     wrong: usize,
+    unanswered: usize,
     first_wrong: Option<String>,
 }
 
@@ -131,6 +135,7 @@ impl Asking {
             took_ms: Vec::new(),
             bytes: 0,
             wrong: 0,
+            unanswered: 0,
             first_wrong: None,
         }
     }
@@ -155,6 +160,7 @@ impl Asking {
         self.bytes += answer.body.len();
         if let Err(error) = question.expected.check(answer) {
             self.wrong += 1;
+            self.unanswered += usize::from(answer.status != 200 || answer.is_partial);
             self.first_wrong
                 .get_or_insert(format!("{}: {error:#}", question.path));
         }
@@ -172,6 +178,7 @@ impl Asking {
             kind: self.kind,
             questions,
             wrong: self.wrong,
+            unanswered: self.unanswered,
             first_wrong: self.first_wrong,
             p50_ms: quantile(0.5),
             p99_ms: quantile(0.99),
@@ -220,7 +227,12 @@ impl Expected {
     /// # Errors
     /// Saying what is different.
     pub(crate) fn check(&self, answer: &Answer) -> anyhow::Result<()> {
-        ensure!(answer.status == 200, "answered with {}", answer.status);
+        ensure!(
+            answer.status == 200,
+            "answered with {}: {}",
+            answer.status,
+            String::from_utf8_lossy(&answer.body).trim()
+        );
         ensure!(!answer.is_partial, "something is missing, it says");
         match self {
             Self::Spans(spans) => {

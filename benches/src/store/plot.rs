@@ -5,7 +5,7 @@ use std::path::Path;
 use super::ask::Asked;
 use super::questions::Kind;
 use super::{Report, Stage};
-use crate::plot::{self, Line, Panel};
+use crate::plot::{self, Line, Panel, Shape};
 
 /// Draws it into a file: what does not grow with the store is level.
 ///
@@ -17,6 +17,7 @@ pub(super) fn write(report: &Report, path: &Path) -> anyhow::Result<()> {
         below: "millions of spans stored",
         from: 0.0,
         lines,
+        shape: Shape::Lines,
     };
     let disk = vec![
         report.line("everything", |stage| stage.a_span(stage.filled.disk.bytes())),
